@@ -1,0 +1,33 @@
+import { z } from 'zod';
+import { instant, resourceName, uuid } from '../names.ts';
+
+/**
+ * A revision as bytes: each part a compact JWE around a compact JWS. `durable` may be kept on disk
+ * exactly as received; `live` is for memory only and absent when the group has nothing of the kind.
+ */
+export const bundle = z.strictObject({ durable: z.string(), live: z.string().optional() });
+export type Bundle = z.infer<typeof bundle>;
+
+export const bundlePart = z.enum(['durable', 'live']);
+export type BundlePart = z.infer<typeof bundlePart>;
+
+const entry = { name: resourceName, version: z.int().min(1), length: z.int().min(0) };
+
+/** One value of a part; `length` is its size in bytes, values follow each other in this order. */
+export const bundleEntry = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('secret'), ...entry }),
+  z.strictObject({ kind: z.literal('plugin'), ...entry }),
+]);
+export type BundleEntry = z.infer<typeof bundleEntry>;
+
+/** What is signed beside the values. The durable part says whether a live one belongs to it. */
+export const bundleManifest = z.strictObject({
+  part: bundlePart,
+  group: uuid,
+  revision: z.int().min(1),
+  epoch: z.int().min(1),
+  issuedAt: instant,
+  hasLive: z.boolean(),
+  entries: z.array(bundleEntry),
+});
+export type BundleManifest = z.infer<typeof bundleManifest>;

@@ -1,0 +1,38 @@
+import { z } from 'zod';
+import { agentName, groupName, uuid } from '../names.ts';
+import { encryptionPublicKey, signingPublicKey, verificationKeys } from './public-keys.ts';
+
+/** What an agent says of its host; shown to operators, never trusted. */
+export const agentFacts = z.strictObject({
+  agentVersion: z.string().max(64),
+  platform: z.string().max(64),
+  architecture: z.string().max(64),
+  runtime: z.string().max(64),
+});
+
+/** The audience of an enrolment's and a session's proofs. */
+export const AGENT_API_AUDIENCE = 'urn:sallyport:agent-api';
+
+/**
+ * `POST /agent/v1/enroll`. `proof` is a JWT signed by `signingKey` that names the thumbprints of both
+ * keys and the token's SHA-256, so that only the holder of the private key can register the public one.
+ */
+export const enrollBody = z.strictObject({
+  protocol: z.int(),
+  token: z.string().max(256),
+  name: agentName,
+  signingKey: signingPublicKey,
+  encryptionKey: encryptionPublicKey,
+  proof: z.string().max(4096),
+  facts: agentFacts,
+});
+export type EnrollBody = z.infer<typeof enrollBody>;
+
+/** `verificationKeys` sign bundles; `trustAnchors` are the PEM CAs of the agent API. */
+export const enrollReply = z.strictObject({
+  agentId: uuid,
+  group: z.strictObject({ id: uuid, name: groupName }),
+  verificationKeys,
+  trustAnchors: z.array(z.string()).min(1),
+});
+export type EnrollReply = z.infer<typeof enrollReply>;

@@ -1,0 +1,37 @@
+import { z } from 'zod';
+import { MAX_PULL_WAIT_SECONDS } from '../protocol.ts';
+import { bundle } from './bundle.ts';
+import { claimedTask } from './tasks.ts';
+
+/** What an agent says of itself with each pull. */
+export const agentStatus = z.enum(['starting', 'ready', 'degraded']);
+
+/**
+ * `POST /agent/v1/pull`. `revision` and `epoch` are what the agent runs, 0 before the first; naming a
+ * revision acknowledges it.
+ */
+export const pullBody = z.strictObject({
+  protocol: z.int(),
+  revision: z.int().min(0),
+  epoch: z.int().min(0),
+  status: agentStatus,
+  waitSeconds: z.int().min(0).max(MAX_PULL_WAIT_SECONDS),
+  taskCapacity: z.int().min(0).max(16),
+});
+export type PullBody = z.infer<typeof pullBody>;
+
+/**
+ * What a pull brings, each part absent when there is nothing of it. `bundleAt` names the path of a
+ * bundle too large to inline. `next.afterMilliseconds` asks the agent to wait a random part of it
+ * before its next pull, so that a large group does not come back all at once.
+ */
+export const pullReply = z.strictObject({
+  revision: z.int().min(1),
+  epoch: z.int().min(1),
+  deliveryKey: z.string().optional(),
+  bundle: bundle.optional(),
+  bundleAt: z.string().optional(),
+  tasks: z.array(claimedTask),
+  next: z.strictObject({ afterMilliseconds: z.int().min(0) }),
+});
+export type PullReply = z.infer<typeof pullReply>;

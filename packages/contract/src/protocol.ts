@@ -1,0 +1,14 @@
+/**
+ * The agent protocol, one increasing integer. A control plane serves every number from
+ * `OLDEST_PROTOCOL` to `PROTOCOL`; another number is answered with `protocol.unsupported`.
+ *
+ * - 1 (2026-11-24): enroll, session by key assertion with DPoP, pull, bundle, tasks.
+ */
+export const PROTOCOL = 1;
+export const OLDEST_PROTOCOL = 1;
+
+/** The longest wait an agent may ask of one pull, in seconds. */
+export const MAX_PULL_WAIT_SECONDS = 55;
+
+/** A bundle whose parts together are longer than this (bytes) is fetched by its own request. */
+export const MAX_INLINE_BUNDLE_BYTES = 64 * 1024;

@@ -1,0 +1,28 @@
+/** Why something could not be opened or verified; the closed set of this package's errors. */
+export type CryptoErrorCode =
+  | 'root_key.malformed'
+  | 'envelope.malformed'
+  | 'envelope.unreadable'
+  | 'token.malformed'
+  | 'hash.malformed'
+  | 'bundle.malformed'
+  | 'bundle.unreadable'
+  | 'bundle.unsigned'
+  | 'bundle.wrong_part'
+  | 'bundle.wrong_group'
+  | 'bundle.wrong_epoch'
+  | 'delivery_key.unreadable'
+  | 'jwt.invalid'
+  | 'jwt.expired'
+  | 'jwt.not_yet_valid';
+
+/** A refusal with a stable code. The message never carries key material or plaintext. */
+export class CryptoError extends Error {
+  readonly code: CryptoErrorCode;
+
+  constructor(code: CryptoErrorCode, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = 'CryptoError';
+    this.code = code;
+  }
+}

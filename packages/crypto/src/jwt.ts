@@ -1,0 +1,54 @@
+import { SignJWT, errors, jwtVerify, type JWTPayload } from 'jose';
+import { CryptoError } from './crypto-error.ts';
+import type { SigningKey } from './signing-key.ts';
+
+/** How far two clocks may stand apart before a proof is refused, in seconds. */
+export const CLOCK_TOLERANCE_SECONDS = 60;
+
+/** Signs claims as an EdDSA JWT of the given `typ` (RFC 8725, section 3.11: explicit typing). */
+export async function signJwt(
+  key: SigningKey,
+  typ: string,
+  claims: JWTPayload,
+  header: { jwk?: SigningKey['publicJwk'] } = {},
+): Promise<string> {
+  return new SignJWT(claims)
+    .setProtectedHeader({ alg: 'EdDSA', typ, kid: key.thumbprint, ...header })
+    .sign(key.privateKey);
+}
+
+/** What a JWT must be to be believed; `nowMs` is the verifier's clock. */
+export type JwtExpectation = { typ: string; nowMs: number; audience?: string; issuer?: string; requiredClaims: string[] };
+
+/**
+ * Verifies signature, type, audience, issuer and time (RFC 7519, section 7.2).
+ *
+ * @throws CryptoError `jwt.expired` or `jwt.not_yet_valid` for time alone, `jwt.invalid` for the rest
+ */
+export async function verifyJwt(jwt: string, key: CryptoKey, expected: JwtExpectation): Promise<JWTPayload> {
+  try {
+    const { payload } = await jwtVerify(jwt, key, {
+      algorithms: ['EdDSA'],
+      typ: expected.typ,
+      currentDate: new Date(expected.nowMs),
+      clockTolerance: CLOCK_TOLERANCE_SECONDS,
+      requiredClaims: expected.requiredClaims,
+      ...(expected.audience === undefined ? {} : { audience: expected.audience }),
+      ...(expected.issuer === undefined ? {} : { issuer: expected.issuer }),
+    });
+    return payload;
+  } catch (error) {
+    throw refusal(error);
+  }
+}
+
+function refusal(error: unknown): CryptoError {
+  if (error instanceof errors.JWTExpired) return new CryptoError('jwt.expired', 'it has expired', error);
+  if (error instanceof errors.JWTClaimValidationFailed && (error.claim === 'nbf' || error.claim === 'iat')) {
+    return new CryptoError('jwt.not_yet_valid', 'it is not valid yet', error);
+  }
+  if (error instanceof errors.JWTClaimValidationFailed) {
+    return new CryptoError('jwt.invalid', `its ${error.claim} is not the expected one`, error);
+  }
+  return new CryptoError('jwt.invalid', 'its signature or form is wrong', error);
+}
