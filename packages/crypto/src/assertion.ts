@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { AGENT_API_AUDIENCE, type EncryptionPublicKey, type SigningPublicKey } from '@sallyport/contract';
 import { calculateJwkThumbprint } from 'jose';
 import { CryptoError } from './crypto-error.ts';
-import { signJwt, verifyJwt } from './jwt.ts';
+import { CLOCK_TOLERANCE_SECONDS, isJwtId, signJwt, verifyJwt } from './jwt.ts';
 import { importVerificationKey, type SigningKey } from './signing-key.ts';
 
 const ENROLL_TYPE = 'sallyport-enroll+jwt';
@@ -65,7 +65,10 @@ export async function signAssertion(key: SigningKey, agentId: string, nowMs: num
   });
 }
 
-/** A verified assertion; the caller must see to it that `jti` is accepted once before `expiresAtMs`. */
+/**
+ * A verified assertion; the caller must see to it that `jti` is accepted once before `expiresAtMs`, from
+ * when on the assertion is refused, clock tolerance included.
+ */
 export type VerifiedAssertion = { jti: string; expiresAtMs: number };
 
 /** @throws CryptoError of `verifyJwt`, or `jwt.invalid` when it lives longer than an assertion may */
@@ -75,17 +78,17 @@ export async function verifyAssertion(
   key: CryptoKey,
   nowMs: number,
 ): Promise<VerifiedAssertion> {
-  const { sub, jti = '', exp = 0, nbf = 0 } = await verifyJwt(assertion, key, {
+  const { sub, jti, exp = 0, nbf = 0 } = await verifyJwt(assertion, key, {
     typ: ASSERTION_TYPE,
     nowMs,
     audience: AGENT_API_AUDIENCE,
     issuer: agentId,
     requiredClaims: ['sub', 'jti', 'exp', 'nbf'],
   });
-  if (sub !== agentId || exp - nbf > ASSERTION_TTL_SECONDS || jti.length > 64) {
+  if (sub !== agentId || exp - nbf > ASSERTION_TTL_SECONDS || !isJwtId(jti)) {
     throw new CryptoError('jwt.invalid', 'its subject, lifetime or id is not that of an assertion');
   }
-  return { jti, expiresAtMs: exp * 1000 };
+  return { jti, expiresAtMs: (exp + CLOCK_TOLERANCE_SECONDS) * 1000 };
 }
 
 function sha256(text: string): string {

@@ -51,6 +51,7 @@ export async function openBundlePart(
 }
 
 async function decrypt(jwe: string, delivery: DeliveryKey): Promise<Uint8Array> {
+  if (!isCanonical(jwe)) throw new CryptoError('bundle.unreadable', 'the bundle was changed: it is not as it was encoded');
   try {
     const { plaintext } = await compactDecrypt(jwe, delivery.key, {
       keyManagementAlgorithms: ['A256KW'],
@@ -60,6 +61,14 @@ async function decrypt(jwe: string, delivery: DeliveryKey): Promise<Uint8Array> 
   } catch (error) {
     throw new CryptoError('bundle.unreadable', 'the bundle does not open: it was changed, or is for another group or epoch', error);
   }
+}
+
+/** Whether the unused bits at the end of each base64url segment are zero: no cipher covers those. */
+function isCanonical(jwe: string): boolean {
+  return jwe.split('.').every((segment) => {
+    const tail = segment.slice(segment.length - (segment.length % 4));
+    return Buffer.from(tail, 'base64url').toString('base64url') === tail;
+  });
 }
 
 async function verify(jws: Uint8Array, keyring: VerificationKeyring): Promise<Uint8Array> {

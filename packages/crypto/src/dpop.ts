@@ -2,13 +2,16 @@ import { createHash, randomUUID } from 'node:crypto';
 import { signingPublicKey } from '@sallyport/contract';
 import { calculateJwkThumbprint, decodeProtectedHeader } from 'jose';
 import { CryptoError } from './crypto-error.ts';
-import { CLOCK_TOLERANCE_SECONDS, signJwt, verifyJwt } from './jwt.ts';
+import { CLOCK_TOLERANCE_SECONDS, isJwtId, signJwt, verifyJwt } from './jwt.ts';
 import { importVerificationKey, type SigningKey } from './signing-key.ts';
 
 const TYPE = 'dpop+jwt';
 
-/** How long a proof may be used after it was made, in seconds, clock tolerance included. */
-export const DPOP_WINDOW_SECONDS = CLOCK_TOLERANCE_SECONDS;
+/** The age at which a proof is refused, in seconds. */
+const MAX_AGE_SECONDS = CLOCK_TOLERANCE_SECONDS;
+
+/** The longest time from a proof's first possible acceptance, by a clock that is behind, to its last; in seconds. */
+export const DPOP_WINDOW_SECONDS = CLOCK_TOLERANCE_SECONDS + MAX_AGE_SECONDS;
 
 /** The request a proof is for. `url` is scheme, host and path, without query (RFC 9449, section 4.2). */
 export type DpopRequest = { method: string; url: string; accessToken: string };
@@ -31,7 +34,7 @@ export async function signDpopProof(key: SigningKey, request: DpopRequest, nowMs
 
 /**
  * Checks a proof as RFC 9449, section 4.3 lists it, for a key already imported for `thumbprint`, and returns its
- * `jti`, which the caller must accept once within `DPOP_WINDOW_SECONDS`.
+ * `jti`, which the caller must accept once in `DPOP_WINDOW_SECONDS`.
  *
  * @throws CryptoError `jwt.invalid`, or `jwt.not_yet_valid` / `jwt.expired` when the clocks stand apart
  */
@@ -50,13 +53,13 @@ export async function verifyDpopProof(
     nowMs,
     requiredClaims: ['jti', 'htm', 'htu', 'iat', 'ath'],
   });
-  const { jti = '', iat = 0 } = payload;
+  const { jti, iat = 0 } = payload;
   const sameRequest = payload['htm'] === request.method && payload['htu'] === request.url;
-  if (!sameRequest || payload['ath'] !== accessTokenHash(request.accessToken) || jti.length > 64) {
+  if (!sameRequest || payload['ath'] !== accessTokenHash(request.accessToken) || !isJwtId(jti)) {
     throw new CryptoError('jwt.invalid', 'it was made for another request or access token');
   }
   const ageSeconds = nowMs / 1000 - iat;
-  if (ageSeconds > DPOP_WINDOW_SECONDS) throw new CryptoError('jwt.expired', 'it is too old');
+  if (ageSeconds >= MAX_AGE_SECONDS) throw new CryptoError('jwt.expired', 'it is too old');
   if (ageSeconds < -CLOCK_TOLERANCE_SECONDS) throw new CryptoError('jwt.not_yet_valid', 'it is from the future');
   return { jti };
 }

@@ -17,6 +17,11 @@ export async function signJwt(
     .sign(key.privateKey);
 }
 
+/** Whether a claim can serve as `jti`: the signer may have put any JSON there (RFC 7519, section 4.1.7). */
+export function isJwtId(claim: unknown): claim is string {
+  return typeof claim === 'string' && claim.length > 0 && claim.length <= 64;
+}
+
 /** What a JWT must be to be believed; `nowMs` is the verifier's clock. */
 export type JwtExpectation = { typ: string; nowMs: number; audience?: string; issuer?: string; requiredClaims: string[] };
 
@@ -44,7 +49,7 @@ export async function verifyJwt(jwt: string, key: CryptoKey, expected: JwtExpect
 
 function refusal(error: unknown): CryptoError {
   if (error instanceof errors.JWTExpired) return new CryptoError('jwt.expired', 'it has expired', error);
-  if (error instanceof errors.JWTClaimValidationFailed && (error.claim === 'nbf' || error.claim === 'iat')) {
+  if (error instanceof errors.JWTClaimValidationFailed && error.claim === 'nbf' && error.reason === 'check_failed') {
     return new CryptoError('jwt.not_yet_valid', 'it is not valid yet', error);
   }
   if (error instanceof errors.JWTClaimValidationFailed) {

@@ -8,7 +8,7 @@ const derive = promisify(pbkdf2);
 export const TOKEN_HASH_ITERATIONS = 210_000;
 const SALT_BYTES = 16;
 const HASH_BYTES = 64;
-const SHAPE = /^\$pbkdf2-sha512\$i=(\d{1,8})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/;
+const SHAPE = /^\$pbkdf2-sha512\$i=([1-9]\d{0,7})\$([A-Za-z0-9+/]{2,})\$([A-Za-z0-9+/]{86})$/;
 
 /** Hashes a token's secret into a PHC string. Costs about 0.1 s of one thread of the pool. */
 export async function hashTokenSecret(secret: string, iterations = TOKEN_HASH_ITERATIONS): Promise<string> {
@@ -29,9 +29,9 @@ export async function verifyTokenSecret(secret: string, phc: string): Promise<{ 
     throw new CryptoError('hash.malformed', 'a stored token hash is not a PHC string of PBKDF2-HMAC-SHA512');
   }
   const expected = Buffer.from(stored, 'base64');
-  const actual = await derive(secret, Buffer.from(salt, 'base64'), Number(iterations), expected.byteLength, 'sha512');
+  const actual = await derive(secret, Buffer.from(salt, 'base64'), Number(iterations), HASH_BYTES, 'sha512');
   return {
-    valid: expected.byteLength === HASH_BYTES && timingSafeEqual(actual, expected),
+    valid: timingSafeEqual(actual, expected),
     outdated: Number(iterations) < TOKEN_HASH_ITERATIONS,
   };
 }

@@ -1,0 +1,69 @@
+import type { ErrorCode } from '@sallyport/contract';
+import type { CryptoErrorCode } from '@sallyport/crypto/crypto-error';
+import type { LinkErrorCode } from '@sallyport/tls/https-link';
+
+/** The codes of errors that are born on the agent itself. */
+export type OwnErrorCode =
+  | 'usage.invalid'
+  | 'state.unsafe'
+  | 'state.unusable'
+  | 'identity.missing'
+  | 'identity.exists'
+  | 'identity.unreadable'
+  | 'enroll.reply_lost'
+  | 'socket.in_use'
+  | 'socket.unusable'
+  | 'socket.path_too_long'
+  | 'agent.unreachable'
+  | 'agent.not_ready'
+  | 'agent.busy'
+  | 'agent.internal'
+  | 'high_water.unreadable'
+  | 'bundle.older'
+  | 'bundle.incomplete'
+  | 'bundle.no_delivery_key'
+  | 'reply.unexpected';
+
+/** Any code this version knows; a newer control plane may answer others. */
+export type KnownErrorCode = OwnErrorCode | ErrorCode | LinkErrorCode | CryptoErrorCode;
+export type AgentErrorCode = KnownErrorCode | (string & {});
+
+type Details = {
+  /** What to do about it; absent where the message says it. */
+  advice?: string | undefined;
+  /** The fault may pass by itself within seconds. Default false. */
+  retryable?: boolean;
+  /** What the control plane asked to wait, in milliseconds. */
+  retryAfterMs?: number | undefined;
+  /** The HTTP status, when a reply brought the error. */
+  status?: number;
+  cause?: unknown;
+};
+
+/** The agent's one error: what is wrong, what to do, and whether trying again may help. Never a value. */
+export class AgentError extends Error {
+  readonly code: AgentErrorCode;
+  readonly advice: string | undefined;
+  readonly retryable: boolean;
+  readonly retryAfterMs: number | undefined;
+  readonly status: number | undefined;
+
+  constructor(code: AgentErrorCode, message: string, details: Details = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = 'AgentError';
+    this.code = code;
+    this.advice = details.advice;
+    this.retryable = details.retryable ?? false;
+    this.retryAfterMs = details.retryAfterMs;
+    this.status = details.status;
+  }
+}
+
+/** The error for a defect of the agent itself: anything thrown that is not one of its own errors. */
+export function internalError(cause: unknown): AgentError {
+  return new AgentError('agent.internal', 'the agent met a defect of its own', {
+    advice: 'report it with the log',
+    retryable: true,
+    cause,
+  });
+}

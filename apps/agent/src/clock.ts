@@ -1,0 +1,24 @@
+import { setTimeout as timeout } from 'node:timers/promises';
+
+/** Time as the agent sees it; injected, so that tests and simulators bring their own. */
+export type Clock = {
+  /** Milliseconds since the epoch. May jump. */
+  now(): number;
+  /** Milliseconds since a fixed point. Never jumps. */
+  monotonic(): number;
+  /** Resolves after `ms`, and at once when `signal` aborts. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+};
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  sleep: async (ms, signal) => {
+    if (ms <= 0 || signal?.aborted === true) return;
+    try {
+      await timeout(ms, undefined, signal === undefined ? {} : { signal });
+    } catch (error) {
+      if (signal?.aborted !== true) throw error;
+    }
+  },
+};

@@ -1,0 +1,48 @@
+import { CryptoError } from '@sallyport/crypto/crypto-error';
+import { ConfigError } from '@sallyport/config/load';
+import { AgentError, type AgentErrorCode } from './agent-error.ts';
+
+/**
+ * What `sallyport-agent` exits with. `exec` exits as its child does: the child's own code, 128 + n when
+ * signal n ended it, 126 when it cannot be run and 127 when it is not found.
+ */
+export const exitCodes = {
+  ok: 0,
+  error: 1,
+  usage: 2,
+  notFound: 3,
+  notReady: 4,
+  revoked: 5,
+  stateUnsafe: 6,
+  notEnrolled: 7,
+  socketUnusable: 8,
+  cannotExecute: 126,
+  commandNotFound: 127,
+  signalBase: 128,
+} as const;
+
+const byCode: Partial<Record<AgentErrorCode, number>> = {
+  'usage.invalid': exitCodes.usage,
+  'token.malformed': exitCodes.usage,
+  'link.plaintext': exitCodes.usage,
+  'link.bad_url': exitCodes.usage,
+  'tls.fingerprint_malformed': exitCodes.usage,
+  'secret.not_found': exitCodes.notFound,
+  'plugin.not_found': exitCodes.notFound,
+  'agent.not_ready': exitCodes.notReady,
+  'agent.unreachable': exitCodes.notReady,
+  'agent.busy': exitCodes.notReady,
+  'agent.revoked': exitCodes.revoked,
+  'state.unsafe': exitCodes.stateUnsafe,
+  'identity.missing': exitCodes.notEnrolled,
+  'socket.in_use': exitCodes.socketUnusable,
+  'socket.unusable': exitCodes.socketUnusable,
+  'socket.path_too_long': exitCodes.socketUnusable,
+};
+
+/** The exit code for whatever a command threw. */
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof ConfigError) return exitCodes.usage;
+  if (error instanceof CryptoError || error instanceof AgentError) return byCode[error.code] ?? exitCodes.error;
+  return exitCodes.error;
+}

@@ -1,0 +1,13 @@
+import type { z } from 'zod';
+import type { agentFacts } from '@sallyport/contract';
+import { VERSION } from './version.ts';
+
+/** What the agent tells of its host. */
+export function hostFacts(): z.infer<typeof agentFacts> {
+  return {
+    agentVersion: VERSION,
+    platform: process.platform,
+    architecture: process.arch,
+    runtime: `node ${process.versions.node}`,
+  };
+}

@@ -1,0 +1,83 @@
+import { constants } from 'node:fs';
+import { lstat, mkdir, open } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { AgentError } from '../agent-error.ts';
+import { removeFile, writeFileAtomically } from './atomic-file.ts';
+import { codeOf } from './system-error.ts';
+import { assertPrivate } from './private-path.ts';
+
+/** The files of a state directory. */
+export type StateFile =
+  | 'identity.json'
+  | 'identity.pending.json'
+  | 'bundle.json'
+  | 'high-water.json'
+  | 'revoked.json';
+
+/** The one directory the agent writes to: 0700, its files 0600, all its own; anything looser is refused. */
+export class StateDirectory {
+  readonly path: string;
+
+  private constructor(path: string) {
+    this.path = path;
+  }
+
+  /**
+   * Opens a directory, and makes it first when it is not there.
+   *
+   * @throws AgentError `state.unsafe`, or `state.unusable` when it cannot be made or read
+   */
+  static async open(path: string): Promise<StateDirectory> {
+    const directory = new StateDirectory(resolve(path));
+    try {
+      await mkdir(directory.path, { recursive: true, mode: 0o700 });
+      assertPrivate(directory.path, await lstat(directory.path), 'directory');
+    } catch (error) {
+      throw unusable(directory.path, error);
+    }
+    return directory;
+  }
+
+  join(name: string): string {
+    return join(this.path, name);
+  }
+
+  /** A file's bytes; undefined when it is not there. Never follows a link. Throws `state.unsafe`, `state.unusable`. */
+  async read(name: StateFile): Promise<Buffer | undefined> {
+    const path = this.join(name);
+    try {
+      const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+      try {
+        assertPrivate(path, await file.stat(), 'file');
+        return await file.readFile();
+      } finally {
+        await file.close();
+      }
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return undefined;
+      if (codeOf(error) === 'ELOOP') assertPrivate(path, await lstat(path), 'file');
+      throw unusable(path, error);
+    }
+  }
+
+  async write(name: StateFile, data: string): Promise<void> {
+    try {
+      await writeFileAtomically(this.join(name), data);
+    } catch (error) {
+      throw unusable(this.join(name), error);
+    }
+  }
+
+  async remove(name: StateFile): Promise<void> {
+    await removeFile(this.join(name));
+  }
+}
+
+function unusable(path: string, error: unknown): unknown {
+  const code = codeOf(error);
+  if (code === undefined) return error;
+  return new AgentError('state.unusable', `${path} cannot be used (${code})`, {
+    advice: 'make it a directory that this user may write, with space left',
+    cause: error,
+  });
+}

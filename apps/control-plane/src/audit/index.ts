@@ -1,0 +1,1 @@
+export { appendAuditEvent, type AuditAct } from './audit.store.ts';

@@ -1,0 +1,1 @@
+export { createDeliveryKey, openStoredDeliveryKey, startEpoch } from './delivery-keys.ts';

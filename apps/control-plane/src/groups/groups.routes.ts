@@ -1,0 +1,41 @@
+import { createGroupBody, group, groupName, page, pageQuery } from '@sallyport/contract';
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import { problemResponses } from '../http/problem-responses.ts';
+import { operationOf } from '../http/request-operation.ts';
+import type { Platform } from '../platform/platform.ts';
+import { createGroup, getGroup, listAllGroups } from './groups.service.ts';
+
+const tags = ['groups'];
+
+/** `/api/v1/groups`. */
+export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
+  return async (app) => {
+    app.post(
+      '/groups',
+      {
+        config: { permission: 'group:create' },
+        schema: { tags, summary: 'Create a group', body: createGroupBody, response: { 201: group, ...problemResponses } },
+      },
+      async (request, reply) => reply.code(201).send(await createGroup(platform, operationOf(request), request.body.name)),
+    );
+
+    app.get(
+      '/groups',
+      {
+        config: { permission: 'group:read' },
+        schema: { tags, summary: 'List groups', querystring: pageQuery, response: { 200: page(group), ...problemResponses } },
+      },
+      async (request) => listAllGroups(platform, operationOf(request), request.query),
+    );
+
+    app.get(
+      '/groups/:group',
+      {
+        config: { permission: 'group:read' },
+        schema: { tags, summary: 'Show a group', params: z.object({ group: groupName }), response: { 200: group, ...problemResponses } },
+      },
+      async (request) => getGroup(platform, operationOf(request), request.params.group),
+    );
+  };
+}

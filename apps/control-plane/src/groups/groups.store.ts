@@ -1,0 +1,31 @@
+import type { PageQuery } from '@sallyport/contract';
+import type { Db } from '../platform/db.ts';
+import { publishWakeup } from '../platform/wakeups.ts';
+
+export type GroupRow = { id: string; name: string; revision: number; deliveryEpoch: number; createdAt: Date };
+
+export async function insertGroup(tx: Db, row: { id: string; name: string; createdAt: Date }): Promise<GroupRow> {
+  return tx.group.create({ data: row });
+}
+
+export async function findGroup(db: Db, name: string): Promise<GroupRow | undefined> {
+  return (await db.group.findUnique({ where: { name } })) ?? undefined;
+}
+
+export async function listGroups(db: Db, { limit, cursor }: PageQuery): Promise<GroupRow[]> {
+  return db.group.findMany({ where: { name: { gt: cursor ?? '' } }, orderBy: { name: 'asc' }, take: limit + 1 });
+}
+
+/**
+ * Moves a group to its next revision and tells every replica when the transaction commits. It locks the
+ * group's row until then: revisions of one group are committed in order. So call it first in a change.
+ */
+export async function advanceGroup(tx: Db, groupId: string): Promise<number> {
+  const { revision } = await tx.group.update({
+    where: { id: groupId },
+    data: { revision: { increment: 1 } },
+    select: { revision: true },
+  });
+  await publishWakeup(tx, { kind: 'group', groupId });
+  return revision;
+}

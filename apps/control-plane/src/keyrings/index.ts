@@ -1,0 +1,1 @@
+export { createKeyring, Keyring, sealForGroup, type SealedField } from './keyring.ts';

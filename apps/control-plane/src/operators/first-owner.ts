@@ -1,0 +1,30 @@
+import { randomBytes } from 'node:crypto';
+import { hashPassword } from '@sallyport/crypto/password';
+import type { Secret } from '@sallyport/config/secret';
+import { appendAuditEvent } from '../audit/index.ts';
+import { systemOperation } from '../authorization/index.ts';
+import type { Db } from '../platform/db.ts';
+import { newId } from '../platform/new-id.ts';
+import type { Platform } from '../platform/platform.ts';
+import { countOperators, insertOperator } from './operators.store.ts';
+
+/** The first operator. `generatedPassword` is there once: when it was made here, for the person who starts the server. */
+export type FirstOwner = { name: string; generatedPassword?: string };
+
+const PASSWORD_BYTES = 18;
+
+/** Makes the first owner when there is no operator yet. The caller holds the first-start lock. */
+export async function createFirstOwner(
+  tx: Db,
+  { clock }: Platform,
+  owner: { name: string; password?: Secret | undefined },
+): Promise<FirstOwner | undefined> {
+  if ((await countOperators(tx)) > 0) return undefined;
+  const generatedPassword = owner.password === undefined ? randomBytes(PASSWORD_BYTES).toString('base64url') : undefined;
+  const passwordHash = await hashPassword(generatedPassword ?? owner.password?.reveal() ?? '');
+  const createdAt = new Date(clock.now());
+  await insertOperator(tx, { id: newId(), name: owner.name, role: 'owner', passwordHash, createdAt });
+  const act = { action: 'operator:create', subject: `operator:${owner.name}`, outcome: 'done', details: { role: 'owner' } } as const;
+  await appendAuditEvent(tx, systemOperation('first start'), act, clock.now());
+  return generatedPassword === undefined ? { name: owner.name } : { name: owner.name, generatedPassword };
+}

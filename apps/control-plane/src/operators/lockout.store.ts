@@ -1,0 +1,31 @@
+import type { Db } from '../platform/db.ts';
+
+/** When a name's sign-in is open again, if it is locked. */
+export async function findLock(db: Db, name: string, now: Date): Promise<Date | undefined> {
+  const row = await db.signInFailure.findUnique({ where: { name } });
+  return row?.lockedUntil != null && row.lockedUntil > now ? row.lockedUntil : undefined;
+}
+
+/**
+ * Counts a failure, and locks the name at every `limit`th; in one statement, so that guesses in parallel
+ * all count. Returns whether this failure locked it.
+ */
+export async function countFailure(db: Db, name: string, now: Date, lock: { limit: number; until: Date }): Promise<boolean> {
+  const [row] = await db.$queryRaw<{ locked: boolean }[]>`
+    INSERT INTO sign_in_failures (name, failures, last_at) VALUES (${name}, 1, ${now})
+    ON CONFLICT (name) DO UPDATE SET
+      failures = sign_in_failures.failures + 1,
+      last_at = ${now},
+      locked_until = CASE WHEN (sign_in_failures.failures + 1) % ${lock.limit} = 0
+        THEN ${lock.until}::timestamptz ELSE sign_in_failures.locked_until END
+    RETURNING failures % ${lock.limit} = 0 AS locked`;
+  return row?.locked ?? false;
+}
+
+export async function clearFailures(db: Db, name: string): Promise<void> {
+  await db.signInFailure.deleteMany({ where: { name } });
+}
+
+export async function deleteFailuresBefore(db: Db, before: Date): Promise<number> {
+  return (await db.signInFailure.deleteMany({ where: { lastAt: { lt: before } } })).count;
+}

@@ -1,0 +1,91 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import { CryptoError } from '@sallyport/crypto/crypto-error';
+import { parseToken, type Token } from '@sallyport/crypto/token';
+import { verifyTokenSecret } from '@sallyport/crypto/token-hash';
+import { appendAuditEvent } from '../audit/index.ts';
+import type { Role } from '@sallyport/contract';
+import { Operation } from '../authorization/index.ts';
+import { AppError } from '../platform/app-error.ts';
+import type { Platform } from '../platform/platform.ts';
+import { deleteSession, findSession } from './operators.store.ts';
+
+/** How long a verified token is remembered, so that PBKDF2 stays off the warm path. */
+const REMEMBER_MS = 60_000;
+const MAX_REMEMBERED = 10_000;
+
+/** The act of a signed-in operator. */
+export class OperatorSession extends Operation {
+  readonly sessionId: string;
+  readonly operator: { id: string; name: string; role: Role };
+
+  constructor(sessionId: string, operator: { id: string; name: string; role: Role }, requestId: string, address: string) {
+    super({ kind: 'operator', ...operator }, requestId, address);
+    this.sessionId = sessionId;
+    this.operator = operator;
+  }
+}
+
+/**
+ * Tells whose a session token is. The row is read every time, so a deleted session is refused at once on
+ * every replica; only the PBKDF2 is remembered, under a keyed hash of the token.
+ */
+export class SessionAuthenticator {
+  readonly #platform: Platform;
+  readonly #memoryKey = randomBytes(32);
+  readonly #verified = new Map<string, number>();
+
+  constructor(platform: Platform) {
+    this.#platform = platform;
+  }
+
+  /** @throws AppError `session.required`, `session.invalid`, `hashing.busy` */
+  async authenticate(authorization: string | undefined, requestId: string, address: string): Promise<OperatorSession> {
+    const token = bearerToken(authorization);
+    const session = await this.#platform.db.read((reader) => findSession(reader, token.id));
+    const alive = session !== undefined && session.expiresAt.getTime() > this.#platform.clock.now();
+    if (!alive || !(await this.#matches(token, session.secretHash))) {
+      throw new AppError('session.invalid', 'The session has ended or is unknown; sign in again.');
+    }
+    const { id, name, role } = session.operator;
+    return new OperatorSession(session.id, { id, name, role }, requestId, address);
+  }
+
+  async #matches(token: Token, secretHash: string): Promise<boolean> {
+    const { clock, hashing } = this.#platform;
+    const memory = createHmac('sha256', this.#memoryKey).update(`${token.id} ${token.secret} ${secretHash}`).digest('base64url');
+    if ((this.#verified.get(memory) ?? 0) > clock.now()) return true;
+    const { valid } = await hashing.run(() => verifyTokenSecret(token.secret, secretHash));
+    if (valid) this.#remember(memory, clock.now() + REMEMBER_MS);
+    return valid;
+  }
+
+  #remember(memory: string, until: number): void {
+    this.#verified.delete(memory);
+    this.#verified.set(memory, until);
+    for (const oldest of this.#verified.keys()) {
+      if (this.#verified.size <= MAX_REMEMBERED) break;
+      this.#verified.delete(oldest);
+    }
+  }
+}
+
+/** Ends the session of the request. */
+export async function signOut({ db, clock }: Platform, op: OperatorSession): Promise<void> {
+  op.authorize('session:delete');
+  await db.transaction(async (tx) => {
+    await deleteSession(tx, op.sessionId);
+    const act = { action: 'session:delete', subject: `operator:${op.actor.name}`, outcome: 'done' } as const;
+    await appendAuditEvent(tx, op, act, clock.now());
+  });
+}
+
+function bearerToken(authorization: string | undefined): Token {
+  const text = /^Bearer (\S{1,256})$/i.exec(authorization ?? '')?.[1];
+  if (text === undefined) throw new AppError('session.required', 'Sign in first: send Authorization: Bearer with a session token.');
+  try {
+    return parseToken(text, 'session');
+  } catch (error) {
+    if (error instanceof CryptoError) throw new AppError('session.invalid', `The session token is not accepted: ${error.message}.`, { cause: error });
+    throw error;
+  }
+}

@@ -1,0 +1,60 @@
+import { pino, type DestinationStream, type Logger } from 'pino';
+import { AppError } from './app-error.ts';
+
+export type Log = Logger;
+
+/** The only fields that reach a log line with their value; any other is replaced. Names, ids, counts and codes. */
+const ALLOWED = new Set([
+  ...['requestId', 'method', 'route', 'status', 'durationMs', 'address', 'port', 'host', 'url', 'code', 'component'],
+  ...['operator', 'agentId', 'groupId', 'taskId', 'action', 'revision', 'epoch', 'attempt', 'count', 'fingerprint'],
+  ...['version', 'roles', 'queue', 'database', 'key', 'reason', 'expiresAt', 'err'],
+]);
+const HIDDEN = '[redacted]';
+
+/** pino with JSON lines, fields redacted by allow-list and errors reduced to what cannot carry a value. */
+export function createLog(level: string, destination: DestinationStream): Log {
+  return pino(
+    {
+      level,
+      base: { program: 'sallyport-server' },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }), log: redact },
+    },
+    destination,
+  );
+}
+
+function redact(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, ALLOWED.has(name) ? plain(name, value) : HIDDEN]));
+}
+
+function plain(name: string, value: unknown): unknown {
+  if (name === 'err') return describeError(value);
+  if (Array.isArray(value)) return value.map((item) => plain('', item));
+  return typeof value === 'object' && value !== null ? HIDDEN : value;
+}
+
+/**
+ * Type, code and stack frames. A foreign error's message is left out, since drivers quote statements and
+ * values in theirs.
+ */
+function describeError(error: unknown, depth = 0): unknown {
+  if (!(error instanceof Error)) return { type: typeof error };
+  const frames = error.stack?.split('\n').filter((line) => /^\s+at /.test(line)) ?? [];
+  return {
+    type: error.name,
+    ...codeOf(error),
+    ...(error instanceof AppError ? { message: error.message, detail: error.privateDetail } : {}),
+    stack: frames.slice(0, 8).map((line) => line.trim()),
+    ...(error.cause === undefined || depth === 3 ? {} : { cause: describeError(error.cause, depth + 1) }),
+  };
+}
+
+function codeOf(error: Error): Record<string, unknown> {
+  return Object.fromEntries(
+    ['code', 'syscall', 'address', 'port'].flatMap((key) => {
+      const value: unknown = Reflect.get(error, key);
+      return typeof value === 'string' || typeof value === 'number' ? [[key, value]] : [];
+    }),
+  );
+}

@@ -1,0 +1,15 @@
+import type { BoundedPool } from './bounded-pool.ts';
+import type { Clock } from './clock.ts';
+import type { Database } from './db.ts';
+import type { Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
+
+/** What every slice stands on; made once, by `compose.ts`. */
+export type Platform = {
+  clock: Clock;
+  log: Log;
+  db: Database;
+  rootKey: Uint8Array;
+  hashing: BoundedPool;
+  metrics: Metrics;
+};

@@ -1,0 +1,84 @@
+import { z } from 'zod';
+import pg from 'pg';
+import type { Db } from './db.ts';
+import type { Log } from './log.ts';
+
+/** What the replicas tell each other. A lost one costs time, never correctness: the safety net re-reads. */
+export const wakeup = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('group'), groupId: z.uuid() }),
+  z.strictObject({ kind: z.literal('revoked'), agentId: z.uuid() }),
+  z.strictObject({ kind: z.literal('task'), agentId: z.uuid() }),
+]);
+export type Wakeup = z.infer<typeof wakeup>;
+
+const CHANNEL = 'sallyport_wakeups';
+const RECONNECT_MS = 500;
+
+/**
+ * Publishes within the caller's transaction: Postgres delivers it when, and only when, that commits.
+ * So a change and its wake-up cannot come apart, whichever queue back end is in use.
+ */
+export async function publishWakeup(tx: Db, message: Wakeup): Promise<void> {
+  await tx.$queryRaw`SELECT pg_notify(${CHANNEL}, ${JSON.stringify(message)})::text`;
+}
+
+/** One LISTEN connection per replica, kept up until `close`. */
+export class WakeupListener {
+  readonly #url: string;
+  readonly #log: Log;
+  readonly #onWakeup: (message: Wakeup) => void;
+  readonly #onConnected: () => void;
+  #client: pg.Client | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+  #connected = false;
+
+  constructor(url: string, log: Log, on: { wakeup: (message: Wakeup) => void; connected: () => void }) {
+    this.#url = url;
+    this.#log = log;
+    this.#onWakeup = on.wakeup;
+    this.#onConnected = on.connected;
+  }
+
+  /** Whether every wake-up since `connected` was last called has been heard. */
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  /** Connects; a connection that is lost later is made again by itself. */
+  async start(): Promise<void> {
+    const client = new pg.Client({ connectionString: this.#url, keepAlive: true, connectionTimeoutMillis: 5_000 });
+    this.#client = client;
+    client.on('notification', ({ payload }) => this.#receive(payload));
+    client.on('error', () => this.#lost(client));
+    client.on('end', () => this.#lost(client));
+    try {
+      await client.connect();
+      await client.query(`LISTEN ${CHANNEL}`);
+      this.#connected = true;
+      this.#onConnected();
+    } catch (error) {
+      this.#log.warn({ err: error }, 'cannot listen for wake-ups; trying again');
+      this.#lost(client);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    await this.#client?.end();
+  }
+
+  #lost(client: pg.Client): void {
+    if (this.#client !== client) return;
+    this.#client = undefined;
+    this.#connected = false;
+    client.end().catch(() => {});
+    if (!this.#closed) this.#timer = setTimeout(() => void this.start(), RECONNECT_MS);
+  }
+
+  #receive(payload: string | undefined): void {
+    const parsed = wakeup.safeParse(JSON.parse(payload ?? 'null'));
+    if (parsed.success) this.#onWakeup(parsed.data);
+  }
+}

@@ -1,0 +1,2 @@
+export { secretValueField } from './secret-field.ts';
+export { secretsRoutes } from './secrets.routes.ts';

@@ -1,0 +1,56 @@
+import type { SecretMetadata } from '@sallyport/contract';
+import { appendAuditEvent } from '../audit/index.ts';
+import type { Operation } from '../authorization/index.ts';
+import { advanceGroup, existingGroup } from '../groups/index.ts';
+import { sealForGroup } from '../keyrings/index.ts';
+import { newId } from '../platform/new-id.ts';
+import type { Platform } from '../platform/platform.ts';
+import { secretValueField } from './secret-field.ts';
+import { findSecret, insertVersion, upsertSecret, type OfflinePolicy } from './secrets.store.ts';
+import { shownSecret, type SecretPath } from './secrets.service.ts';
+
+/**
+ * Creates a secret, or adds a version to it: every put is a new version, so that what agents hold can be
+ * told apart. `created` tells which of the two it was.
+ */
+export async function putSecret(
+  platform: Platform,
+  op: Operation,
+  path: SecretPath,
+  body: { value: string; offline?: OfflinePolicy | undefined },
+): Promise<{ secret: SecretMetadata; created: boolean }> {
+  op.authorize('secret:write');
+  const { db, clock } = platform;
+  const group = await existingGroup(platform, path.group);
+  const plaintext = Buffer.from(body.value, 'utf8');
+  return db.transaction(async (tx) => {
+    const revision = await advanceGroup(tx, group.id);
+    const existing = await findSecret(tx, group.id, path.secret);
+    const now = new Date(clock.now());
+    const secret = {
+      id: existing?.id ?? newId(),
+      name: path.secret,
+      offline: body.offline ?? existing?.offline ?? ('deny' as const),
+      version: (existing?.version ?? 0) + 1,
+      createdAt: existing?.createdAt ?? now,
+      updatedAt: now,
+    };
+    await upsertSecret(tx, group.id, secret);
+    const versionId = newId();
+    const sealed = await sealForGroup(tx, platform, { ...secretValueField(versionId), groupId: group.id }, plaintext);
+    await insertVersion(tx, secret.id, { id: versionId, version: secret.version, createdBy: op.actor.name, createdAt: now, ...sealed });
+    await appendAuditEvent(
+      tx,
+      op,
+      {
+        action: 'secret:write',
+        subject: `secret:${path.secret}`,
+        groupId: group.id,
+        outcome: 'done',
+        details: { version: secret.version, revision, offline: secret.offline },
+      },
+      clock.now(),
+    );
+    return { secret: shownSecret(secret), created: existing === undefined };
+  });
+}

@@ -1,0 +1,89 @@
+import {
+  groupName,
+  page,
+  pageQuery,
+  putSecretBody,
+  resourceName,
+  revealedSecret,
+  revealSecretBody,
+  secret,
+  secretVersion,
+} from '@sallyport/contract';
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import { problemResponses } from '../http/problem-responses.ts';
+import { operationOf } from '../http/request-operation.ts';
+import type { Platform } from '../platform/platform.ts';
+import { putSecret } from './put-secret.ts';
+import { revealSecret } from './reveal-secret.ts';
+import { getSecret, listGroupSecrets, listSecretVersions, removeSecret } from './secrets.service.ts';
+
+const tags = ['secrets'];
+const groupParams = z.object({ group: groupName });
+const params = z.object({ group: groupName, secret: resourceName });
+const path = '/groups/:group/secrets/:secret';
+
+/** `/api/v1/groups/:group/secrets`. */
+export function secretsRoutes(platform: Platform): FastifyPluginAsyncZod {
+  return async (app) => {
+    app.put(
+      path,
+      {
+        config: { permission: 'secret:write' },
+        schema: { tags, summary: 'Create a secret or a new version of it', params, body: putSecretBody, response: { 200: secret, 201: secret, ...problemResponses } },
+      },
+      async (request, reply) => {
+        const put = await putSecret(platform, operationOf(request), request.params, request.body);
+        return reply.code(put.created ? 201 : 200).send(put.secret);
+      },
+    );
+
+    app.get(
+      '/groups/:group/secrets',
+      {
+        config: { permission: 'secret:read' },
+        schema: { tags, summary: 'List secrets, without values', params: groupParams, querystring: pageQuery, response: { 200: page(secret), ...problemResponses } },
+      },
+      async (request) => listGroupSecrets(platform, operationOf(request), request.params.group, request.query),
+    );
+
+    app.get(
+      path,
+      {
+        config: { permission: 'secret:read' },
+        schema: { tags, summary: 'Show a secret, without its value', params, response: { 200: secret, ...problemResponses } },
+      },
+      async (request) => getSecret(platform, operationOf(request), request.params),
+    );
+
+    app.get(
+      `${path}/versions`,
+      {
+        config: { permission: 'secret:read' },
+        schema: { tags, summary: 'List the versions of a secret', params, querystring: pageQuery, response: { 200: page(secretVersion), ...problemResponses } },
+      },
+      async (request) => listSecretVersions(platform, operationOf(request), request.params, request.query),
+    );
+
+    app.post(
+      `${path}/reveal`,
+      {
+        config: { permission: 'secret:reveal' },
+        schema: { tags, summary: 'Reveal a value', params, body: revealSecretBody, response: { 200: revealedSecret, ...problemResponses } },
+      },
+      async (request) => revealSecret(platform, operationOf(request), request.params, request.body.version),
+    );
+
+    app.delete(
+      path,
+      {
+        config: { permission: 'secret:delete' },
+        schema: { tags, summary: 'Delete a secret and its versions', params, response: { 204: z.null(), ...problemResponses } },
+      },
+      async (request, reply) => {
+        await removeSecret(platform, operationOf(request), request.params);
+        return reply.code(204).send(null);
+      },
+    );
+  };
+}

@@ -1,0 +1,20 @@
+import type { Platform } from '../platform/platform.ts';
+import { loadAuthority, type CertificateAuthority } from './certificate-authority.ts';
+import { claimInstallation } from './installation.ts';
+import { loadSigningKeys, type SigningKeys } from './signing-keys.ts';
+import { lockFirstStart } from './trust.store.ts';
+
+/** What the control plane proves itself with; shared by all replicas through the database. */
+export type Trust = { signingKeys: SigningKeys; authority: CertificateAuthority };
+
+/** Opens the installation's keys, or makes them at the first start. @throws WrongRootKey */
+export async function openTrust({ db, rootKey, clock }: Pick<Platform, 'db' | 'rootKey' | 'clock'>): Promise<Trust> {
+  return db.transaction(async (tx) => {
+    await lockFirstStart(tx);
+    await claimInstallation(tx, rootKey, clock.now());
+    return {
+      signingKeys: await loadSigningKeys(tx, rootKey, clock.now()),
+      authority: await loadAuthority(tx, rootKey, clock.now()),
+    };
+  });
+}

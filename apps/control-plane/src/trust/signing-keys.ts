@@ -1,0 +1,56 @@
+import type { VerificationKeys } from '@sallyport/contract';
+import { open, seal, type Place } from '@sallyport/crypto/envelope';
+import {
+  generateSigningJwk,
+  importSigningKey,
+  importVerificationKey,
+  type SigningKey,
+  type SigningPrivateJwk,
+} from '@sallyport/crypto/signing-key';
+import type { Db } from '../platform/db.ts';
+import { insertSigningKey, listSigningKeys, type SigningKeyRow } from './trust.store.ts';
+
+/** The control plane's signing keys: the newest signs, all verify. */
+export type SigningKeys = {
+  signer: SigningKey;
+  byKid: ReadonlyMap<string, CryptoKey>;
+  published: VerificationKeys;
+};
+
+/** Loads the signing keys, making the first one under the first-start lock. */
+export async function loadSigningKeys(tx: Db, rootKey: Uint8Array, nowMs: number): Promise<SigningKeys> {
+  const existing = await listSigningKeys(tx);
+  const rows = existing.length > 0 ? existing : [await createSigningKey(tx, rootKey, nowMs)];
+  const newest = rows[0];
+  if (newest === undefined) throw new Error('there is no signing key');
+  const verifiers = await Promise.all(
+    rows.map(async (row): Promise<[string, CryptoKey]> => [row.id, await importVerificationKey(row.publicKey)]),
+  );
+  return {
+    signer: await importSigningKey(openPrivateKey(rootKey, newest)),
+    byKid: new Map(verifiers),
+    published: { keys: rows.map((row) => ({ ...row.publicKey, kid: row.id })) },
+  };
+}
+
+async function createSigningKey(tx: Db, rootKey: Uint8Array, nowMs: number): Promise<SigningKeyRow> {
+  const jwk = await generateSigningJwk();
+  const { thumbprint, publicJwk } = await importSigningKey(jwk);
+  const row = {
+    id: thumbprint,
+    publicKey: publicJwk,
+    sealedPrivateKey: seal(rootKey, Buffer.from(jwk.d, 'base64url'), place(thumbprint)),
+    createdAt: new Date(nowMs),
+  };
+  await insertSigningKey(tx, row);
+  return row;
+}
+
+function openPrivateKey(rootKey: Uint8Array, row: SigningKeyRow): SigningPrivateJwk {
+  const d = open(rootKey, row.sealedPrivateKey, place(row.id)).toString('base64url');
+  return { ...row.publicKey, d };
+}
+
+function place(kid: string): Place {
+  return { table: 'signing_keys', row: kid, field: 'sealed_private_key', group: 'root', keyVersion: 1 };
+}

@@ -1,0 +1,28 @@
+import { availableParallelism } from 'node:os';
+import type { Config } from 'jest';
+
+/** Node strips the types itself, so nothing is transformed. */
+const nativeModules = {
+  transform: {},
+  extensionsToTreatAsEsm: ['.ts'],
+  testEnvironment: '<rootDir>/test/no-leaks-environment.ts',
+  moduleFileExtensions: ['ts', 'mjs', 'cjs', 'js', 'json', 'node'],
+};
+const withDatabase = {
+  ...nativeModules,
+  globalSetup: '<rootDir>/test/global-setup.ts',
+  globalTeardown: '<rootDir>/test/global-teardown.ts',
+};
+
+export default {
+  maxWorkers: Math.min(availableParallelism(), 4),
+  testTimeout: 20_000,
+  projects: [
+    {
+      ...nativeModules,
+      displayName: 'unit',
+      testMatch: ['<rootDir>/{packages,apps,bench,tools}/**/*.test.ts'],
+      testPathIgnorePatterns: ['/node_modules/', '<rootDir>/apps/control-plane/test/'],
+    },
+  ],
+} satisfies Config;

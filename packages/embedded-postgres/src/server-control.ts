@@ -1,0 +1,109 @@
+import { readFile, stat } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { EmbeddedPostgresError } from './failure.ts';
+import type { Place } from './place.ts';
+import { findPostmaster } from './postmaster.ts';
+import type { Postmaster } from './postmaster.ts';
+import { run } from './run.ts';
+
+export type ServerOptions = { flags: string[]; fsync: boolean; log: (message: string) => void };
+
+const startSeconds = 120;
+const stopSeconds = 30;
+const orphansMs = 15_000;
+const portAttempts = 5;
+
+// Statements and details of errors would carry values into server.log.
+const quietLog = [
+  '-c',
+  'log_min_error_statement=panic',
+  '-c',
+  'log_error_verbosity=terse',
+  '-c',
+  'log_checkpoints=off',
+];
+const noFsync = ['-c', 'fsync=off', '-c', 'full_page_writes=off', '-c', 'synchronous_commit=off'];
+
+/** Starts the server in a session of its own, on a free port of 127.0.0.1 (or on `port`), without a unix socket. */
+export async function startServer(
+  place: Place,
+  options: ServerOptions,
+  port?: number,
+): Promise<Postmaster> {
+  const begun = Date.now();
+  for (let attempt = 1; ; attempt += 1) {
+    const failure = await tryStart(place, options, port ?? (await freePort()));
+    const running = await findPostmaster(place, options.log);
+    if (running !== undefined) return running;
+    const portTaken = failure.includes('Address already in use') && attempt < portAttempts;
+    // Backends of a killed server hold its memory until they notice that it is gone.
+    const orphans = failure.includes('shared memory block') && Date.now() - begun < orphansMs;
+    if (!portTaken && !orphans) {
+      throw new EmbeddedPostgresError(
+        `The embedded database in ${place.directory} does not start:\n${failure}`,
+      );
+    }
+    await pause(100);
+  }
+}
+
+async function tryStart(place: Place, options: ServerOptions, port: number): Promise<string> {
+  const logged = await stat(place.logFile).then(
+    ({ size }) => size,
+    () => 0,
+  );
+  const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', `port=${port}`];
+  const flags = [
+    ...settings.flatMap((setting) => ['-c', setting]),
+    ...quietLog,
+    ...(options.fsync ? [] : noFsync),
+  ];
+  const { code, output } = await pgCtl(place, [
+    ...['-w', '-t', String(startSeconds), '-l', place.logFile],
+    ...['-o', [...flags, ...options.flags].map(shellQuoted).join(' ')],
+    'start',
+  ]);
+  if (code === 0) return '';
+  const lines = (await readFrom(place.logFile, logged)).trim().split('\n').slice(-8);
+  return [output.split('\n').at(-1) ?? '', ...lines].join('\n');
+}
+
+/** Ends the server and waits until its last checkpoint is on disk. Open connections are cut. */
+export async function stopServer(place: Place, log: (message: string) => void): Promise<void> {
+  const wait = ['-w', '-t', String(stopSeconds)];
+  const fast = await pgCtl(place, [...wait, '-m', 'fast', 'stop']);
+  if (fast.code === 0 || (await findPostmaster(place, log)) === undefined) return;
+  const immediate = await pgCtl(place, [...wait, '-m', 'immediate', 'stop']);
+  if (immediate.code === 0) return;
+  throw new EmbeddedPostgresError(
+    `The embedded database in ${place.directory} does not stop: ${immediate.output}`,
+  );
+}
+
+function pgCtl(place: Place, args: string[]) {
+  const options = { cwd: place.directory, user: place.user };
+  return run(join(place.binaries, 'pg_ctl'), ['-D', place.dataDirectory, ...args], options);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string')
+    throw new EmbeddedPostgresError('No free port on 127.0.0.1.');
+  return address.port;
+}
+
+async function readFrom(path: string, position: number): Promise<string> {
+  return (await readFile(path)).subarray(position).toString('utf8');
+}
+
+function shellQuoted(word: string): string {
+  return `'${word.replaceAll("'", String.raw`'\''`)}'`;
+}

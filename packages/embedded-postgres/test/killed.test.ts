@@ -1,0 +1,72 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { allLines, announced, createHome, kill, query } from './home.ts';
+import type { Home } from './home.ts';
+
+let home: Home;
+beforeAll(async () => {
+  home = await createHome();
+});
+afterEach(() => home.endAll());
+afterAll(() => home.remove());
+
+describe('an owner that was killed', () => {
+  test('leaves a server that the next owner adopts, and stops', async () => {
+    const child = home.spawnOwner();
+    const before = await announced(child);
+    await query(before.url, 'CREATE TABLE kept AS SELECT 7 AS value');
+    await kill(child);
+
+    const server = await home.start();
+    expect(server).toMatchObject({ adopted: true, url: before.url });
+    expect(await query(server.url, 'SELECT value FROM kept')).toEqual([7]);
+    await server.stop();
+    await expect(query(server.url, 'SELECT 1')).rejects.toThrow('ECONNREFUSED');
+  });
+});
+
+describe('a second owner', () => {
+  test('does not let a second owner in while it lives', async () => {
+    const server = await home.start();
+    const child = home.spawnOwner();
+    const refusal = await allLines(child.stderr);
+    expect(refusal).toHaveLength(1);
+    expect(refusal[0]).toMatch(
+      /^Another control plane is running on this data directory .*DATABASE_URL/,
+    );
+    expect(await query(server.url, 'SELECT 1')).toEqual([1]);
+  });
+});
+
+describe('a server that was killed', () => {
+  test('comes back at the same address while its owner lives, with what was committed', async () => {
+    const { url } = await home.start({ fsync: true });
+    await query(url, 'CREATE TABLE kept AS SELECT 7 AS value');
+    process.kill(await home.postmasterPid(), 'SIGKILL');
+    await home.logged('the embedded Postgres is back');
+    expect(await query(url, 'SELECT value FROM kept')).toEqual([7]);
+    const child = home.spawnOwner();
+    expect(await allLines(child.stderr)).toEqual([
+      expect.stringContaining('Another control plane is running'),
+    ]);
+  });
+
+  test.each([
+    [
+      'names a process that is another program',
+      `${process.pid}\n/\n1\n5432\n\n127.0.0.1\n1 1\nready\n`,
+    ],
+    ['is empty', ''],
+  ])(
+    'does not keep the next from starting when the postmaster.pid it left %s',
+    async (_, contents) => {
+      await (await home.start()).stop();
+      await writeFile(join(home.directory, 'data', 'postmaster.pid'), contents);
+      const server = await home.start();
+      expect(server.adopted).toBe(false);
+      expect(await query(server.url, 'SELECT 1')).toEqual([1]);
+    },
+  );
+});
+

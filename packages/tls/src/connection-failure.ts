@@ -1,0 +1,120 @@
+import { LinkError, type LinkErrorCode } from './link-error.ts';
+
+type Failure = {
+  code: LinkErrorCode;
+  retryable: boolean;
+  /** Follows the peer's URL. */
+  text: string;
+};
+
+const unreachable: Failure = {
+  code: 'link.refused',
+  retryable: true,
+  text: 'cannot be reached; check the network and the firewall between the two hosts',
+};
+const unresolved: Failure = {
+  code: 'link.dns',
+  retryable: true,
+  text: 'has a host name that does not resolve; check its spelling and the DNS server',
+};
+const reset: Failure = {
+  code: 'link.reset',
+  retryable: true,
+  text: 'closed the connection before it replied; try again, and read its log if that goes on',
+};
+const outOfDate: Failure = {
+  code: 'tls.expired',
+  retryable: false,
+  text: 'has a certificate that is not valid at this time; renew it, or set the clock of this host',
+};
+const unknownCa: Failure = {
+  code: 'tls.unknown_ca',
+  retryable: false,
+  text: 'has a certificate that no trusted CA issued; give this program the CA certificate or its fingerprint',
+};
+const versionRefused: Failure = {
+  code: 'tls.version',
+  retryable: false,
+  text: 'shares no TLS version with this program; allow TLS 1.2 or 1.3 there',
+};
+const notTls: Failure = {
+  code: 'tls.handshake',
+  retryable: false,
+  text: 'does not speak TLS; check that the port is the HTTPS one',
+};
+
+/** By the `code` that Node or OpenSSL gives an error. */
+const failures: Readonly<Record<string, Failure>> = {
+  ECONNREFUSED: {
+    code: 'link.refused',
+    retryable: true,
+    text: 'refused the connection; check the address and that the server runs',
+  },
+  EHOSTUNREACH: unreachable,
+  ENETUNREACH: unreachable,
+  EADDRNOTAVAIL: unreachable,
+  ENOTFOUND: unresolved,
+  EAI_AGAIN: unresolved,
+  ETIMEDOUT: {
+    code: 'link.timeout',
+    retryable: true,
+    text: 'did not accept a connection in time; check the address and the firewall between the two hosts',
+  },
+  ECONNRESET: reset,
+  ECONNABORTED: reset,
+  EPIPE: reset,
+  ERR_TLS_CERT_ALTNAME_INVALID: {
+    code: 'tls.name_mismatch',
+    retryable: false,
+    text: 'has a certificate for other names; use a name that the certificate holds, or add this one to it',
+  },
+  CERT_HAS_EXPIRED: outOfDate,
+  CERT_NOT_YET_VALID: outOfDate,
+  CERT_SIGNATURE_FAILURE: unknownCa,
+  CERT_UNTRUSTED: unknownCa,
+  DEPTH_ZERO_SELF_SIGNED_CERT: unknownCa,
+  INVALID_CA: unknownCa,
+  SELF_SIGNED_CERT_IN_CHAIN: unknownCa,
+  UNABLE_TO_GET_ISSUER_CERT: unknownCa,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: unknownCa,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: unknownCa,
+  ERR_SSL_NO_PROTOCOLS_AVAILABLE: versionRefused,
+  ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: versionRefused,
+  ERR_SSL_UNSUPPORTED_PROTOCOL: versionRefused,
+  // OpenSSL's way of saying that the first bytes of the answer were no TLS record.
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: notTls,
+  ERR_SSL_WRONG_VERSION_NUMBER: notTls,
+};
+
+function failureFor(systemCode: string): Failure {
+  const known = failures[systemCode];
+  if (known) return known;
+  if (systemCode.startsWith('HPE_')) {
+    return {
+      code: 'link.protocol',
+      retryable: false,
+      text: `answered with something that is not HTTP (${systemCode}); check the address`,
+    };
+  }
+  if (/^(ERR_SSL_|ERR_TLS_|EPROTO$|CERT_)/.test(systemCode)) {
+    return {
+      code: 'tls.handshake',
+      retryable: false,
+      text: `could not agree on a TLS connection (${systemCode}); compare its TLS settings with this program's`,
+    };
+  }
+  return { ...reset, text: `lost the connection (${systemCode}); try again` };
+}
+
+function systemCodeOf(error: Error): string {
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
+}
+
+/**
+ * Says what an error from Node's network stack means for a link to `origin`. The original error is not
+ * kept as the cause: those of the HTTP parser carry the raw bytes that they tripped over.
+ */
+export function connectionFailure(error: Error, origin: string): LinkError {
+  const { code, retryable, text } = failureFor(systemCodeOf(error));
+  return new LinkError(code, `${origin} ${text}.`, { retryable });
+}

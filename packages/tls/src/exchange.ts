@@ -1,0 +1,131 @@
+import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import { type Agent, request as httpsRequest } from 'node:https';
+import { TLSSocket } from 'node:tls';
+import { connectionFailure } from './connection-failure.ts';
+import type { Endpoint } from './endpoint.ts';
+import { LinkError } from './link-error.ts';
+
+export type LinkReply = { status: number; headers: IncomingHttpHeaders; body: Buffer };
+
+export type ExchangeOptions = {
+  agent: Agent;
+  endpoint: Endpoint;
+  method: string;
+  path: string;
+  headers: OutgoingHttpHeaders;
+  body: string | undefined;
+  signal: AbortSignal | undefined;
+  timeoutMs: number;
+  connectTimeoutMs: number;
+  maxBodyBytes: number;
+  onConnected: (socket: TLSSocket) => void;
+};
+
+/** A kept-alive connection that the peer had closed by the time it was used again, with nothing received. */
+export class StaleConnectionError extends LinkError {}
+
+function timedOut(origin: string, what: string, milliseconds: number): LinkError {
+  return new LinkError(
+    'link.timeout',
+    `${origin} ${what} within ${milliseconds} ms; check the network, or allow more time.`,
+    { retryable: true },
+  );
+}
+
+function tooLarge(origin: string, maxBodyBytes: number): LinkError {
+  return new LinkError(
+    'link.body_too_large',
+    `${origin} sent more than ${maxBodyBytes} bytes; check that it is the right server, or raise the limit.`,
+    { retryable: false },
+  );
+}
+
+/** The error of a request that its caller gave up. */
+export function aborted(origin: string): LinkError {
+  return new LinkError('link.aborted', `The request to ${origin} was given up by this program.`, {
+    retryable: false,
+  });
+}
+
+function collect(
+  response: IncomingMessage,
+  { endpoint: { origin }, maxBodyBytes }: ExchangeOptions,
+  done: (body: Buffer) => void,
+  fail: (error: LinkError) => void,
+): void {
+  if (Number(response.headers['content-length'] ?? 0) > maxBodyBytes) {
+    fail(tooLarge(origin, maxBodyBytes));
+    return;
+  }
+  const chunks: Buffer[] = [];
+  let length = 0;
+  response.on('data', (chunk: Buffer) => {
+    length += chunk.length;
+    if (length > maxBodyBytes) fail(tooLarge(origin, maxBodyBytes));
+    else chunks.push(chunk);
+  });
+  response.on('end', () => done(Buffer.concat(chunks, length)));
+  response.on('error', (error) => fail(connectionFailure(error, origin)));
+}
+
+/** One request and its reply over the agent's connections. Rejects with a `LinkError`. */
+export function exchange(options: ExchangeOptions): Promise<LinkReply> {
+  const { agent, endpoint, method, path, headers, signal, timeoutMs, connectTimeoutMs } = options;
+  const { origin, host, port } = endpoint;
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) {
+      reject(aborted(origin));
+      return;
+    }
+    const request = httpsRequest({ agent, host, port, method, path, headers });
+    let response: IncomingMessage | undefined;
+    const settle = (): void => {
+      clearTimeout(timer);
+      clearTimeout(connectTimer);
+      signal?.removeEventListener('abort', onAbort);
+    };
+    const fail = (error: LinkError): void => {
+      settle();
+      reject(error);
+      request.destroy();
+    };
+    const onAbort = (): void => fail(aborted(origin));
+    const timer = setTimeout(
+      () => fail(timedOut(origin, 'did not answer', timeoutMs)),
+      Math.max(0, timeoutMs),
+    );
+    let connectTimer: NodeJS.Timeout | undefined;
+    signal?.addEventListener('abort', onAbort, { once: true });
+
+    request.on('socket', (socket) => {
+      if (request.reusedSocket || !(socket instanceof TLSSocket)) return;
+      connectTimer = setTimeout(
+        () => fail(timedOut(origin, 'did not accept a connection', connectTimeoutMs)),
+        connectTimeoutMs,
+      );
+      socket.once('secureConnect', () => {
+        clearTimeout(connectTimer);
+        options.onConnected(socket);
+      });
+    });
+    request.on('response', (received) => {
+      response = received;
+      const status = received.statusCode ?? 0;
+      collect(
+        received,
+        options,
+        (body) => {
+          settle();
+          resolve({ status, headers: received.headers, body });
+        },
+        fail,
+      );
+    });
+    request.on('error', (error) => {
+      const failure = connectionFailure(error, origin);
+      const stale = request.reusedSocket && !response && failure.code === 'link.reset';
+      fail(stale ? new StaleConnectionError(failure.code, failure.message, failure) : failure);
+    });
+    request.end(options.body);
+  });
+}

@@ -1,0 +1,152 @@
+import type { OutgoingHttpHeaders } from 'node:http';
+import { Agent } from 'node:https';
+import type { TLSSocket } from 'node:tls';
+import { type Endpoint, parseEndpoint } from './endpoint.ts';
+import { aborted, exchange, type LinkReply, StaleConnectionError } from './exchange.ts';
+import { LinkError, type LinkErrorCode } from './link-error.ts';
+import { secureContextFor } from './secure-context.ts';
+
+export { LinkError, type LinkErrorCode, type LinkReply };
+
+export type LinkOptions = {
+  /** `https://host[:port][/prefix]`. */
+  baseUrl: string;
+  /** PEM certificates to trust; absent means the public roots of the runtime and the system. */
+  ca?: string | undefined;
+  /** From the call to the last byte of the reply; default 30 seconds. */
+  timeoutMs?: number | undefined;
+  /** For the TCP connection and the TLS handshake, within `timeoutMs`; default 10 seconds. */
+  connectTimeoutMs?: number | undefined;
+  /** Default 16 MiB. */
+  maxBodyBytes?: number | undefined;
+  /** Sent with every request. */
+  headers?: Readonly<Record<string, string>> | undefined;
+};
+
+export type LinkRequest = {
+  headers?: Readonly<Record<string, string>> | undefined;
+  json?: unknown;
+  signal?: AbortSignal | undefined;
+  timeoutMs?: number | undefined;
+  /** Sending the request twice does no harm; by default so for the methods of RFC 9110, section 9.2.2. */
+  idempotent?: boolean | undefined;
+};
+
+export type TlsParameters = {
+  protocol: string;
+  cipher: string;
+  group?: string;
+  peerFingerprint: string;
+};
+
+const IDEMPOTENT_METHODS: ReadonlySet<string> = new Set([
+  'GET',
+  'HEAD',
+  'OPTIONS',
+  'PUT',
+  'DELETE',
+]);
+
+function parametersOf(socket: TLSSocket): TlsParameters {
+  const key = socket.getEphemeralKeyInfo();
+  const group = key && 'name' in key ? key.name : undefined;
+  return {
+    protocol: socket.getProtocol() ?? '',
+    cipher: socket.getCipher().standardName,
+    ...(group ? { group } : {}),
+    peerFingerprint: `SHA256:${socket.getPeerX509Certificate()?.fingerprint256 ?? ''}`,
+  };
+}
+
+/**
+ * One peer reached over HTTPS, with kept-alive connections and resumed TLS sessions. Redirects are not
+ * followed. Every failure to get a reply is a `LinkError`; a reply of any status is none. The constructor
+ * throws one for a URL that is not `https://`.
+ */
+export class HttpsLink {
+  readonly #endpoint: Endpoint;
+  readonly #options: LinkOptions;
+  readonly #agent: Agent;
+  #tlsParameters: TlsParameters | undefined;
+  #closed = false;
+
+  constructor(options: LinkOptions) {
+    this.#endpoint = parseEndpoint(options.baseUrl);
+    this.#options = options;
+    this.#agent = new Agent({
+      keepAlive: true,
+      // Node's default of one second would put a probe a second on every waiting link.
+      keepAliveMsecs: 30_000,
+      secureContext: secureContextFor(options.ca),
+      // Else Node takes it from the Host header, which a caller may set.
+      servername: this.#endpoint.servername,
+    });
+  }
+
+  /**
+   * Sends one request; `path` starts with a slash and goes below the base URL. An idempotent request is
+   * sent once more when the peer had closed the kept-alive connection and nothing of a reply had come.
+   */
+  async request(method: string, path: string, request: LinkRequest = {}): Promise<LinkReply> {
+    const timeoutMs = request.timeoutMs ?? this.#options.timeoutMs ?? 30_000;
+    const startedAt = performance.now();
+    try {
+      return await this.#send(method, path, request, timeoutMs);
+    } catch (error) {
+      const repeatable = request.idempotent ?? IDEMPOTENT_METHODS.has(method);
+      if (!(error instanceof StaleConnectionError) || !repeatable || this.#closed) throw error;
+      this.#dropIdleConnections();
+      return await this.#send(method, path, request, timeoutMs - (performance.now() - startedAt));
+    }
+  }
+
+  async #send(
+    method: string,
+    path: string,
+    request: LinkRequest,
+    timeoutMs: number,
+  ): Promise<LinkReply> {
+    const endpoint = this.#endpoint;
+    if (this.#closed) throw aborted(endpoint.origin);
+    const headers: OutgoingHttpHeaders = { ...this.#options.headers, ...request.headers };
+    const hasBody = request.json !== undefined;
+    if (hasBody) headers['content-type'] ??= 'application/json';
+    try {
+      return await exchange({
+        agent: this.#agent,
+        endpoint,
+        method,
+        path: endpoint.prefix + path,
+        headers,
+        body: hasBody ? JSON.stringify(request.json) : undefined,
+        signal: request.signal,
+        timeoutMs,
+        connectTimeoutMs: this.#options.connectTimeoutMs ?? 10_000,
+        maxBodyBytes: this.#options.maxBodyBytes ?? 16 * 1024 * 1024,
+        onConnected: (socket) => {
+          this.#tlsParameters = parametersOf(socket);
+        },
+      });
+    } catch (error) {
+      throw this.#closed ? aborted(endpoint.origin) : error;
+    }
+  }
+
+  /** A peer that closed one idle connection has most likely closed the others too. */
+  #dropIdleConnections(): void {
+    for (const sockets of Object.values(this.#agent.freeSockets)) {
+      for (const socket of sockets ?? []) socket.destroy();
+    }
+  }
+
+  /** Of the newest connection; undefined before the first. */
+  tlsParameters(): TlsParameters | undefined {
+    return this.#tlsParameters;
+  }
+
+  /** Ends every connection; what is under way fails with `link.aborted`, and so does every later request. */
+  close(): void {
+    this.#closed = true;
+    this.#agent.destroy();
+  }
+}

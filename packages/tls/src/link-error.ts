@@ -1,0 +1,33 @@
+export type LinkErrorCode =
+  | 'link.aborted'
+  | 'link.bad_url'
+  | 'link.body_too_large'
+  | 'link.dns'
+  | 'link.plaintext'
+  | 'link.protocol'
+  | 'link.refused'
+  | 'link.reset'
+  | 'link.timeout'
+  | 'tls.expired'
+  | 'tls.fingerprint_malformed'
+  | 'tls.fingerprint_mismatch'
+  | 'tls.handshake'
+  | 'tls.name_mismatch'
+  | 'tls.unknown_ca'
+  | 'tls.version';
+
+/**
+ * A request that got no reply. The message is one sentence: what is wrong and what to do. `retryable`
+ * means that the fault may pass without anybody acting; it does not say that the peer never saw the request.
+ */
+export class LinkError extends Error {
+  readonly code: LinkErrorCode;
+  readonly retryable: boolean;
+
+  constructor(code: LinkErrorCode, message: string, options: { retryable: boolean }) {
+    super(message);
+    this.name = 'LinkError';
+    this.code = code;
+    this.retryable = options.retryable;
+  }
+}
