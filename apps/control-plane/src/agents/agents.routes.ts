@@ -1,0 +1,107 @@
+import {
+  agent,
+  createdEnrollmentToken,
+  createEnrollmentTokenBody,
+  enrollmentToken,
+  groupName,
+  page,
+  pageQuery,
+  uuid,
+} from '@sallyport/contract';
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import { problemResponses } from '../http/problem-responses.ts';
+import { operationOf } from '../http/request-operation.ts';
+import type { Platform } from '../platform/platform.ts';
+import { getAgent, listGroupAgents, revokeAgent } from './agents.service.ts';
+import { createEnrollmentToken, listGroupTokens, revokeEnrollmentToken } from './enrollment-tokens.service.ts';
+
+const groupParams = z.object({ group: groupName });
+const agentParams = z.object({ agent: uuid });
+
+/** `/api/v1/groups/:group/enrollment-tokens`. */
+export function enrollmentTokensRoutes(platform: Platform): FastifyPluginAsyncZod {
+  const tags = ['enrollment tokens'];
+  const path = '/groups/:group/enrollment-tokens';
+  return async (app) => {
+    app.post(
+      path,
+      {
+        config: { permission: 'enrollment-token:create' },
+        schema: {
+          tags,
+          summary: 'Create an enrollment token',
+          params: groupParams,
+          body: createEnrollmentTokenBody,
+          response: { 201: createdEnrollmentToken, ...problemResponses },
+        },
+      },
+      async (request, reply) => reply.code(201).send(await createEnrollmentToken(platform, operationOf(request), request.params.group, request.body)),
+    );
+
+    app.get(
+      path,
+      {
+        config: { permission: 'enrollment-token:read' },
+        schema: {
+          tags,
+          summary: 'List enrollment tokens',
+          params: groupParams,
+          querystring: pageQuery,
+          response: { 200: page(enrollmentToken), ...problemResponses },
+        },
+      },
+      async (request) => listGroupTokens(platform, operationOf(request), request.params.group, request.query),
+    );
+
+    app.delete(
+      `${path}/:token`,
+      {
+        config: { permission: 'enrollment-token:revoke' },
+        schema: {
+          tags,
+          summary: 'Revoke an enrollment token',
+          params: groupParams.extend({ token: uuid }),
+          response: { 204: z.null(), ...problemResponses },
+        },
+      },
+      async (request, reply) => {
+        await revokeEnrollmentToken(platform, operationOf(request), request.params.group, request.params.token);
+        return reply.code(204).send(null);
+      },
+    );
+  };
+}
+
+/** `/api/v1/agents` and `/api/v1/groups/:group/agents`. */
+export function agentsRoutes(platform: Platform): FastifyPluginAsyncZod {
+  const tags = ['agents'];
+  return async (app) => {
+    app.get(
+      '/groups/:group/agents',
+      {
+        config: { permission: 'agent:read' },
+        schema: { tags, summary: 'List agents', params: groupParams, querystring: pageQuery, response: { 200: page(agent), ...problemResponses } },
+      },
+      async (request) => listGroupAgents(platform, operationOf(request), request.params.group, request.query),
+    );
+
+    app.get(
+      '/agents/:agent',
+      {
+        config: { permission: 'agent:read' },
+        schema: { tags, summary: 'Show an agent', params: agentParams, response: { 200: agent, ...problemResponses } },
+      },
+      async (request) => getAgent(platform, operationOf(request), request.params.agent),
+    );
+
+    app.post(
+      '/agents/:agent/revoke',
+      {
+        config: { permission: 'agent:revoke' },
+        schema: { tags, summary: 'Revoke an agent for ever', params: agentParams, response: { 200: agent, ...problemResponses } },
+      },
+      async (request) => revokeAgent(platform, operationOf(request), request.params.agent),
+    );
+  };
+}

@@ -1,0 +1,66 @@
+import type { Agent, PageQuery } from '@sallyport/contract';
+import { appendAuditEvent } from '../audit/index.ts';
+import type { Operation } from '../authorization/index.ts';
+import { startEpoch } from '../delivery-keys/index.ts';
+import { advanceGroup, existingGroup } from '../groups/index.ts';
+import { AppError } from '../platform/app-error.ts';
+import type { Db } from '../platform/db.ts';
+import { pageOf, type Page } from '../platform/page-of.ts';
+import type { Platform } from '../platform/platform.ts';
+import { publishWakeup } from '../platform/wakeups.ts';
+import { findAgent, listAgents, markRevoked, type AgentRow } from './agents.store.ts';
+
+export async function getAgent({ db }: Platform, op: Operation, id: string): Promise<Agent> {
+  op.authorize('agent:read');
+  return shown(await db.read((reader) => existingAgent(reader, id)));
+}
+
+export async function listGroupAgents(platform: Platform, op: Operation, groupName: string, query: PageQuery): Promise<Page<Agent>> {
+  op.authorize('agent:read');
+  const group = await existingGroup(platform, groupName);
+  const rows = await platform.db.read((reader) => listAgents(reader, group.id, query));
+  return pageOf(rows.map(shown), query.limit, (agent) => agent.id);
+}
+
+/**
+ * Revokes an agent for ever: its waiting pull is answered, its sessions end on every replica, and the
+ * group's next bundle is sealed with a key that it does not get. Revoking twice is the same as once.
+ */
+export async function revokeAgent(platform: Platform, op: Operation, id: string): Promise<Agent> {
+  op.authorize('agent:revoke');
+  const { db, clock } = platform;
+  return db.transaction(async (tx) => {
+    const agent = await existingAgent(tx, id);
+    const revision = await advanceGroup(tx, agent.groupId);
+    if (await markRevoked(tx, id, new Date(clock.now()))) {
+      await startEpoch(tx, platform, agent.groupId);
+      await publishWakeup(tx, { kind: 'revoked', agentId: id });
+      const act = { action: 'agent:revoke', subject: `agent:${id}`, groupId: agent.groupId, outcome: 'done', details: { revision } } as const;
+      await appendAuditEvent(tx, op, act, clock.now());
+    }
+    return shown(await existingAgent(tx, id));
+  });
+}
+
+/** @throws AppError `agent.not_found` */
+export async function existingAgent(db: Db, id: string): Promise<AgentRow> {
+  const agent = await findAgent(db, id);
+  if (agent === undefined) throw new AppError('agent.not_found', 'There is no such agent, or you may not see it.');
+  return agent;
+}
+
+function shown(row: AgentRow): Agent {
+  const { id, name, appliedRevision, keyThumbprint, facts } = row;
+  return {
+    id,
+    name,
+    group: row.group.name,
+    state: row.revokedAt !== null ? 'revoked' : row.lostAt !== null ? 'lost' : 'active',
+    appliedRevision,
+    keyThumbprint,
+    facts,
+    enrolledAt: row.enrolledAt.toISOString(),
+    lastSeenAt: row.lastSeenAt?.toISOString() ?? null,
+    revokedAt: row.revokedAt?.toISOString() ?? null,
+  };
+}

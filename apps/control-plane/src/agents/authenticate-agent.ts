@@ -1,0 +1,71 @@
+import { verifyAccessToken, type AccessClaims } from '@sallyport/crypto/access-token';
+import { CryptoError } from '@sallyport/crypto/crypto-error';
+import { DPOP_WINDOW_SECONDS, verifyDpopProof } from '@sallyport/crypto/dpop';
+import { AppError } from '../platform/app-error.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Trust } from '../trust/index.ts';
+import { agentRevoked } from './open-agent-session.ts';
+import { proofRefusal } from './proof-refusal.ts';
+import type { Revocations } from './revocations.ts';
+
+/** A request as its proof of possession names it; `url` without query. */
+export type AgentRequest = { authorization: string | undefined; dpop: string | undefined; method: string; url: string };
+
+const MAX_REMEMBERED_PROOFS = 200_000;
+
+/** Tells which agent calls: an access token, a proof by the key it is bound to, and no revocation since. */
+export class AgentAuthenticator {
+  readonly #trust: Trust;
+  readonly #revocations: Revocations;
+  readonly #clock: Clock;
+  /** `jti` -> when it may be forgotten. Insertion order is age, so the front expires first. */
+  readonly #seenProofs = new Map<string, number>();
+
+  constructor(deps: { trust: Trust; revocations: Revocations; clock: Clock }) {
+    this.#trust = deps.trust;
+    this.#revocations = deps.revocations;
+    this.#clock = deps.clock;
+  }
+
+  /** @throws AppError `access_token.*`, `dpop.*`, `clock.skewed`, `agent.revoked` */
+  async authenticate(request: AgentRequest): Promise<AccessClaims> {
+    const accessToken = /^DPoP (\S{1,2048})$/i.exec(request.authorization ?? '')?.[1];
+    if (accessToken === undefined || request.dpop === undefined) {
+      throw new AppError('access_token.required', 'Open a session first, then send Authorization: DPoP and a DPoP proof.');
+    }
+    const claims = await this.#claims(accessToken);
+    if (this.#revocations.has(claims.agentId)) throw agentRevoked();
+    const proof = { method: request.method, url: request.url, accessToken };
+    this.#acceptOnce(claims.agentId, await this.#proofId(request.dpop, proof, claims));
+    return claims;
+  }
+
+  async #claims(accessToken: string): Promise<AccessClaims> {
+    try {
+      return await verifyAccessToken(accessToken, this.#trust.signingKeys.byKid, this.#clock.now());
+    } catch (error) {
+      if (!(error instanceof CryptoError)) throw error;
+      if (error.code === 'jwt.expired') throw new AppError('access_token.expired', 'The session has ended; open a new one.', { cause: error });
+      throw new AppError('access_token.invalid', `The access token is not accepted: ${error.message}.`, { cause: error });
+    }
+  }
+
+  async #proofId(dpop: string, proof: { method: string; url: string; accessToken: string }, claims: AccessClaims): Promise<string> {
+    try {
+      return (await verifyDpopProof(dpop, proof, claims.keyThumbprint, this.#clock.now())).jti;
+    } catch (error) {
+      throw proofRefusal(error, 'dpop.invalid', 'The DPoP proof is not accepted');
+    }
+  }
+
+  #acceptOnce(agentId: string, jti: string): void {
+    const key = `${agentId}:${jti}`;
+    const now = this.#clock.now();
+    if ((this.#seenProofs.get(key) ?? 0) > now) throw new AppError('dpop.replayed', 'This DPoP proof was used before; sign one for each request.');
+    this.#seenProofs.set(key, now + 2 * DPOP_WINDOW_SECONDS * 1000);
+    for (const [oldest, until] of this.#seenProofs) {
+      if (until > now && this.#seenProofs.size <= MAX_REMEMBERED_PROOFS) break;
+      this.#seenProofs.delete(oldest);
+    }
+  }
+}

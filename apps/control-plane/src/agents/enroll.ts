@@ -1,0 +1,120 @@
+import { BlockList, isIPv6 } from 'node:net';
+import type { EnrollBody, EnrollReply } from '@sallyport/contract';
+import { verifyEnrollmentProof } from '@sallyport/crypto/assertion';
+import { CryptoError } from '@sallyport/crypto/crypto-error';
+import { parseToken, type Token } from '@sallyport/crypto/token';
+import { verifyTokenSecret } from '@sallyport/crypto/token-hash';
+import { calculateJwkThumbprint } from 'jose';
+import { appendAuditEvent } from '../audit/index.ts';
+import { Operation } from '../authorization/index.ts';
+import { AppError } from '../platform/app-error.ts';
+import { isUniqueViolation } from '../platform/db.ts';
+import { newId } from '../platform/new-id.ts';
+import type { Platform } from '../platform/platform.ts';
+import type { Trust } from '../trust/index.ts';
+import { findGroupName, insertAgent } from './agents.store.ts';
+import { findEnrollmentToken, takeUse, type EnrollmentTokenRow } from './enrollment-tokens.store.ts';
+import { checkProtocol } from './check-protocol.ts';
+import { proofRefusal } from './proof-refusal.ts';
+
+/**
+ * Makes an agent of whoever holds a token with a use left and the private key of what it registers. A
+ * refusal is audited; only who knows the token's secret learns why.
+ *
+ * @throws AppError `token.*`, `proof.invalid`, `clock.skewed`, `agent.keys_taken`, `hashing.busy`
+ */
+export async function enroll(platform: Platform, trust: Trust, op: Operation, body: EnrollBody): Promise<EnrollReply> {
+  checkProtocol(body.protocol);
+  const token = readToken(body.token);
+  await verifyProof(platform, body);
+  const row = await verifiedToken(platform, token);
+  try {
+    checkUsable(row, op.address, platform.clock.now());
+    return await register(platform, trust, op, body, row);
+  } catch (error) {
+    if (error instanceof AppError) await recordRefusal(platform, op, row, error);
+    throw error;
+  }
+}
+
+function readToken(text: string): Token {
+  try {
+    return parseToken(text, 'enroll');
+  } catch (error) {
+    if (error instanceof CryptoError) throw new AppError('token.malformed', `The enrollment token is not accepted: ${error.message}.`, { cause: error });
+    throw error;
+  }
+}
+
+async function verifyProof({ clock }: Platform, body: EnrollBody): Promise<void> {
+  try {
+    await verifyEnrollmentProof(body, clock.now());
+  } catch (error) {
+    throw proofRefusal(error, 'proof.invalid', 'The proof of possession is not accepted');
+  }
+}
+
+/** The token's row, once the secret has been verified: an unknown id and a wrong secret look the same. */
+async function verifiedToken({ db, hashing }: Platform, token: Token): Promise<EnrollmentTokenRow> {
+  const row = await db.read((reader) => findEnrollmentToken(reader, token.id));
+  const checked = row === undefined ? undefined : await hashing.run(() => verifyTokenSecret(token.secret, row.secretHash));
+  if (row === undefined || checked?.valid !== true) {
+    throw new AppError('token.unknown', 'The enrollment token is not known here; ask an operator for a new one.');
+  }
+  return row;
+}
+
+function checkUsable(row: EnrollmentTokenRow, address: string, nowMs: number): void {
+  if (row.revokedAt !== null) throw new AppError('token.revoked', 'The enrollment token was revoked; ask an operator for a new one.');
+  if (row.expiresAt.getTime() <= nowMs) throw new AppError('token.expired', 'The enrollment token has expired; ask an operator for a new one.');
+  if (row.usesLeft < 1) throw usedUp();
+  if (row.cidrs.length > 0 && !contains(row.cidrs, address)) {
+    throw new AppError('token.address_refused', 'The enrollment token may not be used from this address.');
+  }
+}
+
+async function register(platform: Platform, trust: Trust, op: Operation, body: EnrollBody, row: EnrollmentTokenRow): Promise<EnrollReply> {
+  const { db, clock } = platform;
+  const agentId = newId();
+  const keyThumbprint = await calculateJwkThumbprint(body.signingKey);
+  try {
+    return await db.transaction(async (tx) => {
+      const now = new Date(clock.now());
+      if (!(await takeUse(tx, row.id, now))) throw usedUp();
+      const { name, signingKey, encryptionKey, facts } = body;
+      await insertAgent(tx, { id: agentId, groupId: row.groupId, name, signingKey, encryptionKey, keyThumbprint, facts, enrollmentTokenId: row.id, enrolledAt: now });
+      const enrolled = new Operation({ kind: 'agent', id: agentId, name }, op.requestId, op.address);
+      const details = { enrollmentToken: row.id, keyThumbprint };
+      const act = { action: 'agent:enroll', subject: `agent:${agentId}`, groupId: row.groupId, outcome: 'done', details } as const;
+      await appendAuditEvent(tx, enrolled, act, clock.now());
+      return {
+        agentId,
+        group: { id: row.groupId, name: await findGroupName(tx, row.groupId) },
+        verificationKeys: trust.signingKeys.published,
+        trustAnchors: [trust.authority.certificatePem],
+      };
+    });
+  } catch (error) {
+    if (isUniqueViolation(error)) throw new AppError('agent.keys_taken', 'These keys belong to an agent already; enrol with new ones.', { cause: error });
+    throw error;
+  }
+}
+
+async function recordRefusal({ db, clock }: Platform, op: Operation, row: EnrollmentTokenRow, error: AppError): Promise<void> {
+  const details = { code: error.code };
+  const act = { action: 'agent:enroll', subject: `enrollment-token:${row.id}`, groupId: row.groupId, outcome: 'refused', details } as const;
+  await db.transaction((tx) => appendAuditEvent(tx, op, act, clock.now()));
+}
+
+function usedUp(): AppError {
+  return new AppError('token.used_up', 'The enrollment token has no use left; ask an operator for a new one.');
+}
+
+function contains(cidrs: string[], address: string): boolean {
+  const list = new BlockList();
+  for (const cidr of cidrs) {
+    const [network = '', prefix] = cidr.split('/');
+    list.addSubnet(network, Number(prefix), isIPv6(network) ? 'ipv6' : 'ipv4');
+  }
+  return list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
+}

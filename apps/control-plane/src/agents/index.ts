@@ -1,0 +1,9 @@
+export { agentEntryRoutes } from './agent-api.routes.ts';
+export { agentsRoutes, enrollmentTokensRoutes } from './agents.routes.ts';
+export { existingAgent } from './agents.service.ts';
+export { deleteExpiredAssertions, markLost } from './agents.store.ts';
+export { AgentAuthenticator } from './authenticate-agent.ts';
+export { checkProtocol } from './check-protocol.ts';
+export { deleteEndedTokens } from './enrollment-tokens.store.ts';
+export { agentRevoked } from './open-agent-session.ts';
+export { Revocations } from './revocations.ts';

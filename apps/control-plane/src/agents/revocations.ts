@@ -1,0 +1,36 @@
+import { ACCESS_TOKEN_TTL_SECONDS } from '@sallyport/crypto/access-token';
+import type { Platform } from '../platform/platform.ts';
+import { listRevokedSince } from './agents.store.ts';
+
+/** Revocations older than this cannot meet an unexpired access token; doubled for clocks that differ. */
+const WINDOW_MS = 2 * ACCESS_TOKEN_TTL_SECONDS * 1000;
+
+/**
+ * The agents that this replica must refuse although their access tokens have not expired. Wake-ups add to
+ * it at once; `reload` makes it whole again, whatever was missed.
+ */
+export class Revocations {
+  readonly #platform: Platform;
+  #revoked = new Set<string>();
+
+  constructor(platform: Platform) {
+    this.#platform = platform;
+  }
+
+  add(agentId: string): void {
+    this.#revoked.add(agentId);
+  }
+
+  has(agentId: string): boolean {
+    return this.#revoked.has(agentId);
+  }
+
+  /** Re-reads the list; returns the ids that are new here. */
+  async reload(): Promise<string[]> {
+    const since = new Date(this.#platform.clock.now() - WINDOW_MS);
+    const ids = await this.#platform.db.read((reader) => listRevokedSince(reader, since));
+    const fresh = ids.filter((id) => !this.#revoked.has(id));
+    for (const id of fresh) this.#revoked.add(id);
+    return fresh;
+  }
+}

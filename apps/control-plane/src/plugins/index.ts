@@ -1,0 +1,1 @@
+export { pluginsRoutes } from './plugins.routes.ts';

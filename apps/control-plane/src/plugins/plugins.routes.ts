@@ -1,0 +1,59 @@
+import { groupName, page, pageQuery, plugin, putPluginBody, resourceName } from '@sallyport/contract';
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import { problemResponses } from '../http/problem-responses.ts';
+import { operationOf } from '../http/request-operation.ts';
+import type { Platform } from '../platform/platform.ts';
+import { getPlugin, listGroupPlugins, putPlugin, removePlugin } from './plugins.service.ts';
+
+const tags = ['plugins'];
+const groupParams = z.object({ group: groupName });
+const params = z.object({ group: groupName, plugin: resourceName });
+const path = '/groups/:group/plugins/:plugin';
+
+/** `/api/v1/groups/:group/plugins`. */
+export function pluginsRoutes(platform: Platform): FastifyPluginAsyncZod {
+  return async (app) => {
+    app.put(
+      path,
+      {
+        config: { permission: 'plugin:write' },
+        schema: { tags, summary: 'Create or replace a plugin', params, body: putPluginBody, response: { 200: plugin, 201: plugin, ...problemResponses } },
+      },
+      async (request, reply) => {
+        const put = await putPlugin(platform, operationOf(request), request.params, request.body.config);
+        return reply.code(put.created ? 201 : 200).send(put.plugin);
+      },
+    );
+
+    app.get(
+      '/groups/:group/plugins',
+      {
+        config: { permission: 'plugin:read' },
+        schema: { tags, summary: 'List plugins', params: groupParams, querystring: pageQuery, response: { 200: page(plugin), ...problemResponses } },
+      },
+      async (request) => listGroupPlugins(platform, operationOf(request), request.params.group, request.query),
+    );
+
+    app.get(
+      path,
+      {
+        config: { permission: 'plugin:read' },
+        schema: { tags, summary: 'Show a plugin', params, response: { 200: plugin, ...problemResponses } },
+      },
+      async (request) => getPlugin(platform, operationOf(request), request.params),
+    );
+
+    app.delete(
+      path,
+      {
+        config: { permission: 'plugin:delete' },
+        schema: { tags, summary: 'Delete a plugin', params, response: { 204: z.null(), ...problemResponses } },
+      },
+      async (request, reply) => {
+        await removePlugin(platform, operationOf(request), request.params);
+        return reply.code(204).send(null);
+      },
+    );
+  };
+}
