@@ -1,0 +1,47 @@
+import type { Platform } from '../platform/platform.ts';
+import { writeAcknowledgements, type Acknowledgement } from './delivery.store.ts';
+
+const FLUSH_MS = 1_000;
+
+/**
+ * Collects acknowledgements and heartbeats and writes them in one statement a second. One agent's newer
+ * word replaces its older one, so the buffer is bounded by the number of agents.
+ */
+export class Acknowledgements {
+  readonly #platform: Platform;
+  #pending = new Map<string, Acknowledgement>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(platform: Platform) {
+    this.#platform = platform;
+  }
+
+  record(agentId: string, revision: number, status: string): void {
+    const seenAtMs = this.#platform.clock.now();
+    this.#pending.set(agentId, { agentId, revision, status, seenAtMs });
+    this.#timer ??= setTimeout(() => void this.flush(), FLUSH_MS);
+  }
+
+  /** Writes what is pending; on failure it stays pending for the next second. */
+  async flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const batch = this.#pending;
+    if (batch.size === 0) return;
+    this.#pending = new Map();
+    try {
+      await this.#platform.db.read((writer) => writeAcknowledgements(writer, [...batch.values()]));
+      this.#platform.metrics.acknowledged.inc(batch.size);
+    } catch (error) {
+      this.#platform.log.warn({ err: error, count: batch.size }, 'acknowledgements could not be written; trying again');
+      for (const [agentId, acknowledgement] of batch) if (!this.#pending.has(agentId)) this.#pending.set(agentId, acknowledgement);
+      this.#timer ??= setTimeout(() => void this.flush(), FLUSH_MS);
+    }
+  }
+
+  /** Writes the rest and stops. */
+  async close(): Promise<void> {
+    await this.flush();
+    clearTimeout(this.#timer);
+  }
+}

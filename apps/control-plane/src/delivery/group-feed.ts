@@ -1,0 +1,75 @@
+import { MAX_INLINE_BUNDLE_BYTES, type Bundle } from '@sallyport/contract';
+import type { Log } from '../platform/log.ts';
+import type { BuiltState } from './build-bundle.ts';
+import type { Hub } from './hub.ts';
+
+/** How far a group's re-pulls are spread: a large group comes back over a moment, a small one at once. */
+const SPREAD_MS_PER_AGENT = 0.5;
+const MAX_SPREAD_MS = 5_000;
+
+/** A group's current revision, with the reply that is the same for every agent that has the epoch's key. */
+export type Feed = {
+  revision: number;
+  epoch: number;
+  content: { bundle: Bundle } | { bundleAt: string };
+  afterMilliseconds: number;
+  sharedReply: Buffer;
+};
+
+/**
+ * What this replica knows of each group's current revision. A wake-up invalidates it; the next look builds
+ * it once, however many agents ask.
+ */
+export class GroupFeed {
+  readonly #build: (groupId: string) => Promise<BuiltState>;
+  readonly #hub: Hub;
+  readonly #log: Log;
+  readonly #current = new Map<string, Promise<Feed>>();
+
+  constructor(deps: { build: (groupId: string) => Promise<BuiltState>; hub: Hub; log: Log }) {
+    this.#build = deps.build;
+    this.#hub = deps.hub;
+    this.#log = deps.log;
+  }
+
+  /** The group's current feed. Concurrent callers share one build; a failed one is not remembered. */
+  async get(groupId: string): Promise<Feed> {
+    const known = this.#current.get(groupId);
+    if (known !== undefined) return known;
+    const building = this.#build(groupId).then((state) => feedOf(state, this.#hub.waitsIn(groupId)));
+    this.#current.set(groupId, building);
+    building.catch(() => {
+      if (this.#current.get(groupId) === building) this.#current.delete(groupId);
+    });
+    return building;
+  }
+
+  /** Something changed in the group: forget what is known, and answer those who wait. */
+  refresh(groupId: string): void {
+    this.#current.delete(groupId);
+    if (this.#hub.waitsIn(groupId) === 0) return;
+    this.get(groupId).then(
+      (feed) => this.#hub.settleGroup(groupId, feed),
+      (error: unknown) => this.#log.error({ err: error, groupId }, 'a bundle could not be built; the safety net tries again'),
+    );
+  }
+
+  /** The revision this replica would deliver, if it has looked. */
+  async knownRevision(groupId: string): Promise<number | undefined> {
+    return (await this.#current.get(groupId)?.catch(() => undefined))?.revision;
+  }
+
+  /** Forgets everything: wake-ups may have been missed. */
+  forgetAll(): void {
+    this.#current.clear();
+  }
+}
+
+function feedOf({ revision, epoch, bundle }: BuiltState, waiting: number): Feed {
+  const inline: Bundle = { durable: bundle.durable, ...(bundle.live === null ? {} : { live: bundle.live }) };
+  const bytes = inline.durable.length + (inline.live?.length ?? 0);
+  const content = bytes > MAX_INLINE_BUNDLE_BYTES ? { bundleAt: `/agent/v1/revisions/${revision}/bundle` } : { bundle: inline };
+  const afterMilliseconds = Math.min(MAX_SPREAD_MS, Math.floor(waiting * SPREAD_MS_PER_AGENT));
+  const reply = { revision, epoch, ...content, tasks: [], next: { afterMilliseconds } };
+  return { revision, epoch, content, afterMilliseconds, sharedReply: Buffer.from(JSON.stringify(reply)) };
+}

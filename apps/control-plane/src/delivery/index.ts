@@ -1,0 +1,7 @@
+export { Acknowledgements } from './acknowledgements.ts';
+export { buildBundle } from './build-bundle.ts';
+export { deliveryRoutes } from './delivery.routes.ts';
+export { GroupFeed } from './group-feed.ts';
+export { Hub } from './hub.ts';
+export type { PullDeps } from './pull.ts';
+export { SafetyNet } from './safety-net.ts';

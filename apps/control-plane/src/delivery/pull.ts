@@ -1,0 +1,135 @@
+import { MAX_PULL_WAIT_SECONDS, type PullBody, type PullReply } from '@sallyport/contract';
+import type { AccessClaims } from '@sallyport/crypto/access-token';
+import { sealDeliveryKey } from '@sallyport/crypto/delivery-key';
+import { importEncryptionPublicKey } from '@sallyport/crypto/encryption-key';
+import { agentRevoked, checkProtocol, type Revocations } from '../agents/index.ts';
+import { openStoredDeliveryKey } from '../delivery-keys/index.ts';
+import { AppError } from '../platform/app-error.ts';
+import type { Platform } from '../platform/platform.ts';
+import type { AgentTasks } from '../tasks/index.ts';
+import type { Acknowledgements } from './acknowledgements.ts';
+import { getEncryptionKey } from './delivery.store.ts';
+import type { Feed, GroupFeed } from './group-feed.ts';
+import type { Hub, Waiter, WaitOutcome } from './hub.ts';
+
+export type PullDeps = {
+  platform: Platform;
+  hub: Hub;
+  feed: GroupFeed;
+  acknowledgements: Acknowledgements;
+  revocations: Revocations;
+  tasks: AgentTasks;
+  /** Whether this replica hears of changes and revocations; when it does not, it must not deliver. */
+  isCurrent: () => boolean;
+};
+
+/** A pull's answer as JSON bytes; undefined for "nothing came". */
+export type PullAnswer = Buffer | undefined;
+
+/**
+ * Answers at once when the agent is behind or has work, and otherwise waits for a change. Naming a revision
+ * acknowledges it. `gone` resolves when the client has hung up.
+ *
+ * @throws AppError `agent.revoked`, `pull.superseded`, `revision.ahead`, `server.unavailable`, `server.stopping`
+ */
+export async function pull(deps: PullDeps, agent: AccessClaims, body: PullBody, gone: AbortSignal): Promise<PullAnswer> {
+  checkProtocol(body.protocol);
+  deps.acknowledgements.record(agent.agentId, body.revision, body.status);
+  const ready = await lookNow(deps, agent, body);
+  if (ready !== undefined || body.waitSeconds === 0) return ready;
+  return afterWait(deps, agent, body, gone);
+}
+
+async function afterWait(deps: PullDeps, agent: AccessClaims, body: PullBody, gone: AbortSignal): Promise<PullAnswer> {
+  const outcome = await wait(deps, agent, body, gone);
+  switch (outcome) {
+    case 'changed':
+      return lookNow(deps, agent, body);
+    case 'nothing':
+    case 'gone':
+      return undefined;
+    case 'revoked':
+      throw agentRevoked();
+    case 'superseded':
+      throw new AppError('pull.superseded', 'A newer pull of this agent took this one’s place; is it running twice?');
+    case 'stopping':
+      throw stopping();
+  }
+}
+
+/** What there is for the agent now. */
+async function lookNow(deps: PullDeps, agent: AccessClaims, body: PullBody): Promise<PullAnswer> {
+  if (!deps.isCurrent()) throw new AppError('server.unavailable', 'The control plane has lost its database; try again shortly.', { retryAfterSeconds: 5 });
+  const feed = await deps.feed.get(agent.groupId);
+  if (body.revision > feed.revision) throw ahead();
+  const behind = body.revision < feed.revision || body.epoch !== feed.epoch;
+  const tasks = body.taskCapacity > 0 ? await deps.tasks.claim(agent.agentId, body.taskCapacity) : [];
+  // Once more, since the look may have waited: a revoked agent gets nothing.
+  if (deps.revocations.has(agent.agentId)) throw agentRevoked();
+  if (!behind && tasks.length === 0) return undefined;
+  deps.platform.metrics.deliveries.inc();
+  if (behind && body.epoch === feed.epoch && tasks.length === 0) return feed.sharedReply;
+  const reply: PullReply = {
+    revision: feed.revision,
+    epoch: feed.epoch,
+    ...(behind ? feed.content : {}),
+    ...(body.epoch === feed.epoch ? {} : { deliveryKey: await deliveryKeyFor(deps.platform, agent, feed) }),
+    tasks,
+    next: { afterMilliseconds: behind ? feed.afterMilliseconds : 0 },
+  };
+  return Buffer.from(JSON.stringify(reply));
+}
+
+async function deliveryKeyFor(platform: Platform, agent: AccessClaims, feed: Feed): Promise<string> {
+  return platform.db.read(async (reader) => {
+    const recipient = await importEncryptionPublicKey(await getEncryptionKey(reader, agent.agentId));
+    const delivery = await openStoredDeliveryKey(reader, platform, agent.groupId, feed.epoch);
+    const sealed = await sealDeliveryKey(delivery, recipient);
+    delivery.key.fill(0);
+    return sealed;
+  });
+}
+
+async function wait(deps: PullDeps, agent: AccessClaims, body: PullBody, gone: AbortSignal): Promise<WaitOutcome> {
+  const { hub } = deps;
+  return new Promise((resolve) => {
+    const waiter: Waiter = {
+      agentId: agent.agentId,
+      groupId: agent.groupId,
+      revision: body.revision,
+      epoch: body.epoch,
+      answer: (outcome) => {
+        clearTimeout(timer);
+        gone.removeEventListener('abort', leave);
+        resolve(outcome);
+      },
+    };
+    const leave = () => hub.settle(agent.agentId, 'gone', waiter);
+    const seconds = Math.min(body.waitSeconds, MAX_PULL_WAIT_SECONDS);
+    const timer = setTimeout(() => hub.settle(agent.agentId, 'nothing', waiter), seconds * 1000);
+    gone.addEventListener('abort', leave, { once: true });
+    hub.add(waiter);
+    if (gone.aborted) leave();
+    else recheck(deps, waiter);
+  });
+}
+
+/** A change, a task or a revocation may have come between the look and the wait: nobody would wake this pull for it. */
+function recheck({ hub, feed, revocations }: PullDeps, waiter: Waiter): void {
+  if (revocations.has(waiter.agentId)) hub.settle(waiter.agentId, 'revoked', waiter);
+  feed.get(waiter.groupId).then(
+    (current) => hub.settleGroup(waiter.groupId, current),
+    () => {},
+  );
+}
+
+function ahead(): AppError {
+  return new AppError(
+    'revision.ahead',
+    'This agent runs a newer revision than the control plane has, so the control plane was restored from an older backup: make as many changes to the group as it lacks.',
+  );
+}
+
+function stopping(): AppError {
+  return new AppError('server.stopping', 'This control plane is stopping; connect again.', { retryAfterSeconds: 1 });
+}

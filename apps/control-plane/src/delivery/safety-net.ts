@@ -1,0 +1,63 @@
+import type { Revocations } from '../agents/index.ts';
+import type { Platform } from '../platform/platform.ts';
+import type { AgentTasks } from '../tasks/index.ts';
+import { listRevisions } from './delivery.store.ts';
+import type { GroupFeed } from './group-feed.ts';
+import type { Hub } from './hub.ts';
+
+const EVERY_MS = 3_000;
+/** A replica that has not been able to look for this long must not deliver: it may have missed a revocation. */
+const STALE_AFTER_MS = 15_000;
+
+type Deps = { platform: Platform; hub: Hub; feed: GroupFeed; revocations: Revocations; tasks: AgentTasks };
+
+/**
+ * Re-reads, every few seconds and in a number of statements that does not depend on the number of agents,
+ * what a lost wake-up would have told. Transactions that commit late are seen here too.
+ */
+export class SafetyNet {
+  readonly #deps: Deps;
+  #lastLookMs = -Infinity;
+  #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<void> = Promise.resolve();
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  /** Looks once, so that revocations are known before the first request, and then goes on looking. */
+  async start(): Promise<void> {
+    await this.look();
+    this.#timer = setInterval(() => void this.lookQuietly(), EVERY_MS);
+  }
+
+  /** Whether a look has succeeded lately. */
+  get isFresh(): boolean {
+    return performance.now() - this.#lastLookMs < STALE_AFTER_MS;
+  }
+
+  /** One look at a time; a failure is logged, and shows as `isFresh` turning false. */
+  async lookQuietly(): Promise<void> {
+    this.#looking = this.#looking.then(() =>
+      this.look().catch((error: unknown) => this.#deps.platform.log.warn({ err: error }, 'the safety net could not read the database')),
+    );
+    return this.#looking;
+  }
+
+  async look(): Promise<void> {
+    const { platform, hub, feed, revocations, tasks } = this.#deps;
+    for (const agentId of await revocations.reload()) hub.settle(agentId, 'revoked');
+    const rows = await platform.db.read((reader) => listRevisions(reader, hub.groups()));
+    for (const { id, revision } of rows) {
+      if ((await feed.knownRevision(id)) !== revision) feed.refresh(id);
+    }
+    for (const agentId of await tasks.reload()) hub.settle(agentId, 'changed');
+    platform.metrics.waitingPulls.set(hub.size);
+    this.#lastLookMs = performance.now();
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#looking;
+  }
+}
