@@ -47,9 +47,9 @@ export async function listContentPlugins(db: Db, groupId: string): Promise<{ nam
   return db.plugin.findMany({ where: { groupId }, orderBy: { name: 'asc' }, select: { name: true, version: true, config: true } });
 }
 
-export async function getEncryptionKey(db: Db, agentId: string): Promise<EncryptionPublicKey> {
-  const { encryptionKey } = await db.agent.findUniqueOrThrow({ where: { id: agentId }, select: { encryptionKey: true } });
-  return encryptionPublicKey.parse(encryptionKey);
+export async function getRecipient(db: Db, agentId: string): Promise<{ encryptionKey: EncryptionPublicKey; revokedAt: Date | null }> {
+  const row = await db.agent.findUniqueOrThrow({ where: { id: agentId }, select: { encryptionKey: true, revokedAt: true } });
+  return { ...row, encryptionKey: encryptionPublicKey.parse(row.encryptionKey) };
 }
 
 export type Acknowledgement = { agentId: string; revision: number; status: string; seenAtMs: number };

@@ -1,4 +1,4 @@
-import { MAX_PULL_WAIT_SECONDS, type PullBody, type PullReply } from '@sallyport/contract';
+import type { PullBody, PullReply } from '@sallyport/contract';
 import type { AccessClaims } from '@sallyport/crypto/access-token';
 import { sealDeliveryKey } from '@sallyport/crypto/delivery-key';
 import { importEncryptionPublicKey } from '@sallyport/crypto/encryption-key';
@@ -8,7 +8,7 @@ import { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { AgentTasks } from '../tasks/index.ts';
 import type { Acknowledgements } from './acknowledgements.ts';
-import { getEncryptionKey } from './delivery.store.ts';
+import { getRecipient } from './delivery.store.ts';
 import type { Feed, GroupFeed } from './group-feed.ts';
 import type { Hub, Waiter, WaitOutcome } from './hub.ts';
 
@@ -40,20 +40,26 @@ export async function pull(deps: PullDeps, agent: AccessClaims, body: PullBody, 
   return afterWait(deps, agent, body, gone);
 }
 
+/** Waits until there is something for the agent or its time is up; a wake-up that brought nothing starts no new round trip. */
 async function afterWait(deps: PullDeps, agent: AccessClaims, body: PullBody, gone: AbortSignal): Promise<PullAnswer> {
-  const outcome = await wait(deps, agent, body, gone);
+  const deadline = performance.now() + body.waitSeconds * 1000;
+  for (;;) {
+    const outcome = await wait(deps, agent, body, { deadline, gone });
+    if (outcome === 'nothing' || outcome === 'gone') return undefined;
+    if (outcome !== 'changed') throw ended(outcome);
+    const answer = await lookNow(deps, agent, body);
+    if (answer !== undefined) return answer;
+  }
+}
+
+function ended(outcome: 'revoked' | 'superseded' | 'stopping'): AppError {
   switch (outcome) {
-    case 'changed':
-      return lookNow(deps, agent, body);
-    case 'nothing':
-    case 'gone':
-      return undefined;
     case 'revoked':
-      throw agentRevoked();
+      return agentRevoked();
     case 'superseded':
-      throw new AppError('pull.superseded', 'A newer pull of this agent took this one’s place; is it running twice?');
+      return new AppError('pull.superseded', 'A newer pull of this agent took this one’s place; is it running twice?');
     case 'stopping':
-      throw stopping();
+      return new AppError('server.stopping', 'This control plane is stopping; connect again.', { retryAfterSeconds: 1 });
   }
 }
 
@@ -82,7 +88,10 @@ async function lookNow(deps: PullDeps, agent: AccessClaims, body: PullBody): Pro
 
 async function deliveryKeyFor(platform: Platform, agent: AccessClaims, feed: Feed): Promise<string> {
   return platform.db.read(async (reader) => {
-    const recipient = await importEncryptionPublicKey(await getEncryptionKey(reader, agent.agentId));
+    const { encryptionKey, revokedAt } = await getRecipient(reader, agent.agentId);
+    // The row decides, whatever this replica has heard: a revoked agent never gets a new epoch's key.
+    if (revokedAt !== null) throw agentRevoked();
+    const recipient = await importEncryptionPublicKey(encryptionKey);
     const delivery = await openStoredDeliveryKey(reader, platform, agent.groupId, feed.epoch);
     const sealed = await sealDeliveryKey(delivery, recipient);
     delivery.key.fill(0);
@@ -90,8 +99,9 @@ async function deliveryKeyFor(platform: Platform, agent: AccessClaims, feed: Fee
   });
 }
 
-async function wait(deps: PullDeps, agent: AccessClaims, body: PullBody, gone: AbortSignal): Promise<WaitOutcome> {
+async function wait(deps: PullDeps, agent: AccessClaims, body: PullBody, until: { deadline: number; gone: AbortSignal }): Promise<WaitOutcome> {
   const { hub } = deps;
+  const { deadline, gone } = until;
   return new Promise((resolve) => {
     const waiter: Waiter = {
       agentId: agent.agentId,
@@ -105,8 +115,7 @@ async function wait(deps: PullDeps, agent: AccessClaims, body: PullBody, gone: A
       },
     };
     const leave = () => hub.settle(agent.agentId, 'gone', waiter);
-    const seconds = Math.min(body.waitSeconds, MAX_PULL_WAIT_SECONDS);
-    const timer = setTimeout(() => hub.settle(agent.agentId, 'nothing', waiter), seconds * 1000);
+    const timer = setTimeout(() => hub.settle(agent.agentId, 'nothing', waiter), Math.max(0, deadline - performance.now()));
     gone.addEventListener('abort', leave, { once: true });
     hub.add(waiter);
     if (gone.aborted) leave();
@@ -115,9 +124,10 @@ async function wait(deps: PullDeps, agent: AccessClaims, body: PullBody, gone: A
 }
 
 /** A change, a task or a revocation may have come between the look and the wait: nobody would wake this pull for it. */
-function recheck({ hub, feed, revocations }: PullDeps, waiter: Waiter): void {
+function recheck({ hub, feed, revocations, tasks }: PullDeps, waiter: Waiter): void {
   if (revocations.has(waiter.agentId)) hub.settle(waiter.agentId, 'revoked', waiter);
-  feed.get(waiter.groupId).then(
+  else if (tasks.mayHaveWork(waiter.agentId)) hub.settle(waiter.agentId, 'changed', waiter);
+  else feed.get(waiter.groupId).then(
     (current) => hub.settleGroup(waiter.groupId, current),
     () => {},
   );
@@ -128,8 +138,4 @@ function ahead(): AppError {
     'revision.ahead',
     'This agent runs a newer revision than the control plane has, so the control plane was restored from an older backup: make as many changes to the group as it lacks.',
   );
-}
-
-function stopping(): AppError {
-  return new AppError('server.stopping', 'This control plane is stopping; connect again.', { retryAfterSeconds: 1 });
 }

@@ -1,0 +1,65 @@
+import { deleteEndedTokens, deleteExpiredAssertions, markLost } from '../agents/index.ts';
+import { appendAuditEvent } from '../audit/index.ts';
+import { systemOperation } from '../authorization/index.ts';
+import { deleteExpiredSessions, deleteFailuresBefore } from '../operators/index.ts';
+import type { Platform } from '../platform/platform.ts';
+import type { QueueBackend } from '../platform/queue-backend.ts';
+import type { AgentTasks } from '../tasks/index.ts';
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+/** Nothing heard of an agent for this long makes it lost: two pulls and their retries. */
+const LOST_AFTER_MS = 3 * 60_000;
+const QUEUE = 'maintenance';
+
+/** The periodic work: name and interval in milliseconds. */
+const schedule = { 'forget-expired': 60_000, 'mark-lost': 15_000, 'repair-tasks': 10_000 } as const;
+type Chore = keyof typeof schedule;
+
+/** Runs the periodic work as BullMQ job schedulers: once per interval, however many replicas there are. */
+export async function startMaintenance(platform: Platform, backend: QueueBackend, tasks: AgentTasks): Promise<{ stop(): Promise<void> }> {
+  const queue = backend.queue(QUEUE, { defaultJobOptions: { removeOnComplete: true, removeOnFail: 50 } });
+  queue.on('error', (error) => platform.log.warn({ err: error }, 'the maintenance queue reported an error'));
+  for (const [name, every] of Object.entries(schedule)) await queue.upsertJobScheduler(name, { every }, { name });
+  const chores: Record<Chore, () => Promise<void>> = {
+    'forget-expired': () => forgetExpired(platform),
+    'mark-lost': () => markLostAgents(platform),
+    'repair-tasks': () => tasks.repair(),
+  };
+  const worker = backend.worker(QUEUE, async (name) => {
+    if (isChore(name)) await chores[name]();
+  });
+  worker.on('failed', (job, error) => platform.log.warn({ err: error, action: job?.name }, 'periodic work failed; it comes again'));
+  worker.on('error', (error) => platform.log.warn({ err: error }, 'the maintenance worker reported an error'));
+  return {
+    stop: async () => {
+      await worker.close();
+      await queue.close();
+    },
+  };
+}
+
+function isChore(name: string): name is Chore {
+  return name in schedule;
+}
+
+/** Removes what has expired; tokens stay for a day, so that operators see how they ended. */
+export async function forgetExpired({ db, clock, log }: Platform): Promise<void> {
+  const now = new Date(clock.now());
+  const count = await db.transaction(async (tx) => {
+    const yesterday = new Date(clock.now() - DAY_MS);
+    const tokens = await deleteEndedTokens(tx, yesterday);
+    const failures = await deleteFailuresBefore(tx, yesterday);
+    return tokens + failures + (await deleteExpiredAssertions(tx, now)) + (await deleteExpiredSessions(tx, now));
+  });
+  if (count > 0) log.info({ count }, 'expired rows were removed');
+}
+
+/** Marks agents lost that have not been heard of, with an audit event each. */
+export async function markLostAgents({ db, clock }: Platform): Promise<void> {
+  const op = systemOperation('mark-lost');
+  await db.transaction(async (tx) => {
+    for (const { id, groupId } of await markLost(tx, new Date(clock.now() - LOST_AFTER_MS), new Date(clock.now()))) {
+      await appendAuditEvent(tx, op, { action: 'agent:lose', subject: `agent:${id}`, groupId, outcome: 'done' }, clock.now());
+    }
+  });
+}

@@ -1,0 +1,55 @@
+import { createPostgresBackend, Queue, Worker, type QueueOptions } from 'bullmq';
+import { Redis } from 'ioredis';
+import pg from 'pg';
+import type { Log } from './log.ts';
+
+/** Where the job queue lives. `prefix` keeps installations that share a Redis apart. */
+export type QueueBackendOptions = { databaseUrl: string; redisUrl?: string | undefined; prefix?: string | undefined };
+
+const SCHEMA = 'bullmq';
+const POOL_SIZE = 5;
+/** Kept per queue in its event stream; nobody reads more. */
+const MAX_EVENTS = 100;
+
+/**
+ * BullMQ on Redis when there is one, on Postgres otherwise. Every queue shares one connection (or pool);
+ * only a worker, which blocks, has one of its own.
+ */
+export interface QueueBackend {
+  readonly kind: 'redis' | 'postgres';
+  queue(name: string, options?: Omit<QueueOptions, 'connection'> & { lockDuration?: number; maxStalledCount?: number; stalledInterval?: number }): Queue;
+  worker(name: string, process: (jobName: string) => Promise<void>): Worker;
+  close(): Promise<void>;
+}
+
+/** Connects the queue's back end; on Postgres it also makes BullMQ's own schema. */
+export async function openQueueBackend(options: QueueBackendOptions, log: Log): Promise<QueueBackend> {
+  return options.redisUrl === undefined ? openOnPostgres(options, log) : openOnRedis(options.redisUrl, options, log);
+}
+
+function openOnRedis(url: string, { prefix = 'sallyport' }: QueueBackendOptions, log: Log): QueueBackend {
+  const connection = new Redis(url, { maxRetriesPerRequest: null, enableReadyCheck: true });
+  connection.on('error', (error: Error) => log.warn({ err: error }, 'Redis cannot be reached; trying again'));
+  const shared = { connection, prefix };
+  return {
+    kind: 'redis',
+    queue: (name, extra = {}) => new Queue(name, { streams: { events: { maxLen: MAX_EVENTS } }, ...extra, ...shared }),
+    worker: (name, process) => new Worker(name, (job) => process(job.name), shared),
+    close: async () => void (await connection.quit().catch(() => connection.disconnect())),
+  };
+}
+
+async function openOnPostgres({ databaseUrl }: QueueBackendOptions, log: Log): Promise<QueueBackend> {
+  const setUp = new Queue('set-up', { connection: { connectionString: databaseUrl, schema: SCHEMA, migrate: true, max: 1 } }, createPostgresBackend);
+  await setUp.waitUntilReady();
+  await setUp.close();
+  const pool = new pg.Pool({ connectionString: databaseUrl, max: POOL_SIZE, options: `-c search_path=${SCHEMA}` });
+  pool.on('error', (error) => log.warn({ err: error }, 'the queue lost a database connection'));
+  const workerConnection = { connectionString: databaseUrl, schema: SCHEMA, max: 2 };
+  return {
+    kind: 'postgres',
+    queue: (name, extra = {}) => new Queue(name, { ...extra, connection: pool }, createPostgresBackend),
+    worker: (name, process) => new Worker(name, (job) => process(job.name), { connection: workerConnection }, createPostgresBackend),
+    close: async () => pool.end(),
+  };
+}

@@ -1,0 +1,138 @@
+import { randomUUID } from 'node:crypto';
+import type { ClaimedTask, TaskKind } from '@sallyport/contract';
+import { taskKind } from '@sallyport/contract';
+import { Job, UnrecoverableError, type Queue } from 'bullmq';
+import { AppError } from '../platform/app-error.ts';
+import type { Platform } from '../platform/platform.ts';
+import type { QueueBackend } from '../platform/queue-backend.ts';
+import { listOpenTasks, markClaimed } from './tasks.store.ts';
+
+/** How long an agent may hold a task without a word. */
+export const LOCK_SECONDS = 30;
+export const MAX_ATTEMPTS = 3;
+const RETRY_BACKOFF_MS = 1_000;
+
+/**
+ * The queues of tasks, one per agent, without a worker: agents claim when they pull. The queue leases and
+ * retries; the row in Postgres is the record, from which a queue that lost its jobs is filled again.
+ */
+export class AgentTasks {
+  readonly #platform: Platform;
+  readonly #backend: QueueBackend;
+  readonly #queues = new Map<string, Queue>();
+  #mayHaveWork = new Set<string>();
+
+  constructor(platform: Platform, backend: QueueBackend) {
+    this.#platform = platform;
+    this.#backend = backend;
+  }
+
+  /** Whether there may be something to claim; false is certain until the next wake-up or look. */
+  mayHaveWork(agentId: string): boolean {
+    return this.#mayHaveWork.has(agentId);
+  }
+
+  /** A wake-up said that the agent has work. */
+  notice(agentId: string): void {
+    this.#mayHaveWork.add(agentId);
+  }
+
+  /** Re-reads who has open tasks; returns their ids. */
+  async reload(): Promise<string[]> {
+    const open = await this.#platform.db.read((reader) => listOpenTasks(reader));
+    this.#mayHaveWork = new Set(open.map(({ agentId }) => agentId));
+    for (const agentId of this.#queues.keys()) if (!this.#mayHaveWork.has(agentId)) this.#queues.delete(agentId);
+    return [...this.#mayHaveWork];
+  }
+
+  /** Puts a task on its agent's queue; a second time changes nothing. */
+  async enqueue(agentId: string, taskId: string, kind: TaskKind): Promise<void> {
+    await this.#queue(agentId).add(kind, {}, {
+      jobId: taskId,
+      attempts: MAX_ATTEMPTS,
+      backoff: { type: 'exponential', delay: RETRY_BACKOFF_MS },
+      removeOnComplete: true,
+      removeOnFail: 100,
+    });
+  }
+
+  /** Claims up to `capacity` tasks under a lock each. */
+  async claim(agentId: string, capacity: number): Promise<ClaimedTask[]> {
+    if (!this.#mayHaveWork.delete(agentId)) return [];
+    const claimed: ClaimedTask[] = [];
+    for (let next = await this.#claimOne(agentId); next !== undefined; next = await this.#claimOne(agentId)) {
+      claimed.push(next);
+      this.#platform.metrics.tasks.inc({ transition: 'claimed' });
+      if (claimed.length === capacity) {
+        this.notice(agentId);
+        break;
+      }
+    }
+    return claimed;
+  }
+
+  async #claimOne(agentId: string): Promise<ClaimedTask | undefined> {
+    const queue = this.#queue(agentId);
+    const lock = randomUUID();
+    const [data, id] = await queue.getBackend().moveToActive(lock);
+    if (!id) return undefined;
+    const job = Job.fromJSON(queue, data, String(id));
+    const attempt = job.attemptsMade + 1;
+    await this.#platform.db.read((writer) => markClaimed(writer, String(id), attempt));
+    return { id: String(id), kind: taskKind.parse(job.name), lock, lockSeconds: LOCK_SECONDS, attempt };
+  }
+
+  /** @throws AppError `task.lock_lost` */
+  async extend(agentId: string, taskId: string, lock: string): Promise<void> {
+    const held = await this.#queue(agentId).getBackend().extendLock(taskId, lock, LOCK_SECONDS * 1000);
+    if (!held) throw lockLost();
+  }
+
+  /** @throws AppError `task.lock_lost` */
+  async complete(agentId: string, taskId: string, lock: string): Promise<void> {
+    const job = await this.#locked(agentId, taskId, lock);
+    await job.moveToCompleted('done', lock, false).catch(rethrowLost);
+    this.#platform.metrics.tasks.inc({ transition: 'completed' });
+  }
+
+  /** Gives a task back with a reason; `dead` when that was its last attempt. @throws AppError `task.lock_lost` */
+  async fail(agentId: string, taskId: string, lock: string, reason: string): Promise<{ dead: boolean }> {
+    const job = await this.#locked(agentId, taskId, lock);
+    const dead = job.attemptsMade + 1 >= MAX_ATTEMPTS;
+    await job.moveToFailed(dead ? new UnrecoverableError(reason) : new Error(reason), lock, false).catch(rethrowLost);
+    this.#platform.metrics.tasks.inc({ transition: dead ? 'dead' : 'failed' });
+    return { dead };
+  }
+
+  /** Frees tasks whose agent fell silent, and refills a queue that lost its jobs. */
+  async repair(): Promise<void> {
+    const open = await this.#platform.db.read((reader) => listOpenTasks(reader));
+    for (const agentId of new Set(open.map((task) => task.agentId))) await this.#queue(agentId).getBackend().moveStalledJobsToWait();
+    for (const { agentId, id, kind } of open) await this.enqueue(agentId, id, kind);
+  }
+
+  async #locked(agentId: string, taskId: string, lock: string): Promise<Job> {
+    await this.extend(agentId, taskId, lock);
+    const job = await this.#queue(agentId).getJob(taskId);
+    if (job === undefined) throw lockLost();
+    return job;
+  }
+
+  #queue(agentId: string): Queue {
+    const existing = this.#queues.get(agentId);
+    if (existing !== undefined) return existing;
+    const queue = this.#backend.queue(`agent-${agentId}`, { lockDuration: LOCK_SECONDS * 1000, maxStalledCount: MAX_ATTEMPTS, stalledInterval: 5_000 });
+    queue.on('error', (error) => this.#platform.log.warn({ err: error, agentId }, 'a task queue reported an error'));
+    this.#queues.set(agentId, queue);
+    return queue;
+  }
+}
+
+function lockLost(): AppError {
+  return new AppError('task.lock_lost', 'The task is no longer held under this lock; drop it, it will come again if it is still to be done.');
+}
+
+function rethrowLost(error: unknown): never {
+  if (error instanceof Error && /lock|not in the active state/i.test(error.message)) throw lockLost();
+  throw error;
+}

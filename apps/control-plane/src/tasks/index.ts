@@ -1,0 +1,2 @@
+export { AgentTasks } from './agent-tasks.ts';
+export { heldTasksRoutes, tasksRoutes } from './tasks.routes.ts';
