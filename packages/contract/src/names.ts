@@ -6,7 +6,10 @@ export const uuid = z.uuid();
 /** A group's name: DNS-label shaped, so that it fits URLs, SPIFFE paths and file names. */
 export const groupName = z
   .string()
-  .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'use 1 to 63 of a-z, 0-9 and -, not at either end');
+  .regex(
+    /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
+    'use 1 to 63 of a-z, 0-9 and -, not at either end',
+  );
 
 /** A secret's or plugin's name: segments of letters, digits, `.`, `_`, `-`, joined by `/`. */
 export const resourceName = z
@@ -20,10 +23,18 @@ export const resourceName = z
 /** An operator's name, searchable and never secret. */
 export const operatorName = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9._@-]{0,63}$/, 'use 1 to 64 of a-z, 0-9 and . _ @ -, starting with a letter or digit');
+  .regex(
+    /^[a-z0-9][a-z0-9._@-]{0,63}$/,
+    'use 1 to 64 of a-z, 0-9 and . _ @ -, starting with a letter or digit',
+  );
 
 /** An instant, ISO 8601 in UTC. */
 export const instant = z.iso.datetime();
 
 /** A display label for an agent, by default its host's name. */
-export const agentName = z.string().regex(/^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$/, 'use a host name of 1 to 64 characters');
+export const agentName = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$/,
+    'use a host name of 1 to 64 characters',
+  );

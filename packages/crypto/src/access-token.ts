@@ -9,7 +9,12 @@ export const ACCESS_TOKEN_TTL_SECONDS = 15 * 60;
 const TYPE = 'at+jwt';
 
 /** Who a session is: `keyThumbprint` is the agent's signing key, whose proof must come with every use. */
-export type AccessClaims = { agentId: string; groupId: string; keyThumbprint: string; expiresAtMs: number };
+export type AccessClaims = {
+  agentId: string;
+  groupId: string;
+  keyThumbprint: string;
+  expiresAtMs: number;
+};
 
 /** Issues an access token (RFC 9068) bound to the agent's key by `cnf.jkt` (RFC 9449, section 6). */
 export async function issueAccessToken(
@@ -46,7 +51,12 @@ export async function verifyAccessToken(
   if (!agentId.success || !groupId.success || keyThumbprint === undefined) {
     throw new CryptoError('jwt.invalid', 'it lacks an agent, a group or a key');
   }
-  return { agentId: agentId.data, groupId: groupId.data, keyThumbprint, expiresAtMs: (payload.exp ?? 0) * 1000 };
+  return {
+    agentId: agentId.data,
+    groupId: groupId.data,
+    keyThumbprint,
+    expiresAtMs: (payload.exp ?? 0) * 1000,
+  };
 }
 
 function issuerKey(token: string, keyring: ReadonlyMap<string, CryptoKey>): CryptoKey {

@@ -1,5 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { AGENT_API_AUDIENCE, type EncryptionPublicKey, type SigningPublicKey } from '@sallyport/contract';
+import {
+  AGENT_API_AUDIENCE,
+  type EncryptionPublicKey,
+  type SigningPublicKey,
+} from '@sallyport/contract';
 import { calculateJwkThumbprint } from 'jose';
 import { CryptoError } from './crypto-error.ts';
 import { CLOCK_TOLERANCE_SECONDS, isJwtId, signJwt, verifyJwt } from './jwt.ts';
@@ -52,7 +56,11 @@ export async function verifyEnrollmentProof(claim: EnrollmentClaim, nowMs: numbe
 }
 
 /** A session's assertion (RFC 7523, section 3): issuer and subject are the agent, `jti` is used once. */
-export async function signAssertion(key: SigningKey, agentId: string, nowMs: number): Promise<string> {
+export async function signAssertion(
+  key: SigningKey,
+  agentId: string,
+  nowMs: number,
+): Promise<string> {
   const iat = Math.floor(nowMs / 1000);
   return signJwt(key, ASSERTION_TYPE, {
     iss: agentId,
@@ -78,7 +86,12 @@ export async function verifyAssertion(
   key: CryptoKey,
   nowMs: number,
 ): Promise<VerifiedAssertion> {
-  const { sub, jti, exp = 0, nbf = 0 } = await verifyJwt(assertion, key, {
+  const {
+    sub,
+    jti,
+    exp = 0,
+    nbf = 0,
+  } = await verifyJwt(assertion, key, {
     typ: ASSERTION_TYPE,
     nowMs,
     audience: AGENT_API_AUDIENCE,

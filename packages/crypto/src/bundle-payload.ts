@@ -28,17 +28,25 @@ export function decodeBundlePayload(bytes: Uint8Array): BundlePayload {
   let offset = LENGTH_BYTES + buffer.readUInt32BE(0);
   const values = manifest.entries.map((entry) => buffer.subarray(offset, (offset += entry.length)));
   if (offset !== buffer.byteLength) {
-    throw new CryptoError('bundle.malformed', 'the bundle is shorter or longer than its manifest says');
+    throw new CryptoError(
+      'bundle.malformed',
+      'the bundle is shorter or longer than its manifest says',
+    );
   }
   return { manifest, values };
 }
 
 function parseManifest(buffer: Buffer): BundleManifest {
   const end = buffer.byteLength < LENGTH_BYTES ? Infinity : LENGTH_BYTES + buffer.readUInt32BE(0);
-  if (end > buffer.byteLength) throw new CryptoError('bundle.malformed', 'the bundle ends inside its manifest');
+  if (end > buffer.byteLength)
+    throw new CryptoError('bundle.malformed', 'the bundle ends inside its manifest');
   try {
     return bundleManifest.parse(JSON.parse(buffer.toString('utf8', LENGTH_BYTES, end)));
   } catch (error) {
-    throw new CryptoError('bundle.malformed', 'the bundle’s manifest is not one this version knows', error);
+    throw new CryptoError(
+      'bundle.malformed',
+      'the bundle’s manifest is not one this version knows',
+      error,
+    );
   }
 }

@@ -1,10 +1,10 @@
-import type { BundleManifest } from '@sallyport/contract';
 import { beforeAll, describe, expect, test } from '@jest/globals';
+import type { BundleManifest } from '@sallyport/contract';
 import { CompactEncrypt, CompactSign } from 'jose';
 import { flipBit } from '../test/flip-bit.ts';
 import { keyringOf, newSigningKey } from '../test/signing-keys.ts';
-import { openBundlePart, sealBundlePart, type VerificationKeyring } from './bundle.ts';
 import { encodeBundlePayload, type BundlePayload } from './bundle-payload.ts';
+import { openBundlePart, sealBundlePart, type VerificationKeyring } from './bundle.ts';
 import { generateDeliveryKey, type DeliveryKey } from './delivery-key.ts';
 import type { SigningKey } from './signing-key.ts';
 
@@ -13,8 +13,17 @@ const otherGroup = '01890a5d-ac96-774b-bcce-b302099a8058';
 const secret = Buffer.from('canary-4711');
 
 function payload(changes: Partial<BundleManifest> = {}): BundlePayload {
-  const entries = [{ kind: 'secret' as const, name: 'db/password', version: 3, length: secret.byteLength }];
-  const manifest = { part: 'durable' as const, group, revision: 9, epoch: 2, issuedAt: '2030-01-01T00:00:00.000Z', hasLive: false };
+  const entries = [
+    { kind: 'secret' as const, name: 'db/password', version: 3, length: secret.byteLength },
+  ];
+  const manifest = {
+    part: 'durable' as const,
+    group,
+    revision: 9,
+    epoch: 2,
+    issuedAt: '2030-01-01T00:00:00.000Z',
+    hasLive: false,
+  };
   return { manifest: { ...manifest, entries, ...changes }, values: [secret] };
 }
 
@@ -22,7 +31,8 @@ describe('a part of a bundle', () => {
   let signer: SigningKey;
   let keyring: VerificationKeyring;
   const delivery = generateDeliveryKey(group, 2);
-  const opening = (jwe: string, with_: DeliveryKey = delivery, keys = keyring) => openBundlePart(jwe, 'durable', with_, keys);
+  const opening = (jwe: string, with_: DeliveryKey = delivery, keys = keyring) =>
+    openBundlePart(jwe, 'durable', with_, keys);
 
   beforeAll(async () => {
     signer = await newSigningKey();
@@ -37,13 +47,17 @@ describe('a part of a bundle', () => {
 
   test('shows no value in any of its bytes', async () => {
     const jwe = await sealBundlePart(payload(), signer, delivery);
-    expect(jwe.split('.').map((segment) => Buffer.from(segment, 'base64url').includes(secret))).not.toContain(true);
+    expect(
+      jwe.split('.').map((segment) => Buffer.from(segment, 'base64url').includes(secret)),
+    ).not.toContain(true);
   });
 
   test('[F-03] is refused with one bit of its text flipped, whichever it is', async () => {
     const text = Buffer.from(await sealBundlePart(payload(), signer, delivery), 'latin1');
     const bits = Array.from({ length: text.byteLength * 8 }, (_, bit) => bit);
-    const outcomes = await Promise.all(bits.map((bit) => outcomeOf(opening(flipBit(text, bit).toString('latin1')))));
+    const outcomes = await Promise.all(
+      bits.map((bit) => outcomeOf(opening(flipBit(text, bit).toString('latin1')))),
+    );
     expect(new Set(outcomes)).toEqual(new Set(['bundle.unreadable']));
   });
 
@@ -51,7 +65,9 @@ describe('a part of a bundle', () => {
     const jwe = await sealBundlePart(payload(), signer, delivery);
     const cuts = Array.from({ length: jwe.length }, (_, length) => jwe.slice(0, length));
     const longer = [`${jwe}A`, `${jwe}.`, `${jwe}\n`, ` ${jwe}`];
-    const outcomes = await Promise.all([...cuts, ...longer].map((text) => outcomeOf(opening(text))));
+    const outcomes = await Promise.all(
+      [...cuts, ...longer].map((text) => outcomeOf(opening(text))),
+    );
     expect(new Set(outcomes)).toEqual(new Set(['bundle.unreadable']));
   });
 
@@ -60,12 +76,18 @@ describe('a part of a bundle', () => {
     ['another group’s, sealed with this group’s key', { group: otherGroup }, 'bundle.wrong_group'],
     ['of another epoch, sealed with this epoch’s key', { epoch: 1 }, 'bundle.wrong_epoch'],
   ] as const)('is refused when it is %s', async (_, changes, code) => {
-    await expect(opening(await sealBundlePart(payload(changes), signer, delivery))).rejects.toMatchObject({ code });
+    await expect(
+      opening(await sealBundlePart(payload(changes), signer, delivery)),
+    ).rejects.toMatchObject({ code });
   });
 
   test('[A7-09] does not open with the delivery key of another group or epoch', async () => {
     const jwe = await sealBundlePart(payload(), signer, delivery);
-    for (const other of [generateDeliveryKey(group, 2), generateDeliveryKey(otherGroup, 2), generateDeliveryKey(group, 3)]) {
+    for (const other of [
+      generateDeliveryKey(group, 2),
+      generateDeliveryKey(otherGroup, 2),
+      generateDeliveryKey(group, 3),
+    ]) {
       await expect(opening(jwe, other)).rejects.toMatchObject({ code: 'bundle.unreadable' });
     }
   });
@@ -92,7 +114,9 @@ describe('a part of a bundle', () => {
     test('is refused without a signature', async () => {
       const none = `${segment({ alg: 'none', typ, kid: signer.thumbprint })}.${plain.toString('base64url')}.`;
       for (const content of [plain, Buffer.from(none), Buffer.alloc(0)]) {
-        await expect(opening(await sealUnsigned(content))).rejects.toMatchObject({ code: 'bundle.unsigned' });
+        await expect(opening(await sealUnsigned(content))).rejects.toMatchObject({
+          code: 'bundle.unsigned',
+        });
       }
     });
 
@@ -100,7 +124,9 @@ describe('a part of a bundle', () => {
       const jws = await new CompactSign(plain)
         .setProtectedHeader({ alg: 'HS256', typ, kid: signer.thumbprint })
         .sign(Buffer.from(signer.publicJwk.x, 'base64url'));
-      await expect(opening(await sealUnsigned(Buffer.from(jws)))).rejects.toMatchObject({ code: 'bundle.unsigned' });
+      await expect(opening(await sealUnsigned(Buffer.from(jws)))).rejects.toMatchObject({
+        code: 'bundle.unsigned',
+      });
     });
 
     test.each([
@@ -110,12 +136,16 @@ describe('a part of a bundle', () => {
       const jws = await new CompactSign(plain)
         .setProtectedHeader({ alg: 'EdDSA', kid: signer.thumbprint, ...header })
         .sign(signer.privateKey);
-      await expect(opening(await sealUnsigned(Buffer.from(jws)))).rejects.toMatchObject({ code: 'bundle.unsigned' });
+      await expect(opening(await sealUnsigned(Buffer.from(jws)))).rejects.toMatchObject({
+        code: 'bundle.unsigned',
+      });
     });
   });
 
   test('is refused when its content key is wrapped in a way that was not agreed', async () => {
-    const direct = await new CompactEncrypt(Buffer.from('x')).setProtectedHeader({ alg: 'dir', enc: 'A256GCM' }).encrypt(delivery.key);
+    const direct = await new CompactEncrypt(Buffer.from('x'))
+      .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
+      .encrypt(delivery.key);
     await expect(opening(direct)).rejects.toMatchObject({ code: 'bundle.unreadable' });
   });
 

@@ -14,7 +14,11 @@ export type VerificationKeyring = ReadonlyMap<string, CryptoKey>;
  * Signs (EdDSA, RFC 8037, section 3.1), then encrypts (A256GCM, the content key wrapped by the delivery
  * key with A256KW) one part of a bundle. The bytes are the same for every agent of the group.
  */
-export async function sealBundlePart(payload: BundlePayload, signer: SigningKey, delivery: DeliveryKey): Promise<string> {
+export async function sealBundlePart(
+  payload: BundlePayload,
+  signer: SigningKey,
+  delivery: DeliveryKey,
+): Promise<string> {
   const plain = encodeBundlePayload(payload);
   const jws = await new CompactSign(plain)
     .setProtectedHeader({ alg: 'EdDSA', typ: JWS_TYPE, kid: signer.thumbprint })
@@ -44,14 +48,21 @@ export async function openBundlePart(
   const payload = decodeBundlePayload(await verify(signed, keyring));
   signed.fill(0);
   const { manifest } = payload;
-  if (manifest.part !== part) throw new CryptoError('bundle.wrong_part', `the ${part} part of a bundle was expected`);
-  if (manifest.group !== delivery.group) throw new CryptoError('bundle.wrong_group', 'the bundle is another group’s');
-  if (manifest.epoch !== delivery.epoch) throw new CryptoError('bundle.wrong_epoch', 'the bundle is of another epoch');
+  if (manifest.part !== part)
+    throw new CryptoError('bundle.wrong_part', `the ${part} part of a bundle was expected`);
+  if (manifest.group !== delivery.group)
+    throw new CryptoError('bundle.wrong_group', 'the bundle is another group’s');
+  if (manifest.epoch !== delivery.epoch)
+    throw new CryptoError('bundle.wrong_epoch', 'the bundle is of another epoch');
   return payload;
 }
 
 async function decrypt(jwe: string, delivery: DeliveryKey): Promise<Uint8Array> {
-  if (!isCanonical(jwe)) throw new CryptoError('bundle.unreadable', 'the bundle was changed: it is not as it was encoded');
+  if (!isCanonical(jwe))
+    throw new CryptoError(
+      'bundle.unreadable',
+      'the bundle was changed: it is not as it was encoded',
+    );
   try {
     const { plaintext } = await compactDecrypt(jwe, delivery.key, {
       keyManagementAlgorithms: ['A256KW'],
@@ -59,7 +70,11 @@ async function decrypt(jwe: string, delivery: DeliveryKey): Promise<Uint8Array> 
     });
     return plaintext;
   } catch (error) {
-    throw new CryptoError('bundle.unreadable', 'the bundle does not open: it was changed, or is for another group or epoch', error);
+    throw new CryptoError(
+      'bundle.unreadable',
+      'the bundle does not open: it was changed, or is for another group or epoch',
+      error,
+    );
   }
 }
 
@@ -73,18 +88,30 @@ function isCanonical(jwe: string): boolean {
 
 async function verify(jws: Uint8Array, keyring: VerificationKeyring): Promise<Uint8Array> {
   try {
-    const { payload, protectedHeader } = await compactVerify(jws, (header) => keyOf(header.kid, keyring), {
-      algorithms: ['EdDSA'],
-    });
+    const { payload, protectedHeader } = await compactVerify(
+      jws,
+      (header) => keyOf(header.kid, keyring),
+      {
+        algorithms: ['EdDSA'],
+      },
+    );
     if (protectedHeader.typ === JWS_TYPE) return payload;
   } catch (error) {
-    throw new CryptoError('bundle.unsigned', 'the bundle is not signed by this agent’s control plane', error);
+    throw new CryptoError(
+      'bundle.unsigned',
+      'the bundle is not signed by this agent’s control plane',
+      error,
+    );
   }
   throw new CryptoError('bundle.unsigned', 'the bundle is signed, but as something else');
 }
 
 function keyOf(kid: string | undefined, keyring: VerificationKeyring): CryptoKey {
   const key = keyring.get(kid ?? '');
-  if (key === undefined) throw new CryptoError('bundle.unsigned', 'the bundle names a signing key this agent does not know');
+  if (key === undefined)
+    throw new CryptoError(
+      'bundle.unsigned',
+      'the bundle names a signing key this agent does not know',
+    );
   return key;
 }

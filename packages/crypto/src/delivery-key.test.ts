@@ -21,14 +21,30 @@ describe('a delivery key', () => {
     agentPublic = await importEncryptionPublicKey(agent.publicJwk);
   });
 
-  async function sealAs(header: Record<string, unknown>, key: Uint8Array = delivery.key): Promise<string> {
-    const usual = { alg: 'ECDH-ES+A256KW', enc: 'A256GCM', typ: 'sallyport-delivery-key', group, epoch: 3 };
+  async function sealAs(
+    header: Record<string, unknown>,
+    key: Uint8Array = delivery.key,
+  ): Promise<string> {
+    const usual = {
+      alg: 'ECDH-ES+A256KW',
+      enc: 'A256GCM',
+      typ: 'sallyport-delivery-key',
+      group,
+      epoch: 3,
+    };
     return new CompactEncrypt(key).setProtectedHeader({ ...usual, ...header }).encrypt(agentPublic);
   }
 
   test('opens for the agent it was wrapped for', async () => {
-    const opened = await openDeliveryKey(await sealDeliveryKey(delivery, agentPublic), agent.privateKey, group);
-    expect({ ...opened, key: Buffer.from(opened.key) }).toEqual({ ...delivery, key: Buffer.from(delivery.key) });
+    const opened = await openDeliveryKey(
+      await sealDeliveryKey(delivery, agentPublic),
+      agent.privateKey,
+      group,
+    );
+    expect({ ...opened, key: Buffer.from(opened.key) }).toEqual({
+      ...delivery,
+      key: Buffer.from(delivery.key),
+    });
   });
 
   test('is refused by another agent', async () => {
@@ -38,16 +54,23 @@ describe('a delivery key', () => {
   });
 
   test('[A7-09] is refused when it is another group’s', async () => {
-    const jwe = await sealDeliveryKey(generateDeliveryKey('01890a5d-ac96-774b-bcce-b302099a8058', 3), agentPublic);
+    const jwe = await sealDeliveryKey(
+      generateDeliveryKey('01890a5d-ac96-774b-bcce-b302099a8058', 3),
+      agentPublic,
+    );
     await expect(openDeliveryKey(jwe, agent.privateKey, group)).rejects.toMatchObject(unreadable);
   });
 
   test('is refused when cut, or when a segment is another one’s', async () => {
     const jwe = await sealDeliveryKey(delivery, agentPublic);
     const other = (await sealDeliveryKey(delivery, agentPublic)).split('.');
-    const mixed = jwe.split('.').map((_, at, segments) => segments.with(at, other[at] ?? '').join('.'));
+    const mixed = jwe
+      .split('.')
+      .map((_, at, segments) => segments.with(at, other[at] ?? '').join('.'));
     for (const text of ['', jwe.slice(0, -1), jwe.slice(1), ...mixed]) {
-      await expect(openDeliveryKey(text, agent.privateKey, group)).rejects.toMatchObject(unreadable);
+      await expect(openDeliveryKey(text, agent.privateKey, group)).rejects.toMatchObject(
+        unreadable,
+      );
     }
   });
 
@@ -59,11 +82,15 @@ describe('a delivery key', () => {
     ['key agreement without key wrapping', { alg: 'ECDH-ES' }],
     ['another cipher', { enc: 'A128CBC-HS256' }],
   ])('is refused with %s', async (_, header) => {
-    await expect(openDeliveryKey(await sealAs(header), agent.privateKey, group)).rejects.toMatchObject(unreadable);
+    await expect(
+      openDeliveryKey(await sealAs(header), agent.privateKey, group),
+    ).rejects.toMatchObject(unreadable);
   });
 
   test('is accepted as the test before it makes it, but for what that changes', async () => {
-    await expect(openDeliveryKey(await sealAs({}), agent.privateKey, group)).resolves.toMatchObject({ epoch: 3 });
+    await expect(openDeliveryKey(await sealAs({}), agent.privateKey, group)).resolves.toMatchObject(
+      { epoch: 3 },
+    );
   });
 
   test('is refused when it is not of 32 bytes', async () => {

@@ -14,9 +14,18 @@ export function generateDeliveryKey(group: string, epoch: number): DeliveryKey {
 }
 
 /** Wraps a delivery key for one agent: a compact JWE, ECDH-ES+A256KW to its X25519 key (RFC 7518, section 4.6). */
-export async function sealDeliveryKey(delivery: DeliveryKey, recipient: CryptoKey): Promise<string> {
+export async function sealDeliveryKey(
+  delivery: DeliveryKey,
+  recipient: CryptoKey,
+): Promise<string> {
   return new CompactEncrypt(delivery.key)
-    .setProtectedHeader({ alg: 'ECDH-ES+A256KW', enc: 'A256GCM', typ: TYPE, group: delivery.group, epoch: delivery.epoch })
+    .setProtectedHeader({
+      alg: 'ECDH-ES+A256KW',
+      enc: 'A256GCM',
+      typ: TYPE,
+      group: delivery.group,
+      epoch: delivery.epoch,
+    })
     .encrypt(recipient);
 }
 
@@ -25,17 +34,28 @@ export async function sealDeliveryKey(delivery: DeliveryKey, recipient: CryptoKe
  *
  * @throws CryptoError `delivery_key.unreadable` when it is another agent's, another group's or changed
  */
-export async function openDeliveryKey(jwe: string, privateKey: CryptoKey, group: string): Promise<DeliveryKey> {
+export async function openDeliveryKey(
+  jwe: string,
+  privateKey: CryptoKey,
+  group: string,
+): Promise<DeliveryKey> {
   const opened = await compactDecrypt(jwe, privateKey, {
     keyManagementAlgorithms: ['ECDH-ES+A256KW'],
     contentEncryptionAlgorithms: ['A256GCM'],
   }).catch((error: unknown) => {
-    throw new CryptoError('delivery_key.unreadable', 'the delivery key does not open with this agent’s key', error);
+    throw new CryptoError(
+      'delivery_key.unreadable',
+      'the delivery key does not open with this agent’s key',
+      error,
+    );
   });
   const { typ, group: namedGroup, epoch } = opened.protectedHeader;
   const right = typ === TYPE && namedGroup === group && opened.plaintext.byteLength === KEY_BYTES;
   if (!right || typeof epoch !== 'number' || !Number.isSafeInteger(epoch) || epoch < 1) {
-    throw new CryptoError('delivery_key.unreadable', 'the delivery key is not one of this agent’s group');
+    throw new CryptoError(
+      'delivery_key.unreadable',
+      'the delivery key is not one of this agent’s group',
+    );
   }
   return { group, epoch, key: opened.plaintext };
 }

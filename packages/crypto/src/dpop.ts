@@ -17,7 +17,11 @@ export const DPOP_WINDOW_SECONDS = CLOCK_TOLERANCE_SECONDS + MAX_AGE_SECONDS;
 export type DpopRequest = { method: string; url: string; accessToken: string };
 
 /** Makes a proof of possession for one request (RFC 9449, section 4.2). */
-export async function signDpopProof(key: SigningKey, request: DpopRequest, nowMs: number): Promise<string> {
+export async function signDpopProof(
+  key: SigningKey,
+  request: DpopRequest,
+  nowMs: number,
+): Promise<string> {
   return signJwt(
     key,
     TYPE,
@@ -46,7 +50,10 @@ export async function verifyDpopProof(
 ): Promise<{ jti: string }> {
   const jwk = await headerKey(proof);
   if ((await calculateJwkThumbprint(jwk)) !== thumbprint) {
-    throw new CryptoError('jwt.invalid', 'it is made with another key than the access token is bound to');
+    throw new CryptoError(
+      'jwt.invalid',
+      'it is made with another key than the access token is bound to',
+    );
   }
   const payload = await verifyJwt(proof, await importVerificationKey(jwk), {
     typ: TYPE,
@@ -60,7 +67,8 @@ export async function verifyDpopProof(
   }
   const ageSeconds = nowMs / 1000 - iat;
   if (ageSeconds >= MAX_AGE_SECONDS) throw new CryptoError('jwt.expired', 'it is too old');
-  if (ageSeconds < -CLOCK_TOLERANCE_SECONDS) throw new CryptoError('jwt.not_yet_valid', 'it is from the future');
+  if (ageSeconds < -CLOCK_TOLERANCE_SECONDS)
+    throw new CryptoError('jwt.not_yet_valid', 'it is from the future');
   return { jti };
 }
 

@@ -4,11 +4,18 @@ import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK } from 'j
 /** An X25519 private key as a JWK (RFC 8037, section 2). */
 export type EncryptionPrivateJwk = EncryptionPublicKey & { d: string };
 
-export type EncryptionKey = { privateKey: CryptoKey; publicJwk: EncryptionPublicKey; thumbprint: string };
+export type EncryptionKey = {
+  privateKey: CryptoKey;
+  publicJwk: EncryptionPublicKey;
+  thumbprint: string;
+};
 
 /** Makes an X25519 key pair; the JWK is the form that is kept. */
 export async function generateEncryptionJwk(): Promise<EncryptionPrivateJwk> {
-  const { privateKey } = await generateKeyPair('ECDH-ES+A256KW', { crv: 'X25519', extractable: true });
+  const { privateKey } = await generateKeyPair('ECDH-ES+A256KW', {
+    crv: 'X25519',
+    extractable: true,
+  });
   const { x = '', d = '' } = await exportJWK(privateKey);
   return { kty: 'OKP', crv: 'X25519', x, d };
 }
@@ -16,7 +23,11 @@ export async function generateEncryptionJwk(): Promise<EncryptionPrivateJwk> {
 /** Prepares a private JWK for key agreement. */
 export async function importEncryptionKey(jwk: EncryptionPrivateJwk): Promise<EncryptionKey> {
   const publicJwk = encryptionPublicKey.parse({ kty: jwk.kty, crv: jwk.crv, x: jwk.x });
-  return { privateKey: await importX25519(jwk), publicJwk, thumbprint: await calculateJwkThumbprint(publicJwk) };
+  return {
+    privateKey: await importX25519(jwk),
+    publicJwk,
+    thumbprint: await calculateJwkThumbprint(publicJwk),
+  };
 }
 
 /** Prepares a public JWK for key agreement. */

@@ -5,7 +5,13 @@ import { flipBit } from '../test/flip-bit.ts';
 import { KEY_BYTES, open, seal, type Place } from './envelope.ts';
 
 const key = randomBytes(KEY_BYTES);
-const place: Place = { table: 'secret_version', row: 'row-1', field: 'value', group: 'group-a', keyVersion: 1 };
+const place: Place = {
+  table: 'secret_version',
+  row: 'row-1',
+  field: 'value',
+  group: 'group-a',
+  keyVersion: 1,
+};
 const coordinates = ['table', 'row', 'field', 'group'] as const;
 const unreadable = expect.objectContaining({ name: 'CryptoError', code: 'envelope.unreadable' });
 const malformed = expect.objectContaining({ name: 'CryptoError', code: 'envelope.malformed' });
@@ -43,10 +49,16 @@ describe('seal and open', () => {
     expect(() => open(key, envelope, place)).toThrow(unreadable);
   });
 
-  test.each([...coordinates, 'keyVersion' as const])('[AT-18] a value moved to another %s fails to open', (coordinate) => {
-    const moved = coordinate === 'keyVersion' ? { ...place, keyVersion: 2 } : { ...place, [coordinate]: 'elsewhere' };
-    expect(() => open(key, seal(key, Buffer.from('value'), place), moved)).toThrow(unreadable);
-  });
+  test.each([...coordinates, 'keyVersion' as const])(
+    '[AT-18] a value moved to another %s fails to open',
+    (coordinate) => {
+      const moved =
+        coordinate === 'keyVersion'
+          ? { ...place, keyVersion: 2 }
+          : { ...place, [coordinate]: 'elsewhere' };
+      expect(() => open(key, seal(key, Buffer.from('value'), place), moved)).toThrow(unreadable);
+    },
+  );
 
   test('[AT-18] two places that are spelled the same when joined are still two places', () => {
     fc.assert(
@@ -62,34 +74,59 @@ describe('seal and open', () => {
   test('one flipped bit anywhere fails to open', () => {
     const envelope = seal(key, Buffer.from('value'), place);
     for (let bit = 0; bit < envelope.byteLength * 8; bit += 1) {
-      expect(() => open(key, flipBit(envelope, bit), place)).toThrow(bit < 8 ? malformed : unreadable);
+      expect(() => open(key, flipBit(envelope, bit), place)).toThrow(
+        bit < 8 ? malformed : unreadable,
+      );
     }
   });
 
   test('an envelope that was cut or lengthened fails to open', () => {
     const envelope = seal(key, Buffer.from('value'), place);
     for (let length = 0; length < envelope.byteLength; length += 1) {
-      expect(() => open(key, envelope.subarray(0, length), place)).toThrow(length < 29 ? malformed : unreadable);
+      expect(() => open(key, envelope.subarray(0, length), place)).toThrow(
+        length < 29 ? malformed : unreadable,
+      );
     }
     expect(() => open(key, Buffer.concat([envelope, Buffer.of(0)]), place)).toThrow(unreadable);
   });
 
   test('an error names the place and not the value', () => {
     const envelope = seal(key, Buffer.from('canary'), place);
-    expect(() => open(key, flipBit(envelope, 200), place)).toThrow(/secret_version\.value(?!.*canary)/);
+    expect(() => open(key, flipBit(envelope, 200), place)).toThrow(
+      /secret_version\.value(?!.*canary)/,
+    );
   });
 });
 
 /** Envelopes of format 1 as databases hold them: they must open, or fail in the same way, for ever. */
 describe('vectors', () => {
-  const vectorKey = Buffer.from('000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f', 'hex');
+  const vectorKey = Buffer.from(
+    '000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f',
+    'hex',
+  );
   const vectors = [
-    { name: 'a value', hex: '01000102030405060708090a0bd5859658ca36d6f65f3e861da15d9a013463ba77bc95ad69f9', outcome: 'sallyport' },
-    { name: 'the empty value', hex: '01000102030405060708090a0b58a72e7f1192bf482adcfe0dcb84743b', outcome: '' },
-    { name: 'another format', hex: '02000102030405060708090a0bd5859658ca36d6f65f3e861da15d9a013463ba77bc95ad69f9', outcome: malformed },
+    {
+      name: 'a value',
+      hex: '01000102030405060708090a0bd5859658ca36d6f65f3e861da15d9a013463ba77bc95ad69f9',
+      outcome: 'sallyport',
+    },
+    {
+      name: 'the empty value',
+      hex: '01000102030405060708090a0b58a72e7f1192bf482adcfe0dcb84743b',
+      outcome: '',
+    },
+    {
+      name: 'another format',
+      hex: '02000102030405060708090a0bd5859658ca36d6f65f3e861da15d9a013463ba77bc95ad69f9',
+      outcome: malformed,
+    },
     { name: 'no tag', hex: '01000102030405060708090a0b', outcome: malformed },
     { name: 'nothing', hex: '', outcome: malformed },
-    { name: 'a tag of zeroes', hex: '01000102030405060708090a0b000000000000000000000000000000003463ba77bc95ad69f9', outcome: unreadable },
+    {
+      name: 'a tag of zeroes',
+      hex: '01000102030405060708090a0b000000000000000000000000000000003463ba77bc95ad69f9',
+      outcome: unreadable,
+    },
   ];
 
   test.each(vectors)('$name', ({ hex, outcome }) => {

@@ -21,7 +21,11 @@ const HEADER_BYTES = 1 + NONCE_BYTES + TAG_BYTES;
  * data. Returns `format (1) || nonce (12) || tag (16) || ciphertext`. A key may seal 2^32 values at
  * most (section 8.3): callers count.
  */
-export function seal(key: Uint8Array, plaintext: Uint8Array, place: Place): Uint8Array<ArrayBuffer> {
+export function seal(
+  key: Uint8Array,
+  plaintext: Uint8Array,
+  place: Place,
+): Uint8Array<ArrayBuffer> {
   const nonce = randomBytes(NONCE_BYTES);
   const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(associatedData(place));
   const body = cipher.update(plaintext);
@@ -37,7 +41,10 @@ export function seal(key: Uint8Array, plaintext: Uint8Array, place: Place): Uint
  */
 export function open(key: Uint8Array, envelope: Uint8Array, place: Place): Buffer {
   if (envelope.byteLength < HEADER_BYTES || envelope[0] !== FORMAT) {
-    throw new CryptoError('envelope.malformed', 'the stored value is not an envelope of a known format');
+    throw new CryptoError(
+      'envelope.malformed',
+      'the stored value is not an envelope of a known format',
+    );
   }
   const nonce = envelope.subarray(1, 1 + NONCE_BYTES);
   const tag = envelope.subarray(1 + NONCE_BYTES, HEADER_BYTES);

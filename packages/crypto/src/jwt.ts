@@ -23,14 +23,24 @@ export function isJwtId(claim: unknown): claim is string {
 }
 
 /** What a JWT must be to be believed; `nowMs` is the verifier's clock. */
-export type JwtExpectation = { typ: string; nowMs: number; audience?: string; issuer?: string; requiredClaims: string[] };
+export type JwtExpectation = {
+  typ: string;
+  nowMs: number;
+  audience?: string;
+  issuer?: string;
+  requiredClaims: string[];
+};
 
 /**
  * Verifies signature, type, audience, issuer and time (RFC 7519, section 7.2).
  *
  * @throws CryptoError `jwt.expired` or `jwt.not_yet_valid` for time alone, `jwt.invalid` for the rest
  */
-export async function verifyJwt(jwt: string, key: CryptoKey, expected: JwtExpectation): Promise<JWTPayload> {
+export async function verifyJwt(
+  jwt: string,
+  key: CryptoKey,
+  expected: JwtExpectation,
+): Promise<JWTPayload> {
   try {
     const { payload } = await jwtVerify(jwt, key, {
       algorithms: ['EdDSA'],
@@ -48,8 +58,13 @@ export async function verifyJwt(jwt: string, key: CryptoKey, expected: JwtExpect
 }
 
 function refusal(error: unknown): CryptoError {
-  if (error instanceof errors.JWTExpired) return new CryptoError('jwt.expired', 'it has expired', error);
-  if (error instanceof errors.JWTClaimValidationFailed && error.claim === 'nbf' && error.reason === 'check_failed') {
+  if (error instanceof errors.JWTExpired)
+    return new CryptoError('jwt.expired', 'it has expired', error);
+  if (
+    error instanceof errors.JWTClaimValidationFailed &&
+    error.claim === 'nbf' &&
+    error.reason === 'check_failed'
+  ) {
     return new CryptoError('jwt.not_yet_valid', 'it is not valid yet', error);
   }
   if (error instanceof errors.JWTClaimValidationFailed) {

@@ -19,7 +19,11 @@ describe('password hashes', () => {
   });
 
   test('a hash of weaker parameters still verifies, and is outdated', async () => {
-    const hash = await argon2.hash(password, { type: argon2.argon2id, memoryCost: 1024, timeCost: 2 });
+    const hash = await argon2.hash(password, {
+      type: argon2.argon2id,
+      memoryCost: 1024,
+      timeCost: 2,
+    });
     expect(await verifyPassword(password, hash)).toEqual({ valid: true, outdated: true });
     expect(await verifyPassword('', hash)).toEqual({ valid: false, outdated: true });
   });
@@ -27,8 +31,14 @@ describe('password hashes', () => {
   test.each([
     ['nothing', ''],
     ['the password itself', password],
-    ['argon2i', '$argon2i$v=19$m=1024,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'],
-    ['no parameters', '$argon2id$v=19$$c2FsdHNhbHRzYWx0c2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'],
+    [
+      'argon2i',
+      '$argon2i$v=19$m=1024,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA',
+    ],
+    [
+      'no parameters',
+      '$argon2id$v=19$$c2FsdHNhbHRzYWx0c2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA',
+    ],
     ['a short hash', '$argon2id$v=19$m=1024,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$AAAA'],
   ])('a stored hash that is %s is malformed', async (_, phc) => {
     await expect(verifyPassword(password, phc)).rejects.toMatchObject(malformed);

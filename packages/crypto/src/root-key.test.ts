@@ -22,7 +22,10 @@ describe('root keys', () => {
     ['31 bytes', key.subarray(1).toString('base64url')],
     ['33 bytes', Buffer.concat([key, Buffer.of(1)]).toString('base64url')],
     ['63 hex digits', key.toString('hex').slice(1)],
-    ['a space inside', `${key.toString('base64url').slice(0, 20)} ${key.toString('base64url').slice(20)}`],
+    [
+      'a space inside',
+      `${key.toString('base64url').slice(0, 20)} ${key.toString('base64url').slice(20)}`,
+    ],
     ['a passphrase', 'correct horse battery staple and 16 more'],
   ])('%s is refused, without the text', (_, text) => {
     expect(() => parseRootKey(text)).toThrow(malformed);

@@ -18,12 +18,18 @@ export function parseRootKey(text: string): Uint8Array {
   const key = Buffer.from(trimmed, encoding);
   const canonical = /^[A-Za-z0-9+/_-]+=?$/.test(trimmed);
   if (key.byteLength !== KEY_BYTES || !canonical) {
-    throw new CryptoError('root_key.malformed', 'a root key is 32 bytes in base64, base64url or hex');
+    throw new CryptoError(
+      'root_key.malformed',
+      'a root key is 32 bytes in base64, base64url or hex',
+    );
   }
   return key;
 }
 
 /** Names a root key without telling anything of it: 16 hex digits of an HMAC under the key. */
 export function rootKeyFingerprint(rootKey: Uint8Array): string {
-  return createHmac('sha256', rootKey).update('sallyport root key fingerprint v1').digest('hex').slice(0, 16);
+  return createHmac('sha256', rootKey)
+    .update('sallyport root key fingerprint v1')
+    .digest('hex')
+    .slice(0, 16);
 }

@@ -1,6 +1,6 @@
 import type { SigningPublicKey } from '@sallyport/contract';
-import { exportJWK, generateKeyPair, importJWK, calculateJwkThumbprint } from 'jose';
 import { signingPublicKey } from '@sallyport/contract';
+import { exportJWK, generateKeyPair, importJWK, calculateJwkThumbprint } from 'jose';
 
 /** An Ed25519 private key as a JWK (RFC 8037, section 2). */
 export type SigningPrivateJwk = SigningPublicKey & { d: string };

@@ -11,7 +11,10 @@ const HASH_BYTES = 64;
 const SHAPE = /^\$pbkdf2-sha512\$i=([1-9]\d{0,7})\$([A-Za-z0-9+/]{2,})\$([A-Za-z0-9+/]{86})$/;
 
 /** Hashes a token's secret into a PHC string. Costs about 0.1 s of one thread of the pool. */
-export async function hashTokenSecret(secret: string, iterations = TOKEN_HASH_ITERATIONS): Promise<string> {
+export async function hashTokenSecret(
+  secret: string,
+  iterations = TOKEN_HASH_ITERATIONS,
+): Promise<string> {
   const salt = randomBytes(SALT_BYTES);
   const hash = await derive(secret, salt, iterations, HASH_BYTES, 'sha512');
   return `$pbkdf2-sha512$i=${iterations}$${phcBase64(salt)}$${phcBase64(hash)}`;
@@ -23,13 +26,25 @@ export async function hashTokenSecret(secret: string, iterations = TOKEN_HASH_IT
  *
  * @throws CryptoError `hash.malformed`
  */
-export async function verifyTokenSecret(secret: string, phc: string): Promise<{ valid: boolean; outdated: boolean }> {
+export async function verifyTokenSecret(
+  secret: string,
+  phc: string,
+): Promise<{ valid: boolean; outdated: boolean }> {
   const [, iterations, salt, stored] = SHAPE.exec(phc) ?? [];
   if (iterations === undefined || salt === undefined || stored === undefined) {
-    throw new CryptoError('hash.malformed', 'a stored token hash is not a PHC string of PBKDF2-HMAC-SHA512');
+    throw new CryptoError(
+      'hash.malformed',
+      'a stored token hash is not a PHC string of PBKDF2-HMAC-SHA512',
+    );
   }
   const expected = Buffer.from(stored, 'base64');
-  const actual = await derive(secret, Buffer.from(salt, 'base64'), Number(iterations), HASH_BYTES, 'sha512');
+  const actual = await derive(
+    secret,
+    Buffer.from(salt, 'base64'),
+    Number(iterations),
+    HASH_BYTES,
+    'sha512',
+  );
   return {
     valid: timingSafeEqual(actual, expected),
     outdated: Number(iterations) < TOKEN_HASH_ITERATIONS,

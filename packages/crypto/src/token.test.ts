@@ -5,11 +5,17 @@ import { formatToken, mintToken, parseToken, type TokenKind } from './token.ts';
 
 const malformed = expect.objectContaining({ name: 'CryptoError', code: 'token.malformed' });
 const kinds: TokenKind[] = ['enroll', 'session'];
-const minted = fc.tuple(fc.constantFrom(...kinds), fc.uuid()).map(([kind, id]) => mintToken(kind, id));
+const minted = fc
+  .tuple(fc.constantFrom(...kinds), fc.uuid())
+  .map(([kind, id]) => mintToken(kind, id));
 
 describe('tokens', () => {
   test('what is minted is what is read back', () => {
-    fc.assert(fc.property(minted, (token) => expect(parseToken(formatToken(token), token.kind)).toEqual(token)));
+    fc.assert(
+      fc.property(minted, (token) =>
+        expect(parseToken(formatToken(token), token.kind)).toEqual(token),
+      ),
+    );
   });
 
   test('a token has a fixed prefix, its row, 256 bits in base62 and a checksum, in one shape', () => {
@@ -52,7 +58,11 @@ describe('tokens', () => {
   });
 
   test('any other text is refused, and never repeated in the error', () => {
-    fc.assert(fc.property(fc.string(), (text) => expect(() => parseToken(text, 'enroll')).toThrow(malformed)));
+    fc.assert(
+      fc.property(fc.string(), (text) =>
+        expect(() => parseToken(text, 'enroll')).toThrow(malformed),
+      ),
+    );
     expect(() => parseToken('sp_enroll_canary', 'enroll')).toThrow(/^(?!.*canary)/);
   });
 
@@ -70,11 +80,31 @@ describe('tokens', () => {
 describe('vectors', () => {
   const id = '01890a5d-ac96-774b-bcce-b302099a8057';
   const vectors = [
-    { name: 'a token', text: 'sp_enroll_01890a5dac96774bbcceb302099a8057_jlVCbVPKsaX1V6H4NkY1oLEgLEQ0YoJuPyoETRnM1dN0Ldw5h', outcome: id },
-    { name: 'a secret of zeroes', text: 'sp_enroll_01890a5dac96774bbcceb302099a8057_00000000000000000000000000000000000000000003dCbVG', outcome: id },
-    { name: 'a checksum of zeroes', text: 'sp_enroll_01890a5dac96774bbcceb302099a8057_jlVCbVPKsaX1V6H4NkY1oLEgLEQ0YoJuPyoETRnM1dN000000', outcome: malformed },
-    { name: 'upper case', text: 'SP_ENROLL_01890A5DAC96774BBCCEB302099A8057_JLVCBVPKSAX1V6H4NKY1OLEGLEQ0YOJUPYOETRNM1DN0LDW5H', outcome: malformed },
-    { name: 'an unknown kind', text: 'sp_apikey_01890a5dac96774bbcceb302099a8057_jlVCbVPKsaX1V6H4NkY1oLEgLEQ0YoJuPyoETRnM1dN1tm9Rk', outcome: malformed },
+    {
+      name: 'a token',
+      text: 'sp_enroll_01890a5dac96774bbcceb302099a8057_jlVCbVPKsaX1V6H4NkY1oLEgLEQ0YoJuPyoETRnM1dN0Ldw5h',
+      outcome: id,
+    },
+    {
+      name: 'a secret of zeroes',
+      text: 'sp_enroll_01890a5dac96774bbcceb302099a8057_00000000000000000000000000000000000000000003dCbVG',
+      outcome: id,
+    },
+    {
+      name: 'a checksum of zeroes',
+      text: 'sp_enroll_01890a5dac96774bbcceb302099a8057_jlVCbVPKsaX1V6H4NkY1oLEgLEQ0YoJuPyoETRnM1dN000000',
+      outcome: malformed,
+    },
+    {
+      name: 'upper case',
+      text: 'SP_ENROLL_01890A5DAC96774BBCCEB302099A8057_JLVCBVPKSAX1V6H4NKY1OLEGLEQ0YOJUPYOETRNM1DN0LDW5H',
+      outcome: malformed,
+    },
+    {
+      name: 'an unknown kind',
+      text: 'sp_apikey_01890a5dac96774bbcceb302099a8057_jlVCbVPKsaX1V6H4NkY1oLEgLEQ0YoJuPyoETRnM1dN1tm9Rk',
+      outcome: malformed,
+    },
   ];
 
   test.each(vectors)('$name', ({ text, outcome }) => {

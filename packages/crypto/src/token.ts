@@ -32,8 +32,15 @@ export function formatToken(token: Token): string {
  */
 export function parseToken(text: string, kind: TokenKind): Token {
   const [, foundKind, id, secret, crc] = SHAPE.exec(text) ?? [];
-  if (id === undefined || secret === undefined || checksum(text.slice(0, -CHECKSUM_LENGTH)) !== crc) {
-    throw new CryptoError('token.malformed', 'the token is incomplete or mistyped: its checksum does not match');
+  if (
+    id === undefined ||
+    secret === undefined ||
+    checksum(text.slice(0, -CHECKSUM_LENGTH)) !== crc
+  ) {
+    throw new CryptoError(
+      'token.malformed',
+      'the token is incomplete or mistyped: its checksum does not match',
+    );
   }
   if (foundKind !== kind) {
     throw new CryptoError('token.malformed', `a token that starts with sp_${kind}_ is needed here`);
@@ -51,6 +58,7 @@ function bigintOf(bytes: Uint8Array): bigint {
 
 function base62(value: bigint, length: number): string {
   let text = '';
-  for (let rest = value; text.length < length; rest /= 62n) text = ALPHABET.charAt(Number(rest % 62n)) + text;
+  for (let rest = value; text.length < length; rest /= 62n)
+    text = ALPHABET.charAt(Number(rest % 62n)) + text;
   return text;
 }

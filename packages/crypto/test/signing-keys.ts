@@ -1,4 +1,9 @@
-import { generateSigningJwk, importSigningKey, importVerificationKey, type SigningKey } from '../src/signing-key.ts';
+import {
+  generateSigningJwk,
+  importSigningKey,
+  importVerificationKey,
+  type SigningKey,
+} from '../src/signing-key.ts';
 
 /** A fresh Ed25519 key. */
 export async function newSigningKey(): Promise<SigningKey> {
@@ -7,6 +12,8 @@ export async function newSigningKey(): Promise<SigningKey> {
 
 /** What the verifiers of these keys hold, by `kid`. */
 export async function keyringOf(...keys: SigningKey[]): Promise<Map<string, CryptoKey>> {
-  const entries = keys.map(async (key) => [key.thumbprint, await importVerificationKey(key.publicJwk)] as const);
+  const entries = keys.map(
+    async (key) => [key.thumbprint, await importVerificationKey(key.publicJwk)] as const,
+  );
   return new Map(await Promise.all(entries));
 }

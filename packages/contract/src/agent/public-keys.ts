@@ -22,6 +22,9 @@ export type EncryptionPublicKey = z.infer<typeof encryptionPublicKey>;
 
 /** The control plane's verification keys, `kid` each, as a JWK Set (RFC 7517, section 5). */
 export const verificationKeys = z.strictObject({
-  keys: z.array(signingPublicKey.extend({ kid: z.string() })).min(1).max(16),
+  keys: z
+    .array(signingPublicKey.extend({ kid: z.string() }))
+    .min(1)
+    .max(16),
 });
 export type VerificationKeys = z.infer<typeof verificationKeys>;

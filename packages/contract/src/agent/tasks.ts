@@ -42,4 +42,7 @@ export const extendTaskBody = z.strictObject({ lock: z.string().max(64) });
 /** `POST /agent/v1/tasks/:id/complete`. */
 export const completeTaskBody = z.strictObject({ lock: z.string().max(64), result: diagnosis });
 /** `POST /agent/v1/tasks/:id/fail`. `error` is a sentence for operators, without values. */
-export const failTaskBody = z.strictObject({ lock: z.string().max(64), error: z.string().max(500) });
+export const failTaskBody = z.strictObject({
+  lock: z.string().max(64),
+  error: z.string().max(500),
+});

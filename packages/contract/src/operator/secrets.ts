@@ -10,10 +10,16 @@ export const offlinePolicy = z.enum(['allow', 'deny']);
 export const secretValue = z
   .string()
   .min(1)
-  .refine((value) => new TextEncoder().encode(value).byteLength <= MAX_SECRET_BYTES, 'use at most 65536 bytes of UTF-8');
+  .refine(
+    (value) => new TextEncoder().encode(value).byteLength <= MAX_SECRET_BYTES,
+    'use at most 65536 bytes of UTF-8',
+  );
 
 /** `PUT /api/v1/groups/:group/secrets/:secret`: creates it, or adds a version. `offline` stays as it was when absent. */
-export const putSecretBody = z.strictObject({ value: secretValue, offline: offlinePolicy.optional() });
+export const putSecretBody = z.strictObject({
+  value: secretValue,
+  offline: offlinePolicy.optional(),
+});
 
 /** A secret without its value. */
 export const secret = z.strictObject({
@@ -28,10 +34,18 @@ export const secret = z.strictObject({
 });
 export type SecretMetadata = z.infer<typeof secret>;
 
-export const secretVersion = z.strictObject({ version: z.int(), createdAt: instant, createdBy: z.string() });
+export const secretVersion = z.strictObject({
+  version: z.int(),
+  createdAt: instant,
+  createdBy: z.string(),
+});
 
 /** `POST /api/v1/groups/:group/secrets/:secret/reveal`; the current version when none is named. */
 export const revealSecretBody = z.strictObject({ version: z.int().min(1).optional() });
 
 /** The only reply of the operator API that carries a secret's value. */
-export const revealedSecret = z.strictObject({ name: resourceName, version: z.int(), value: z.string() });
+export const revealedSecret = z.strictObject({
+  name: resourceName,
+  version: z.int(),
+  value: z.string(),
+});

@@ -1,0 +1,91 @@
+import { beforeAll, describe, expect, test } from '@jest/globals';
+import { keyringOf, newSigningKey } from '../test/signing-keys.ts';
+import { ACCESS_TOKEN_TTL_SECONDS, issueAccessToken, verifyAccessToken } from './access-token.ts';
+import { CLOCK_TOLERANCE_SECONDS, signJwt } from './jwt.ts';
+import type { SigningKey } from './signing-key.ts';
+
+const nowMs = Date.UTC(2030, 0, 1);
+const now = nowMs / 1000;
+const agentId = '01890a5d-ac96-774b-bcce-b302099a8057';
+const groupId = '01890a5d-ac96-774b-bcce-b302099a8058';
+const claims = { agentId, groupId, keyThumbprint: 'kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k' };
+const invalid = { name: 'CryptoError', code: 'jwt.invalid' };
+
+describe('access tokens', () => {
+  let issuer: SigningKey;
+  let keyring: Map<string, CryptoKey>;
+  beforeAll(async () => {
+    issuer = await newSigningKey();
+    keyring = await keyringOf(await newSigningKey(), issuer);
+  });
+
+  test('say who the session is, under any key of the issuer', async () => {
+    const token = await issueAccessToken(issuer, claims, nowMs);
+    const expiresAtMs = nowMs + ACCESS_TOKEN_TTL_SECONDS * 1000;
+    expect(await verifyAccessToken(token, keyring, nowMs)).toEqual({ ...claims, expiresAtMs });
+  });
+
+  test('are refused once they have expired', async () => {
+    const token = await issueAccessToken(issuer, claims, nowMs);
+    const endMs = nowMs + (ACCESS_TOKEN_TTL_SECONDS + CLOCK_TOLERANCE_SECONDS) * 1000;
+    await expect(verifyAccessToken(token, keyring, endMs - 1)).resolves.toMatchObject(claims);
+    await expect(verifyAccessToken(token, keyring, endMs)).rejects.toMatchObject({
+      code: 'jwt.expired',
+    });
+  });
+
+  test('of another issuer are refused, also under the name of a known key', async () => {
+    const stranger = await newSigningKey();
+    for (const impostor of [stranger, { ...stranger, thumbprint: issuer.thumbprint }]) {
+      const token = await issueAccessToken(impostor, claims, nowMs);
+      await expect(verifyAccessToken(token, keyring, nowMs)).rejects.toMatchObject(invalid);
+    }
+  });
+
+  test('are refused with any character of header or claims changed, or cut', async () => {
+    const token = await issueAccessToken(issuer, claims, nowMs);
+    const signedLength = token.lastIndexOf('.');
+    for (let at = 0; at < signedLength; at += 1) {
+      const edited = token.slice(0, at) + (token[at] === 'A' ? 'B' : 'A') + token.slice(at + 1);
+      await expect(verifyAccessToken(edited, keyring, nowMs)).rejects.toMatchObject(invalid);
+      await expect(verifyAccessToken(token.slice(0, at), keyring, nowMs)).rejects.toMatchObject(
+        invalid,
+      );
+    }
+  });
+
+  const usual = {
+    sub: agentId,
+    group: groupId,
+    aud: 'urn:sallyport:agent-api',
+    exp: now + 900,
+    cnf: { jkt: claims.keyThumbprint },
+  };
+  const signed = (changes: Record<string, unknown>) =>
+    signJwt(issuer, 'at+jwt', { ...usual, ...changes });
+
+  test('the claims of the table below are accepted when none of them is changed', async () => {
+    const token = await signed({});
+    await expect(verifyAccessToken(token, keyring, nowMs)).resolves.toMatchObject(claims);
+  });
+
+  test.each([
+    ['another audience', { aud: 'urn:sallyport:operator-api' }],
+    ['no agent', { sub: undefined }],
+    ['an agent that is no UUID', { sub: 'root' }],
+    ['no group', { group: undefined }],
+    ['a group that is no UUID', { group: 7 }],
+    ['no key', { cnf: undefined }],
+    ['a key that is no thumbprint', { cnf: { jkt: 7 } }],
+    ['a confirmation that is no object', { cnf: null }],
+    ['no end', { exp: undefined }],
+  ])('with %s are refused', async (_, changes) => {
+    const token = await signed(changes);
+    await expect(verifyAccessToken(token, keyring, nowMs)).rejects.toMatchObject(invalid);
+  });
+
+  test('are not to be confused with other things the same key signs', async () => {
+    const token = await signJwt(issuer, 'sallyport-assertion+jwt', usual);
+    await expect(verifyAccessToken(token, keyring, nowMs)).rejects.toMatchObject(invalid);
+  });
+});
