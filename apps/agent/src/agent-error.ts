@@ -67,3 +67,9 @@ export function internalError(cause: unknown): AgentError {
     cause,
   });
 }
+
+/** Where a defect was met: the frames of its stack, without the message, which could quote a value. */
+export function framesOf(error: AgentError): string | undefined {
+  if (error.code !== 'agent.internal' || !(error.cause instanceof Error)) return undefined;
+  return error.cause.stack?.match(/^ {4}at .*$/gm)?.join('\n');
+}

@@ -14,11 +14,11 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   sleep: async (ms, signal) => {
-    if (ms <= 0 || signal?.aborted === true) return;
+    if (ms <= 0) return;
     try {
       await timeout(ms, undefined, signal === undefined ? {} : { signal });
     } catch (error) {
-      if (signal?.aborted !== true) throw error;
+      if (!signal?.aborted) throw error;
     }
   },
 };

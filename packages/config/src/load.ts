@@ -25,6 +25,9 @@ export class ConfigError extends Error {
 }
 
 /** Reads a configuration: defaults < YAML file < environment. Throws `ConfigError` with every problem at once. */
-export function loadConfig<Schema extends z.ZodObject>(schema: Schema, options: LoadOptions): LoadedConfig<z.output<Schema>> {
+export function loadConfig<Schema extends z.ZodObject>(
+  schema: Schema,
+  options: LoadOptions,
+): LoadedConfig<z.output<Schema>> {
   return { config: schema.parse({}), warnings: [options.programName] };
 }

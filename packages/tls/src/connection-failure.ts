@@ -43,7 +43,7 @@ const notTls: Failure = {
   text: 'does not speak TLS; check that the port is the HTTPS one',
 };
 
-/** By the `code` that Node or OpenSSL gives an error. */
+/** By the code that Node or OpenSSL gives an error. */
 const failures: Readonly<Record<string, Failure>> = {
   ECONNREFUSED: {
     code: 'link.refused',
@@ -96,7 +96,7 @@ function failureFor(systemCode: string): Failure {
       text: `answered with something that is not HTTP (${systemCode}); check the address`,
     };
   }
-  if (/^(ERR_SSL_|ERR_TLS_|EPROTO$|CERT_)/.test(systemCode)) {
+  if (/^(ERR_SSL_|ERR_TLS_|EPROTO$)/.test(systemCode)) {
     return {
       code: 'tls.handshake',
       retryable: false,
@@ -106,8 +106,16 @@ function failureFor(systemCode: string): Failure {
   return { ...reset, text: `lost the connection (${systemCode}); try again` };
 }
 
+/**
+ * A handshake that fails while a request waits to be written is reported as a failed write, EPROTO, with
+ * OpenSSL's reason in the message only; elsewhere the same reason is the code.
+ */
 function systemCodeOf(error: Error): string {
-  return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : error.name;
+  const reason = /:SSL routines:[^:]*:([^:]+):/.exec(error.message)?.[1];
+  return code === 'EPROTO' && reason
+    ? `ERR_SSL_${reason.toUpperCase().replaceAll(/[^A-Z0-9]+/g, '_')}`
+    : code;
 }
 
 /**

@@ -74,7 +74,10 @@ describe('encryption', () => {
     'the base URL "%s" is refused without being echoed',
     (baseUrl) => {
       expect(() => new HttpsLink({ baseUrl })).toThrow(
-        expect.objectContaining({ code: 'link.bad_url', message: expect.not.stringContaining(baseUrl) }),
+        expect.objectContaining({
+          code: 'link.bad_url',
+          message: expect.not.stringContaining(baseUrl),
+        }),
       );
     },
   );
@@ -135,8 +138,14 @@ describe('[AX-16] the server certificate', () => {
   });
 
   test.each([
-    ['expired', { notBefore: new Date(Date.now() - 2 * day), notAfter: new Date(Date.now() - day) }],
-    ['not yet valid', { notBefore: new Date(Date.now() + day), notAfter: new Date(Date.now() + 2 * day) }],
+    [
+      'expired',
+      { notBefore: new Date(Date.now() - 2 * day), notAfter: new Date(Date.now() - day) },
+    ],
+    [
+      'not yet valid',
+      { notBefore: new Date(Date.now() + day), notAfter: new Date(Date.now() + 2 * day) },
+    ],
   ])('that is %s is refused', async (_what, validity) => {
     const failure = await linkErrorOf(ask(await authority.issue(validity)));
     expect(failure).toMatchObject({ code: 'tls.expired', retryable: false });
@@ -181,9 +190,7 @@ describe('[AX-16] the server certificate', () => {
       requests += 1;
       response.end();
     });
-    const closed = once(server.server, 'secureConnection').then(async ([socket]) => {
-      await once(socket, 'close');
-    });
+    const closed = once(server.server, 'connection').then(([socket]) => once(socket, 'close'));
     const link = new HttpsLink({ baseUrl: server.url, ca: authority.ca });
     await linkErrorOf(link.request('POST', '/', { json: { token: 'canary' } }));
     await closed;

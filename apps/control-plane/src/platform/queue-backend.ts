@@ -1,4 +1,16 @@
-import { createPostgresBackend, Queue, Worker, type QueueOptions } from 'bullmq';
+import {
+  createPostgresBackend,
+  isPgPool,
+  Queue,
+  Worker,
+  type BackendFactory,
+  type ConnectionOptions,
+  type JobProgress,
+  type PostgresConnectionOptions,
+  type PostgresQueueBackend,
+  type QueueOptions,
+  type RedisQueueBackend,
+} from 'bullmq';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import type { Log } from './log.ts';
@@ -11,14 +23,19 @@ const POOL_SIZE = 5;
 /** Kept per queue in its event stream; nobody reads more. */
 const MAX_EVENTS = 100;
 
+type Backend = RedisQueueBackend | PostgresQueueBackend;
+type Connection = ConnectionOptions | PostgresConnectionOptions;
+export type JobQueue = Queue<unknown, unknown, string, unknown, unknown, string, Backend, Connection>;
+export type JobWorker = Worker<unknown, unknown, string, Backend, JobProgress, Connection>;
+
 /**
  * BullMQ on Redis when there is one, on Postgres otherwise. Every queue shares one connection (or pool);
  * only a worker, which blocks, has one of its own.
  */
 export interface QueueBackend {
   readonly kind: 'redis' | 'postgres';
-  queue(name: string, options?: Omit<QueueOptions, 'connection'> & { lockDuration?: number; maxStalledCount?: number; stalledInterval?: number }): Queue;
-  worker(name: string, process: (jobName: string) => Promise<void>): Worker;
+  queue(name: string, options?: Omit<QueueOptions, 'connection'> & { lockDuration?: number; maxStalledCount?: number; stalledInterval?: number }): JobQueue;
+  worker(name: string, process: (jobName: string) => Promise<void>): JobWorker;
   close(): Promise<void>;
 }
 
@@ -43,13 +60,17 @@ async function openOnPostgres({ databaseUrl }: QueueBackendOptions, log: Log): P
   const setUp = new Queue('set-up', { connection: { connectionString: databaseUrl, schema: SCHEMA, migrate: true, max: 1 } }, createPostgresBackend);
   await setUp.waitUntilReady();
   await setUp.close();
-  const pool = new pg.Pool({ connectionString: databaseUrl, max: POOL_SIZE, options: `-c search_path=${SCHEMA}` });
+  const pool: unknown = new pg.Pool({ connectionString: databaseUrl, max: POOL_SIZE, options: `-c search_path=${SCHEMA}` });
+  if (!isPgPool(pool)) throw new TypeError('this version of pg has no pool that BullMQ can use');
   pool.on('error', (error) => log.warn({ err: error }, 'the queue lost a database connection'));
-  const workerConnection = { connectionString: databaseUrl, schema: SCHEMA, max: 2 };
+  const worker = { connectionString: databaseUrl, schema: SCHEMA, max: 2 };
+  // BullMQ's types tie a queue to one kind of connection; the factory is where the kind is known.
+  const onPool: BackendFactory<Backend, Connection> = (name, opts, extra) => createPostgresBackend(name, { ...opts, connection: pool }, extra);
+  const onOwn: BackendFactory<Backend, Connection> = (name, opts, extra) => createPostgresBackend(name, { ...opts, connection: worker }, extra);
   return {
     kind: 'postgres',
-    queue: (name, extra = {}) => new Queue(name, { ...extra, connection: pool }, createPostgresBackend),
-    worker: (name, process) => new Worker(name, (job) => process(job.name), { connection: workerConnection }, createPostgresBackend),
+    queue: (name, extra = {}) => new Queue(name, { ...extra, connection: pool }, onPool),
+    worker: (name, process) => new Worker(name, (job) => process(job.name), { connection: worker }, onOwn),
     close: async () => pool.end(),
   };
 }

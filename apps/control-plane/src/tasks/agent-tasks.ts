@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { ClaimedTask, TaskKind } from '@sallyport/contract';
 import { taskKind } from '@sallyport/contract';
-import { Job, UnrecoverableError, type Queue } from 'bullmq';
+import { Job, UnrecoverableError } from 'bullmq';
 import { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
-import type { QueueBackend } from '../platform/queue-backend.ts';
+import type { JobQueue, QueueBackend } from '../platform/queue-backend.ts';
 import { listOpenTasks, markClaimed } from './tasks.store.ts';
 
 /** How long an agent may hold a task without a word. */
@@ -19,7 +19,7 @@ const RETRY_BACKOFF_MS = 1_000;
 export class AgentTasks {
   readonly #platform: Platform;
   readonly #backend: QueueBackend;
-  readonly #queues = new Map<string, Queue>();
+  readonly #queues = new Map<string, JobQueue>();
   #mayHaveWork = new Set<string>();
 
   constructor(platform: Platform, backend: QueueBackend) {
@@ -118,7 +118,7 @@ export class AgentTasks {
     return job;
   }
 
-  #queue(agentId: string): Queue {
+  #queue(agentId: string): JobQueue {
     const existing = this.#queues.get(agentId);
     if (existing !== undefined) return existing;
     const queue = this.#backend.queue(`agent-${agentId}`, { lockDuration: LOCK_SECONDS * 1000, maxStalledCount: MAX_ATTEMPTS, stalledInterval: 5_000 });

@@ -64,7 +64,7 @@ export class CertificateAuthority {
 /** Loads the CA, making it under the first-start lock. */
 export async function loadAuthority(tx: Db, rootKey: Uint8Array, nowMs: number): Promise<CertificateAuthority> {
   const row = (await findAuthority(tx)) ?? (await createAuthority(tx, rootKey, nowMs));
-  const pkcs8 = open(rootKey, row.sealedPrivateKey, place(row.id));
+  const pkcs8 = Uint8Array.from(open(rootKey, row.sealedPrivateKey, place(row.id)));
   const privateKey = await webcrypto.subtle.importKey('pkcs8', pkcs8, algorithm, false, ['sign']);
   pkcs8.fill(0);
   return new CertificateAuthority(row.certificatePem, privateKey);

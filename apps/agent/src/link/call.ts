@@ -1,0 +1,71 @@
+import { randomUUID } from 'node:crypto';
+import { problem } from '@sallyport/contract';
+import { LinkError, type HttpsLink, type LinkReply } from '@sallyport/tls/https-link';
+import { AgentError } from '../agent-error.ts';
+import { adviceFor, mayPass } from './refusals.ts';
+import type { ServerClock } from './server-clock.ts';
+
+/** What the agent needs of its connection to the control plane. */
+export type Link = Pick<HttpsLink, 'request' | 'tlsParameters' | 'close'>;
+
+export type Call = {
+  method: 'GET' | 'POST';
+  path: string;
+  json?: unknown;
+  headers?: Record<string, string>;
+  timeoutMs?: number;
+  idempotent?: boolean;
+  signal?: AbortSignal | undefined;
+};
+
+/**
+ * One request to the control plane. Every reply also sets the server clock.
+ *
+ * @throws AgentError for every reply that is not a success, with the code of its problem document, and
+ * for every failure of the link, with the code of its `LinkError`
+ */
+export async function call(link: Link, serverClock: ServerClock, { method, path, ...request }: Call): Promise<LinkReply> {
+  const headers = { 'x-request-id': randomUUID(), ...request.headers };
+  const reply = await link.request(method, path, { ...request, headers }).catch((error: unknown) => {
+    throw error instanceof LinkError ? fromLink(error) : error;
+  });
+  serverClock.observe(reply.headers.date);
+  if (reply.status >= 200 && reply.status < 300) return reply;
+  throw refusal(reply);
+}
+
+/** Reads a reply's JSON body by the contract. Throws AgentError `reply.unexpected`. */
+export function parseReply<Output>(schema: { parse(data: unknown): Output }, body: Buffer): Output {
+  try {
+    return schema.parse(JSON.parse(body.toString('utf8')));
+  } catch (error) {
+    throw new AgentError('reply.unexpected', 'the control plane’s reply is not of a protocol this agent speaks', {
+      advice: 'check that agent and control plane are of compatible versions',
+      cause: error,
+    });
+  }
+}
+
+function fromLink(error: LinkError): AgentError {
+  return new AgentError(error.code, error.message, { retryable: error.retryable, cause: error });
+}
+
+function refusal({ status, headers, body }: LinkReply): AgentError {
+  const document = problemOf(body);
+  const retryAfter = Number(headers['retry-after']);
+  const code = document?.code ?? 'reply.unexpected';
+  return new AgentError(code, document?.detail ?? `the control plane’s address answered ${status} without saying why`, {
+    status,
+    retryable: mayPass(code, status),
+    retryAfterMs: Number.isFinite(retryAfter) ? retryAfter * 1000 : undefined,
+    advice: adviceFor(code),
+  });
+}
+
+function problemOf(body: Buffer) {
+  try {
+    return problem.parse(JSON.parse(body.toString('utf8')));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,142 @@
+import { statfs } from 'node:fs/promises';
+import type { Diagnosis } from '@sallyport/contract';
+import { z } from 'zod';
+import { AgentError, framesOf, internalError } from '../agent-error.ts';
+import type { Clock } from '../clock.ts';
+import type { Log } from '../log.ts';
+import type { Applied, DurableCopy } from '../sync/replica.ts';
+import { decodeHighWater, encodeHighWater, type HighWater } from './high-water.ts';
+import { Quarantine } from './quarantine.ts';
+import type { StateDirectory } from './state-directory.ts';
+
+const storedBundle = z.strictObject({ format: z.literal(1), deliveryKey: z.string(), durable: z.string() });
+type StoredBundle = z.infer<typeof storedBundle>;
+
+/** What `status` says of the disk. `error` is the code of the last failure, until the next success. */
+export type DurableState = { revision: number | undefined; bytes: number; error: string | undefined };
+
+/** How a run begins: what disk gave, and the revision below which nothing may be taken. */
+export type Restored = { applied: Applied | undefined; highWater: HighWater };
+
+/**
+ * The durable part of the newest bundle on disk, exactly as received, and the high-water mark beside it.
+ * The mark is what tells an older bundle that somebody put back; putting back the whole directory goes
+ * unnoticed here, until the control plane is reached.
+ */
+export class DurableStore {
+  readonly #directory: StateDirectory;
+  readonly #key: Uint8Array;
+  readonly #clock: Pick<Clock, 'now'>;
+  readonly #log: Log;
+  readonly #quarantine: Quarantine;
+  #highWater: HighWater = { revision: 0, contactAtMs: 0 };
+  #marking = Promise.resolve();
+  #state: DurableState = { revision: undefined, bytes: 0, error: undefined };
+
+  constructor(directory: StateDirectory, highWaterKey: Uint8Array, clock: Pick<Clock, 'now'>, log: Log) {
+    this.#directory = directory;
+    this.#key = highWaterKey;
+    this.#clock = clock;
+    this.#log = log;
+    this.#quarantine = new Quarantine(directory.path);
+  }
+
+  state(): DurableState {
+    return this.#state;
+  }
+
+  /**
+   * Hands the stored bundle to `open`, which verifies it and applies it. A bundle that is refused, or that
+   * no mark vouches for, is quarantined, and the run begins without one.
+   *
+   * @throws AgentError `state.unsafe`, `state.unusable`
+   */
+  async restore(open: (stored: StoredBundle, floor: number) => Promise<Applied | undefined>): Promise<Restored> {
+    const bundle = await this.#directory.read('bundle.json');
+    const highWater = await this.#readHighWater();
+    this.#highWater = highWater ?? this.#highWater;
+    if (bundle === undefined) return { applied: undefined, highWater: this.#highWater };
+    try {
+      // Else deleting the mark would let an intruder put an older bundle back.
+      if (highWater === undefined) throw unvouched();
+      const applied = await open(parseStored(bundle), highWater.revision);
+      this.#state = { revision: applied?.revision, bytes: bundle.byteLength, error: undefined };
+      return { applied, highWater };
+    } catch (error) {
+      await this.#refuse(error);
+      return { applied: undefined, highWater: this.#highWater };
+    }
+  }
+
+  /** Replaces the stored bundle, then the mark. Never rejects: a full disk must not stop delivery. */
+  async keep(copy: DurableCopy): Promise<void> {
+    const text = JSON.stringify({ format: 1, deliveryKey: copy.deliveryKey, durable: copy.durable });
+    try {
+      // The other order would make the agent refuse its own bundle after a crash between the two.
+      await this.#directory.write('bundle.json', text);
+      await this.#mark({ revision: copy.revision, contactAtMs: this.#clock.now() });
+      this.#state = { revision: copy.revision, bytes: Buffer.byteLength(text), error: undefined };
+    } catch (error) {
+      this.#failed(error, copy.revision, 'the revision runs, but could not be kept on disk');
+    }
+  }
+
+  /** Notes when the control plane last confirmed what is kept. Never rejects. */
+  async confirm(contactAtMs: number): Promise<void> {
+    try {
+      await this.#mark({ ...this.#highWater, contactAtMs });
+    } catch (error) {
+      this.#failed(error, this.#highWater.revision, 'the time of the last contact could not be kept on disk');
+    }
+  }
+
+  async describe(): Promise<Diagnosis['disk']> {
+    const { revision, bytes } = this.#state;
+    const { bavail, bsize } = await statfs(this.#directory.path);
+    return {
+      durableBundleBytes: revision === undefined ? null : bytes,
+      durableRevision: revision ?? null,
+      freeBytes: bavail * bsize,
+      quarantined: await this.#quarantine.count(),
+    };
+  }
+
+  /** Undefined when it is missing or not this agent's own. */
+  async #readHighWater(): Promise<HighWater | undefined> {
+    const bytes = await this.#directory.read('high-water.json');
+    return bytes && decodeHighWater(bytes, this.#key);
+  }
+
+  /** One write after the other: the sync loop and the daemon's timer both come here. */
+  async #mark(highWater: HighWater): Promise<void> {
+    this.#highWater = highWater;
+    const write = () => this.#directory.write('high-water.json', encodeHighWater(this.#highWater, this.#key));
+    this.#marking = this.#marking.then(write, write);
+    await this.#marking;
+  }
+
+  #failed(error: unknown, revision: number, message: string): void {
+    const fault = error instanceof AgentError ? error : internalError(error);
+    this.#state = { ...this.#state, error: fault.code };
+    this.#log.error({ code: fault.code, detail: fault.message, revision, stack: framesOf(fault) }, message);
+  }
+
+  async #refuse(error: unknown): Promise<void> {
+    const { code, message } = error instanceof AgentError ? error : internalError(error);
+    this.#state = { ...this.#state, error: code };
+    this.#log.error({ code, detail: message }, 'the bundle on disk is refused and quarantined; it will be fetched again');
+    await this.#quarantine.take(this.#directory.join('bundle.json'), code, this.#clock.now());
+  }
+}
+
+function unvouched(): AgentError {
+  return new AgentError('high_water.unreadable', 'no high-water mark of this agent vouches for the bundle');
+}
+
+function parseStored(bytes: Buffer): StoredBundle {
+  try {
+    return storedBundle.parse(JSON.parse(bytes.toString('utf8')));
+  } catch (error) {
+    throw new AgentError('bundle.malformed', 'the file is truncated or not a bundle of this version', { cause: error });
+  }
+}

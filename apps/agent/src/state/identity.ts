@@ -1,0 +1,83 @@
+import { enrollReply, encryptionPublicKey, signingPublicKey, verificationKeys, agentName, uuid } from '@sallyport/contract';
+import type { VerificationKeyring } from '@sallyport/crypto/bundle';
+import { importEncryptionKey, type EncryptionKey } from '@sallyport/crypto/encryption-key';
+import { importSigningKey, importVerificationKey, type SigningKey } from '@sallyport/crypto/signing-key';
+import { z } from 'zod';
+import { AgentError } from '../agent-error.ts';
+import { deriveHighWaterKey } from './high-water.ts';
+import type { StateDirectory } from './state-directory.ts';
+
+const privatePoint = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
+
+/** An agent's two private keys, as JWKs. */
+export const privateKeys = z.strictObject({
+  signingKey: signingPublicKey.extend({ d: privatePoint }),
+  encryptionKey: encryptionPublicKey.extend({ d: privatePoint }),
+});
+export type PrivateKeys = z.infer<typeof privateKeys>;
+
+/** `identity.json`: one file, so that keys and what they were registered as can never be of two enrolments. */
+export const storedIdentity = z.strictObject({
+  format: z.literal(1),
+  agentId: uuid,
+  name: agentName,
+  group: enrollReply.shape.group,
+  controlPlane: z.url({ protocol: /^https$/ }),
+  trustAnchors: enrollReply.shape.trustAnchors,
+  verificationKeys,
+  ...privateKeys.shape,
+});
+export type StoredIdentity = z.infer<typeof storedIdentity>;
+
+/** Who this agent is, with its keys ready for use. */
+export type Identity = {
+  agentId: string;
+  name: string;
+  group: { id: string; name: string };
+  controlPlane: string;
+  trustAnchors: readonly string[];
+  verificationKeyring: VerificationKeyring;
+  signingKey: SigningKey;
+  encryptionKey: EncryptionKey;
+  highWaterKey: Buffer;
+};
+
+export async function importIdentity(stored: StoredIdentity): Promise<Identity> {
+  const { agentId, name, group, controlPlane, trustAnchors } = stored;
+  const keyring = stored.verificationKeys.keys.map(
+    async ({ kid, ...jwk }) => [kid, await importVerificationKey(jwk)] as const,
+  );
+  return {
+    agentId,
+    name,
+    group,
+    controlPlane,
+    trustAnchors,
+    verificationKeyring: new Map(await Promise.all(keyring)),
+    signingKey: await importSigningKey(stored.signingKey),
+    encryptionKey: await importEncryptionKey(stored.encryptionKey),
+    highWaterKey: deriveHighWaterKey(Buffer.from(stored.signingKey.d, 'base64url'), agentId),
+  };
+}
+
+/** @throws AgentError `identity.missing` before the first enrolment, `identity.unreadable` for a damaged file */
+export async function loadIdentity(state: StateDirectory): Promise<Identity> {
+  const bytes = await state.read('identity.json');
+  if (bytes === undefined) {
+    throw new AgentError('identity.missing', `no agent is enrolled in ${state.path}`, {
+      advice: 'run: sallyport-agent enroll',
+    });
+  }
+  return importIdentity(parseStored(bytes, state.join('identity.json')));
+}
+
+function parseStored(bytes: Buffer, path: string): StoredIdentity {
+  try {
+    return storedIdentity.parse(JSON.parse(bytes.toString('utf8')));
+  } catch {
+    // The cause is left out: it could quote the file, which holds private keys.
+    throw new AgentError('identity.unreadable', `${path} is damaged or of another version`, {
+      advice: 'restore it from a backup, or enrol again with --force',
+    });
+  }
+}

@@ -1,0 +1,130 @@
+import type { Bundle } from '@sallyport/contract';
+import { CryptoError } from '@sallyport/crypto/crypto-error';
+import { openDeliveryKey, type DeliveryKey } from '@sallyport/crypto/delivery-key';
+import { AgentError } from '../agent-error.ts';
+import type { Change, ValueCache } from '../cache/value-cache.ts';
+import type { Identity } from '../state/identity.ts';
+import { openBundle, zeroBundle, type OpenedBundle } from './open-bundle.ts';
+
+/** A bundle as it came, with the wrapped delivery key when its epoch is new to this agent. */
+export type Delivery = { bundle: Bundle; deliveryKey: string | undefined };
+
+/** What may be kept on disk of a revision, exactly as received. */
+export type DurableCopy = { revision: number; deliveryKey: string; durable: string };
+
+export type Applied = { revision: number; epoch: number; changes: Change[]; durableCopy: DurableCopy };
+
+type HeldKey = { wrapped: string; delivery: DeliveryKey };
+
+/**
+ * The agent's copy of its group's desired state: the one place that decides whether a bundle is taken.
+ * A bundle is taken as a whole or not at all, and revisions never go backwards.
+ */
+export class Replica {
+  readonly #identity: Pick<Identity, 'group' | 'encryptionKey' | 'verificationKeyring'>;
+  readonly #cache: ValueCache;
+  #floor = 0;
+  #key: HeldKey | undefined;
+
+  constructor(identity: Pick<Identity, 'group' | 'encryptionKey' | 'verificationKeyring'>, cache: ValueCache) {
+    this.#identity = identity;
+    this.#cache = cache;
+  }
+
+  /** What to name in a pull: revision 0 until a revision is held with all of its parts. */
+  position(): { revision: number; epoch: number } {
+    const held = this.#cache.revision();
+    if (held === undefined) return { revision: 0, epoch: 0 };
+    return { revision: held.complete ? held.revision : 0, epoch: held.epoch };
+  }
+
+  /** Refuses every revision below this one from now on. */
+  raiseFloor(revision: number): void {
+    this.#floor = Math.max(this.#floor, revision);
+  }
+
+  /**
+   * Verifies a bundle from the control plane and swaps it in; undefined when it is the one already held.
+   *
+   * @throws AgentError `bundle.*` or `delivery_key.unreadable`; the state before is then untouched
+   */
+  async take({ bundle, deliveryKey }: Delivery): Promise<Applied | undefined> {
+    const key = await this.#keyFor(deliveryKey);
+    return this.#swapIn(bundle, key, await this.#verified(bundle, key.delivery));
+  }
+
+  /**
+   * Verifies what an earlier run kept on disk and swaps it in, its live values missing.
+   *
+   * @throws AgentError as `take` does
+   */
+  async restore({ durable, deliveryKey }: Omit<DurableCopy, 'revision'>): Promise<Applied | undefined> {
+    const key = await this.#keyFor(deliveryKey);
+    const opened = await this.#opened({ durable }, key.delivery);
+    return this.#swapIn({ durable }, key, opened);
+  }
+
+  #swapIn(bundle: Bundle, key: HeldKey, opened: OpenedBundle): Applied | undefined {
+    if (!this.#isNews(opened)) {
+      zeroBundle(opened);
+      return undefined;
+    }
+    const { revision, epoch } = opened;
+    const changes = this.#cache.replace(opened);
+    this.raiseFloor(revision);
+    if (this.#key !== key) this.#key?.delivery.key.fill(0);
+    this.#key = key;
+    return { revision, epoch, changes, durableCopy: { revision, deliveryKey: key.wrapped, durable: bundle.durable } };
+  }
+
+  /** Forgets values and keys, beyond recovery. */
+  wipe(): void {
+    this.#cache.wipe();
+    this.#key?.delivery.key.fill(0);
+    this.#key = undefined;
+  }
+
+  async #keyFor(wrapped: string | undefined): Promise<HeldKey> {
+    if (wrapped !== undefined && wrapped !== this.#key?.wrapped) {
+      const { group, encryptionKey } = this.#identity;
+      return { wrapped, delivery: await asRefusal(openDeliveryKey(wrapped, encryptionKey.privateKey, group.id)) };
+    }
+    if (this.#key !== undefined) return this.#key;
+    throw new AgentError('bundle.no_delivery_key', 'the bundle came without the delivery key it needs', { retryable: true });
+  }
+
+  async #verified(bundle: Bundle, delivery: DeliveryKey): Promise<OpenedBundle> {
+    const opened = await this.#opened(bundle, delivery);
+    if (opened.complete) return opened;
+    zeroBundle(opened);
+    throw new AgentError('bundle.incomplete', 'the bundle came without its live part', { retryable: true });
+  }
+
+  async #opened(bundle: Bundle, delivery: DeliveryKey): Promise<OpenedBundle> {
+    const opened = await asRefusal(openBundle(bundle, delivery, this.#identity.verificationKeyring));
+    const heldEpoch = this.#cache.revision()?.epoch ?? 0;
+    if (opened.revision >= this.#floor && opened.epoch >= heldEpoch) return opened;
+    zeroBundle(opened);
+    throw new AgentError(
+      'bundle.older',
+      `the bundle is of revision ${opened.revision}, epoch ${opened.epoch}; this agent has run revision ${this.#floor}, epoch ${heldEpoch}`,
+      { retryable: true },
+    );
+  }
+
+  #isNews({ revision, epoch, complete }: OpenedBundle): boolean {
+    const held = this.#cache.revision();
+    if (held === undefined || revision > held.revision || epoch > held.epoch) return true;
+    return complete && !held.complete;
+  }
+}
+
+/** A bundle that cannot be used is asked for again: the next one may be whole. */
+async function asRefusal<Value>(opening: Promise<Value>): Promise<Value> {
+  try {
+    return await opening;
+  } catch (error) {
+    if (!(error instanceof CryptoError)) throw error;
+    throw new AgentError(error.code, error.message, { retryable: true, cause: error });
+  }
+}

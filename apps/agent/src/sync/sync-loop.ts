@@ -1,0 +1,111 @@
+import { MAX_PULL_WAIT_SECONDS, PROTOCOL, type PullBody, type PullReply } from '@sallyport/contract';
+import { AgentError, framesOf, internalError } from '../agent-error.ts';
+import type { Clock } from '../clock.ts';
+import type { ControlPlane } from '../link/control-plane.ts';
+import type { Session } from '../link/session.ts';
+import type { Log } from '../log.ts';
+import type { TaskRunner } from '../tasks/task-runner.ts';
+import { Backoff } from './backoff.ts';
+import type { Contact } from './contact.ts';
+import type { Applied, DurableCopy, Replica } from './replica.ts';
+
+export type SyncParts = {
+  session: Session;
+  controlPlane: ControlPlane;
+  replica: Replica;
+  contact: Contact;
+  tasks: TaskRunner;
+  clock: Clock;
+  random: () => number;
+  log: Log;
+  /** Called as soon as a revision is swapped in, before anything is written to disk. */
+  onApplied: (applied: Applied) => void;
+  /** Keeps a durable copy; never rejects, for a full disk must not stop delivery. */
+  keep: (copy: DurableCopy) => Promise<void>;
+  isDegraded: () => boolean;
+};
+
+/** A pull that took longer than this was held back by the control plane, as it should be. */
+const HELD_BACK_MS = 1000;
+
+/**
+ * Pulls, applies, keeps and acknowledges until `signal` aborts. Resolves early, with the refusal, when
+ * the control plane says that this agent is revoked; nothing else ends it.
+ */
+export async function runSyncLoop(parts: SyncParts, signal: AbortSignal): Promise<AgentError | undefined> {
+  const { clock } = parts;
+  const backoff = new Backoff(parts.random);
+  while (!signal.aborted) {
+    try {
+      const askedAt = clock.monotonic();
+      const reply = await pull(parts, signal);
+      const progress = reply === undefined ? confirmContact(parts) : await act(reply, parts, signal);
+      const heldBack = clock.monotonic() - askedAt > HELD_BACK_MS;
+      if (progress || heldBack) backoff.reset();
+      // A control plane that answers at once with nothing new must not be asked in a tight loop.
+      await clock.sleep(progress || heldBack ? spread(reply, parts) : backoff.next(), signal);
+    } catch (error) {
+      if (signal.aborted) break;
+      const fault = error instanceof AgentError ? error : internalError(error);
+      if (fault.code === 'agent.revoked') return fault;
+      const delayMs = backoff.next(fault);
+      report(fault, delayMs, parts);
+      await clock.sleep(delayMs, signal);
+    }
+  }
+  return undefined;
+}
+
+/**
+ * Names what the agent runs, which acknowledges it. Out of contact it does not wait for news: the reply
+ * itself is the news that there is contact again.
+ */
+async function pull(parts: SyncParts, signal: AbortSignal): Promise<PullReply | undefined> {
+  const { session, controlPlane, replica, contact, tasks } = parts;
+  await session.open(signal);
+  const { revision, epoch } = replica.position();
+  const health = parts.isDegraded() ? 'degraded' : 'ready';
+  const body: PullBody = {
+    protocol: PROTOCOL,
+    revision,
+    epoch,
+    status: revision === 0 ? 'starting' : health,
+    waitSeconds: contact.state === 'connected' ? MAX_PULL_WAIT_SECONDS : 0,
+    taskCapacity: tasks.capacity(),
+  };
+  return controlPlane.pull(body, signal);
+}
+
+/** Does what a reply asks. Returns whether there was anything to do. */
+async function act(reply: PullReply, parts: SyncParts, signal: AbortSignal): Promise<boolean> {
+  const { controlPlane, replica, clock, log } = parts;
+  const startedAt = clock.monotonic();
+  parts.tasks.start(reply.tasks);
+  const bundle = reply.bundle ?? (reply.bundleAt && (await controlPlane.bundle(reply.bundleAt, signal)));
+  const applied = bundle ? await replica.take({ bundle, deliveryKey: reply.deliveryKey }) : undefined;
+  const regained = confirmContact(parts);
+  if (applied === undefined) return regained || reply.tasks.length > 0;
+
+  parts.onApplied(applied);
+  const { revision, epoch, changes } = applied;
+  log.info({ revision, epoch, entries: changes.length, durationMs: clock.monotonic() - startedAt }, 'revision applied');
+  await parts.keep(applied.durableCopy);
+  return true;
+}
+
+function confirmContact({ contact, log }: SyncParts): boolean {
+  const regained = contact.made();
+  if (regained) log.info({}, 'the control plane serves this agent');
+  return regained;
+}
+
+/** A random part of what the control plane asked for, so that a large group does not come back at once. */
+function spread(reply: PullReply | undefined, { random }: SyncParts): number {
+  return (reply?.next.afterMilliseconds ?? 0) * random();
+}
+
+function report(fault: AgentError, delayMs: number, { contact, log }: SyncParts): void {
+  const level = contact.failed(fault) ? 'warn' : 'debug';
+  const fields = { code: fault.code, detail: fault.message, delayMs, stack: framesOf(fault) };
+  log[level](fields, 'no news from the control plane; serving what there is');
+}

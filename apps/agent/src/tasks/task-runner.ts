@@ -1,0 +1,103 @@
+import type { ClaimedTask, Diagnosis } from '@sallyport/contract';
+import { AgentError, internalError } from '../agent-error.ts';
+import type { Clock } from '../clock.ts';
+import type { ControlPlane } from '../link/control-plane.ts';
+import type { Log } from '../log.ts';
+import { Backoff } from '../sync/backoff.ts';
+
+const CAPACITY = 4;
+const REPORT_ATTEMPTS = 4;
+
+export type TaskParts = {
+  controlPlane: Pick<ControlPlane, 'extendTask' | 'completeTask' | 'failTask'>;
+  clock: Clock;
+  random: () => number;
+  log: Log;
+  /** What each kind of task does. */
+  diagnose: () => Promise<Diagnosis>;
+};
+
+/** Runs claimed tasks beside the sync loop. A task may run twice, and is dropped when its lock is lost. */
+export class TaskRunner {
+  readonly #parts: TaskParts;
+  readonly #stop = new AbortController();
+  readonly #running = new Set<Promise<void>>();
+
+  constructor(parts: TaskParts) {
+    this.#parts = parts;
+  }
+
+  /** How many more tasks the agent takes on now. */
+  capacity(): number {
+    return CAPACITY - this.#running.size;
+  }
+
+  start(tasks: readonly ClaimedTask[]): void {
+    for (const task of tasks) {
+      const run = this.#run(task).finally(() => this.#running.delete(run));
+      this.#running.add(run);
+    }
+  }
+
+  /** Gives up what runs; the control plane hands it out again when the locks end. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await Promise.all(this.#running);
+  }
+
+  async #run(task: ClaimedTask): Promise<void> {
+    const { log } = this.#parts;
+    const fields = { taskId: task.id, taskKind: task.kind, attempt: task.attempt };
+    const done = new AbortController();
+    const signal = AbortSignal.any([done.signal, this.#stop.signal]);
+    const lock = this.#holdLock(task, signal);
+    try {
+      await Promise.race([this.#work(task, signal), lock]);
+      log.info(fields, 'task done');
+    } catch (error) {
+      const { code, message } = error instanceof AgentError ? error : internalError(error);
+      log.warn({ ...fields, code, detail: message }, 'task dropped');
+    } finally {
+      done.abort();
+    }
+  }
+
+  async #work(task: ClaimedTask, signal: AbortSignal): Promise<void> {
+    const { controlPlane } = this.#parts;
+    const outcome = await this.#parts.diagnose().catch(() => undefined);
+    await this.#report(signal, () =>
+      outcome === undefined
+        ? controlPlane.failTask(task.id, task.lock, `${task.kind} could not be finished on this host`, signal)
+        : controlPlane.completeTask(task.id, task.lock, outcome, signal),
+    );
+  }
+
+  /** Extends the lock at half of its time. Never resolves while it is held; rejects when it is lost. */
+  async #holdLock({ id, lock, lockSeconds }: ClaimedTask, signal: AbortSignal): Promise<never> {
+    const { clock, controlPlane } = this.#parts;
+    while (!signal.aborted) {
+      await clock.sleep(lockSeconds * 500, signal);
+      if (signal.aborted) break;
+      await controlPlane.extendTask(id, lock, signal).catch((error: unknown) => {
+        if (!isRetryable(error)) throw error;
+      });
+    }
+    return new Promise(() => {});
+  }
+
+  async #report(signal: AbortSignal, send: () => Promise<void>): Promise<void> {
+    const backoff = new Backoff(this.#parts.random);
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await send();
+      } catch (error) {
+        if (!isRetryable(error) || attempt === REPORT_ATTEMPTS || signal.aborted) throw error;
+        await this.#parts.clock.sleep(backoff.next(error), signal);
+      }
+    }
+  }
+}
+
+function isRetryable(error: unknown): error is AgentError {
+  return error instanceof AgentError && error.retryable;
+}

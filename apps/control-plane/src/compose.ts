@@ -1,0 +1,132 @@
+import type { FastifyInstance } from 'fastify';
+import { AgentAuthenticator, Revocations } from './agents/index.ts';
+import { Acknowledgements, buildBundle, GroupFeed, Hub, SafetyNet, type PullDeps } from './delivery/index.ts';
+import { createAgentApp } from './http/agent-app.ts';
+import { createMetricsApp } from './http/metrics-app.ts';
+import { createOperatorApp } from './http/operator-app.ts';
+import { startMaintenance } from './maintenance/index.ts';
+import { createFirstOwner, type FirstOwner } from './operators/index.ts';
+import { BoundedPool } from './platform/bounded-pool.ts';
+import type { Clock } from './platform/clock.ts';
+import type { ServerConfig } from './platform/config.ts';
+import { Database } from './platform/db.ts';
+import type { Log } from './platform/log.ts';
+import { createMetrics } from './platform/metrics.ts';
+import type { Platform } from './platform/platform.ts';
+import { openQueueBackend } from './platform/queue-backend.ts';
+import { WakeupListener, type Wakeup } from './platform/wakeups.ts';
+import { AgentTasks } from './tasks/index.ts';
+import { lockFirstStart, openTrust, SERVER_CERTIFICATE_DAYS } from './trust/index.ts';
+
+/** What the control plane is made of; everything that is not configuration comes in from outside. */
+export type Parts = { config: ServerConfig; databaseUrl: string; rootKey: Uint8Array; clock: Clock; log: Log; queuePrefix?: string };
+
+/** A control plane that has not begun to listen. */
+export type ControlPlane = {
+  operatorApp: FastifyInstance;
+  agentApp: FastifyInstance;
+  metricsApp: FastifyInstance;
+  firstOwner: FirstOwner | undefined;
+  caFingerprint: string;
+  caCertificate: string;
+  platform: Platform;
+  agentUrl: () => string;
+  /** Answers waiting pulls, writes what is pending and closes every connection. */
+  stop(): Promise<void>;
+};
+
+const HASHING = { concurrency: 2, queued: 64 };
+const HALF_LIFE_MS = (SERVER_CERTIFICATE_DAYS * 24 * 60 * 60 * 1000) / 2;
+/** A day at a time: a timer cannot run for 45. */
+const RENEWAL_CHECK_MS = 24 * 60 * 60 * 1000;
+
+/** Puts the control plane together. The only place that constructs. */
+export async function compose({ config, databaseUrl, rootKey, clock, log, queuePrefix }: Parts): Promise<ControlPlane> {
+  const db = new Database(databaseUrl);
+  const platform: Platform = { clock, log, db, rootKey, hashing: new BoundedPool(HASHING), metrics: createMetrics() };
+  const trust = await openTrust(platform);
+  const firstOwner = await db.transaction(async (tx) => {
+    await lockFirstStart(tx);
+    return createFirstOwner(tx, platform, config.owner);
+  });
+
+  const backend = await openQueueBackend({ databaseUrl, redisUrl: config.redis.url?.reveal(), prefix: queuePrefix }, log);
+  const tasks = new AgentTasks(platform, backend);
+  const revocations = new Revocations(platform);
+  const hub = new Hub();
+  const feed = new GroupFeed({ build: (groupId) => buildBundle(platform, trust, groupId), hub, log });
+  const acknowledgements = new Acknowledgements(platform);
+  const safetyNet = new SafetyNet({ platform, hub, feed, revocations, tasks });
+
+  const onWakeup = (message: Wakeup) => {
+    switch (message.kind) {
+      case 'group':
+        return feed.refresh(message.groupId);
+      case 'revoked':
+        revocations.add(message.agentId);
+        return hub.settle(message.agentId, 'revoked');
+      case 'task':
+        tasks.notice(message.agentId);
+        return hub.settle(message.agentId, 'changed');
+    }
+  };
+  const listener = new WakeupListener(databaseUrl, log, {
+    wakeup: onWakeup,
+    connected: () => {
+      feed.forgetAll();
+      void safetyNet.lookQuietly();
+    },
+  });
+  await listener.start();
+  await safetyNet.start();
+  const maintenance = config.roles.includes('worker') ? await startMaintenance(platform, backend, tasks) : undefined;
+
+  const isCurrent = () => listener.connected && safetyNet.isFresh;
+  const pullDeps: PullDeps = { platform, hub, feed, acknowledgements, revocations, tasks, isCurrent };
+  const certificate = await trust.authority.issueServerCertificate(config.publicHosts, clock.now());
+  const authenticator = new AgentAuthenticator({ trust, revocations, clock });
+  const agentApp = await createAgentApp({ pullDeps, trust, authenticator, certificate });
+  const agentUrl = () => config.agentApi.publicUrl ?? agentApp.listeningOrigin;
+  const info = { caFingerprint: trust.authority.fingerprint, agentUrl };
+  const operatorApp = await createOperatorApp({ platform, tasks, certificate, info });
+  const metricsApp = await createMetricsApp(platform, async () => isCurrent());
+  const renewal = keepCertificateFresh([agentApp, operatorApp], () => trust.authority.issueServerCertificate(config.publicHosts, clock.now()), platform);
+
+  return {
+    operatorApp,
+    agentApp,
+    metricsApp,
+    firstOwner,
+    caFingerprint: trust.authority.fingerprint,
+    caCertificate: trust.authority.certificatePem,
+    platform,
+    agentUrl,
+    stop: async () => {
+      clearInterval(renewal);
+      hub.settleAll('stopping');
+      await Promise.all([operatorApp.close(), agentApp.close(), metricsApp.close()]);
+      await maintenance?.stop();
+      await safetyNet.stop();
+      await acknowledgements.close();
+      await listener.close();
+      await backend.close();
+      await db.close();
+    },
+  };
+}
+
+function keepCertificateFresh(
+  apps: FastifyInstance[],
+  issue: () => Promise<{ cert: string; key: string }>,
+  { clock, log }: Platform,
+): NodeJS.Timeout {
+  let renewAt = clock.now() + HALF_LIFE_MS;
+  const check = async () => {
+    if (clock.now() < renewAt) return;
+    const certificate = await issue();
+    for (const { server } of apps) if ('setSecureContext' in server && typeof server.setSecureContext === 'function') server.setSecureContext(certificate);
+    renewAt = clock.now() + HALF_LIFE_MS;
+    log.info('the server certificate was renewed');
+  };
+  return setInterval(() => void check().catch((error: unknown) => log.error({ err: error }, 'the server certificate could not be renewed')), RENEWAL_CHECK_MS);
+}

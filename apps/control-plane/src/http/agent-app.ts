@@ -1,0 +1,34 @@
+import { MAX_PULL_WAIT_SECONDS } from '@sallyport/contract';
+import type { FastifyInstance } from 'fastify';
+import { agentEntryRoutes, type AgentAuthenticator } from '../agents/index.ts';
+import { deliveryRoutes, type PullDeps } from '../delivery/index.ts';
+import { heldTasksRoutes } from '../tasks/index.ts';
+import type { ServerCertificate, Trust } from '../trust/index.ts';
+import { createApp } from './create-app.ts';
+
+export type AgentAppDeps = { pullDeps: PullDeps; trust: Trust; authenticator: AgentAuthenticator; certificate: ServerCertificate };
+
+/** The agent API: `/agent/v1`. */
+export async function createAgentApp({ pullDeps, trust, authenticator, certificate }: AgentAppDeps): Promise<FastifyInstance> {
+  const { platform, tasks } = pullDeps;
+  const app = await createApp(platform, { name: 'agent-api', certificate, requestTimeoutMs: (MAX_PULL_WAIT_SECONDS + 15) * 1000 });
+  await app.register(
+    async (api) => {
+      api.addHook('onRequest', async (request) => {
+        if (request.routeOptions.config.permission !== 'agent') return;
+        const { authorization, dpop } = request.headers;
+        request.agentClaims = await authenticator.authenticate({
+          authorization,
+          dpop: typeof dpop === 'string' ? dpop : undefined,
+          method: request.method,
+          url: `https://${request.host}${request.url.split('?', 1)[0] ?? ''}`,
+        });
+      });
+      await api.register(agentEntryRoutes(platform, trust));
+      await api.register(deliveryRoutes(pullDeps));
+      await api.register(heldTasksRoutes(platform, tasks));
+    },
+    { prefix: '/agent/v1' },
+  );
+  return app;
+}

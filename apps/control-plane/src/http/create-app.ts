@@ -1,0 +1,53 @@
+import helmet from '@fastify/helmet';
+import { tlsOptions } from '@sallyport/tls/policy';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
+import { AppError } from '../platform/app-error.ts';
+import { newId } from '../platform/new-id.ts';
+import type { Platform } from '../platform/platform.ts';
+import type { ServerCertificate } from '../trust/index.ts';
+import { problemHandler, sendProblem } from './problem-reply.ts';
+
+const BODY_LIMIT_BYTES = 256 * 1024;
+const MAX_PARAM_LENGTH = 256;
+
+/** What a listener needs of its own. */
+export type ListenerOptions = { name: string; certificate: ServerCertificate; requestTimeoutMs: number };
+
+/** A Fastify instance over TLS with what both APIs share: limits, problem documents, request ids, logs, metrics. */
+export async function createApp({ log, metrics }: Platform, options: ListenerOptions): Promise<FastifyInstance> {
+  const logger: FastifyBaseLogger = log.child({ component: options.name });
+  const app = Fastify({
+    https: { ...options.certificate, ...tlsOptions(), handshakeTimeout: 10_000 },
+    loggerInstance: logger,
+    disableRequestLogging: true,
+    bodyLimit: BODY_LIMIT_BYTES,
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    requestTimeout: options.requestTimeoutMs,
+    keepAliveTimeout: 75_000,
+    forceCloseConnections: true,
+    genReqId: () => newId(),
+    trustProxy: false,
+    exposeHeadRoutes: false,
+  });
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  app.decorateRequest('operatorSession', null);
+  app.decorateRequest('agentClaims', null);
+  app.setErrorHandler(problemHandler(metrics));
+  app.setNotFoundHandler((request, reply) =>
+    sendProblem(reply, request.id, new AppError('request.not_found', 'There is no such route; see /api/openapi.json.')),
+  );
+  await app.register(helmet, { global: true, contentSecurityPolicy: { directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } } });
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id).header('cache-control', 'no-store');
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    const { method, routeOptions } = request;
+    const route = routeOptions.url ?? 'unknown';
+    const status = reply.statusCode;
+    if (route !== '/agent/v1/pull') metrics.httpSeconds.observe({ listener: options.name, method, route, status }, reply.elapsedTime / 1000);
+    request.log.info({ requestId: request.id, method, route, status, durationMs: Math.round(reply.elapsedTime), address: request.ip }, 'request');
+  });
+  return app;
+}

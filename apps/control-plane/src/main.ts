@@ -1,0 +1,38 @@
+#!/usr/bin/env node
+import { parseArgs } from 'node:util';
+import { ConfigError, loadConfig } from '@sallyport/config/load';
+import { serverConfig } from './platform/config.ts';
+import { serve } from './serve.ts';
+import { VERSION } from './platform/version.ts';
+
+const USAGE = `sallyport-server ${VERSION}
+
+Usage: sallyport-server [--config FILE] [--roles operator-api,agent-api,worker]
+
+Runs the control plane. Every setting is listed in docs/configuration.md.
+Exit codes: 0 stopped, 1 failed to start or run, 2 configuration.`;
+
+try {
+  const { values } = parseArgs({
+    options: { config: { type: 'string' }, roles: { type: 'string' }, help: { type: 'boolean', short: 'h' }, version: { type: 'boolean' } },
+  });
+  if (values.help === true) process.stdout.write(`${USAGE}\n`);
+  else if (values.version === true) process.stdout.write(`${VERSION}\n`);
+  else await serve(settings(values.config, values.roles));
+} catch (error) {
+  if (error instanceof ConfigError) {
+    for (const problem of error.problems) process.stderr.write(`sallyport-server: ${problem}\n`);
+    process.exit(2);
+  }
+  process.stderr.write(`sallyport-server: ${error instanceof Error ? error.message : 'failed to start'}\n`);
+  process.exit(isUsageError(error) ? 2 : 1);
+}
+
+function settings(file: string | undefined, roles: string | undefined) {
+  const env = roles === undefined ? process.env : { ...process.env, SALLYPORT_ROLES: roles };
+  return loadConfig(serverConfig, { file, env, programName: 'sallyport-server' });
+}
+
+function isUsageError(error: unknown): boolean {
+  return error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS');
+}

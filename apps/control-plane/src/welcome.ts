@@ -1,0 +1,29 @@
+import type { ControlPlane } from './compose.ts';
+import type { ServerConfig } from './platform/config.ts';
+
+/** What a person who starts a control plane needs next. The generated password is in it once. */
+export function welcome(controlPlane: ControlPlane, config: ServerConfig): string {
+  const { operatorApp, agentUrl, caFingerprint, firstOwner } = controlPlane;
+  if (!config.roles.includes('operator-api')) return 'Sallyport is running.\n';
+  const url = operatorApp.listeningOrigin;
+  const name = firstOwner?.name ?? config.owner.name;
+  const password = firstOwner?.generatedPassword;
+  const lines = [
+    'Sallyport is running.',
+    '',
+    `  Operator API   ${url}   (documentation at ${url}/docs)`,
+    ...(config.roles.includes('agent-api') ? [`  Agent API      ${agentUrl()}`] : []),
+    `  Fingerprint    ${caFingerprint}`,
+    `  Owner          ${name}`,
+    ...(password === undefined ? [] : [`  Password       ${password}   (shown this once: keep it)`]),
+    '',
+    'To enrol an agent:',
+    `  bin/sallyport login --url ${url} --fingerprint ${caFingerprint} --name ${name}`,
+    '  bin/sallyport group create demo && bin/sallyport token create --group demo',
+    `  bin/sallyport-agent enroll --url ${config.roles.includes('agent-api') ? agentUrl() : 'https://<agent API>'} --fingerprint ${caFingerprint} --token-file -`,
+    '',
+    'Then run the agent with: bin/sallyport-agent run',
+    '',
+  ];
+  return `${lines.join('\n')}\n`;
+}
