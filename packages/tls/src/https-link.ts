@@ -3,6 +3,7 @@ import { Agent } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import { type Endpoint, parseEndpoint } from './endpoint.ts';
 import { aborted, exchange, type LinkReply, StaleConnectionError } from './exchange.ts';
+import { certificateFingerprint } from './fingerprint.ts';
 import { LinkError, type LinkErrorCode } from './link-error.ts';
 import { secureContextFor } from './secure-context.ts';
 
@@ -47,14 +48,18 @@ const IDEMPOTENT_METHODS: ReadonlySet<string> = new Set([
   'DELETE',
 ]);
 
-function parametersOf(socket: TLSSocket): TlsParameters {
+/** A resumed session shows no certificate, so its fingerprint is that of the handshake it stems from. */
+function parametersOf(socket: TLSSocket, earlier: TlsParameters | undefined): TlsParameters {
   const key = socket.getEphemeralKeyInfo();
   const group = key && 'name' in key ? key.name : undefined;
+  const certificate = socket.getPeerX509Certificate();
   return {
     protocol: socket.getProtocol() ?? '',
     cipher: socket.getCipher().standardName,
     ...(group ? { group } : {}),
-    peerFingerprint: `SHA256:${socket.getPeerX509Certificate()?.fingerprint256 ?? ''}`,
+    peerFingerprint: certificate
+      ? certificateFingerprint(certificate)
+      : (earlier?.peerFingerprint ?? ''),
   };
 }
 
@@ -124,7 +129,7 @@ export class HttpsLink {
         connectTimeoutMs: this.#options.connectTimeoutMs ?? 10_000,
         maxBodyBytes: this.#options.maxBodyBytes ?? 16 * 1024 * 1024,
         onConnected: (socket) => {
-          this.#tlsParameters = parametersOf(socket);
+          this.#tlsParameters = parametersOf(socket, this.#tlsParameters);
         },
       });
     } catch (error) {
