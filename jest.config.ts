@@ -8,7 +8,9 @@ const nativeModules = {
   testEnvironment: '<rootDir>/test/no-leaks-environment.ts',
   moduleFileExtensions: ['ts', 'mjs', 'cjs', 'js', 'json', 'node'],
 };
-const withDatabase = {
+
+/** Real Postgres, and Redis where there is one, started once for the run. */
+const withServers = {
   ...nativeModules,
   globalSetup: '<rootDir>/test/global-setup.ts',
   globalTeardown: '<rootDir>/test/global-teardown.ts',
@@ -16,7 +18,7 @@ const withDatabase = {
 
 export default {
   maxWorkers: Math.min(availableParallelism(), 4),
-  testTimeout: 20_000,
+  testTimeout: 30_000,
   projects: [
     {
       ...nativeModules,
@@ -24,5 +26,7 @@ export default {
       testMatch: ['<rootDir>/{packages,apps,bench,tools}/**/*.test.ts'],
       testPathIgnorePatterns: ['/node_modules/', '<rootDir>/apps/control-plane/test/'],
     },
+    { ...withServers, displayName: 'control-plane', testMatch: ['<rootDir>/apps/control-plane/test/**/*.test.ts'] },
+    { ...withServers, displayName: 'stories', testMatch: ['<rootDir>/test/**/*.test.ts'] },
   ],
 } satisfies Config;

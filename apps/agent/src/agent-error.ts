@@ -22,7 +22,8 @@ export type OwnErrorCode =
   | 'bundle.older'
   | 'bundle.incomplete'
   | 'bundle.no_delivery_key'
-  | 'reply.unexpected';
+  | 'reply.unexpected'
+  | 'request.method_not_allowed';
 
 /** Any code this version knows; a newer control plane may answer others. */
 export type KnownErrorCode = OwnErrorCode | ErrorCode | LinkErrorCode | CryptoErrorCode;

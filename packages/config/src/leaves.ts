@@ -24,7 +24,9 @@ type Layers = { schema: z.core.$ZodType; meta: z.infer<typeof metadata>; default
 export function leavesOf(schema: z.core.$ZodType, path: string[] = []): Leaf[] {
   const { schema: inner, meta, defaultValue } = unwrap(schema);
   if (inner instanceof z.ZodObject) {
-    return Object.entries(inner.shape).flatMap(([key, child]) => (child instanceof z.core.$ZodType ? leavesOf(child, [...path, key]) : []));
+    return Object.entries(inner.shape).flatMap(([key, child]) =>
+      child instanceof z.core.$ZodType ? leavesOf(child, [...path, key]) : [],
+    );
   }
   return [
     {
@@ -45,8 +47,15 @@ function unwrap(schema: z.core.$ZodType): Layers {
   let at = schema;
   for (;;) {
     meta = { ...metadata.parse(z.globalRegistry.get(at) ?? {}), ...meta };
-    if (at instanceof z.ZodDefault || at instanceof z.ZodPrefault) defaultValue = at.def.defaultValue;
-    if (at instanceof z.ZodOptional || at instanceof z.ZodDefault || at instanceof z.ZodPrefault || at instanceof z.ZodNullable) at = at.def.innerType;
+    if (at instanceof z.ZodDefault || at instanceof z.ZodPrefault)
+      defaultValue = at.def.defaultValue;
+    if (
+      at instanceof z.ZodOptional ||
+      at instanceof z.ZodDefault ||
+      at instanceof z.ZodPrefault ||
+      at instanceof z.ZodNullable
+    )
+      at = at.def.innerType;
     else if (at instanceof z.ZodPipe) at = at.def.in;
     else return { schema: at, meta, defaultValue };
   }

@@ -1,7 +1,8 @@
-import type { z } from 'zod';
-import { leavesOf } from './leaves.ts';
-import { readEnvironment } from './read-environment.ts';
-import { readConfigFile } from './read-file.ts';
+import { z } from 'zod';
+import { readConfigFile } from './config-file.ts';
+import { readEnvironment, refuseUnknownVariables } from './environment.ts';
+import { Findings } from './findings.ts';
+import { type Setting, settingsOf, unwrap, variablesOf } from './settings.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -10,58 +11,118 @@ export type LoadOptions = {
   file?: string | undefined;
   env: Environment;
   programName: string;
-  /** `SALLYPORT_*` variables that the program reads elsewhere, so that they are not taken for typos. */
+  /** `SALLYPORT_*` variables that are read elsewhere, so that they are not taken for mistyped ones. */
   otherVariables?: readonly string[];
 };
 
+/** `warnings` are sentences for the log; they name keys and files, never values. */
 export type LoadedConfig<Config> = { config: Config; warnings: string[] };
 
-/** The configuration cannot be used. `problems` has all of them, each naming a key, its source and what is expected, never a value. */
+/**
+ * The configuration cannot be used. `problems` has everything that is wrong, each naming a key, where it
+ * came from and what is expected; never a value.
+ */
 export class ConfigError extends Error {
+  readonly programName: string;
   readonly problems: readonly string[];
 
   constructor(programName: string, problems: readonly string[]) {
     super(`${programName} cannot use its configuration: ${problems.join('; ')}`);
     this.name = 'ConfigError';
+    this.programName = programName;
     this.problems = problems;
   }
 }
 
+type Values = Record<string, unknown>;
+
+function isValues(value: unknown): value is Values {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Sections are made on the way, so that a section that must be there needs no key of its own in the file. */
+function sectionAt(values: Values, path: readonly string[]): Values {
+  return path.reduce((section, name) => {
+    const inner = section[name];
+    if (isValues(inner)) return inner;
+    const made: Values = {};
+    section[name] = made;
+    return made;
+  }, values);
+}
+
+function valueAt(values: unknown, path: ReadonlyArray<PropertyKey>): unknown {
+  return path.reduce<unknown>((value, name) => {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name))
+      return undefined;
+    return Object.getOwnPropertyDescriptor(value, name)?.value;
+  }, values);
+}
+
+/** Makes the sections that the schema demands, so that what is missing inside them is told by its own key. */
+function addRequiredSections(schema: z.core.$ZodObject, values: Values): void {
+  for (const [name, inner] of Object.entries(schema._zod.def.shape)) {
+    const { core, optional } = unwrap(inner);
+    if (!(core instanceof z.core.$ZodObject) || (optional && !isValues(values[name]))) continue;
+    addRequiredSections(core, sectionAt(values, [name]));
+  }
+}
+
+const expectations: Readonly<Record<string, string>> = {
+  array: 'a list',
+  boolean: 'true or false',
+  int: 'a whole number',
+  number: 'a number',
+  object: 'keys and values',
+  record: 'keys and values',
+  string: 'text, in quotes where YAML would read a number or true',
+};
+
+function expected(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'invalid_type') {
+    return `expected ${expectations[issue.expected] ?? issue.expected}`;
+  }
+  return issue.message.charAt(0).toLowerCase() + issue.message.slice(1);
+}
+
+function missing(setting: Setting | undefined, file: string | undefined): string {
+  const places = setting ? variablesOf(setting) : [];
+  return `required; set ${[...places, `the key in ${file ?? 'a configuration file'}`].join(' or ')}`;
+}
+
 /** Reads a configuration: defaults < YAML file < environment. Throws `ConfigError` with every problem at once. */
-export function loadConfig<Schema extends z.ZodObject>(schema: Schema, options: LoadOptions): LoadedConfig<z.output<Schema>> {
-  const leaves = leavesOf(schema);
-  const file = options.file === undefined ? undefined : readConfigFile(options.file, leaves, options.env);
-  const environment = readEnvironment(leaves, options.env, options.otherVariables ?? []);
-  const input: Record<string, unknown> = structuredClone(file?.content ?? {});
-  for (const { leaf, value } of environment.found) setAt(input, leaf.path, value);
-  const problems = [...(file?.problems ?? []), ...environment.problems];
-  const parsed = schema.safeParse(input);
-  if (!parsed.success) {
-    const variables = new Map(environment.found.map(({ leaf }) => [leaf.path.join('.'), leaf.variable]));
-    problems.push(...parsed.error.issues.flatMap((issue) => describe(issue, variables, options.file)));
+export function loadConfig<Schema extends z.ZodObject>(
+  schema: Schema,
+  options: LoadOptions,
+): LoadedConfig<z.output<Schema>> {
+  const { file, env, programName, otherVariables = [] } = options;
+  const findings = new Findings();
+  const settings = settingsOf(schema);
+  const origins = new Map<string, string>();
+  const fromFile =
+    file === undefined
+      ? { values: {}, referenced: new Set<string>() }
+      : readConfigFile(schema, file, env, findings);
+  const values: Values = fromFile.values;
+  for (const { setting, origin, value } of readEnvironment(settings, env, findings)) {
+    const name = setting.path.at(-1) ?? '';
+    sectionAt(values, setting.path.slice(0, -1))[name] = value;
+    origins.set(setting.key, origin);
   }
-  if (!parsed.success || problems.length > 0) throw new ConfigError(options.programName, problems);
-  return { config: parsed.data, warnings: [...(file?.warnings ?? []), ...environment.warnings] };
-}
+  refuseUnknownVariables(settings, env, [...fromFile.referenced, ...otherVariables], findings);
+  addRequiredSections(schema, values);
 
-function setAt(target: Record<string, unknown>, path: string[], value: unknown): void {
-  const [key = '', ...rest] = path;
-  if (rest.length === 0) {
-    target[key] = value;
-    return;
+  const parsed = schema.safeParse(values);
+  for (const issue of parsed.error?.issues ?? []) {
+    if (findings.isReported(issue.path)) continue;
+    const setting = settings.find(({ path }) => path.every((part, at) => issue.path[at] === part));
+    const given = valueAt(values, issue.path) !== undefined;
+    const origin = origins.get(setting?.key ?? '') ?? file;
+    if (given) findings.problem(issue.path, origin, expected(issue));
+    else findings.problem(issue.path, undefined, missing(setting, file));
   }
-  const child = target[key];
-  const next: Record<string, unknown> = typeof child === 'object' && child !== null ? Object.fromEntries(Object.entries(child)) : {};
-  target[key] = next;
-  setAt(next, rest, value);
-}
-
-/** Names key and source, and what is expected; zod's own messages say no more than types and bounds. */
-function describe(issue: z.core.$ZodIssue, variables: ReadonlyMap<string, string>, file: string | undefined): string[] {
-  const at = issue.path.map(String).join('.');
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => `${at === '' ? key : `${at}.${key}`} (${file ?? 'configuration'}): not a known key`);
+  if (!parsed.success || findings.problems.length > 0) {
+    throw new ConfigError(programName, findings.problems);
   }
-  const source = [...variables].find(([path]) => at === path || at.startsWith(`${path}.`))?.[1] ?? file ?? 'not set';
-  return [`${at} (${source}): ${issue.message}`];
+  return { config: parsed.data, warnings: findings.warnings };
 }

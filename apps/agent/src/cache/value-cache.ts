@@ -49,11 +49,11 @@ export class ValueCache {
     return this.#snapshot?.entries[kind].get(name);
   }
 
-  /** An entry's value in plaintext; the caller zeroes it. */
-  open(entry: CachedEntry): Buffer | undefined {
-    const snapshot = this.#snapshot;
-    const held = snapshot?.entries[entry.kind].get(entry.name);
-    return snapshot && held && open(snapshot.key, held.sealed, this.#place(held));
+  /** An entry's value in plaintext, of the revision held now; the caller zeroes it. */
+  open({ kind, name }: CachedEntry): Buffer {
+    const held = this.#snapshot?.entries[kind].get(name);
+    if (this.#snapshot === undefined || held === undefined) throw new RangeError('the entry is not held any more');
+    return open(this.#snapshot.key, held.sealed, this.#place(held));
   }
 
   list(kind: EntryKind): CachedEntry[] {

@@ -18,6 +18,7 @@ export class Contact {
   readonly #startedAtMs: number;
   #state: ContactState = 'connecting';
   #sinceMs: number;
+  #made = false;
   #lastMs: number | undefined;
   #lastError: ContactError | undefined;
 
@@ -34,6 +35,7 @@ export class Contact {
 
   /** The control plane served the agent just now. Returns whether it had not before. */
   made(): boolean {
+    this.#made = true;
     this.#lastMs = this.#clock.now();
     this.#lastError = undefined;
     return this.#enter('connected');
@@ -58,9 +60,19 @@ export class Contact {
     return this.#lastError;
   }
 
+  /** Whether this process has reached the control plane at all. */
+  get hasBeenMade(): boolean {
+    return this.#made;
+  }
+
   /** When the control plane last confirmed the values; undefined before it ever did. */
   get lastMs(): number | undefined {
     return this.#lastMs;
+  }
+
+  /** Whole seconds since the control plane last confirmed the values, or since the start. */
+  ageSeconds(): number {
+    return Math.max(0, Math.floor((this.#clock.now() - (this.#lastMs ?? this.#startedAtMs)) / 1000));
   }
 
   /** The time up to which the values are known to be current, when that is not now. */

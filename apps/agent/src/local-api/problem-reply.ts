@@ -1,0 +1,36 @@
+import { STATUS_CODES, type ServerResponse } from 'node:http';
+import type { Problem } from '@sallyport/contract';
+import type { AgentError, AgentErrorCode } from '../agent-error.ts';
+
+const statuses: Partial<Record<AgentErrorCode, number>> = {
+  'request.invalid': 400,
+  'request.not_found': 404,
+  'request.method_not_allowed': 405,
+  'secret.not_found': 404,
+  'plugin.not_found': 404,
+  'agent.revoked': 403,
+  'agent.not_ready': 503,
+  'agent.busy': 503,
+};
+
+/** Answers with a problem document (RFC 9457). */
+export function sendProblem(response: ServerResponse, error: AgentError, requestId: string): void {
+  const status = statuses[error.code] ?? 500;
+  const document: Problem = {
+    type: `urn:sallyport:problem:${error.code}`,
+    title: STATUS_CODES[status] ?? 'Error',
+    status,
+    code: error.code,
+    detail: error.advice === undefined ? error.message : `${error.message}; ${error.advice}`,
+    requestId,
+  };
+  const body = Buffer.from(JSON.stringify(document));
+  response.writeHead(status, {
+    'content-type': 'application/problem+json',
+    'content-length': body.byteLength,
+    'cache-control': 'no-store',
+    ...(status === 405 ? { allow: 'GET' } : {}),
+    ...(status === 503 ? { 'retry-after': '1' } : {}),
+  });
+  response.end(body);
+}

@@ -1,0 +1,105 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { AgentError, framesOf, internalError } from '../agent-error.ts';
+import type { Log } from '../log.ts';
+import { listenOnSocket } from './claim-socket.ts';
+import { describeHealth, type HealthParts } from './health.ts';
+import { sendProblem } from './problem-reply.ts';
+import { configs, secrets, sendList, sendValue } from './values.ts';
+import { WatchHub } from './watch.ts';
+
+const limits = { maxHeaderSize: 8 * 1024, headersTimeout: 5_000, requestTimeout: 10_000, keepAliveTimeout: 60_000 };
+const MAX_CONNECTIONS = 512;
+
+export type LocalApiParts = HealthParts & { socket: string; socketMode: number; log: Log };
+
+/** What applications talk to: HTTP on a unix socket, whose file permissions say who may ask. */
+export class LocalApi {
+  readonly #parts: LocalApiParts;
+  readonly #server: Server;
+  readonly #watch: WatchHub;
+
+  private constructor(parts: LocalApiParts) {
+    this.#parts = parts;
+    this.#watch = new WatchHub(parts.agent);
+    this.#server = createServer(limits, (request, response) => this.#answer(request, response));
+    this.#server.maxConnections = MAX_CONNECTIONS;
+  }
+
+  /** @throws AgentError of `listenOnSocket` */
+  static async listen(parts: LocalApiParts): Promise<LocalApi> {
+    const api = new LocalApi(parts);
+    try {
+      await listenOnSocket(api.#server, parts.socket, parts.socketMode);
+    } catch (error) {
+      api.#watch.close();
+      throw error;
+    }
+    return api;
+  }
+
+  /** Ends the streams of all watchers after telling them that the agent was revoked. */
+  revoke(): void {
+    this.#watch.revoke();
+  }
+
+  /** Stops listening, which removes the socket, and ends every connection. */
+  async close(): Promise<void> {
+    this.#watch.close();
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    const requestId = requestIdOf(request);
+    response.setHeader('x-request-id', requestId);
+    try {
+      this.#route(request, response);
+    } catch (error) {
+      const fault = error instanceof AgentError ? error : internalError(error);
+      if (fault.code === 'agent.internal') {
+        this.#parts.log.error({ code: fault.code, requestId, stack: framesOf(fault) }, fault.message);
+      }
+      sendProblem(response, fault, requestId);
+    }
+  }
+
+  #route(request: IncomingMessage, response: ServerResponse): void {
+    const { agent } = this.#parts;
+    const { method, url = '' } = request;
+    if (method !== 'GET') throw new AgentError('request.method_not_allowed', 'the agent’s local API only reads', { advice: 'use GET' });
+    if (url.includes('?')) throw new AgentError('request.invalid', 'the path takes no query');
+    if (url.startsWith('/v1/secrets/')) return sendValue(agent, secrets, nameIn(url, '/v1/secrets/'), request, response);
+    if (url.startsWith('/v1/config/')) return sendValue(agent, configs, nameIn(url, '/v1/config/'), request, response);
+    if (url === '/v1/secrets') return sendList(agent, secrets, response);
+    if (url === '/v1/config') return sendList(agent, configs, response);
+    if (url === '/v1/watch') return this.#watch.add(response);
+    if (url === '/healthz') return this.#sendHealth(response);
+    throw new AgentError('request.not_found', 'there is nothing at this path', {
+      advice: 'see /v1/secrets, /v1/config, /v1/watch and /healthz',
+    });
+  }
+
+  #sendHealth(response: ServerResponse): void {
+    const health = describeHealth(this.#parts);
+    const serves = health.status === 'ready' || health.status === 'stale';
+    const body = Buffer.from(JSON.stringify(health));
+    const headers = { 'content-type': 'application/json', 'content-length': body.byteLength, 'cache-control': 'no-store' };
+    response.writeHead(serves ? 200 : 503, headers).end(body);
+  }
+}
+
+/** A name's slashes may come raw or as %2F. */
+function nameIn(url: string, prefix: string): string {
+  try {
+    return decodeURIComponent(url.slice(prefix.length));
+  } catch (error) {
+    throw new AgentError('request.invalid', 'the path is not valid percent-encoding', { cause: error });
+  }
+}
+
+function requestIdOf({ headers }: IncomingMessage): string {
+  const given = headers['x-request-id'];
+  return typeof given === 'string' && /^[\w.-]{1,64}$/.test(given) ? given : randomUUID();
+}

@@ -1,0 +1,90 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { resourceName } from '@sallyport/contract';
+import { AgentError } from '../agent-error.ts';
+import type { Agent } from '../agent.ts';
+import type { CachedEntry } from '../cache/value-cache.ts';
+import type { EntryKind } from '../sync/open-bundle.ts';
+import { jsonAround } from './json-bytes.ts';
+
+/** How the values of one kind are called and sent. */
+type Collection = {
+  kind: EntryKind;
+  notFound: 'secret.not_found' | 'plugin.not_found';
+  /** A reply's body; it copies the value, which is zeroed afterwards. */
+  render: (entry: CachedEntry, revision: number, value: Buffer) => Buffer;
+};
+
+export const secrets: Collection = {
+  kind: 'secret',
+  notFound: 'secret.not_found',
+  render: ({ name, version }, revision, value) =>
+    jsonAround(`{"name":"${name}","version":${version},"revision":${revision},"value":"`, value, '"}'),
+};
+
+export const configs: Collection = {
+  kind: 'plugin',
+  notFound: 'plugin.not_found',
+  render: (_entry, _revision, value) => Buffer.from(value),
+};
+
+/** `{"revision":…,"items":[{"name":…,"version":…}]}` of everything of a kind, without values. */
+export function sendList(agent: Agent, { kind }: Collection, response: ServerResponse): void {
+  const { revision } = heldBy(agent);
+  const items = agent.cache.list(kind).map(({ name, version }) => ({ name, version }));
+  const body = Buffer.from(JSON.stringify({ revision, items }));
+  response.writeHead(200, { ...replyHeaders(agent), 'content-length': body.byteLength }).end(body);
+}
+
+/** One value; 304 when the caller has its version. All plaintext is zeroed once it is with the system. */
+export function sendValue(agent: Agent, collection: Collection, name: string, request: IncomingMessage, response: ServerResponse): void {
+  const held = heldBy(agent);
+  const entry = agent.cache.find(collection.kind, name);
+  if (entry === undefined) throw missing(collection, name, held.complete);
+  const headers = { ...replyHeaders(agent), etag: `"${entry.version}"` };
+  if (matches(request.headers['if-none-match'], headers.etag)) {
+    response.writeHead(304, headers).end();
+    return;
+  }
+  const value = agent.cache.open(entry);
+  const body = collection.render(entry, held.revision, value);
+  value.fill(0);
+  response.once('close', () => body.fill(0));
+  response.writeHead(200, { ...headers, 'content-length': body.byteLength }).end(body);
+}
+
+function heldBy(agent: Agent): { revision: number; complete: boolean } {
+  if (agent.isRevoked) {
+    throw new AgentError('agent.revoked', 'this agent was revoked and holds nothing any more', {
+      advice: 'enrol it again with a new enrollment token',
+    });
+  }
+  const held = agent.cache.revision();
+  if (held !== undefined) return held;
+  throw new AgentError('agent.not_ready', 'the agent has received nothing yet', {
+    advice: 'wait, or see why with: sallyport-agent status',
+  });
+}
+
+function missing({ kind, notFound }: Collection, name: string, complete: boolean): AgentError {
+  if (!resourceName.safeParse(name).success) return new AgentError('request.invalid', 'the path does not hold a valid name');
+  if (complete) return new AgentError(notFound, `the group has no ${kind} of this name`, { advice: 'see what there is with: sallyport-agent list' });
+  return new AgentError('agent.not_ready', `${kind}s that may not be kept on disk are unknown until the control plane is reached`, {
+    advice: 'wait, or see why with: sallyport-agent status',
+  });
+}
+
+/** Age and Warning 110 are those of RFC 9111, section 5.1, and RFC 7234, section 5.5.1. */
+function replyHeaders({ contact }: Agent): Record<string, string | number> {
+  const headers: Record<string, string | number> = {
+    'content-type': 'application/json',
+    'cache-control': 'no-store',
+    age: contact.ageSeconds(),
+  };
+  if (contact.staleSinceMs() !== undefined) headers['warning'] = '110 - "Response is Stale"';
+  return headers;
+}
+
+function matches(ifNoneMatch: string | undefined, etag: string): boolean {
+  const tags = ifNoneMatch?.split(',').map((tag) => tag.trim().replace(/^W\//, '')) ?? [];
+  return tags.includes(etag) || tags.includes('*');
+}

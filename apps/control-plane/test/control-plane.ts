@@ -1,0 +1,56 @@
+import { randomBytes } from 'node:crypto';
+import { createClock, type TestClock } from '@sallyport/testkit/clock';
+import { createTestDatabase } from '@sallyport/testkit/database';
+import type { QueueLeg } from '@sallyport/testkit/redis';
+import { Secret } from '@sallyport/config/secret';
+import { loadConfig } from '@sallyport/config/load';
+import { compose, type ControlPlane } from '../src/compose.ts';
+import { serverConfig } from '../src/platform/config.ts';
+import { createLog } from '../src/platform/log.ts';
+
+export const OWNER_PASSWORD = 'correct horse battery staple';
+
+export type TestControlPlane = ControlPlane & {
+  databaseUrl: string;
+  clock: TestClock;
+  rootKey: Uint8Array;
+  /** Everything that was logged so far. */
+  logged: () => string;
+  /** Stops it and drops its database. */
+  end(): Promise<void>;
+};
+
+/** A real control plane on a database of its own; nothing listens until `listen` is called on an app. */
+export async function startControlPlane(options: { leg?: QueueLeg; databaseUrl?: string; rootKey?: Uint8Array } = {}): Promise<TestControlPlane> {
+  const database = options.databaseUrl === undefined ? await createTestDatabase() : undefined;
+  const databaseUrl = database?.url ?? options.databaseUrl ?? '';
+  const lines: string[] = [];
+  const log = createLog('debug', { write: (line: string) => void lines.push(line) });
+  const clock = createClock();
+  const rootKey = options.rootKey ?? randomBytes(32);
+  const { config } = loadConfig(serverConfig, { env: {}, programName: 'test' });
+  const controlPlane = await compose({
+    config: {
+      ...config,
+      owner: { name: 'owner', password: new Secret(OWNER_PASSWORD) },
+      redis: { url: options.leg?.redisUrl === undefined ? undefined : new Secret(options.leg.redisUrl) },
+    },
+    databaseUrl,
+    rootKey,
+    clock,
+    log,
+    ...(options.leg === undefined ? {} : { queuePrefix: options.leg.prefix }),
+  });
+  return {
+    ...controlPlane,
+    databaseUrl,
+    clock,
+    rootKey,
+    logged: () => lines.join(''),
+    end: async () => {
+      await controlPlane.stop();
+      await database?.drop();
+    },
+  };
+}
+

@@ -1,0 +1,59 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { FAILURES_BEFORE_LOCK, LOCK_SECONDS, SESSION_TTL_SECONDS } from '../../src/operators/sign-in.ts';
+import { OWNER_PASSWORD, startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { field, OperatorClient } from '../operator-client.ts';
+
+let controlPlane: TestControlPlane;
+beforeAll(async () => {
+  controlPlane = await startControlPlane();
+});
+afterAll(() => controlPlane.end());
+
+const signIn = (name: string, password: string) => new OperatorClient(controlPlane.operatorApp).call('POST', '/sessions', { name, password });
+
+describe('operator sessions', () => {
+  test('[AX-17] a session token opens the API; none, a malformed and an unknown one are refused', async () => {
+    const owner = await OperatorClient.signedIn(controlPlane.operatorApp);
+    expect(await owner.call('GET', '/me')).toMatchObject({ status: 200, body: { name: 'owner', role: 'owner' } });
+
+    const nobody = new OperatorClient(controlPlane.operatorApp);
+    expect(await nobody.call('GET', '/me')).toMatchObject({ status: 401, body: { code: 'session.required' } });
+    nobody.token = `${owner.token?.slice(0, -1)}${owner.token?.endsWith('0') ? '1' : '0'}`;
+    expect(await nobody.call('GET', '/me')).toMatchObject({ status: 401, body: { code: 'session.invalid' } });
+  });
+
+  test('[AX-17] an expired and an ended session are refused', async () => {
+    const first = await OperatorClient.signedIn(controlPlane.operatorApp);
+    expect((await first.call('DELETE', '/sessions/current')).status).toBe(204);
+    expect(await first.call('GET', '/me')).toMatchObject({ status: 401, body: { code: 'session.invalid' } });
+
+    const second = await OperatorClient.signedIn(controlPlane.operatorApp);
+    controlPlane.clock.advance(SESSION_TTL_SECONDS * 1000 + 1);
+    expect(await second.call('GET', '/me')).toMatchObject({ status: 401, body: { code: 'session.invalid' } });
+  });
+
+  test('a wrong password and an unknown name are refused in the same words', async () => {
+    const wrong = await signIn('owner', 'not the password');
+    const unknown = await signIn('nobody-here', 'not the password');
+    expect(wrong).toMatchObject({ status: 401, body: { code: 'credentials.wrong' } });
+    expect(field(unknown.body, 'detail')).toBe(field(wrong.body, 'detail'));
+    expect(unknown.status).toBe(wrong.status);
+  });
+
+  test('repeated failures lock a name, also with the right password, and only for a while', async () => {
+    for (let failure = 1; failure < FAILURES_BEFORE_LOCK; failure += 1) await signIn('owner', 'wrong');
+    const last = await signIn('owner', 'wrong');
+    expect(last).toMatchObject({ status: 429, body: { code: 'operator.locked' } });
+    const locked = await signIn('owner', OWNER_PASSWORD);
+    expect(locked).toMatchObject({ status: 429, headers: { 'retry-after': String(LOCK_SECONDS) } });
+
+    controlPlane.clock.advance(LOCK_SECONDS * 1000 + 1);
+    expect((await signIn('owner', OWNER_PASSWORD)).status).toBe(201);
+  });
+
+  test('no password reaches the log', () => {
+    expect(controlPlane.logged()).toContain('request refused');
+    expect(controlPlane.logged()).not.toContain(OWNER_PASSWORD);
+    expect(controlPlane.logged()).not.toContain('not the password');
+  });
+});

@@ -1,0 +1,26 @@
+/** Levenshtein distance. */
+function distance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (const [row, letter] of [...a].entries()) {
+    const current = [row + 1];
+    for (let column = 1; column <= b.length; column += 1) {
+      const substituted = (previous[column - 1] ?? 0) + (letter === b[column - 1] ? 0 : 1);
+      const removed = (previous[column] ?? 0) + 1;
+      const added = (current[column - 1] ?? 0) + 1;
+      current.push(Math.min(substituted, removed, added));
+    }
+    previous = current;
+  }
+  return previous.at(-1) ?? a.length;
+}
+
+/** `; did you mean …?` for the known name most like a mistyped one, or nothing when none is alike. */
+export function didYouMean(name: string, known: readonly string[]): string {
+  const ranked = known
+    .map((candidate) => ({ candidate, far: distance(name.toLowerCase(), candidate.toLowerCase()) }))
+    .sort((a, b) => a.far - b.far);
+  const [best] = ranked;
+  return best && best.far <= Math.max(2, name.length / 4)
+    ? `; did you mean ${best.candidate}?`
+    : '';
+}

@@ -1,0 +1,39 @@
+import { readFileSync, statSync } from 'node:fs';
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'does not exist',
+  EACCES: 'may not be read by this user',
+  EPERM: 'may not be read by this user',
+  EISDIR: 'is a folder',
+};
+
+export type FileText = { text: string } | { refused: string };
+
+/** The UTF-8 text of a file, or why there is none, as the end of a sentence. */
+export function readText(path: string): FileText {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+    return { refused: reasons[code] ?? `cannot be read (${code})` };
+  }
+  try {
+    return { text: new TextDecoder('utf-8', { fatal: true }).decode(bytes) };
+  } catch {
+    return { refused: 'is not UTF-8 text' };
+  }
+}
+
+/** Who besides owner and group can get at a file, as the end of a sentence with what to do; undefined when nobody. */
+export function exposureOf(path: string, holdsSecrets: boolean): string | undefined {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (!stats?.isFile()) return undefined;
+  if ((stats.mode & 0o002) !== 0) {
+    return 'can be changed by every user of this host; take that right away with chmod o-rwx';
+  }
+  if (holdsSecrets && (stats.mode & 0o004) !== 0) {
+    return 'holds a secret and can be read by every user of this host; take that right away with chmod o-rwx';
+  }
+  return undefined;
+}

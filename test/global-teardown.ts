@@ -1,0 +1,4 @@
+import { tearDown } from './servers.ts';
+
+/** Stops what the global set-up started. */
+export default tearDown;
