@@ -8,6 +8,11 @@ const GRACE_MS = 2_000;
 const COUNTED =
   /^(TCP|Pipe|TLS|UDP)|^(ProcessWrap|FSEvent|StatWatcher|Timeout|MessagePort|Worker|Http2Session)/;
 
+// Node opens these on first use; they are the worker's, not the file's.
+void process.stdout;
+void process.stderr;
+void process.stdin;
+
 type Count = Map<string, number>;
 
 function openResources(): Count {

@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startEmbeddedPostgres } from '@sallyport/embedded-postgres/start';
-import { NO_FILTER, openSchemaEngine, PRISMA_DIRECTORY, readSchema } from '../apps/control-plane/src/platform/schema-engine.ts';
+import { NO_FILTER, PRISMA_DIRECTORY, readSchema, withSchemaEngine } from '../apps/control-plane/src/platform/schema-engine.ts';
 
 /** `node tools/new-migration.ts NAME` writes the SQL that takes the committed prisma/schema.prisma to the one at hand. */
 const name = process.argv[2];
@@ -30,16 +30,15 @@ async function missingSql(): Promise<string> {
   const postgres = await startEmbeddedPostgres({ directory: join(folder, 'postgres'), database: 'scratch', fsync: false });
   try {
     const schema = await readSchema(PRISMA_DIRECTORY);
-    const engine = await openSchemaEngine(postgres.url, schema);
     const before = committedSchema();
-    const { stdout } = await engine.diff({
+    const { stdout } = await withSchemaEngine(postgres.url, schema, (engine) => engine.diff({
       from: before === undefined ? { tag: 'empty' } : { tag: 'schemaDatamodel', files: [{ path: 'before.prisma', content: before }] },
       to: { tag: 'schemaDatamodel', files: [{ path: 'schema.prisma', content: schema }] },
       script: true,
       shadowDatabaseUrl: null,
       exitCode: null,
       filters: NO_FILTER,
-    });
+    }));
     return (stdout ?? '').replace('-- This is an empty migration.', '').trim();
   } finally {
     await postgres.stop();

@@ -43,7 +43,7 @@ export class Hub {
 
   /** Ends the wait of every agent of a group that runs another revision or epoch. */
   settleGroup(groupId: string, current: { revision: number; epoch: number }): void {
-    for (const agentId of [...(this.#byGroup.get(groupId) ?? [])]) {
+    for (const agentId of this.#byGroup.get(groupId) ?? []) {
       const waiter = this.#byAgent.get(agentId);
       if (waiter?.revision !== current.revision || waiter.epoch !== current.epoch) this.settle(agentId, 'changed');
     }
@@ -51,7 +51,7 @@ export class Hub {
 
   /** Ends every wait: this replica stops. */
   settleAll(outcome: WaitOutcome): void {
-    for (const agentId of [...this.#byAgent.keys()]) this.settle(agentId, outcome);
+    for (const agentId of this.#byAgent.keys()) this.settle(agentId, outcome);
   }
 
   waitsIn(groupId: string): number {

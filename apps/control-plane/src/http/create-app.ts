@@ -1,6 +1,6 @@
 import helmet from '@fastify/helmet';
 import { tlsOptions } from '@sallyport/tls/policy';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import { AppError } from '../platform/app-error.ts';
 import { newId } from '../platform/new-id.ts';
@@ -20,7 +20,7 @@ export async function createApp({ log, metrics }: Platform, options: ListenerOpt
   const app = Fastify({
     https: { ...options.certificate, ...tlsOptions(), handshakeTimeout: 10_000 },
     loggerInstance: logger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT_BYTES,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     requestTimeout: options.requestTimeoutMs,

@@ -4,11 +4,12 @@ import { AppError } from './app-error.ts';
 export type Log = Logger;
 
 /** The only fields that reach a log line with their value; any other is replaced. Names, ids, counts and codes. */
-const ALLOWED = new Set([
-  ...['requestId', 'method', 'route', 'status', 'durationMs', 'address', 'port', 'host', 'url', 'code', 'component'],
-  ...['operator', 'agentId', 'groupId', 'taskId', 'action', 'revision', 'epoch', 'attempt', 'count', 'fingerprint'],
-  ...['version', 'roles', 'queue', 'database', 'key', 'reason', 'expiresAt', 'err'],
-]);
+const ALLOWED = new Set(
+  (
+    'requestId method route status durationMs address port host url code component operator agentId groupId ' +
+    'taskId action revision epoch attempt count fingerprint version roles queue database key reason expiresAt err'
+  ).split(' '),
+);
 const HIDDEN = '[redacted]';
 
 /** pino with JSON lines, fields redacted by allow-list and errors reduced to what cannot carry a value. */

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { NO_FILTER, openSchemaEngine, PRISMA_DIRECTORY, readMigrations, readSchema } from './schema-engine.ts';
+import { NO_FILTER, PRISMA_DIRECTORY, readMigrations, readSchema, withSchemaEngine } from './schema-engine.ts';
 
 /** The advisory lock that replicas which start together queue for. */
 const MIGRATION_LOCK = 7_205_601;
@@ -30,14 +30,14 @@ export async function migrate(databaseUrl: string, options: MigrateOptions = {})
 }
 
 async function apply(databaseUrl: string, directory: string): Promise<string[]> {
-  const engine = await openSchemaEngine(databaseUrl, await readSchema(directory));
+  const migrationsList = await readMigrations(directory);
   try {
-    const { appliedMigrationNames } = await engine.applyMigrations({ migrationsList: await readMigrations(directory), filters: NO_FILTER });
-    return appliedMigrationNames;
+    return await withSchemaEngine(databaseUrl, await readSchema(directory), async (engine) => {
+      const { appliedMigrationNames } = await engine.applyMigrations({ migrationsList, filters: NO_FILTER });
+      return appliedMigrationNames;
+    });
   } catch (error) {
     throw new Error('a migration failed; the database log says why, and _prisma_migrations which one', { cause: error });
-  } finally {
-    engine.free();
   }
 }
 

@@ -4,14 +4,23 @@ import { fileURLToPath } from 'node:url';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-utils';
 import { SchemaEngine, type MigrationList } from '@prisma/schema-engine-wasm';
+import pg from 'pg';
 
 /** The repository's `prisma` folder; a container puts it beside the bundle and names it. */
 export const PRISMA_DIRECTORY = fileURLToPath(new URL('../../../../prisma', import.meta.url));
 
-/** Prisma's schema engine as WebAssembly, over one database. It needs no download. */
-export async function openSchemaEngine(databaseUrl: string, schema: string): Promise<SchemaEngine> {
-  const adapter = bindMigrationAwareSqlAdapterFactory(new PrismaPg({ connectionString: databaseUrl }));
-  return SchemaEngine.new({ datamodels: [['schema.prisma', schema]] }, () => {}, adapter);
+/** Lends Prisma's schema engine, as WebAssembly over one database, and closes its connections. It needs no download. */
+export async function withSchemaEngine<T>(databaseUrl: string, schema: string, work: (engine: SchemaEngine) => Promise<T>): Promise<T> {
+  const pool = new pg.Pool({ connectionString: databaseUrl, max: 2 });
+  const adapter = bindMigrationAwareSqlAdapterFactory(new PrismaPg(pool));
+  const engine = await SchemaEngine.new({ datamodels: [['schema.prisma', schema]] }, () => {}, adapter);
+  try {
+    return await work(engine);
+  } finally {
+    engine.free();
+    // The engine has no close of its own, and an open connection would hold the database.
+    await pool.end();
+  }
 }
 
 export async function readSchema(prismaDirectory: string): Promise<string> {
