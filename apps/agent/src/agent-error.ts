@@ -23,7 +23,9 @@ export type OwnErrorCode =
   | 'bundle.incomplete'
   | 'bundle.no_delivery_key'
   | 'reply.unexpected'
-  | 'request.method_not_allowed';
+  | 'request.method_not_allowed'
+  | 'command.not_found'
+  | 'command.not_executable';
 
 /** Any code this version knows; a newer control plane may answer others. */
 export type KnownErrorCode = OwnErrorCode | ErrorCode | LinkErrorCode | CryptoErrorCode;
@@ -58,6 +60,11 @@ export class AgentError extends Error {
     this.retryAfterMs = details.retryAfterMs;
     this.status = details.status;
   }
+}
+
+/** The whole of an error in one line: `<what> — <what to do>`. */
+export function sentenceOf({ message, advice }: Pick<AgentError, 'message' | 'advice'>): string {
+  return advice === undefined ? message : `${message.replace(/\.$/, '')} — ${advice}`;
 }
 
 /** The error for a defect of the agent itself: anything thrown that is not one of its own errors. */

@@ -1,5 +1,6 @@
 import { CryptoError } from '@sallyport/crypto/crypto-error';
 import { ConfigError } from '@sallyport/config/load';
+import { LinkError } from '@sallyport/tls/https-link';
 import { AgentError, type AgentErrorCode } from './agent-error.ts';
 
 /**
@@ -35,6 +36,8 @@ const byCode: Partial<Record<AgentErrorCode, number>> = {
   'agent.revoked': exitCodes.revoked,
   'state.unsafe': exitCodes.stateUnsafe,
   'identity.missing': exitCodes.notEnrolled,
+  'command.not_executable': exitCodes.cannotExecute,
+  'command.not_found': exitCodes.commandNotFound,
   'socket.in_use': exitCodes.socketUnusable,
   'socket.unusable': exitCodes.socketUnusable,
   'socket.path_too_long': exitCodes.socketUnusable,
@@ -43,6 +46,8 @@ const byCode: Partial<Record<AgentErrorCode, number>> = {
 /** The exit code for whatever a command threw. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof ConfigError) return exitCodes.usage;
-  if (error instanceof CryptoError || error instanceof AgentError) return byCode[error.code] ?? exitCodes.error;
+  if (error instanceof AgentError || error instanceof LinkError || error instanceof CryptoError) {
+    return byCode[error.code] ?? exitCodes.error;
+  }
   return exitCodes.error;
 }

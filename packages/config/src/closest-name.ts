@@ -20,7 +20,7 @@ export function didYouMean(name: string, known: readonly string[]): string {
     .map((candidate) => ({ candidate, far: distance(name.toLowerCase(), candidate.toLowerCase()) }))
     .sort((a, b) => a.far - b.far);
   const [best] = ranked;
-  return best && best.far <= Math.max(2, name.length / 4)
+  return best && best.far <= Math.max(2, name.length / 5)
     ? `; did you mean ${best.candidate}?`
     : '';
 }

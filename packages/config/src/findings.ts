@@ -12,7 +12,8 @@ export class Findings {
   problem(path: Path, origin: string | undefined, what: string): void {
     const key = keyOf(path);
     this.#reported.add(key);
-    this.problems.push(origin === undefined ? `${key}: ${what}` : `${key} (${origin}): ${what}`);
+    const subject = key === '' ? 'the configuration' : key;
+    this.problems.push(`${subject}${origin === undefined ? '' : ` (${origin})`}: ${what}`);
   }
 
   warning(path: Path, origin: string, what: string): void {

@@ -7,6 +7,12 @@ const reasons: Readonly<Record<string, string>> = {
   EISDIR: 'is a folder',
 };
 
+function systemCodeOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'code' in error
+    ? String(error.code)
+    : 'unknown error';
+}
+
 export type FileText = { text: string } | { refused: string };
 
 /** The UTF-8 text of a file, or why there is none, as the end of a sentence. */
@@ -15,7 +21,7 @@ export function readText(path: string): FileText {
   try {
     bytes = readFileSync(path);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+    const code = systemCodeOf(error);
     return { refused: reasons[code] ?? `cannot be read (${code})` };
   }
   try {

@@ -2,6 +2,7 @@ import { chmod, mkdir, readdir, rm, stat, watch, writeFile } from 'node:fs/promi
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { findBinaries } from '../src/binaries.ts';
+import { startEmbeddedPostgres } from '../src/start.ts';
 import { allLines, announced, asRoot, createHome, kill, query } from './home.ts';
 import type { Home } from './home.ts';
 
@@ -66,7 +67,7 @@ describe('a start that cannot be', () => {
 
   test('quotes the server’s own last words', async () => {
     const nonsense = startEmbeddedPostgres({
-      directory,
+      directory: home.directory,
       database: 'x',
       flags: ['-c', 'nonsense=1'],
     });

@@ -42,10 +42,10 @@ describe('a second owner', () => {
 describe('a server that was killed', () => {
   test('comes back at the same address while its owner lives, with what was committed', async () => {
     const { url } = await home.start({ fsync: true });
-    await query(url, 'CREATE TABLE kept AS SELECT 7 AS value');
+    await query(url, 'CREATE TABLE committed AS SELECT 7 AS value');
     process.kill(await home.postmasterPid(), 'SIGKILL');
     await home.logged('the embedded Postgres is back');
-    expect(await query(url, 'SELECT value FROM kept')).toEqual([7]);
+    expect(await query(url, 'SELECT value FROM committed')).toEqual([7]);
     const child = home.spawnOwner();
     expect(await allLines(child.stderr)).toEqual([
       expect.stringContaining('Another control plane is running'),
@@ -69,4 +69,3 @@ describe('a server that was killed', () => {
     },
   );
 });
-

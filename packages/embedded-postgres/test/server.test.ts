@@ -74,4 +74,3 @@ describe('a server of our own', () => {
     expect(log).not.toContain(canary);
   });
 });
-

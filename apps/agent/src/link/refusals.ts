@@ -11,21 +11,13 @@ const lasting: ReadonlySet<string> = new Set<ErrorCode>([
   'task.lock_lost',
 ]);
 
+/** Where the agent's side knows more than the control plane's own sentence says. */
 const advice: Partial<Record<ErrorCode, string>> = {
-  'token.malformed': 'copy the whole token, from sp_enroll_ to its end',
-  'token.unknown': 'check that the token is of this control plane, or make a new one',
-  'token.expired': 'make a new enrollment token',
-  'token.revoked': 'make a new enrollment token',
-  'token.used_up': 'make a new enrollment token; if an earlier attempt from this host was cut off, revoke the agent it left behind',
-  'token.address_refused': 'make an enrollment token that allows this host’s address',
-  'agent.name_taken': 'choose another with --name, or revoke the agent that has it',
+  'token.used_up': 'if an earlier attempt from this host was cut off, also revoke the agent that it left behind',
   'agent.keys_taken':
-    'an earlier attempt registered these keys and its reply was lost: revoke that agent, then enrol again with --force and a new token',
-  'agent.revoked': 'enrol again with a new enrollment token',
+    'an earlier attempt from this host registered them and its reply was lost: revoke that agent, then enrol with --force and a new token',
   'agent.unknown': 'check that the control plane runs on the right database, or enrol again with --force',
-  'protocol.unsupported': 'update the older one of agent and control plane',
-  'revision.ahead': 'the control plane was restored from an older backup: change anything in the group until its revision has caught up',
-  'pull.superseded': 'another process pulls with this agent’s identity: stop it, or enrol it on its own',
+  'pull.superseded': 'stop the other process, or give it an enrolment of its own',
   'clock.skewed': 'set this host’s clock, best by NTP',
 };
 

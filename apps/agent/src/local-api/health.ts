@@ -1,32 +1,40 @@
+import { z } from 'zod';
 import type { Agent } from '../agent.ts';
 import type { DurableState } from '../state/durable-store.ts';
 import type { Identity } from '../state/identity.ts';
 import { VERSION } from '../version.ts';
 
 /** `stale` still serves: its values were current at `staleSince`. */
-export type HealthStatus = 'starting' | 'ready' | 'stale' | 'revoked';
+const healthStatus = z.enum(['starting', 'ready', 'stale', 'revoked']);
 
-/** The body of `GET /healthz`. Instants are ISO 8601; nothing in it is secret. */
-export type Health = {
-  status: HealthStatus;
-  version: string;
-  agent: { id: string; name: string; group: string };
-  revision: number;
-  epoch: number;
-  entries: number;
-  /** Null while the values are known to be current. */
-  staleSince: string | null;
-  /** True while this process serves what an earlier one kept on disk, and has not reached the control plane yet. */
-  offline: boolean;
-  controlPlane: {
-    url: string;
-    state: string;
-    since: string;
-    lastError: { code: string; message: string; advice: string | null; at: string } | null;
-  };
-  durable: { revision: number | null; bytes: number; error: string | null };
-  clockOffsetMilliseconds: number | null;
-};
+/**
+ * The body of `GET /healthz`; nothing in it is secret. `staleSince` is null while the values are known to
+ * be current. `offline` is true while this process serves what an earlier one kept on disk, and has not
+ * reached the control plane yet.
+ */
+export const health = z.object({
+  status: healthStatus,
+  version: z.string(),
+  agent: z.object({ id: z.string(), name: z.string(), group: z.string() }),
+  revision: z.int(),
+  epoch: z.int(),
+  entries: z.int(),
+  staleSince: z.iso.datetime().nullable(),
+  offline: z.boolean(),
+  controlPlane: z.object({
+    url: z.string(),
+    state: z.string(),
+    since: z.iso.datetime(),
+    lastError: z
+      .object({ code: z.string(), message: z.string(), advice: z.string().nullable(), at: z.iso.datetime() })
+      .nullable(),
+  }),
+  durable: z.object({ revision: z.int().nullable(), bytes: z.int(), error: z.string().nullable() }),
+  clockOffsetMilliseconds: z.int().nullable(),
+});
+
+export type HealthStatus = z.infer<typeof healthStatus>;
+export type Health = z.infer<typeof health>;
 
 export type HealthParts = { agent: Agent; identity: Identity; durable: () => DurableState };
 

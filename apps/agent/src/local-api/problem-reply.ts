@@ -1,6 +1,6 @@
 import { STATUS_CODES, type ServerResponse } from 'node:http';
 import type { Problem } from '@sallyport/contract';
-import type { AgentError, AgentErrorCode } from '../agent-error.ts';
+import { sentenceOf, type AgentError, type AgentErrorCode } from '../agent-error.ts';
 
 const statuses: Partial<Record<AgentErrorCode, number>> = {
   'request.invalid': 400,
@@ -21,7 +21,7 @@ export function sendProblem(response: ServerResponse, error: AgentError, request
     title: STATUS_CODES[status] ?? 'Error',
     status,
     code: error.code,
-    detail: error.advice === undefined ? error.message : `${error.message}; ${error.advice}`,
+    detail: sentenceOf(error),
     requestId,
   };
   const body = Buffer.from(JSON.stringify(document));

@@ -1,0 +1,16 @@
+import { hostname } from 'node:os';
+import type { Environment } from '@sallyport/config/load';
+
+/** What a command needs of the process it runs in. */
+export type CliContext = {
+  env: Environment;
+  hostname: string;
+  stdin: NodeJS.ReadableStream;
+  stdout: { write(data: string | Uint8Array): unknown; isTTY?: boolean };
+  stderr: { write(text: string): unknown };
+};
+
+export function systemContext(): CliContext {
+  const { env, stdin, stdout, stderr } = process;
+  return { env, hostname: hostname(), stdin, stdout, stderr };
+}

@@ -1,0 +1,85 @@
+import { readFile } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
+import { agentName } from '@sallyport/contract';
+import { parseToken } from '@sallyport/crypto/token';
+import { HttpsLink } from '@sallyport/tls/https-link';
+import { fetchPinnedCa } from '@sallyport/tls/pin';
+import { AgentError } from '../agent-error.ts';
+import { systemClock } from '../clock.ts';
+import { readAgentConfig, type ConfigFlags } from '../config.ts';
+import { enroll } from '../link/enroll.ts';
+import { StateDirectory } from '../state/state-directory.ts';
+import type { CliContext } from './context.ts';
+
+export type EnrollFlags = ConfigFlags & {
+  url: string;
+  tokenFile?: string;
+  fingerprint?: string;
+  caFile?: string;
+  name?: string;
+  force?: boolean;
+  json?: boolean;
+};
+
+const PIN_TIMEOUT_MS = 10_000;
+
+/** `enroll`: joins a group with an enrollment token, which never is an argument. */
+export async function enrollAgent(flags: EnrollFlags, context: CliContext): Promise<void> {
+  const { config } = readAgentConfig(flags, context.env);
+  const controlPlane = flags.url.replace(/\/+$/, '');
+  const name = chooseName(flags.name, context.hostname);
+  const token = await readToken(flags, context);
+  const state = await StateDirectory.open(config.stateDir);
+  const trustAnchor = await readTrustAnchor(flags, controlPlane);
+  const link = new HttpsLink({ baseUrl: controlPlane, ca: trustAnchor });
+  try {
+    const force = flags.force === true;
+    const { agentId, group } = await enroll({ state, link, controlPlane, trustAnchor, token, name, force, clock: systemClock });
+    const report = { agentId, name, group: group.name, controlPlane, stateDir: state.path };
+    context.stdout.write(
+      flags.json === true
+        ? `${JSON.stringify(report)}\n`
+        : `Enrolled as ${name} (${agentId}) in group ${group.name}. Start it with: sallyport-agent run\n`,
+    );
+  } finally {
+    link.close();
+  }
+}
+
+/** @throws AgentError `usage.invalid` when there is none; CryptoError `token.malformed` for a mistyped one */
+async function readToken({ tokenFile }: EnrollFlags, { env, stdin }: CliContext): Promise<string> {
+  const file = tokenFile ?? env['SALLYPORT_ENROLLMENT_TOKEN_FILE'];
+  const given = file === undefined ? env['SALLYPORT_ENROLLMENT_TOKEN'] : await (file === '-' ? text(stdin) : readOwnFile(file, 'token'));
+  if (given === undefined) {
+    throw new AgentError('usage.invalid', 'there is no enrollment token', {
+      advice: 'give --token-file with a path, or - for standard input, or set SALLYPORT_ENROLLMENT_TOKEN',
+    });
+  }
+  const token = given.trim();
+  parseToken(token, 'enroll');
+  return token;
+}
+
+async function readTrustAnchor({ fingerprint, caFile }: EnrollFlags, controlPlane: string): Promise<string> {
+  if (fingerprint !== undefined && caFile === undefined) return fetchPinnedCa(controlPlane, fingerprint, { timeoutMs: PIN_TIMEOUT_MS });
+  if (caFile !== undefined && fingerprint === undefined) return readOwnFile(caFile, 'CA');
+  throw new AgentError('usage.invalid', 'it must be said how to know the control plane', {
+    advice: 'give either --fingerprint, as the control plane prints it, or --ca-file',
+  });
+}
+
+async function readOwnFile(path: string, what: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    throw new AgentError('usage.invalid', `the ${what} file ${path} cannot be read`, { advice: 'check its path and permissions', cause });
+  }
+}
+
+function chooseName(given: string | undefined, host: string): string {
+  const name = agentName.safeParse(given ?? host.slice(0, 64));
+  if (name.success) return name.data;
+  throw new AgentError('usage.invalid', given === undefined ? 'this host’s name cannot be an agent’s name' : 'the name cannot be an agent’s name', {
+    advice: 'give --name with 1 to 64 letters, digits, dots, hyphens or underscores',
+  });
+}

@@ -1,0 +1,19 @@
+import { ConfigError } from '@sallyport/config/load';
+import { CryptoError } from '@sallyport/crypto/crypto-error';
+import { LinkError } from '@sallyport/tls/https-link';
+import { AgentError, internalError, sentenceOf } from '../agent-error.ts';
+import { exitCodeOf } from '../exit-codes.ts';
+import type { CliContext } from './context.ts';
+
+/** Prints why a command failed, one line for each problem and never a stack, and returns its exit code. */
+export function reportFailure(error: unknown, { stderr }: Pick<CliContext, 'stderr'>): number {
+  for (const line of linesOf(error)) stderr.write(`sallyport-agent: ${line}\n`);
+  return exitCodeOf(error);
+}
+
+function linesOf(error: unknown): readonly string[] {
+  if (error instanceof ConfigError) return error.problems;
+  if (error instanceof AgentError) return [sentenceOf(error)];
+  if (error instanceof LinkError || error instanceof CryptoError) return [error.message];
+  return [sentenceOf(internalError(error))];
+}

@@ -1,0 +1,24 @@
+import { readAgentConfig, type ConfigFlags } from '../config.ts';
+import { runDaemon } from '../daemon.ts';
+import { createLog } from '../log.ts';
+import type { CliContext } from './context.ts';
+
+const OWNER_ONLY = 0o077;
+/** Whatever still hangs then is not worth waiting for. */
+const STOP_WITHIN_MS = 1_900;
+
+/** `run`: the daemon, in the foreground, until SIGTERM or SIGINT. */
+export async function runAgent(flags: ConfigFlags, { env }: CliContext): Promise<void> {
+  process.umask(OWNER_ONLY);
+  const { config, warnings } = readAgentConfig(flags, env);
+  const log = createLog(config.log.level);
+  for (const detail of warnings) log.warn({ detail }, 'configuration');
+  const stopping = new AbortController();
+  const stop = (signal: NodeJS.Signals) => {
+    log.info({ signal }, 'stopping');
+    setTimeout(() => process.exit(0), STOP_WITHIN_MS).unref();
+    stopping.abort();
+  };
+  process.once('SIGTERM', stop).once('SIGINT', stop);
+  await runDaemon(config, log, stopping.signal);
+}

@@ -1,0 +1,34 @@
+import { readAgentConfig, type ConfigFlags } from '../config.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { health, type Health, type HealthStatus } from '../local-api/health.ts';
+import type { CliContext } from './context.ts';
+import { LocalClient } from './local-client.ts';
+
+const exitCodeOf: Record<HealthStatus, number> = {
+  ready: exitCodes.ok,
+  stale: exitCodes.ok,
+  starting: exitCodes.notReady,
+  revoked: exitCodes.revoked,
+};
+
+/** `status`: what the agent says of itself. Returns the exit code: 0 while it serves values. */
+export async function showStatus(flags: ConfigFlags & { json?: boolean }, { env, stdout }: CliContext): Promise<number> {
+  const { body } = await new LocalClient(readAgentConfig(flags, env).config.socket).ask('/healthz');
+  const report = health.parse(JSON.parse(body.toString('utf8')));
+  stdout.write(flags.json === true ? `${JSON.stringify(report)}\n` : `${describe(report).join('\n')}\n`);
+  return exitCodeOf[report.status];
+}
+
+function describe({ status, staleSince, offline, agent, revision, epoch, entries, controlPlane, durable, clockOffsetMilliseconds }: Health): string[] {
+  const { lastError } = controlPlane;
+  const advice = lastError?.advice ?? undefined;
+  return [
+    `status         ${status}${staleSince === null ? '' : ` since ${staleSince}`}${offline ? ', offline since the start' : ''}`,
+    `agent          ${agent.name} (${agent.id}), group ${agent.group}`,
+    `revision       ${revision}, epoch ${epoch}, ${entries} entries`,
+    `control plane  ${controlPlane.url} ${controlPlane.state} since ${controlPlane.since}`,
+    ...(lastError === null ? [] : [`last error     ${lastError.at} ${lastError.code}: ${lastError.message}${advice === undefined ? '' : ` — ${advice}`}`]),
+    `disk           ${durable.revision === null ? 'no bundle' : `revision ${durable.revision}, ${durable.bytes} bytes`}${durable.error === null ? '' : `, ${durable.error}`}`,
+    ...(clockOffsetMilliseconds === null ? [] : [`clock          ${(clockOffsetMilliseconds / 1000).toFixed(1)} s from the control plane’s`]),
+  ];
+}

@@ -1,0 +1,76 @@
+import { HttpsLink } from '@sallyport/tls/https-link';
+import { AgentError, framesOf, internalError } from './agent-error.ts';
+import { createAgent } from './agent.ts';
+import { systemClock } from './clock.ts';
+import type { AgentConfig } from './config.ts';
+import { LocalApi } from './local-api/server.ts';
+import type { Log } from './log.ts';
+import { DurableStore } from './state/durable-store.ts';
+import { loadIdentity, type Identity } from './state/identity.ts';
+import { assertNotRevoked, wipeState } from './state/revocation.ts';
+import { StateDirectory } from './state/state-directory.ts';
+import { VERSION } from './version.ts';
+
+/** How often the time of the last contact is kept, so that staleness is told truthfully after a crash. */
+const CONFIRM_EVERY_MS = 5 * 60_000;
+
+/**
+ * Runs an enrolled agent until `signal` aborts: what is on disk is served first, then the control plane
+ * is asked. Ends with the socket removed and all values forgotten.
+ *
+ * @throws AgentError `state.*`, `identity.*`, `agent.revoked`, `socket.*`
+ */
+export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSignal): Promise<void> {
+  const clock = systemClock;
+  const state = await StateDirectory.open(config.stateDir);
+  await assertNotRevoked(state);
+  const identity = await loadIdentity(state);
+  const durableStore = new DurableStore(state, identity.highWaterKey, clock, log);
+  const link = new HttpsLink({ baseUrl: identity.controlPlane, ca: identity.trustAnchors.join('\n') });
+  const agent = createAgent({
+    identity,
+    link,
+    clock,
+    log,
+    durableStore,
+    onRevoked: () => forget(state, identity, localApi, log),
+  });
+  await agent.restore();
+  const localApi = await LocalApi.listen({
+    agent,
+    identity,
+    durable: () => durableStore.state(),
+    socket: config.socket,
+    socketMode: Number.parseInt(config.socketMode, 8),
+    log,
+  });
+  log.info({ agentId: identity.agentId, group: identity.group.name, version: VERSION, path: config.socket }, 'listening');
+  agent.start();
+  const confirm = async () => {
+    if (agent.contact.lastMs !== undefined && !agent.isRevoked) await durableStore.confirm(agent.contact.lastMs);
+  };
+  const timer = setInterval(() => void confirm(), CONFIRM_EVERY_MS);
+
+  await aborted(signal);
+  clearInterval(timer);
+  await localApi.close();
+  await agent.stop();
+  await confirm();
+  log.info({}, 'stopped');
+}
+
+async function forget(state: StateDirectory, identity: Identity, localApi: LocalApi, log: Log): Promise<void> {
+  localApi.revoke();
+  try {
+    await wipeState(state, identity, systemClock.now());
+    log.warn({}, 'identity and bundles are removed; enrol again with a new enrollment token');
+  } catch (error) {
+    const fault = error instanceof AgentError ? error : internalError(error);
+    log.error({ code: fault.code, detail: fault.message, stack: framesOf(fault) }, 'identity and bundles could not be removed from disk');
+  }
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+}

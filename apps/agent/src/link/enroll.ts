@@ -1,0 +1,111 @@
+import { enrollReply, PROTOCOL, type EnrollReply } from '@sallyport/contract';
+import { signEnrollmentProof } from '@sallyport/crypto/assertion';
+import { generateEncryptionJwk, importEncryptionKey } from '@sallyport/crypto/encryption-key';
+import { generateSigningJwk, importSigningKey } from '@sallyport/crypto/signing-key';
+import { z } from 'zod';
+import { AgentError } from '../agent-error.ts';
+import type { Clock } from '../clock.ts';
+import { hostFacts } from '../facts.ts';
+import { deriveHighWaterKey, encodeHighWater } from '../state/high-water.ts';
+import { privateKeys, type PrivateKeys, type StoredIdentity } from '../state/identity.ts';
+import { forgetBundles } from '../state/revocation.ts';
+import type { StateDirectory } from '../state/state-directory.ts';
+import { call, parseReply, type Link } from './call.ts';
+import { ServerClock } from './server-clock.ts';
+
+export type Enrollment = {
+  state: StateDirectory;
+  /** To `controlPlane`, which `trustAnchor` (PEM) verifies. */
+  link: Link;
+  controlPlane: string;
+  trustAnchor: string;
+  token: string;
+  name: string;
+  /** Replaces an identity that is already there. */
+  force: boolean;
+  clock: Clock;
+};
+
+/** `identity.pending.json`: the keys of an enrolment whose reply has not come yet. */
+const pendingEnrollment = z.strictObject({ controlPlane: z.string(), ...privateKeys.shape });
+
+/**
+ * Registers a new agent: makes its keys here, proves that it holds them, and keeps the identity as one
+ * file. The keys are on disk before the request, so that a second attempt after a lost reply is the same
+ * agent to the control plane.
+ *
+ * @throws AgentError `identity.exists`, `enroll.reply_lost`, and the control plane's refusals
+ */
+export async function enroll(enrollment: Enrollment): Promise<StoredIdentity> {
+  const { state, controlPlane, name, trustAnchor } = enrollment;
+  await assertFree(enrollment);
+  const keys = await pendingKeys(enrollment);
+  const reply = await register(enrollment, keys);
+  const trustAnchors = [...new Set([trustAnchor, ...reply.trustAnchors])];
+  const { agentId, group, verificationKeys } = reply;
+  const identity: StoredIdentity = { format: 1, agentId, name, group, controlPlane, trustAnchors, verificationKeys, ...keys };
+  await keep(state, identity);
+  return identity;
+}
+
+async function assertFree({ state, force }: Enrollment): Promise<void> {
+  if (force || (await state.read('identity.json')) === undefined) return;
+  throw new AgentError('identity.exists', `an agent is enrolled in ${state.path} already`, {
+    advice: 'use another --state-dir, or replace it with --force',
+  });
+}
+
+async function pendingKeys({ state, controlPlane, force }: Enrollment): Promise<PrivateKeys> {
+  const bytes = force ? undefined : await state.read('identity.pending.json');
+  const pending = pendingEnrollment.safeParse(bytes && JSON.parse(bytes.toString('utf8')));
+  if (pending.success && pending.data.controlPlane === controlPlane) return privateKeys.parse(onlyKeys(pending.data));
+  const keys = { signingKey: await generateSigningJwk(), encryptionKey: await generateEncryptionJwk() };
+  await state.write('identity.pending.json', JSON.stringify({ controlPlane, ...keys }));
+  return keys;
+}
+
+function onlyKeys({ signingKey, encryptionKey }: PrivateKeys): PrivateKeys {
+  return { signingKey, encryptionKey };
+}
+
+async function register(enrollment: Enrollment, keys: PrivateKeys): Promise<EnrollReply> {
+  const serverClock = new ServerClock(enrollment.clock);
+  try {
+    return await requestOnce(enrollment, keys, serverClock);
+  } catch (error) {
+    if (!(error instanceof AgentError)) throw error;
+    // The refusal told the control plane's time, and no use of the token was spent on it.
+    if (error.code === 'clock.skewed') return requestOnce(enrollment, keys, serverClock);
+    throw mayHaveRegistered(error) ? replyLost(error, enrollment.name) : error;
+  }
+}
+
+async function requestOnce({ link, token, name }: Enrollment, keys: PrivateKeys, serverClock: ServerClock): Promise<EnrollReply> {
+  const signingKey = await importSigningKey(keys.signingKey);
+  const { publicJwk: encryptionKey } = await importEncryptionKey(keys.encryptionKey);
+  const proof = await signEnrollmentProof(signingKey, token, encryptionKey, serverClock.now());
+  const json = { protocol: PROTOCOL, token, name, signingKey: signingKey.publicJwk, encryptionKey, proof, facts: hostFacts() };
+  const { body } = await call(link, serverClock, { method: 'POST', path: '/agent/v1/enroll', json });
+  return parseReply(enrollReply, body);
+}
+
+/** The identity comes last: a crash before it leaves a directory without one, never with half of another. */
+async function keep(state: StateDirectory, identity: StoredIdentity): Promise<void> {
+  const key = deriveHighWaterKey(Buffer.from(identity.signingKey.d, 'base64url'), identity.agentId);
+  await forgetBundles(state);
+  await state.write('high-water.json', encodeHighWater({ revision: 0, contactAtMs: 0 }, key));
+  await state.remove('revoked.json');
+  await state.write('identity.json', JSON.stringify(identity));
+  await state.remove('identity.pending.json');
+}
+
+function mayHaveRegistered({ code }: AgentError): boolean {
+  return ['link.reset', 'link.timeout', 'link.protocol', 'reply.unexpected'].includes(code);
+}
+
+function replyLost(cause: AgentError, name: string): AgentError {
+  return new AgentError('enroll.reply_lost', `no usable reply came (${cause.code}); the control plane may have registered this agent all the same`, {
+    advice: `run the same command again; if the token is then used up or the keys are taken, revoke the agent “${name}” there and enrol with --force and a new token`,
+    cause,
+  });
+}

@@ -1,0 +1,236 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import { text } from 'node:stream/consumers';
+import { pullBody, type Bundle, type ClaimedTask, type PullBody, type PullReply } from '@sallyport/contract';
+import { sealDeliveryKey } from '@sallyport/crypto/delivery-key';
+import { generateSigningJwk, importSigningKey } from '@sallyport/crypto/signing-key';
+import { certificateFingerprint } from '@sallyport/tls/pin';
+import { makeAuthority, type ServerIdentity } from '@sallyport/tls/test/authority';
+import { DoubleAuthority, Refusal, type DoubleAgent } from './double/authority.ts';
+import { DoubleGroup } from './double/group.ts';
+
+/** One request as it came. */
+export type Received = { method: string; path: string; headers: IncomingHttpHeaders; body: string };
+
+/** What to do to the next request of a path: refuse it, hang up before it is handled, or after. */
+export type Fault = Refusal | { status: number; headers?: Record<string, string> } | 'hang up' | 'lose reply';
+
+type Waiting = { agent: DoubleAgent; answer: (outcome: 'changed' | Refusal) => void };
+
+const INLINE_BYTES = 64 * 1024;
+
+/**
+ * The agent API over real TLS, with real tokens, proofs and bundles, and state that lives as long as the
+ * object: `stop` and `start` are an outage. It records all it receives, and takes faults to commit.
+ */
+export class ControlPlaneDouble {
+  readonly group: DoubleGroup;
+  readonly authority: DoubleAuthority;
+  readonly ca: string;
+  readonly received: Received[] = [];
+  /** Changes a bundle on its way out. */
+  tamper: (bundle: Bundle) => Bundle = (bundle) => bundle;
+  /** Its clock minus this host's, in milliseconds. */
+  clockOffsetMs: number;
+  /** Most milliseconds that a pull is held back. */
+  longestWaitMs = 55_000;
+  readonly #faults = new Map<string, Fault[]>();
+  readonly #tasks = new Map<string, ClaimedTask[]>();
+  readonly #waiting = new Set<Waiting>();
+  readonly #identity: ServerIdentity;
+  #server: Server | undefined;
+  #port = 0;
+
+  private constructor(group: DoubleGroup, authority: (now: () => number) => DoubleAuthority, ca: string, identity: ServerIdentity) {
+    this.clockOffsetMs = 0;
+    this.group = group;
+    this.authority = authority(() => Date.now() + this.clockOffsetMs);
+    this.ca = ca;
+    this.#identity = identity;
+  }
+
+  static async start(): Promise<ControlPlaneDouble> {
+    const signer = await importSigningKey(await generateSigningJwk());
+    const tls = await makeAuthority();
+    const group = await DoubleGroup.create();
+    const double = new ControlPlaneDouble(group, (now) => new DoubleAuthority(signer, now), tls.ca, await tls.issue());
+    await double.start();
+    return double;
+  }
+
+  get url(): string {
+    return `https://127.0.0.1:${this.#port}`;
+  }
+
+  get fingerprint(): string {
+    return certificateFingerprint(this.ca);
+  }
+
+  /** Listens again, where it listened before. */
+  async start(): Promise<void> {
+    const server = createServer(this.#identity, (request, response) => void this.#handle(request, response));
+    server.on('tlsClientError', () => {});
+    server.listen(this.#port, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address();
+    if (address !== null && typeof address === 'object') this.#port = address.port;
+    this.#server = server;
+  }
+
+  /** Hangs up on everybody and refuses connections. */
+  async stop(): Promise<void> {
+    const closed = this.#server && once(this.#server, 'close');
+    this.#server?.close();
+    this.#server?.closeAllConnections();
+    this.#server = undefined;
+    await closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  /** Makes an enrollment token of the group. */
+  mintToken(uses = 1): string {
+    return this.authority.mintToken(this.group, uses);
+  }
+
+  putSecret(name: string, value: string, offline: 'allow' | 'deny' = 'allow'): void {
+    this.group.putSecret(name, value, offline);
+    this.#wake();
+  }
+
+  putPlugin(name: string, config: Record<string, unknown>): void {
+    this.group.putPlugin(name, config);
+    this.#wake();
+  }
+
+  deleteSecret(name: string): void {
+    this.group.deleteSecret(name);
+    this.#wake();
+  }
+
+  /** Revokes an agent, answers its waiting pull, and starts a new epoch for the rest. */
+  revoke(agentId: string): void {
+    const agent = this.authority.agents.get(agentId);
+    if (agent !== undefined) agent.isRevoked = true;
+    for (const waiting of this.#waiting) {
+      if (waiting.agent === agent) waiting.answer(new Refusal(401, 'agent.revoked'));
+    }
+    this.group.startEpoch();
+    this.#wake();
+  }
+
+  giveTask(agentId: string, lockSeconds = 30): ClaimedTask {
+    const task: ClaimedTask = { id: randomUUID(), kind: 'diagnose', lock: randomUUID(), lockSeconds, attempt: 1 };
+    this.#tasks.set(agentId, [...(this.#tasks.get(agentId) ?? []), task]);
+    this.#wake();
+    return task;
+  }
+
+  /** Queues a fault for the next request whose path starts with `path`; faults are committed in order. */
+  failNext(path: string, ...faults: Fault[]): void {
+    this.#faults.set(path, [...(this.#faults.get(path) ?? []), ...faults]);
+  }
+
+  requestsTo(path: string): Received[] {
+    return this.received.filter((request) => request.path.startsWith(path));
+  }
+
+  /** What the newest pull named. */
+  lastPull(): PullBody | undefined {
+    const last = this.requestsTo('/agent/v1/pull').at(-1);
+    return last && pullBody.parse(JSON.parse(last.body));
+  }
+
+  get waitingPulls(): number {
+    return this.#waiting.size;
+  }
+
+  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method = '', url: path = '', headers } = request;
+    try {
+      const body = await text(request);
+      this.received.push({ method, path, headers, body });
+      const fault = this.#nextFault(path);
+      if (fault === 'hang up') return void request.socket.destroy();
+      if (fault instanceof Refusal) throw fault;
+      if (typeof fault === 'object') return void response.writeHead(fault.status, fault.headers).end();
+      const reply = await this.#route(request, body, response);
+      if (fault === 'lose reply') request.socket.destroy();
+      else this.#send(response, reply === undefined ? 204 : 200, reply);
+    } catch (error) {
+      const { status, code, message } = error instanceof Refusal ? error : new Refusal(500, 'server.internal');
+      const document = { type: 'about:blank', title: code, status, code, detail: message, requestId: randomUUID() };
+      this.#send(response, status, document);
+    }
+  }
+
+  async #route(request: IncomingMessage, body: string, response: ServerResponse): Promise<object | undefined> {
+    const path = request.url ?? '';
+    if (path === '/agent/v1/enroll') return this.authority.enroll(JSON.parse(body), this.ca);
+    if (path === '/agent/v1/session') return this.authority.openSession(JSON.parse(body));
+    const agent = await this.authority.authenticate(request, this.url + path);
+    if (path === '/agent/v1/pull') return this.#pull(agent, pullBody.parse(JSON.parse(body)), response);
+    if (path.endsWith('/bundle')) return this.tamper(await agent.group.bundle());
+    if (path.startsWith('/agent/v1/tasks/')) return undefined;
+    throw new Refusal(404, 'request.not_found');
+  }
+
+  async #pull(agent: DoubleAgent, pull: PullBody, response: ServerResponse): Promise<object | undefined> {
+    const { group } = agent;
+    if (pull.revision > group.revision) throw new Refusal(409, 'revision.ahead');
+    const tasks = (this.#tasks.get(agent.id) ?? []).splice(0, pull.taskCapacity);
+    const behind = pull.revision < group.revision || pull.epoch !== group.delivery.epoch;
+    if (behind || tasks.length > 0) return this.#reply(agent, pull, { behind, tasks });
+    if (pull.waitSeconds === 0) return undefined;
+    const outcome = await this.#wait(agent, Math.min(pull.waitSeconds * 1000, this.longestWaitMs), response);
+    if (outcome instanceof Refusal) throw outcome;
+    return outcome === 'changed' ? this.#pull(agent, pull, response) : undefined;
+  }
+
+  async #reply(agent: DoubleAgent, pull: PullBody, { behind, tasks }: { behind: boolean; tasks: ClaimedTask[] }): Promise<PullReply> {
+    const { revision, delivery } = agent.group;
+    const bundle = this.tamper(await agent.group.bundle());
+    const content = bundle.durable.length > INLINE_BYTES ? { bundleAt: `/agent/v1/revisions/${revision}/bundle` } : { bundle };
+    return {
+      revision,
+      epoch: delivery.epoch,
+      ...(behind ? content : {}),
+      ...(pull.epoch === delivery.epoch ? {} : { deliveryKey: await sealDeliveryKey(delivery, agent.encryptionKey) }),
+      tasks,
+      next: { afterMilliseconds: 0 },
+    };
+  }
+
+  async #wait(agent: DoubleAgent, ms: number, response: ServerResponse): Promise<'changed' | 'nothing' | Refusal> {
+    return new Promise((resolve) => {
+      const end = (outcome: 'changed' | 'nothing' | Refusal) => {
+        clearTimeout(timer);
+        this.#waiting.delete(waiting);
+        resolve(outcome);
+      };
+      const waiting: Waiting = { agent, answer: end };
+      const timer = setTimeout(() => end('nothing'), ms);
+      response.once('close', () => end('nothing'));
+      this.#waiting.add(waiting);
+    });
+  }
+
+  #wake(): void {
+    for (const { answer } of this.#waiting) answer('changed');
+  }
+
+  #nextFault(path: string): Fault | undefined {
+    const queue = [...this.#faults].find(([prefix, faults]) => faults.length > 0 && path.startsWith(prefix));
+    return queue?.[1].shift();
+  }
+
+  #send(response: ServerResponse, status: number, body: object | undefined): void {
+    response.setHeader('date', new Date(Date.now() + this.clockOffsetMs).toUTCString());
+    response.writeHead(status, body === undefined ? {} : { 'content-type': 'application/json' });
+    response.end(body === undefined ? undefined : JSON.stringify(body));
+  }
+}

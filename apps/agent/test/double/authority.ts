@@ -1,0 +1,117 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { enrollBody, sessionBody, uuid, type EnrollReply, type ErrorCode, type SessionReply } from '@sallyport/contract';
+import { ACCESS_TOKEN_TTL_SECONDS, issueAccessToken, verifyAccessToken } from '@sallyport/crypto/access-token';
+import { verifyAssertion, verifyEnrollmentProof } from '@sallyport/crypto/assertion';
+import { CryptoError } from '@sallyport/crypto/crypto-error';
+import { verifyDpopProof } from '@sallyport/crypto/dpop';
+import { importEncryptionPublicKey } from '@sallyport/crypto/encryption-key';
+import { importVerificationKey, type SigningKey } from '@sallyport/crypto/signing-key';
+import { formatToken, mintToken } from '@sallyport/crypto/token';
+import { calculateJwkThumbprint, decodeJwt } from 'jose';
+import type { DoubleGroup } from './group.ts';
+
+/** A refusal, sent as a problem document. */
+export class Refusal extends Error {
+  readonly status: number;
+  readonly code: ErrorCode;
+
+  constructor(status: number, code: ErrorCode) {
+    super(`refused: ${code}`);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+export type DoubleAgent = { id: string; name: string; group: DoubleGroup; verificationKey: CryptoKey; thumbprint: string; encryptionKey: CryptoKey; isRevoked: boolean };
+
+/** Who may do what at the double: tokens, agents, sessions and proofs, verified for real. */
+export class DoubleAuthority {
+  readonly agents = new Map<string, DoubleAgent>();
+  readonly #tokens = new Map<string, { group: DoubleGroup; usesLeft: number }>();
+  readonly #signer: SigningKey;
+  readonly #seen = new Set<string>();
+  readonly #now: () => number;
+
+  constructor(signer: SigningKey, now: () => number) {
+    this.#signer = signer;
+    this.#now = now;
+  }
+
+  mintToken(group: DoubleGroup, uses: number): string {
+    const token = formatToken(mintToken('enroll', randomUUID()));
+    this.#tokens.set(token, { group, usesLeft: uses });
+    return token;
+  }
+
+  async enroll(body: unknown, trustAnchor: string): Promise<EnrollReply> {
+    const { token, name, signingKey, encryptionKey, proof } = enrollBody.parse(body);
+    await inTime(verifyEnrollmentProof({ proof, signingKey, encryptionKey, token }, this.#now()), 'proof.invalid');
+    const known = this.#tokens.get(token);
+    if (known === undefined) throw new Refusal(401, 'token.unknown');
+    if (known.usesLeft < 1) throw new Refusal(401, 'token.used_up');
+    const thumbprint = await calculateJwkThumbprint(signingKey);
+    if ([...this.agents.values()].some((agent) => agent.thumbprint === thumbprint)) throw new Refusal(409, 'agent.keys_taken');
+    known.usesLeft -= 1;
+    const { group } = known;
+    const agent: DoubleAgent = {
+      id: randomUUID(),
+      name,
+      group,
+      thumbprint,
+      verificationKey: await importVerificationKey(signingKey),
+      encryptionKey: await importEncryptionPublicKey(encryptionKey),
+      isRevoked: false,
+    };
+    this.agents.set(agent.id, agent);
+    return {
+      agentId: agent.id,
+      group: { id: group.id, name: group.name },
+      verificationKeys: { keys: [{ ...group.signer.publicJwk, kid: group.signer.thumbprint }] },
+      trustAnchors: [trustAnchor],
+    };
+  }
+
+  async openSession(body: unknown): Promise<SessionReply> {
+    const { assertion } = sessionBody.parse(body);
+    const agent = this.agents.get(uuid.parse(decodeJwt(assertion).iss));
+    if (agent === undefined) throw new Refusal(401, 'agent.unknown');
+    const { jti } = await inTime(verifyAssertion(assertion, agent.id, agent.verificationKey, this.#now()), 'assertion.invalid');
+    this.#once(jti, 'assertion.replayed');
+    if (agent.isRevoked) throw new Refusal(401, 'agent.revoked');
+    const claims = { agentId: agent.id, groupId: agent.group.id, keyThumbprint: agent.thumbprint };
+    const accessToken = await issueAccessToken(this.#signer, claims, this.#now());
+    return { accessToken, tokenType: 'DPoP', expiresInSeconds: ACCESS_TOKEN_TTL_SECONDS };
+  }
+
+  /** The agent that a request is from, by its access token and proof. */
+  async authenticate({ method = '', headers }: IncomingMessage, url: string): Promise<DoubleAgent> {
+    const accessToken = /^DPoP (\S+)$/.exec(headers.authorization ?? '')?.[1];
+    const { dpop } = headers;
+    if (accessToken === undefined || typeof dpop !== 'string') throw new Refusal(401, 'access_token.required');
+    const keyring = new Map([[this.#signer.thumbprint, await importVerificationKey(this.#signer.publicJwk)]]);
+    const claims = await verifyAccessToken(accessToken, keyring, this.#now()).catch((error: unknown) => {
+      throw new Refusal(401, error instanceof CryptoError && error.code === 'jwt.expired' ? 'access_token.expired' : 'access_token.invalid');
+    });
+    const { jti } = await inTime(verifyDpopProof(dpop, { method, url, accessToken }, claims.keyThumbprint, this.#now()), 'dpop.invalid');
+    this.#once(jti, 'dpop.replayed');
+    const agent = this.agents.get(claims.agentId);
+    if (agent === undefined) throw new Refusal(401, 'agent.unknown');
+    if (agent.isRevoked) throw new Refusal(401, 'agent.revoked');
+    return agent;
+  }
+
+  #once(jti: string, code: ErrorCode): void {
+    if (this.#seen.has(jti)) throw new Refusal(401, code);
+    this.#seen.add(jti);
+  }
+}
+
+async function inTime<Value>(verifying: Promise<Value>, code: ErrorCode): Promise<Value> {
+  try {
+    return await verifying;
+  } catch (error) {
+    const skewed = error instanceof CryptoError && (error.code === 'jwt.expired' || error.code === 'jwt.not_yet_valid');
+    throw new Refusal(401, skewed ? 'clock.skewed' : code);
+  }
+}

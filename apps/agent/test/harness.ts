@@ -1,0 +1,114 @@
+import { once } from 'node:events';
+import { request, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { HttpsLink } from '@sallyport/tls/https-link';
+import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
+import { systemClock } from '../src/clock.ts';
+import { runDaemon } from '../src/daemon.ts';
+import { enroll } from '../src/link/enroll.ts';
+import { health, type Health } from '../src/local-api/health.ts';
+import type { Log, LogFields } from '../src/log.ts';
+import type { StoredIdentity } from '../src/state/identity.ts';
+import { StateDirectory } from '../src/state/state-directory.ts';
+import type { ControlPlaneDouble } from './control-plane-double.ts';
+
+/** Looks again until `look` gives something, or fails after ten seconds. */
+export async function until<Value>(look: () => Promise<Value | undefined | false> | Value | undefined | false): Promise<Value> {
+  const deadline = performance.now() + 10_000;
+  for (;;) {
+    const value = await look();
+    if (value !== undefined && value !== false) return value;
+    if (performance.now() > deadline) throw new Error(`gave up waiting for: ${look.toString()}`);
+    await sleep(5);
+  }
+}
+
+/** An agent that has just been enrolled with the double, in a directory of its own. */
+export type Enrolled = { home: TempDirectory; stateDir: string; socket: string; identity: StoredIdentity };
+
+export async function enrollWith(double: ControlPlaneDouble, name = 'web-1'): Promise<Enrolled> {
+  const home = await createTempDirectory('agent');
+  const stateDir = join(home.path, 'state');
+  const state = await StateDirectory.open(stateDir);
+  const link = new HttpsLink({ baseUrl: double.url, ca: double.ca });
+  const identity = await enroll({
+    state,
+    link,
+    controlPlane: double.url,
+    trustAnchor: double.ca,
+    token: double.mintToken(),
+    name,
+    force: false,
+    clock: systemClock,
+  });
+  link.close();
+  return { home, stateDir, socket: join(home.path, 'agent.sock'), identity };
+}
+
+export type LogLine = LogFields & { level: string; message: string };
+
+export type LocalReply = { status: number; headers: IncomingHttpHeaders; body: string };
+
+/** The daemon, in this process. */
+export type TestDaemon = AsyncDisposable & {
+  log: LogLine[];
+  ask(path: string, options?: { method?: string; headers?: Record<string, string> }): Promise<LocalReply>;
+  health(): Promise<Health>;
+  /** The value that the socket serves, undefined while it serves none. */
+  secret(name: string): Promise<string | undefined>;
+  untilSecret(name: string, value: string): Promise<void>;
+  untilHealth(holds: (health: Health) => boolean): Promise<Health>;
+  stop(): Promise<void>;
+};
+
+/** Starts the daemon, and resolves once its socket answers. */
+export async function startDaemon({ stateDir, socket }: Pick<Enrolled, 'stateDir' | 'socket'>): Promise<TestDaemon> {
+  const log: LogLine[] = [];
+  const stopping = new AbortController();
+  const config = { stateDir, socket, socketMode: '0600', log: { level: 'debug' } } as const;
+  const running = runDaemon(config, recordTo(log), stopping.signal);
+  const ask: TestDaemon['ask'] = (path, options) => askSocket(socket, path, options);
+  const stop = async () => {
+    stopping.abort();
+    await running;
+  };
+  await Promise.race([running, until(() => log.some(({ message }) => message === 'listening'))]);
+  const readHealth = async () => health.parse(JSON.parse((await ask('/healthz')).body));
+  const secret = async (name: string) => {
+    const { status, body } = await ask(`/v1/secrets/${name}`);
+    return status === 200 ? String(JSON.parse(body).value) : undefined;
+  };
+  return {
+    log,
+    ask,
+    health: readHealth,
+    secret,
+    untilSecret: async (name, value) => void (await until(async () => (await secret(name)) === value)),
+    untilHealth: (holds) =>
+      until(async () => {
+        const report = await readHealth();
+        return holds(report) && report;
+      }),
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+export async function askSocket(
+  socketPath: string,
+  path: string,
+  { method = 'GET', headers = {} }: { method?: string; headers?: Record<string, string> } = {},
+): Promise<LocalReply> {
+  const sent = request({ socketPath, path, method, headers, agent: false });
+  sent.end();
+  const [response]: IncomingMessage[] = await once(sent, 'response');
+  if (response === undefined) throw new Error('no response');
+  return { status: response.statusCode ?? 0, headers: response.headers, body: await text(response) };
+}
+
+function recordTo(lines: LogLine[]): Log {
+  const at = (level: string) => (fields: LogFields, message: string) => void lines.push({ ...fields, level, message });
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+}

@@ -1,0 +1,102 @@
+import { page, problem } from '@sallyport/contract';
+import { HttpsLink, type LinkReply } from '@sallyport/tls/https-link';
+import { z } from 'zod';
+import { ApiError, CliError } from './cli-error.ts';
+
+const BASE_PATH = '/api/v1';
+const PAGE_SIZE = 200;
+
+/** A path below `/api/v1` whose every part is encoded: `` route`/groups/${group}/secrets/${name}` ``. */
+export function route(literals: TemplateStringsArray, ...parts: string[]): string {
+  return String.raw({ raw: literals }, ...parts.map(encodeURIComponent));
+}
+
+/** Where a control plane is, and what it is trusted under: PEM certificates, or the public roots when absent. */
+export type Peer = { url: string; ca?: string | undefined };
+
+/**
+ * The operator API. Every reply is checked against the contract. Failures are an `ApiError` (the control plane
+ * refused), a `LinkError` (no reply), or a CliError `reply.unexpected`.
+ */
+export class ApiClient implements Disposable {
+  readonly #link: HttpsLink;
+
+  /** @throws LinkError `link.plaintext` or `link.bad_url` */
+  constructor(peer: Peer, token?: string) {
+    const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    this.#link = new HttpsLink({ baseUrl: peer.url, ca: peer.ca, headers });
+  }
+
+  async get<Schema extends z.ZodType>(path: string, schema: Schema): Promise<z.output<Schema>> {
+    return this.#call('GET', path, undefined, schema);
+  }
+
+  async post<Schema extends z.ZodType>(path: string, body: unknown, schema: Schema): Promise<z.output<Schema>> {
+    return this.#call('POST', path, body, schema);
+  }
+
+  async put<Schema extends z.ZodType>(path: string, body: unknown, schema: Schema): Promise<z.output<Schema>> {
+    return this.#call('PUT', path, body, schema);
+  }
+
+  async delete(path: string): Promise<void> {
+    await this.#send('DELETE', path, undefined);
+  }
+
+  /** Every item of a list, page after page. */
+  async list<Item extends z.ZodType>(path: string, item: Item): Promise<z.output<Item>[]> {
+    const items: z.output<Item>[] = [];
+    const cursors = new Set<string>();
+    let query = `limit=${PAGE_SIZE}`;
+    for (;;) {
+      const { items: more, nextCursor } = await this.get(`${path}?${query}`, page(item));
+      items.push(...more);
+      if (nextCursor === undefined) return items;
+      // Else a list that leads back to itself would be followed for ever.
+      if (cursors.has(nextCursor)) throw unexpected('GET', path);
+      cursors.add(nextCursor);
+      query = `limit=${PAGE_SIZE}&cursor=${encodeURIComponent(nextCursor)}`;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#link.close();
+  }
+
+  async #call<Schema extends z.ZodType>(
+    method: string,
+    path: string,
+    body: unknown,
+    schema: Schema,
+  ): Promise<z.output<Schema>> {
+    const reply = await this.#send(method, path, body);
+    const result = schema.safeParse(jsonOf(reply));
+    if (!result.success) throw unexpected(method, path);
+    return result.data;
+  }
+
+  async #send(method: string, path: string, json: unknown): Promise<LinkReply> {
+    const reply = await this.#link.request(method, BASE_PATH + path, { json });
+    if (reply.status >= 200 && reply.status < 300) return reply;
+    const refusal = problem.safeParse(jsonOf(reply));
+    throw refusal.success ? new ApiError(refusal.data) : unexpected(method, path, reply.status);
+  }
+}
+
+function jsonOf(reply: LinkReply): unknown {
+  try {
+    return JSON.parse(reply.body.toString('utf8'));
+  } catch {
+    // Not the parser's error: it quotes the text.
+    return undefined;
+  }
+}
+
+function unexpected(method: string, path: string, status?: number): CliError {
+  const what = status === undefined ? 'a reply' : `status ${status}`;
+  const [withoutQuery] = path.split('?');
+  return new CliError(
+    'reply.unexpected',
+    `${method} ${withoutQuery} brought ${what} that this version does not understand: check the URL, and that the control plane is of the same version`,
+  );
+}

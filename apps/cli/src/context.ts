@@ -1,0 +1,39 @@
+import { ApiClient } from './api-client.ts';
+import { CliError } from './cli-error.ts';
+import type { Environment } from './environment.ts';
+import type { Output } from './output.ts';
+import type { SessionFile, StoredSession } from './session-file.ts';
+import type { Terminal } from './terminal.ts';
+
+export type Clock = {
+  /** Milliseconds since the epoch. */
+  now(): number;
+  sleep(ms: number): Promise<void>;
+};
+
+/** What every command works with. */
+export type Context = {
+  terminal: Terminal;
+  environment: Environment;
+  output: Output;
+  sessions: SessionFile;
+  clock: Clock;
+};
+
+/** The session that the last sign-in left. @throws CliError `session.required` or `session.expired` */
+export async function currentSession({ sessions, clock }: Context): Promise<StoredSession> {
+  const session = await sessions.read();
+  if (session === undefined) {
+    throw new CliError('session.required', 'sign in first: sallyport login --url https://…');
+  }
+  if (Date.parse(session.expiresAt) <= clock.now()) {
+    throw new CliError('session.expired', `the session has ended; sign in again: sallyport login --url ${session.url}`);
+  }
+  return session;
+}
+
+/** The API as the signed-in operator. */
+export async function openApi(context: Context): Promise<ApiClient> {
+  const session = await currentSession(context);
+  return new ApiClient(session, session.token);
+}

@@ -1,0 +1,89 @@
+import { LinkError } from '@sallyport/tls/https-link';
+import { Command, CommanderError } from 'commander';
+import { ApiError, CliError } from './cli-error.ts';
+import { addAgentCommands } from './commands/agent.ts';
+import { addGroupCommands } from './commands/group.ts';
+import { addPluginCommands } from './commands/plugin.ts';
+import { addSecretCommands } from './commands/secret.ts';
+import { addSessionCommands } from './commands/session.ts';
+import { addTokenCommands } from './commands/token.ts';
+import type { Context } from './context.ts';
+import { exitCodeOf } from './exit-codes.ts';
+import { printable } from './output.ts';
+import { VERSION } from './version.ts';
+
+const JSON_OPTION = ['--json', 'print exactly one JSON value'] as const;
+
+/** The whole command line, ready to parse. */
+export function createProgram(context: Context): Command {
+  const { terminal, output } = context;
+  const program = new Command('sallyport')
+    .description('Manage a Sallyport control plane.')
+    .version(VERSION)
+    .option(...JSON_OPTION)
+    // So that `secret reveal --version 3` is not the version of the program.
+    .enablePositionalOptions()
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => terminal.stdout.write(text),
+      writeErr: (text) => terminal.stderr.write(text),
+      // Told by `run`, in the same form as every other refusal.
+      outputError: () => {},
+    })
+    .hook('preAction', (_, command) => {
+      output.json = command.optsWithGlobals()['json'] === true;
+    });
+  addSessionCommands(program, context);
+  addGroupCommands(program, context);
+  addTokenCommands(program, context);
+  addAgentCommands(program, context);
+  addSecretCommands(program, context);
+  addPluginCommands(program, context);
+  for (const leaf of leavesOf(program)) leaf.option(...JSON_OPTION);
+  return program;
+}
+
+/** Runs one command line (without the program's name) and returns its exit code. Never throws. */
+export async function run(args: readonly string[], context: Context): Promise<number> {
+  try {
+    await createProgram(context).parseAsync(args, { from: 'user' });
+    return 0;
+  } catch (error) {
+    const exitCode = exitCodeOf(error);
+    const told = error instanceof CommanderError && (exitCode === 0 || error.code === 'commander.help');
+    if (!told) tell(context, error);
+    return exitCode;
+  }
+}
+
+/** The commands that do something, as opposed to those that hold others. */
+export function leavesOf(command: Command): Command[] {
+  return command.commands.length === 0 ? [command] : command.commands.flatMap(leavesOf);
+}
+
+function tell({ output }: Context, error: unknown): void {
+  const { code, message, details, more } = describe(error);
+  const reasons = [code, ...Object.values(details)].join(', ');
+  output.failure(printable(`${[message, ...more].join('; ')} (${reasons})`), { code, message, ...details });
+}
+
+type Description = { code: string; message: string; details: { requestId?: string }; more: string[] };
+
+function describe(error: unknown): Description {
+  const plain = (code: string, message: string): Description => ({ code, message, details: {}, more: [] });
+  if (error instanceof ApiError) {
+    const more = error.issues.map(({ field, message }) => `${field}: ${message}`);
+    return { code: error.code, message: error.message, details: { requestId: error.requestId }, more };
+  }
+  if (error instanceof CliError || error instanceof LinkError) return plain(error.code, error.message);
+  if (error instanceof CommanderError) return plain('usage.invalid', usageMessage(error));
+  return plain('cli.internal', 'sallyport met a defect of its own; report the command that shows it');
+}
+
+/** Commander's words, less what was typed where that may be a value. */
+function usageMessage({ code, message }: CommanderError): string {
+  if (code === 'commander.excessArguments') {
+    return 'too many arguments; a value is never one of them, give it on standard input or with --file';
+  }
+  return message.replace(/^error: /, '').replace(/(unknown option '--[^'=]*)=[^']*'/, "$1'").replaceAll(/\s+/g, ' ');
+}

@@ -1,0 +1,91 @@
+import { createReadStream } from 'node:fs';
+import { MAX_SECRET_BYTES, secretValue } from '@sallyport/contract';
+import { CliError } from './cli-error.ts';
+import { promptHidden } from './prompt.ts';
+import type { Terminal } from './terminal.ts';
+
+/** A password of 1,024 characters in UTF-8, and a line end. */
+const MAX_PASSWORD_BYTES = 4 * 1024 + 2;
+const MAX_PLUGIN_BYTES = 1024 * 1024;
+
+/**
+ * A secret's value, never from the command line. From `--file F` and `--file -` (standard input) every byte
+ * counts. Without `--file`, input that is piped in loses one line end, since `echo` and most programs add
+ * it; a person at a terminal is asked, and what is typed is not shown.
+ *
+ * @throws CliError `input.unusable`: unreadable, empty, no UTF-8, or over 64 KiB
+ */
+export async function readSecretValue(terminal: Terminal, file: string | undefined): Promise<string> {
+  const text = await readValue(terminal, file);
+  if (secretValue.safeParse(text).success) return text;
+  throw new CliError('input.unusable', `the value must be of 1 to ${MAX_SECRET_BYTES} bytes`);
+}
+
+async function readValue(terminal: Terminal, file: string | undefined): Promise<string> {
+  if (file === undefined && terminal.stdinIsTty) return promptHidden(terminal, 'Value (not shown): ');
+  const text = await readText(terminal, file ?? '-', MAX_SECRET_BYTES + 2);
+  return file === undefined ? withoutLineEnd(text) : text;
+}
+
+/** A password from a file or standard input (`-`), less one line end. @throws CliError `input.unusable` */
+export async function readPassword(terminal: Terminal, file: string): Promise<string> {
+  return withoutLineEnd(await readText(terminal, file, MAX_PASSWORD_BYTES));
+}
+
+/** JSON from a file or standard input (`-`). @throws CliError `input.unusable`, without the text */
+export async function readJson(terminal: Terminal, file: string): Promise<unknown> {
+  const text = await readText(terminal, file, MAX_PLUGIN_BYTES);
+  try {
+    return JSON.parse(text);
+  } catch {
+    // The cause is left out: it quotes the text.
+    throw new CliError('input.unusable', `${nameOf(file)} is not valid JSON`);
+  }
+}
+
+/** PEM certificates. @throws CliError `input.unusable` */
+export async function readCertificates(terminal: Terminal, file: string): Promise<string> {
+  const text = await readText(terminal, file, MAX_PLUGIN_BYTES);
+  if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
+  throw new CliError('input.unusable', `${nameOf(file)} holds no PEM certificate`);
+}
+
+async function readText(terminal: Terminal, file: string, maxBytes: number): Promise<string> {
+  const bytes = await readBytes(terminal, file, maxBytes);
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    const advice = 'encode binary values first, as base64 for example';
+    throw new CliError('input.unusable', `${nameOf(file)} is not UTF-8 text; ${advice}`);
+  }
+}
+
+async function readBytes(terminal: Terminal, file: string, maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  try {
+    const stream: AsyncIterable<Buffer> = file === '-' ? terminal.stdin : createReadStream(file);
+    for await (const chunk of stream) {
+      length += chunk.byteLength;
+      if (length > maxBytes) throw tooLong(file, maxBytes);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    if (error instanceof CliError) throw error;
+    const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
+    throw new CliError('input.unusable', `${nameOf(file)} cannot be read${code}`, error);
+  }
+  return Buffer.concat(chunks);
+}
+
+function tooLong(file: string, maxBytes: number): CliError {
+  return new CliError('input.unusable', `${nameOf(file)} is longer than ${maxBytes} bytes`);
+}
+
+function nameOf(file: string): string {
+  return file === '-' ? 'standard input' : file;
+}
+
+function withoutLineEnd(text: string): string {
+  return text.replace(/\r?\n$/, '');
+}
