@@ -26,7 +26,11 @@ export default {
       testMatch: ['<rootDir>/{packages,apps,bench,tools}/**/*.test.ts'],
       testPathIgnorePatterns: ['/node_modules/', '<rootDir>/apps/control-plane/test/'],
     },
-    { ...withServers, displayName: 'control-plane', testMatch: ['<rootDir>/apps/control-plane/test/**/*.test.ts'] },
+    {
+      ...withServers,
+      displayName: 'control-plane',
+      testMatch: ['<rootDir>/apps/control-plane/test/**/*.test.ts'],
+    },
     { ...withServers, displayName: 'stories', testMatch: ['<rootDir>/test/**/*.test.ts'] },
   ],
 } satisfies Config;

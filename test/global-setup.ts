@@ -1,4 +1,9 @@
-import { ADMIN_URL_VARIABLE, asAdmin, databaseUrl, TEMPLATE_DATABASE } from '@sallyport/testkit/database';
+import {
+  ADMIN_URL_VARIABLE,
+  asAdmin,
+  databaseUrl,
+  TEMPLATE_DATABASE,
+} from '@sallyport/testkit/database';
 import { startTestPostgres } from '@sallyport/testkit/postgres';
 import { REDIS_URL_VARIABLE, startTestRedis } from '@sallyport/testkit/redis';
 import { migrate } from '../apps/control-plane/src/platform/migrate.ts';
@@ -17,7 +22,9 @@ export default async function globalSetup(): Promise<void> {
 
   const redis = await startTestRedis();
   if (redis === undefined) {
-    process.stdout.write('\nRedis leg left out: no redis-server on the PATH, and REDIS_URL is not set.\n');
+    process.stdout.write(
+      '\nRedis leg left out: no redis-server on the PATH, and REDIS_URL is not set.\n',
+    );
   } else {
     onTeardown(redis.stop);
     process.env[REDIS_URL_VARIABLE] = redis.url;

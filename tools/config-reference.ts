@@ -16,6 +16,8 @@ ${configReference(serverConfig, { programName: 'sallyport-server' })}`;
 
 if (!process.argv.includes('--check')) await writeFile(path, page);
 else if ((await readFile(path, 'utf8').catch(() => '')) !== page) {
-  process.stdout.write('docs/configuration.md is not up to date; run: node tools/config-reference.ts\n');
+  process.stdout.write(
+    'docs/configuration.md is not up to date; run: node tools/config-reference.ts\n',
+  );
   process.exitCode = 1;
 }

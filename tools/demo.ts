@@ -11,7 +11,13 @@ try {
   const measured = await story(scene, narrator);
   narrator.finish({ ok: true, ...measured });
 } catch (error) {
-  narrator.fail(error instanceof DemoFailure ? error.message : error instanceof Error ? error.message : 'unknown failure');
+  narrator.fail(
+    error instanceof DemoFailure
+      ? error.message
+      : error instanceof Error
+        ? error.message
+        : 'unknown failure',
+  );
   process.exitCode = 1;
 } finally {
   await scene.end();

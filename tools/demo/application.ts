@@ -13,7 +13,12 @@ export async function readLocally(socketPath: string, path: string): Promise<Loc
 }
 
 /** Asks until the answer is right; an application that is eager. Gives the last answer up at the deadline. */
-export async function readUntil(socketPath: string, path: string, right: (reply: LocalReply) => boolean, timeoutMs = 15_000): Promise<LocalReply> {
+export async function readUntil(
+  socketPath: string,
+  path: string,
+  right: (reply: LocalReply) => boolean,
+  timeoutMs = 15_000,
+): Promise<LocalReply> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const reply = await readLocally(socketPath, path).catch(() => ({ status: 0, body: '' }));
@@ -25,6 +30,7 @@ export async function readUntil(socketPath: string, path: string, right: (reply:
 /** The value in a reply of `/v1/secrets/{name}`. */
 export function valueOf({ body }: LocalReply): string {
   const parsed: unknown = body === '' ? {} : JSON.parse(body);
-  const value: unknown = typeof parsed === 'object' && parsed !== null ? Reflect.get(parsed, 'value') : undefined;
+  const value: unknown =
+    typeof parsed === 'object' && parsed !== null ? Reflect.get(parsed, 'value') : undefined;
   return typeof value === 'string' ? value : '';
 }

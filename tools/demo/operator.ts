@@ -10,10 +10,19 @@ export type Operator = {
 
 export async function signIn(baseUrl: string, ca: string, password: string): Promise<Operator> {
   const link = new HttpsLink({ baseUrl, ca });
-  const ask = async (method: string, path: string, json: unknown, headers: Record<string, string>): Promise<unknown> => {
-    const reply = await link.request(method, `/api/v1${path}`, { headers, ...(json === undefined ? {} : { json }) });
+  const ask = async (
+    method: string,
+    path: string,
+    json: unknown,
+    headers: Record<string, string>,
+  ): Promise<unknown> => {
+    const reply = await link.request(method, `/api/v1${path}`, {
+      headers,
+      ...(json === undefined ? {} : { json }),
+    });
     const text = reply.body.toString('utf8');
-    if (reply.status >= 300) throw new DemoFailure(`${method} ${path} was answered ${reply.status}`);
+    if (reply.status >= 300)
+      throw new DemoFailure(`${method} ${path} was answered ${reply.status}`);
     return text === '' ? undefined : JSON.parse(text);
   };
   const { token } = session.parse(await ask('POST', '/sessions', { name: 'owner', password }, {}));

@@ -38,22 +38,33 @@ export async function createScene(): Promise<Scene> {
   const ownerPassword = randomBytes(18).toString('base64url');
   const passwordFile = join(folder, 'owner-password');
   await writeFile(passwordFile, ownerPassword, { mode: 0o600 });
-  const [operatorPort, agentPort, metricsPort] = [await freePort(), await freePort(), await freePort()];
+  const [operatorPort, agentPort, metricsPort] = [
+    await freePort(),
+    await freePort(),
+    await freePort(),
+  ];
   const socket = join(agentFolder, 'agent.sock');
   const running = new Set<ChildProcess>();
 
   const run = (program: 'control-plane' | 'agent', args: string[], env: Record<string, string>) => {
     const main = join(root, 'apps', program, 'src', 'main.ts');
-    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main, ...args], {
-      cwd: folder,
-      env: { PATH: process.env['PATH'] ?? '', HOME: folder, ...env },
-      stdio: ['pipe', 'pipe', 'pipe'],
-    });
+    const child = spawn(
+      process.execPath,
+      ['--disable-warning=ExperimentalWarning', main, ...args],
+      {
+        cwd: folder,
+        env: { PATH: process.env['PATH'] ?? '', HOME: folder, ...env },
+        stdio: ['pipe', 'pipe', 'pipe'],
+      },
+    );
     running.add(child);
     child.once('exit', () => running.delete(child));
     return child;
   };
-  const agentEnvironment = { SALLYPORT_AGENT_STATE_DIR: agentFolder, SALLYPORT_AGENT_SOCKET: socket };
+  const agentEnvironment = {
+    SALLYPORT_AGENT_STATE_DIR: agentFolder,
+    SALLYPORT_AGENT_SOCKET: socket,
+  };
 
   return {
     folder,
@@ -108,7 +119,9 @@ async function lineOf(child: ChildProcess, text: string): Promise<void> {
       if (line.includes(text)) resolve();
     });
     child.once('exit', () => reject(new DemoFailure(`the control plane did not start:\n${said}`)));
-    timeout.addEventListener('abort', () => reject(new DemoFailure(`the control plane did not start in time:\n${said}`)));
+    timeout.addEventListener('abort', () =>
+      reject(new DemoFailure(`the control plane did not start in time:\n${said}`)),
+    );
   });
   await seen;
 }
@@ -119,6 +132,7 @@ async function freePort(): Promise<number> {
   const address = server.address();
   server.close();
   await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new DemoFailure('no free port was given');
+  if (address === null || typeof address === 'string')
+    throw new DemoFailure('no free port was given');
   return address.port;
 }

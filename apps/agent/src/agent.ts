@@ -30,7 +30,12 @@ export type AgentParts = {
 /** A revision just swapped in; `atMs` is of the clock's `monotonic`. */
 export type AppliedEvent = { revision: number; epoch: number; changes: Change[]; atMs: number };
 
-const emptyDisk: Diagnosis['disk'] = { durableBundleBytes: null, durableRevision: null, freeBytes: 0, quarantined: 0 };
+const emptyDisk: Diagnosis['disk'] = {
+  durableBundleBytes: null,
+  durableRevision: null,
+  freeBytes: 0,
+  quarantined: 0,
+};
 
 /** An agent without disk (but for the given store) and without local API; many fit one process. */
 export class Agent {
@@ -57,7 +62,13 @@ export class Agent {
     const session = new Session({ identity, link, clock, serverClock: this.serverClock, log });
     const controlPlane = new ControlPlane(session);
     const diagnosis = this.#diagnosis();
-    this.#tasks = new TaskRunner({ controlPlane, clock, random, log, diagnose: () => diagnose(diagnosis) });
+    this.#tasks = new TaskRunner({
+      controlPlane,
+      clock,
+      random,
+      log,
+      diagnose: () => diagnose(diagnosis),
+    });
     this.#sync = {
       session,
       controlPlane,
@@ -88,7 +99,10 @@ export class Agent {
     if (restored.applied === undefined) return;
     this.contact.restore(restored.highWater.contactAtMs);
     const { revision, epoch, changes } = restored.applied;
-    this.#parts.log.info({ revision, epoch, entries: changes.length, fromDisk: true }, 'revision applied');
+    this.#parts.log.info(
+      { revision, epoch, entries: changes.length, fromDisk: true },
+      'revision applied',
+    );
   }
 
   /** Goes online and stays so until `stop` or revocation. */
@@ -116,7 +130,10 @@ export class Agent {
     this.#isRevoked = true;
     this.#replica.wipe();
     this.contact.failed(refusal);
-    this.#parts.log.error({ code: refusal.code }, 'the control plane has revoked this agent: values and keys are wiped');
+    this.#parts.log.error(
+      { code: refusal.code },
+      'the control plane has revoked this agent: values and keys are wiped',
+    );
     await this.#parts.onRevoked?.();
   }
 

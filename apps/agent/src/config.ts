@@ -8,30 +8,49 @@ import { defaultSocket, defaultStateDirectory } from './state/default-paths.ts';
 export const agentConfig = z.strictObject({
   stateDir: z.string().min(1).optional().meta({
     env: 'SALLYPORT_AGENT_STATE_DIR',
-    description: 'Directory of identity and durable bundle, 0700; unset: /var/lib/sallyport-agent for root, else ~/.local/state/sallyport-agent',
+    description:
+      'Directory of identity and durable bundle, 0700; unset: /var/lib/sallyport-agent for root, else ~/.local/state/sallyport-agent',
   }),
   socket: z.string().min(1).optional().meta({
     env: 'SALLYPORT_AGENT_SOCKET',
-    description: 'Path of the unix socket that applications use; unset: agent.sock in the state directory',
+    description:
+      'Path of the unix socket that applications use; unset: agent.sock in the state directory',
   }),
   socketMode: z.enum(['0600', '0660', '0666']).default('0600').meta({
     env: 'SALLYPORT_AGENT_SOCKET_MODE',
-    description: 'Who may use the socket: its owner, its group too, or everyone who reaches its directory',
+    description:
+      'Who may use the socket: its owner, its group too, or everyone who reaches its directory',
   }),
   log: z
     .strictObject({
-      level: z.enum(logLevels).default('info').meta({ env: 'SALLYPORT_AGENT_LOG_LEVEL', description: 'The least severe level that is logged' }),
+      level: z
+        .enum(logLevels)
+        .default('info')
+        .meta({
+          env: 'SALLYPORT_AGENT_LOG_LEVEL',
+          description: 'The least severe level that is logged',
+        }),
     })
     .prefault({}),
 });
 
-export type AgentConfig = Omit<z.output<typeof agentConfig>, 'stateDir' | 'socket'> & { stateDir: string; socket: string };
+export type AgentConfig = Omit<z.output<typeof agentConfig>, 'stateDir' | 'socket'> & {
+  stateDir: string;
+  socket: string;
+};
 
 /** What the command line may set; it beats everything else. */
-export type ConfigFlags = { config?: string | undefined; stateDir?: string | undefined; socket?: string | undefined };
+export type ConfigFlags = {
+  config?: string | undefined;
+  stateDir?: string | undefined;
+  socket?: string | undefined;
+};
 
 /** Reads the configuration: defaults < file < environment < flags. Throws `ConfigError` with every problem at once. */
-export function readAgentConfig(flags: ConfigFlags, env: Environment): { config: AgentConfig; warnings: string[] } {
+export function readAgentConfig(
+  flags: ConfigFlags,
+  env: Environment,
+): { config: AgentConfig; warnings: string[] } {
   const { config, warnings } = loadConfig(agentConfig, {
     file: flags.config ?? env['SALLYPORT_AGENT_CONFIG'],
     env: ownVariables(env),
@@ -39,13 +58,17 @@ export function readAgentConfig(flags: ConfigFlags, env: Environment): { config:
     programName: 'sallyport-agent',
   });
   const stateDir =
-    flags.stateDir ?? config.stateDir ?? defaultStateDirectory(env, homedir(), process.getuid?.() === 0);
+    flags.stateDir ??
+    config.stateDir ??
+    defaultStateDirectory(env, homedir(), process.getuid?.() === 0);
   const socket = flags.socket ?? config.socket ?? defaultSocket(stateDir);
   return { config: { ...config, stateDir, socket }, warnings };
 }
 
 /** `SALLYPORT_` variables of other programs in the same shell are no typos. */
 function ownVariables(env: Environment): Environment {
-  const own = Object.entries(env).filter(([name]) => name.startsWith('SALLYPORT_AGENT_') || !name.startsWith('SALLYPORT_'));
+  const own = Object.entries(env).filter(
+    ([name]) => name.startsWith('SALLYPORT_AGENT_') || !name.startsWith('SALLYPORT_'),
+  );
   return Object.fromEntries(own);
 }

@@ -26,7 +26,10 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
   await assertNotRevoked(state);
   const identity = await loadIdentity(state);
   const durableStore = new DurableStore(state, identity.highWaterKey, clock, log);
-  const link = new HttpsLink({ baseUrl: identity.controlPlane, ca: identity.trustAnchors.join('\n') });
+  const link = new HttpsLink({
+    baseUrl: identity.controlPlane,
+    ca: identity.trustAnchors.join('\n'),
+  });
   const agent = createAgent({
     identity,
     link,
@@ -44,10 +47,19 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
     socketMode: Number.parseInt(config.socketMode, 8),
     log,
   });
-  log.info({ agentId: identity.agentId, group: identity.group.name, version: VERSION, path: config.socket }, 'listening');
+  log.info(
+    {
+      agentId: identity.agentId,
+      group: identity.group.name,
+      version: VERSION,
+      path: config.socket,
+    },
+    'listening',
+  );
   agent.start();
   const confirm = async () => {
-    if (agent.contact.lastMs !== undefined && !agent.isRevoked) await durableStore.confirm(agent.contact.lastMs);
+    if (agent.contact.lastMs !== undefined && !agent.isRevoked)
+      await durableStore.confirm(agent.contact.lastMs);
   };
   const timer = setInterval(() => void confirm(), CONFIRM_EVERY_MS);
 
@@ -59,14 +71,22 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
   log.info({}, 'stopped');
 }
 
-async function forget(state: StateDirectory, identity: Identity, localApi: LocalApi, log: Log): Promise<void> {
+async function forget(
+  state: StateDirectory,
+  identity: Identity,
+  localApi: LocalApi,
+  log: Log,
+): Promise<void> {
   localApi.revoke();
   try {
     await wipeState(state, identity, systemClock.now());
     log.warn({}, 'identity and bundles are removed; enrol again with a new enrollment token');
   } catch (error) {
     const fault = error instanceof AgentError ? error : internalError(error);
-    log.error({ code: fault.code, detail: fault.message, stack: framesOf(fault) }, 'identity and bundles could not be removed from disk');
+    log.error(
+      { code: fault.code, detail: fault.message, stack: framesOf(fault) },
+      'identity and bundles could not be removed from disk',
+    );
   }
 }
 

@@ -1,5 +1,5 @@
-import { CryptoError } from '@sallyport/crypto/crypto-error';
 import { ConfigError } from '@sallyport/config/load';
+import { CryptoError } from '@sallyport/crypto/crypto-error';
 import { LinkError } from '@sallyport/tls/https-link';
 import { AgentError, type AgentErrorCode } from './agent-error.ts';
 

@@ -1,5 +1,5 @@
-import type { z } from 'zod';
 import type { agentFacts } from '@sallyport/contract';
+import type { z } from 'zod';
 import { VERSION } from './version.ts';
 
 /** What the agent tells of its host. */

@@ -24,7 +24,9 @@ const allowedFields = [
   'version',
 ] as const;
 
-export type LogFields = { [Field in (typeof allowedFields)[number]]?: string | number | boolean | undefined };
+export type LogFields = {
+  [Field in (typeof allowedFields)[number]]?: string | number | boolean | undefined;
+};
 
 type Write = (fields: LogFields, message: string) => void;
 export type Log = { debug: Write; info: Write; warn: Write; error: Write };

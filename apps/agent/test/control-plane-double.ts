@@ -3,7 +3,13 @@ import { once } from 'node:events';
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import { text } from 'node:stream/consumers';
-import { pullBody, type Bundle, type ClaimedTask, type PullBody, type PullReply } from '@sallyport/contract';
+import {
+  pullBody,
+  type Bundle,
+  type ClaimedTask,
+  type PullBody,
+  type PullReply,
+} from '@sallyport/contract';
 import { sealDeliveryKey } from '@sallyport/crypto/delivery-key';
 import { generateSigningJwk, importSigningKey } from '@sallyport/crypto/signing-key';
 import { certificateFingerprint } from '@sallyport/tls/pin';
@@ -15,7 +21,11 @@ import { DoubleGroup } from './double/group.ts';
 export type Received = { method: string; path: string; headers: IncomingHttpHeaders; body: string };
 
 /** What to do to the next request of a path: refuse it, hang up before it is handled, or after. */
-export type Fault = Refusal | { status: number; headers?: Record<string, string> } | 'hang up' | 'lose reply';
+export type Fault =
+  | Refusal
+  | { status: number; headers?: Record<string, string> }
+  | 'hang up'
+  | 'lose reply';
 
 type Waiting = { agent: DoubleAgent; answer: (outcome: 'changed' | Refusal) => void };
 
@@ -43,7 +53,12 @@ export class ControlPlaneDouble {
   #server: Server | undefined;
   #port = 0;
 
-  private constructor(group: DoubleGroup, authority: (now: () => number) => DoubleAuthority, ca: string, identity: ServerIdentity) {
+  private constructor(
+    group: DoubleGroup,
+    authority: (now: () => number) => DoubleAuthority,
+    ca: string,
+    identity: ServerIdentity,
+  ) {
     this.clockOffsetMs = 0;
     this.group = group;
     this.authority = authority(() => Date.now() + this.clockOffsetMs);
@@ -55,7 +70,12 @@ export class ControlPlaneDouble {
     const signer = await importSigningKey(await generateSigningJwk());
     const tls = await makeAuthority();
     const group = await DoubleGroup.create();
-    const double = new ControlPlaneDouble(group, (now) => new DoubleAuthority(signer, now), tls.ca, await tls.issue());
+    const double = new ControlPlaneDouble(
+      group,
+      (now) => new DoubleAuthority(signer, now),
+      tls.ca,
+      await tls.issue(),
+    );
     await double.start();
     return double;
   }
@@ -70,7 +90,10 @@ export class ControlPlaneDouble {
 
   /** Listens again, where it listened before. */
   async start(): Promise<void> {
-    const server = createServer(this.#identity, (request, response) => void this.#handle(request, response));
+    const server = createServer(
+      this.#identity,
+      (request, response) => void this.#handle(request, response),
+    );
     server.on('tlsClientError', () => {});
     server.listen(this.#port, '127.0.0.1');
     await once(server, 'listening');
@@ -124,7 +147,13 @@ export class ControlPlaneDouble {
   }
 
   giveTask(agentId: string, lockSeconds = 30): ClaimedTask {
-    const task: ClaimedTask = { id: randomUUID(), kind: 'diagnose', lock: randomUUID(), lockSeconds, attempt: 1 };
+    const task: ClaimedTask = {
+      id: randomUUID(),
+      kind: 'diagnose',
+      lock: randomUUID(),
+      lockSeconds,
+      attempt: 1,
+    };
     this.#tasks.set(agentId, [...(this.#tasks.get(agentId) ?? []), task]);
     this.#wake();
     return task;
@@ -157,55 +186,90 @@ export class ControlPlaneDouble {
       const fault = this.#nextFault(path);
       if (fault === 'hang up') return void request.socket.destroy();
       if (fault instanceof Refusal) throw fault;
-      if (typeof fault === 'object') return void response.writeHead(fault.status, fault.headers).end();
+      if (typeof fault === 'object')
+        return void response.writeHead(fault.status, fault.headers).end();
       const reply = await this.#route(request, body, response);
       if (fault === 'lose reply') request.socket.destroy();
       else this.#send(response, reply === undefined ? 204 : 200, reply);
     } catch (error) {
-      const { status, code, message } = error instanceof Refusal ? error : new Refusal(500, 'server.internal');
-      const document = { type: 'about:blank', title: code, status, code, detail: message, requestId: randomUUID() };
+      const { status, code, message } =
+        error instanceof Refusal ? error : new Refusal(500, 'server.internal');
+      const document = {
+        type: 'about:blank',
+        title: code,
+        status,
+        code,
+        detail: message,
+        requestId: randomUUID(),
+      };
       this.#send(response, status, document);
     }
   }
 
-  async #route(request: IncomingMessage, body: string, response: ServerResponse): Promise<object | undefined> {
+  async #route(
+    request: IncomingMessage,
+    body: string,
+    response: ServerResponse,
+  ): Promise<object | undefined> {
     const path = request.url ?? '';
     if (path === '/agent/v1/enroll') return this.authority.enroll(JSON.parse(body), this.ca);
     if (path === '/agent/v1/session') return this.authority.openSession(JSON.parse(body));
     const agent = await this.authority.authenticate(request, this.url + path);
-    if (path === '/agent/v1/pull') return this.#pull(agent, pullBody.parse(JSON.parse(body)), response);
+    if (path === '/agent/v1/pull')
+      return this.#pull(agent, pullBody.parse(JSON.parse(body)), response);
     if (path.endsWith('/bundle')) return this.tamper(await agent.group.bundle());
     if (path.startsWith('/agent/v1/tasks/')) return undefined;
     throw new Refusal(404, 'request.not_found');
   }
 
-  async #pull(agent: DoubleAgent, pull: PullBody, response: ServerResponse): Promise<object | undefined> {
+  async #pull(
+    agent: DoubleAgent,
+    pull: PullBody,
+    response: ServerResponse,
+  ): Promise<object | undefined> {
     const { group } = agent;
     if (pull.revision > group.revision) throw new Refusal(409, 'revision.ahead');
     const tasks = (this.#tasks.get(agent.id) ?? []).splice(0, pull.taskCapacity);
     const behind = pull.revision < group.revision || pull.epoch !== group.delivery.epoch;
     if (behind || tasks.length > 0) return this.#reply(agent, pull, { behind, tasks });
     if (pull.waitSeconds === 0) return undefined;
-    const outcome = await this.#wait(agent, Math.min(pull.waitSeconds * 1000, this.longestWaitMs), response);
+    const outcome = await this.#wait(
+      agent,
+      Math.min(pull.waitSeconds * 1000, this.longestWaitMs),
+      response,
+    );
     if (outcome instanceof Refusal) throw outcome;
     return outcome === 'changed' ? this.#pull(agent, pull, response) : undefined;
   }
 
-  async #reply(agent: DoubleAgent, pull: PullBody, { behind, tasks }: { behind: boolean; tasks: ClaimedTask[] }): Promise<PullReply> {
+  async #reply(
+    agent: DoubleAgent,
+    pull: PullBody,
+    { behind, tasks }: { behind: boolean; tasks: ClaimedTask[] },
+  ): Promise<PullReply> {
     const { revision, delivery } = agent.group;
     const bundle = this.tamper(await agent.group.bundle());
-    const content = bundle.durable.length > INLINE_BYTES ? { bundleAt: `/agent/v1/revisions/${revision}/bundle` } : { bundle };
+    const content =
+      bundle.durable.length > INLINE_BYTES
+        ? { bundleAt: `/agent/v1/revisions/${revision}/bundle` }
+        : { bundle };
     return {
       revision,
       epoch: delivery.epoch,
       ...(behind ? content : {}),
-      ...(pull.epoch === delivery.epoch ? {} : { deliveryKey: await sealDeliveryKey(delivery, agent.encryptionKey) }),
+      ...(pull.epoch === delivery.epoch
+        ? {}
+        : { deliveryKey: await sealDeliveryKey(delivery, agent.encryptionKey) }),
       tasks,
       next: { afterMilliseconds: 0 },
     };
   }
 
-  async #wait(agent: DoubleAgent, ms: number, response: ServerResponse): Promise<'changed' | 'nothing' | Refusal> {
+  async #wait(
+    agent: DoubleAgent,
+    ms: number,
+    response: ServerResponse,
+  ): Promise<'changed' | 'nothing' | Refusal> {
     return new Promise((resolve) => {
       const end = (outcome: 'changed' | 'nothing' | Refusal) => {
         clearTimeout(timer);
@@ -224,7 +288,9 @@ export class ControlPlaneDouble {
   }
 
   #nextFault(path: string): Fault | undefined {
-    const queue = [...this.#faults].find(([prefix, faults]) => faults.length > 0 && path.startsWith(prefix));
+    const queue = [...this.#faults].find(
+      ([prefix, faults]) => faults.length > 0 && path.startsWith(prefix),
+    );
     return queue?.[1].shift();
   }
 

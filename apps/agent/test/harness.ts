@@ -3,8 +3,8 @@ import { request, type IncomingHttpHeaders, type IncomingMessage } from 'node:ht
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { HttpsLink } from '@sallyport/tls/https-link';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
+import { HttpsLink } from '@sallyport/tls/https-link';
 import { systemClock } from '../src/clock.ts';
 import { runDaemon } from '../src/daemon.ts';
 import { enroll } from '../src/link/enroll.ts';
@@ -15,7 +15,9 @@ import { StateDirectory } from '../src/state/state-directory.ts';
 import type { ControlPlaneDouble } from './control-plane-double.ts';
 
 /** Looks again until `look` gives something, or fails after ten seconds. */
-export async function until<Value>(look: () => Promise<Value | undefined | false> | Value | undefined | false): Promise<Value> {
+export async function until<Value>(
+  look: () => Promise<Value | undefined | false> | Value | undefined | false,
+): Promise<Value> {
   const deadline = performance.now() + 10_000;
   for (;;) {
     const value = await look();
@@ -26,7 +28,12 @@ export async function until<Value>(look: () => Promise<Value | undefined | false
 }
 
 /** An agent that has just been enrolled with the double, in a directory of its own. */
-export type Enrolled = { home: TempDirectory; stateDir: string; socket: string; identity: StoredIdentity };
+export type Enrolled = {
+  home: TempDirectory;
+  stateDir: string;
+  socket: string;
+  identity: StoredIdentity;
+};
 
 export async function enrollWith(double: ControlPlaneDouble, name = 'web-1'): Promise<Enrolled> {
   const home = await createTempDirectory('agent');
@@ -54,7 +61,10 @@ export type LocalReply = { status: number; headers: IncomingHttpHeaders; body: s
 /** The daemon, in this process. */
 export type TestDaemon = AsyncDisposable & {
   log: LogLine[];
-  ask(path: string, options?: { method?: string; headers?: Record<string, string> }): Promise<LocalReply>;
+  ask(
+    path: string,
+    options?: { method?: string; headers?: Record<string, string> },
+  ): Promise<LocalReply>;
   health(): Promise<Health>;
   /** The value that the socket serves, undefined while it serves none. */
   secret(name: string): Promise<string | undefined>;
@@ -64,7 +74,10 @@ export type TestDaemon = AsyncDisposable & {
 };
 
 /** Starts the daemon, and resolves once its socket answers. */
-export async function startDaemon({ stateDir, socket }: Pick<Enrolled, 'stateDir' | 'socket'>): Promise<TestDaemon> {
+export async function startDaemon({
+  stateDir,
+  socket,
+}: Pick<Enrolled, 'stateDir' | 'socket'>): Promise<TestDaemon> {
   const log: LogLine[] = [];
   const stopping = new AbortController();
   const config = { stateDir, socket, socketMode: '0600', log: { level: 'debug' } } as const;
@@ -85,7 +98,8 @@ export async function startDaemon({ stateDir, socket }: Pick<Enrolled, 'stateDir
     ask,
     health: readHealth,
     secret,
-    untilSecret: async (name, value) => void (await until(async () => (await secret(name)) === value)),
+    untilSecret: async (name, value) =>
+      void (await until(async () => (await secret(name)) === value)),
     untilHealth: (holds) =>
       until(async () => {
         const report = await readHealth();
@@ -105,10 +119,15 @@ export async function askSocket(
   sent.end();
   const [response]: IncomingMessage[] = await once(sent, 'response');
   if (response === undefined) throw new Error('no response');
-  return { status: response.statusCode ?? 0, headers: response.headers, body: await text(response) };
+  return {
+    status: response.statusCode ?? 0,
+    headers: response.headers,
+    body: await text(response),
+  };
 }
 
 function recordTo(lines: LogLine[]): Log {
-  const at = (level: string) => (fields: LogFields, message: string) => void lines.push({ ...fields, level, message });
+  const at = (level: string) => (fields: LogFields, message: string) =>
+    void lines.push({ ...fields, level, message });
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }

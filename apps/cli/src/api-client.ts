@@ -31,11 +31,19 @@ export class ApiClient implements Disposable {
     return this.#call('GET', path, undefined, schema);
   }
 
-  async post<Schema extends z.ZodType>(path: string, body: unknown, schema: Schema): Promise<z.output<Schema>> {
+  async post<Schema extends z.ZodType>(
+    path: string,
+    body: unknown,
+    schema: Schema,
+  ): Promise<z.output<Schema>> {
     return this.#call('POST', path, body, schema);
   }
 
-  async put<Schema extends z.ZodType>(path: string, body: unknown, schema: Schema): Promise<z.output<Schema>> {
+  async put<Schema extends z.ZodType>(
+    path: string,
+    body: unknown,
+    schema: Schema,
+  ): Promise<z.output<Schema>> {
     return this.#call('PUT', path, body, schema);
   }
 

@@ -27,7 +27,10 @@ export async function currentSession({ sessions, clock }: Context): Promise<Stor
     throw new CliError('session.required', 'sign in first: sallyport login --url https://…');
   }
   if (Date.parse(session.expiresAt) <= clock.now()) {
-    throw new CliError('session.expired', `the session has ended; sign in again: sallyport login --url ${session.url}`);
+    throw new CliError(
+      'session.expired',
+      `the session has ended; sign in again: sallyport login --url ${session.url}`,
+    );
   }
   return session;
 }

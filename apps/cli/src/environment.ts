@@ -28,7 +28,8 @@ export function readEnvironment(env: Record<string, string | undefined>): Enviro
   return {
     password: read.SALLYPORT_PASSWORD,
     passwordFile: read.SALLYPORT_PASSWORD_FILE,
-    configDirectory: read.SALLYPORT_CONFIG_DIR ?? join(configHome(read.XDG_CONFIG_HOME), 'sallyport'),
+    configDirectory:
+      read.SALLYPORT_CONFIG_DIR ?? join(configHome(read.XDG_CONFIG_HOME), 'sallyport'),
   };
 }
 

@@ -38,7 +38,8 @@ const ofTypedLink: ReadonlySet<LinkErrorCode> = new Set([
 /** The exit code for whatever a command threw. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof CliError) return ofOwnCode[error.code] ?? exitCodes.error;
-  if (error instanceof LinkError) return ofTypedLink.has(error.code) ? exitCodes.usage : exitCodes.unreachable;
+  if (error instanceof LinkError)
+    return ofTypedLink.has(error.code) ? exitCodes.usage : exitCodes.unreachable;
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
   if (error instanceof ApiError && error.status === 404) return exitCodes.notFound;
   if (error instanceof ApiError && error.status === 401) return exitCodes.notSignedIn;

@@ -30,22 +30,39 @@ export class Output {
 
   /** Why there is no result. */
   failure(line: string, error: unknown): void {
-    this.#terminal.stderr.write(this.json ? `${JSON.stringify({ error })}\n` : `sallyport: ${line}\n`);
+    this.#terminal.stderr.write(
+      this.json ? `${JSON.stringify({ error })}\n` : `sallyport: ${line}\n`,
+    );
   }
 }
 
 /** Labels and texts in two columns. */
 export function fields(rows: readonly Field[]): string {
   const width = Math.max(...rows.map(([label]) => label.length));
-  return rows.map(([label, text]) => `${label.padEnd(width)}  ${printable(text)}`.trimEnd()).join('\n');
+  return rows
+    .map(([label, text]) => `${label.padEnd(width)}  ${printable(text)}`.trimEnd())
+    .join('\n');
 }
 
 /** A heading and a line for each row, in columns; or one sentence when there are no rows. */
-export function table(headings: readonly string[], rows: readonly (readonly string[])[], none: string): string {
+export function table(
+  headings: readonly string[],
+  rows: readonly (readonly string[])[],
+  none: string,
+): string {
   if (rows.length === 0) return none;
   const lines = [headings, ...rows.map((row) => row.map(printable))];
-  const widths = headings.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
-  return lines.map((line) => line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()).join('\n');
+  const widths = headings.map((_, column) =>
+    Math.max(...lines.map((line) => line[column]?.length ?? 0)),
+  );
+  return lines
+    .map((line) =>
+      line
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
 }
 
 /**

@@ -16,7 +16,7 @@ const JSON_OPTION = ['--json', 'print exactly one JSON value'] as const;
 
 /** The whole command line, ready to parse. */
 export function createProgram(context: Context): Command {
-  const { terminal, output } = context;
+  const { terminal } = context;
   const program = new Command('sallyport')
     .description('Manage a Sallyport control plane.')
     .version(VERSION)
@@ -29,9 +29,6 @@ export function createProgram(context: Context): Command {
       writeErr: (text) => terminal.stderr.write(text),
       // Told by `run`, in the same form as every other refusal.
       outputError: () => {},
-    })
-    .hook('preAction', (_, command) => {
-      output.json = command.optsWithGlobals()['json'] === true;
     });
   addSessionCommands(program, context);
   addGroupCommands(program, context);
@@ -45,12 +42,15 @@ export function createProgram(context: Context): Command {
 
 /** Runs one command line (without the program's name) and returns its exit code. Never throws. */
 export async function run(args: readonly string[], context: Context): Promise<number> {
+  // Not from the parser: a command line that does not parse is refused in JSON too.
+  context.output.json = args.includes('--json');
   try {
     await createProgram(context).parseAsync(args, { from: 'user' });
     return 0;
   } catch (error) {
     const exitCode = exitCodeOf(error);
-    const told = error instanceof CommanderError && (exitCode === 0 || error.code === 'commander.help');
+    const told =
+      error instanceof CommanderError && (exitCode === 0 || error.code === 'commander.help');
     if (!told) tell(context, error);
     return exitCode;
   }
@@ -64,20 +64,43 @@ export function leavesOf(command: Command): Command[] {
 function tell({ output }: Context, error: unknown): void {
   const { code, message, details, more } = describe(error);
   const reasons = [code, ...Object.values(details)].join(', ');
-  output.failure(printable(`${[message, ...more].join('; ')} (${reasons})`), { code, message, ...details });
+  output.failure(printable(`${[message, ...more].join('; ')} (${reasons})`), {
+    code,
+    message,
+    ...details,
+  });
 }
 
-type Description = { code: string; message: string; details: { requestId?: string }; more: string[] };
+type Description = {
+  code: string;
+  message: string;
+  details: { requestId?: string };
+  more: string[];
+};
 
 function describe(error: unknown): Description {
-  const plain = (code: string, message: string): Description => ({ code, message, details: {}, more: [] });
+  const plain = (code: string, message: string): Description => ({
+    code,
+    message,
+    details: {},
+    more: [],
+  });
   if (error instanceof ApiError) {
     const more = error.issues.map(({ field, message }) => `${field}: ${message}`);
-    return { code: error.code, message: error.message, details: { requestId: error.requestId }, more };
+    return {
+      code: error.code,
+      message: error.message,
+      details: { requestId: error.requestId },
+      more,
+    };
   }
-  if (error instanceof CliError || error instanceof LinkError) return plain(error.code, error.message);
+  if (error instanceof CliError || error instanceof LinkError)
+    return plain(error.code, error.message);
   if (error instanceof CommanderError) return plain('usage.invalid', usageMessage(error));
-  return plain('cli.internal', 'sallyport met a defect of its own; report the command that shows it');
+  return plain(
+    'cli.internal',
+    'sallyport met a defect of its own; report the command that shows it',
+  );
 }
 
 /** Commander's words, less what was typed where that may be a value. */
@@ -85,5 +108,8 @@ function usageMessage({ code, message }: CommanderError): string {
   if (code === 'commander.excessArguments') {
     return 'too many arguments; a value is never one of them, give it on standard input or with --file';
   }
-  return message.replace(/^error: /, '').replace(/(unknown option '--[^'=]*)=[^']*'/, "$1'").replaceAll(/\s+/g, ' ');
+  return message
+    .replace(/^error: /, '')
+    .replace(/(unknown option '--[^'=]*)=[^']*'/, "$1'")
+    .replaceAll(/\s+/g, ' ');
 }

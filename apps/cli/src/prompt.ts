@@ -12,7 +12,12 @@ export function promptHidden(terminal: Terminal, question: string): Promise<stri
   return new Promise((resolve, reject) => {
     // readline echoes to its output: with one that shows nothing, nothing is echoed.
     const unseen = new Writable({ write: (_chunk, _encoding, done) => done() });
-    const reader = createInterface({ input: terminal.stdin, output: unseen, terminal: true, historySize: 0 });
+    const reader = createInterface({
+      input: terminal.stdin,
+      output: unseen,
+      terminal: true,
+      historySize: 0,
+    });
     terminal.stderr.write(question);
     reader.once('line', (line) => {
       resolve(line);

@@ -15,14 +15,18 @@ const MAX_PLUGIN_BYTES = 1024 * 1024;
  *
  * @throws CliError `input.unusable`: unreadable, empty, no UTF-8, or over 64 KiB
  */
-export async function readSecretValue(terminal: Terminal, file: string | undefined): Promise<string> {
+export async function readSecretValue(
+  terminal: Terminal,
+  file: string | undefined,
+): Promise<string> {
   const text = await readValue(terminal, file);
   if (secretValue.safeParse(text).success) return text;
   throw new CliError('input.unusable', `the value must be of 1 to ${MAX_SECRET_BYTES} bytes`);
 }
 
 async function readValue(terminal: Terminal, file: string | undefined): Promise<string> {
-  if (file === undefined && terminal.stdinIsTty) return promptHidden(terminal, 'Value (not shown): ');
+  if (file === undefined && terminal.stdinIsTty)
+    return promptHidden(terminal, 'Value (not shown): ');
   const text = await readText(terminal, file ?? '-', MAX_SECRET_BYTES + 2);
   return file === undefined ? withoutLineEnd(text) : text;
 }
@@ -72,7 +76,7 @@ async function readBytes(terminal: Terminal, file: string, maxBytes: number): Pr
     }
   } catch (error) {
     if (error instanceof CliError) throw error;
-    const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
+    const code = Error.isError(error) && 'code' in error ? ` (${String(error.code)})` : '';
     throw new CliError('input.unusable', `${nameOf(file)} cannot be read${code}`, error);
   }
   return Buffer.concat(chunks);

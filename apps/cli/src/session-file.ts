@@ -41,16 +41,26 @@ export class SessionFile {
       return session;
     } catch {
       // The cause is left out: it could quote the token.
-      throw new CliError('session_file.unusable', `${this.#path} is damaged or of another version; sign in again`);
+      throw new CliError(
+        'session_file.unusable',
+        `${this.#path} is damaged or of another version; sign in again`,
+      );
     }
+  }
+
+  /** Makes the directory when it is not there. @throws CliError `session_file.unsafe` or `session_file.unusable` */
+  async prepare(): Promise<void> {
+    await usable(this.#directory, async () => {
+      await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+      assertPrivate(this.#directory, await lstat(this.#directory), 'directory');
+    });
   }
 
   /** Replaces the session as a whole. @throws CliError `session_file.unsafe` or `session_file.unusable` */
   async write(session: StoredSession): Promise<void> {
+    await this.prepare();
     const temporary = join(this.#directory, `session.json.${randomUUID()}`);
     await usable(this.#path, async () => {
-      await mkdir(this.#directory, { recursive: true, mode: 0o700 });
-      assertPrivate(this.#directory, await lstat(this.#directory), 'directory');
       try {
         await writeNew(temporary, JSON.stringify({ format: 1, ...session }));
         await rename(temporary, this.#path);
@@ -83,10 +93,16 @@ async function writeNew(path: string, text: string): Promise<void> {
 
 function assertPrivate(path: string, stats: Stats, expected: 'file' | 'directory'): void {
   if (!(expected === 'file' ? stats.isFile() : stats.isDirectory())) {
-    throw new CliError('session_file.unsafe', `${path} is not a ${expected}; remove it and sign in again`);
+    throw new CliError(
+      'session_file.unsafe',
+      `${path} is not a ${expected}; remove it and sign in again`,
+    );
   }
   if (process.getuid !== undefined && stats.uid !== process.getuid()) {
-    throw new CliError('session_file.unsafe', `${path} belongs to another user; remove it and sign in again`);
+    throw new CliError(
+      'session_file.unsafe',
+      `${path} belongs to another user; remove it and sign in again`,
+    );
   }
   if ((stats.mode & GROUP_AND_OTHERS) !== 0) {
     const repair = `chmod ${expected === 'file' ? '600' : '700'} ${path}`;
@@ -99,12 +115,12 @@ async function usable<Result>(path: string, act: () => Promise<Result>): Promise
     return await act();
   } catch (error) {
     if (error instanceof CliError) throw error;
-    const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
+    const code = Error.isError(error) && 'code' in error ? ` (${String(error.code)})` : '';
     throw new CliError('session_file.unusable', `${path} cannot be used${code}`, error);
   }
 }
 
 function ignoreMissing(error: unknown): undefined {
-  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+  if (Error.isError(error) && 'code' in error && error.code === 'ENOENT') return undefined;
   throw error;
 }

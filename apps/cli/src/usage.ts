@@ -8,20 +8,25 @@ export const wholeNumber = z
   .transform(Number);
 
 /**
- * Checks arguments and options before anything is sent. The keys of an object are the names that the message
- * shows.
+ * Checks what was typed before anything is sent. `name` is what the message calls it; the fields of an object
+ * are called as the options they come from.
  *
- * @throws CliError `usage.invalid`, which names what is wrong and never repeats it
+ * @throws CliError `usage.invalid`, which says what is wrong and never repeats it
  */
-export function checked<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
+export function checked<Schema extends z.ZodType>(
+  schema: Schema,
+  value: unknown,
+  name?: string,
+): z.output<Schema> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const reasons = result.error.issues.map(({ path, message }) => [optionName(path), message].filter(Boolean).join(': '));
+  const reasons = result.error.issues.map(
+    ({ path, message }) => `${name ?? optionName(path)}: ${message}`,
+  );
   throw new CliError('usage.invalid', reasons.join('; '));
 }
 
-/** `passwordFile` is typed as `--password-file`. */
-function optionName([key]: PropertyKey[]): string {
-  if (typeof key !== 'string') return '';
-  return /^[A-Z<]/.test(key) ? key : `--${key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+/** `caFile` is typed as `--ca-file`. */
+function optionName([field]: PropertyKey[]): string {
+  return `--${String(field).replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }

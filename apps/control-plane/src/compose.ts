@@ -1,6 +1,13 @@
 import type { FastifyInstance } from 'fastify';
 import { AgentAuthenticator, Revocations } from './agents/index.ts';
-import { Acknowledgements, buildBundle, GroupFeed, Hub, SafetyNet, type PullDeps } from './delivery/index.ts';
+import {
+  Acknowledgements,
+  buildBundle,
+  GroupFeed,
+  Hub,
+  SafetyNet,
+  type PullDeps,
+} from './delivery/index.ts';
 import { createAgentApp } from './http/agent-app.ts';
 import { createMetricsApp } from './http/metrics-app.ts';
 import { createOperatorApp } from './http/operator-app.ts';
@@ -19,7 +26,14 @@ import { AgentTasks } from './tasks/index.ts';
 import { lockFirstStart, openTrust, SERVER_CERTIFICATE_DAYS } from './trust/index.ts';
 
 /** What the control plane is made of; everything that is not configuration comes in from outside. */
-export type Parts = { config: ServerConfig; databaseUrl: string; rootKey: Uint8Array; clock: Clock; log: Log; queuePrefix?: string };
+export type Parts = {
+  config: ServerConfig;
+  databaseUrl: string;
+  rootKey: Uint8Array;
+  clock: Clock;
+  log: Log;
+  queuePrefix?: string;
+};
 
 /** A control plane that has not begun to listen. */
 export type ControlPlane = {
@@ -41,20 +55,41 @@ const HALF_LIFE_MS = (SERVER_CERTIFICATE_DAYS * 24 * 60 * 60 * 1000) / 2;
 const RENEWAL_CHECK_MS = 24 * 60 * 60 * 1000;
 
 /** Puts the control plane together. The only place that constructs. */
-export async function compose({ config, databaseUrl, rootKey, clock, log, queuePrefix }: Parts): Promise<ControlPlane> {
+export async function compose({
+  config,
+  databaseUrl,
+  rootKey,
+  clock,
+  log,
+  queuePrefix,
+}: Parts): Promise<ControlPlane> {
   const db = new Database(databaseUrl);
-  const platform: Platform = { clock, log, db, rootKey, hashing: new BoundedPool(HASHING), metrics: createMetrics() };
+  const platform: Platform = {
+    clock,
+    log,
+    db,
+    rootKey,
+    hashing: new BoundedPool(HASHING),
+    metrics: createMetrics(),
+  };
   const trust = await openTrust(platform);
   const firstOwner = await db.transaction(async (tx) => {
     await lockFirstStart(tx);
     return createFirstOwner(tx, platform, config.owner);
   });
 
-  const backend = await openQueueBackend({ databaseUrl, redisUrl: config.redis.url?.reveal(), prefix: queuePrefix }, log);
+  const backend = await openQueueBackend(
+    { databaseUrl, redisUrl: config.redis.url?.reveal(), prefix: queuePrefix },
+    log,
+  );
   const tasks = new AgentTasks(platform, backend);
   const revocations = new Revocations(platform);
   const hub = new Hub();
-  const feed = new GroupFeed({ build: (groupId) => buildBundle(platform, trust, groupId), hub, log });
+  const feed = new GroupFeed({
+    build: (groupId) => buildBundle(platform, trust, groupId),
+    hub,
+    log,
+  });
   const acknowledgements = new Acknowledgements(platform);
   const safetyNet = new SafetyNet({ platform, hub, feed, revocations, tasks });
 
@@ -79,10 +114,20 @@ export async function compose({ config, databaseUrl, rootKey, clock, log, queueP
   });
   await listener.start();
   await safetyNet.start();
-  const maintenance = config.roles.includes('worker') ? await startMaintenance(platform, backend, tasks) : undefined;
+  const maintenance = config.roles.includes('worker')
+    ? await startMaintenance(platform, backend, tasks)
+    : undefined;
 
   const isCurrent = () => listener.connected && safetyNet.isFresh;
-  const pullDeps: PullDeps = { platform, hub, feed, acknowledgements, revocations, tasks, isCurrent };
+  const pullDeps: PullDeps = {
+    platform,
+    hub,
+    feed,
+    acknowledgements,
+    revocations,
+    tasks,
+    isCurrent,
+  };
   const certificate = await trust.authority.issueServerCertificate(config.publicHosts, clock.now());
   const authenticator = new AgentAuthenticator({ trust, revocations, clock });
   const agentApp = await createAgentApp({ pullDeps, trust, authenticator, certificate });
@@ -90,7 +135,11 @@ export async function compose({ config, databaseUrl, rootKey, clock, log, queueP
   const info = { caFingerprint: trust.authority.fingerprint, agentUrl };
   const operatorApp = await createOperatorApp({ platform, tasks, certificate, info });
   const metricsApp = await createMetricsApp(platform, async () => isCurrent());
-  const renewal = keepCertificateFresh([agentApp, operatorApp], () => trust.authority.issueServerCertificate(config.publicHosts, clock.now()), platform);
+  const renewal = keepCertificateFresh(
+    [agentApp, operatorApp],
+    () => trust.authority.issueServerCertificate(config.publicHosts, clock.now()),
+    platform,
+  );
 
   return {
     operatorApp,
@@ -124,9 +173,17 @@ function keepCertificateFresh(
   const check = async () => {
     if (clock.now() < renewAt) return;
     const certificate = await issue();
-    for (const { server } of apps) if ('setSecureContext' in server && typeof server.setSecureContext === 'function') server.setSecureContext(certificate);
+    for (const { server } of apps)
+      if ('setSecureContext' in server && typeof server.setSecureContext === 'function')
+        server.setSecureContext(certificate);
     renewAt = clock.now() + HALF_LIFE_MS;
     log.info('the server certificate was renewed');
   };
-  return setInterval(() => void check().catch((error: unknown) => log.error({ err: error }, 'the server certificate could not be renewed')), RENEWAL_CHECK_MS);
+  return setInterval(
+    () =>
+      void check().catch((error: unknown) =>
+        log.error({ err: error }, 'the server certificate could not be renewed'),
+      ),
+    RENEWAL_CHECK_MS,
+  );
 }

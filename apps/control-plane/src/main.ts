@@ -2,8 +2,8 @@
 import { parseArgs } from 'node:util';
 import { ConfigError, loadConfig } from '@sallyport/config/load';
 import { serverConfig } from './platform/config.ts';
-import { serve } from './serve.ts';
 import { VERSION } from './platform/version.ts';
+import { serve } from './serve.ts';
 
 const USAGE = `sallyport-server ${VERSION}
 
@@ -14,7 +14,12 @@ Exit codes: 0 stopped, 1 failed to start or run, 2 configuration.`;
 
 try {
   const { values } = parseArgs({
-    options: { config: { type: 'string' }, roles: { type: 'string' }, help: { type: 'boolean', short: 'h' }, version: { type: 'boolean' } },
+    options: {
+      config: { type: 'string' },
+      roles: { type: 'string' },
+      help: { type: 'boolean', short: 'h' },
+      version: { type: 'boolean' },
+    },
   });
   if (values.help === true) process.stdout.write(`${USAGE}\n`);
   else if (values.version === true) process.stdout.write(`${VERSION}\n`);
@@ -24,7 +29,9 @@ try {
     for (const problem of error.problems) process.stderr.write(`sallyport-server: ${problem}\n`);
     process.exit(2);
   }
-  process.stderr.write(`sallyport-server: ${error instanceof Error ? error.message : 'failed to start'}\n`);
+  process.stderr.write(
+    `sallyport-server: ${error instanceof Error ? error.message : 'failed to start'}\n`,
+  );
   process.exit(isUsageError(error) ? 2 : 1);
 }
 
@@ -34,5 +41,7 @@ function settings(file: string | undefined, roles: string | undefined) {
 }
 
 function isUsageError(error: unknown): boolean {
-  return error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS');
+  return (
+    error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')
+  );
 }

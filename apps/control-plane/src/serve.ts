@@ -4,17 +4,23 @@ import { startEmbeddedPostgres } from '@sallyport/embedded-postgres/start';
 import type { FastifyInstance } from 'fastify';
 import pino from 'pino';
 import { compose, type ControlPlane } from './compose.ts';
-import { welcome } from './welcome.ts';
 import { systemClock } from './platform/clock.ts';
 import type { ServerConfig } from './platform/config.ts';
 import { createLog, type Log } from './platform/log.ts';
 import { migrate } from './platform/migrate.ts';
 import { loadRootKey } from './platform/root-key-source.ts';
+import { welcome } from './welcome.ts';
 
 const STOP_DEADLINE_MS = 20_000;
 
 /** Runs a control plane until it is told to stop. Logs go to standard error, words for people to standard output. */
-export async function serve({ config, warnings }: { config: ServerConfig; warnings: string[] }): Promise<void> {
+export async function serve({
+  config,
+  warnings,
+}: {
+  config: ServerConfig;
+  warnings: string[];
+}): Promise<void> {
   const log = createLog(config.log.level, pino.destination(2));
   for (const reason of warnings) log.warn({ reason }, 'configuration warning');
   const dataDir = resolve(config.dataDir);
@@ -24,7 +30,13 @@ export async function serve({ config, warnings }: { config: ServerConfig; warnin
   let controlPlane: ControlPlane | undefined;
   try {
     await migrate(database.url, { log: (reason) => log.info({ reason }, 'migrations') });
-    controlPlane = await compose({ config, databaseUrl: database.url, rootKey: rootKey.key, clock: systemClock, log });
+    controlPlane = await compose({
+      config,
+      databaseUrl: database.url,
+      rootKey: rootKey.key,
+      clock: systemClock,
+      log,
+    });
     await listen(controlPlane, config);
     await writeFile(join(dataDir, 'ca.pem'), controlPlane.caCertificate);
   } catch (error) {
@@ -32,15 +44,23 @@ export async function serve({ config, warnings }: { config: ServerConfig; warnin
     await database.stop();
     throw error;
   }
-  log.info({ url: controlPlane.agentUrl(), fingerprint: controlPlane.caFingerprint, roles: config.roles }, 'started');
+  log.info(
+    { url: controlPlane.agentUrl(), fingerprint: controlPlane.caFingerprint, roles: config.roles },
+    'started',
+  );
   process.stdout.write(welcome(controlPlane, config));
   await untilStopped(controlPlane, database, log);
 }
 
 type OpenDatabase = { url: string; stop(): Promise<void> };
 
-async function openDatabase(config: ServerConfig, dataDir: string, log: Log): Promise<OpenDatabase> {
-  if (config.database.url !== undefined) return { url: config.database.url.reveal(), stop: async () => {} };
+async function openDatabase(
+  config: ServerConfig,
+  dataDir: string,
+  log: Log,
+): Promise<OpenDatabase> {
+  if (config.database.url !== undefined)
+    return { url: config.database.url.reveal(), stop: async () => {} };
   return startEmbeddedPostgres({
     directory: join(dataDir, 'postgres'),
     database: 'sallyport',
@@ -51,23 +71,44 @@ async function openDatabase(config: ServerConfig, dataDir: string, log: Log): Pr
 async function listen(controlPlane: ControlPlane, config: ServerConfig): Promise<void> {
   const { operatorApp, agentApp, metricsApp } = controlPlane;
   if (config.roles.includes('agent-api')) await listenOn(agentApp, config.agentApi, 'agentApi');
-  if (config.roles.includes('operator-api')) await listenOn(operatorApp, config.operatorApi, 'operatorApi');
+  if (config.roles.includes('operator-api'))
+    await listenOn(operatorApp, config.operatorApi, 'operatorApi');
   await listenOn(metricsApp, config.metrics, 'metrics');
 }
 
-async function listenOn(app: Pick<FastifyInstance, 'listen'>, at: { host: string; port: number }, key: string): Promise<void> {
+async function listenOn(
+  app: Pick<FastifyInstance, 'listen'>,
+  at: { host: string; port: number },
+  key: string,
+): Promise<void> {
   try {
     await app.listen(at);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'EADDRINUSE' || error.code === 'EADDRNOTAVAIL' || error.code === 'EACCES')) {
-      const why = error.code === 'EADDRINUSE' ? 'is in use by another program' : error.code === 'EACCES' ? 'needs more rights' : 'is not an address of this host';
-      throw new Error(`${at.host}:${at.port} ${why}; stop that, or set ${key}.host and ${key}.port`, { cause: error });
+    if (
+      error instanceof Error &&
+      'code' in error &&
+      (error.code === 'EADDRINUSE' || error.code === 'EADDRNOTAVAIL' || error.code === 'EACCES')
+    ) {
+      const why =
+        error.code === 'EADDRINUSE'
+          ? 'is in use by another program'
+          : error.code === 'EACCES'
+            ? 'needs more rights'
+            : 'is not an address of this host';
+      throw new Error(
+        `${at.host}:${at.port} ${why}; stop that, or set ${key}.host and ${key}.port`,
+        { cause: error },
+      );
     }
     throw error;
   }
 }
 
-async function untilStopped(controlPlane: ControlPlane, database: OpenDatabase, log: Log): Promise<void> {
+async function untilStopped(
+  controlPlane: ControlPlane,
+  database: OpenDatabase,
+  log: Log,
+): Promise<void> {
   const signal = await new Promise<NodeJS.Signals>((stop) => {
     for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, stop);
   });

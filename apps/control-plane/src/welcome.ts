@@ -15,7 +15,9 @@ export function welcome(controlPlane: ControlPlane, config: ServerConfig): strin
     ...(config.roles.includes('agent-api') ? [`  Agent API      ${agentUrl()}`] : []),
     `  Fingerprint    ${caFingerprint}`,
     `  Owner          ${name}`,
-    ...(password === undefined ? [] : [`  Password       ${password}   (shown this once: keep it)`]),
+    ...(password === undefined
+      ? []
+      : [`  Password       ${password}   (shown this once: keep it)`]),
     '',
     'To enrol an agent:',
     `  bin/sallyport login --url ${url} --fingerprint ${caFingerprint} --name ${name}`,

@@ -1,11 +1,28 @@
-import { ASSERTION_GRANT, enrollReply, PROTOCOL, pullReply, sessionReply, type EnrollReply, type PullReply } from '@sallyport/contract';
+import {
+  ASSERTION_GRANT,
+  enrollReply,
+  PROTOCOL,
+  pullReply,
+  sessionReply,
+  type EnrollReply,
+  type PullReply,
+} from '@sallyport/contract';
 import { signAssertion, signEnrollmentProof } from '@sallyport/crypto/assertion';
 import { openBundlePart } from '@sallyport/crypto/bundle';
 import type { BundlePayload } from '@sallyport/crypto/bundle-payload';
 import { openDeliveryKey, type DeliveryKey } from '@sallyport/crypto/delivery-key';
 import { signDpopProof } from '@sallyport/crypto/dpop';
-import { generateEncryptionJwk, importEncryptionKey, type EncryptionKey } from '@sallyport/crypto/encryption-key';
-import { generateSigningJwk, importSigningKey, importVerificationKey, type SigningKey } from '@sallyport/crypto/signing-key';
+import {
+  generateEncryptionJwk,
+  importEncryptionKey,
+  type EncryptionKey,
+} from '@sallyport/crypto/encryption-key';
+import {
+  generateSigningJwk,
+  importSigningKey,
+  importVerificationKey,
+  type SigningKey,
+} from '@sallyport/crypto/signing-key';
 import type { FastifyInstance } from 'fastify';
 import type { Reply } from './operator-client.ts';
 
@@ -26,7 +43,11 @@ export class AgentClient {
   epoch = 0;
   delivery: DeliveryKey | undefined;
 
-  private constructor(app: FastifyInstance, clock: Clock, keys: { signing: SigningKey; encryption: EncryptionKey }) {
+  private constructor(
+    app: FastifyInstance,
+    clock: Clock,
+    keys: { signing: SigningKey; encryption: EncryptionKey },
+  ) {
     this.#app = app;
     this.#clock = clock;
     this.signing = keys.signing;
@@ -35,14 +56,32 @@ export class AgentClient {
 
   static async create(app: FastifyInstance, clock: Clock): Promise<AgentClient> {
     const signing = await importSigningKey(await generateSigningJwk());
-    return new AgentClient(app, clock, { signing, encryption: await importEncryptionKey(await generateEncryptionJwk()) });
+    return new AgentClient(app, clock, {
+      signing,
+      encryption: await importEncryptionKey(await generateEncryptionJwk()),
+    });
   }
 
   /** Enrols with a token; `change` alters the body on its way. */
-  async enroll(token: string, change: Record<string, unknown> = {}, remoteAddress = '127.0.0.1'): Promise<Reply> {
-    const proof = await signEnrollmentProof(this.signing, token, this.encryption.publicJwk, this.#clock.now());
+  async enroll(
+    token: string,
+    change: Record<string, unknown> = {},
+    remoteAddress = '127.0.0.1',
+  ): Promise<Reply> {
+    const proof = await signEnrollmentProof(
+      this.signing,
+      token,
+      this.encryption.publicJwk,
+      this.#clock.now(),
+    );
     const keys = { signingKey: this.signing.publicJwk, encryptionKey: this.encryption.publicJwk };
-    const reply = await this.#send('POST', '/enroll', { protocol: PROTOCOL, token, name: 'host-1', ...keys, proof, facts, ...change }, {}, remoteAddress);
+    const reply = await this.#send(
+      'POST',
+      '/enroll',
+      { protocol: PROTOCOL, token, name: 'host-1', ...keys, proof, facts, ...change },
+      {},
+      remoteAddress,
+    );
     if (reply.status === 201) this.enrolled = enrollReply.parse(reply.body);
     return reply;
   }
@@ -57,35 +96,60 @@ export class AgentClient {
 
   /** Opens a session, with an assertion of its own unless one is given. */
   async openSession(assertion?: string): Promise<Reply> {
-    const body = { protocol: PROTOCOL, grantType: ASSERTION_GRANT, assertion: assertion ?? (await this.assertion()) };
+    const body = {
+      protocol: PROTOCOL,
+      grantType: ASSERTION_GRANT,
+      assertion: assertion ?? (await this.assertion()),
+    };
     const reply = await this.#send('POST', '/session', body);
     if (reply.status === 200) this.accessToken = sessionReply.parse(reply.body).accessToken;
     return reply;
   }
 
   async dpop(method: string, path: string): Promise<string> {
-    return signDpopProof(this.signing, { method, url: `https://${HOST}/agent/v1${path}`, accessToken: this.accessToken ?? '' }, this.#clock.now());
+    return signDpopProof(
+      this.signing,
+      { method, url: `https://${HOST}/agent/v1${path}`, accessToken: this.accessToken ?? '' },
+      this.#clock.now(),
+    );
   }
 
   /** A call within the session. */
-  async call(method: 'GET' | 'POST', path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Reply> {
-    const proof = { authorization: `DPoP ${this.accessToken ?? ''}`, dpop: await this.dpop(method, path) };
+  async call(
+    method: 'GET' | 'POST',
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<Reply> {
+    const proof = {
+      authorization: `DPoP ${this.accessToken ?? ''}`,
+      dpop: await this.dpop(method, path),
+    };
     return this.#send(method, path, body, { ...proof, ...headers });
   }
 
   async pullRaw(waitSeconds = 0, taskCapacity = 0): Promise<Reply> {
     const { revision, epoch } = this;
-    return this.call('POST', '/pull', { protocol: PROTOCOL, revision, epoch, status: 'ready', waitSeconds, taskCapacity });
+    return this.call('POST', '/pull', {
+      protocol: PROTOCOL,
+      revision,
+      epoch,
+      status: 'ready',
+      waitSeconds,
+      taskCapacity,
+    });
   }
 
   /** Pulls, and applies what came: opens the delivery key and moves to the new revision. */
   async pull(waitSeconds = 0, taskCapacity = 0): Promise<PullReply | undefined> {
     const reply = await this.pullRaw(waitSeconds, taskCapacity);
     if (reply.status === 204) return undefined;
-    if (reply.status !== 200) throw new Error(`the pull was answered ${reply.status}: ${reply.text}`);
+    if (reply.status !== 200)
+      throw new Error(`the pull was answered ${reply.status}: ${reply.text}`);
     const pulled = pullReply.parse(reply.body);
     const group = this.enrolled?.group.id ?? '';
-    if (pulled.deliveryKey !== undefined) this.delivery = await openDeliveryKey(pulled.deliveryKey, this.encryption.privateKey, group);
+    if (pulled.deliveryKey !== undefined)
+      this.delivery = await openDeliveryKey(pulled.deliveryKey, this.encryption.privateKey, group);
     this.revision = pulled.revision;
     this.epoch = pulled.epoch;
     return pulled;
@@ -94,21 +158,38 @@ export class AgentClient {
   /** The values of a reply's bundle by name, verified as the agent verifies them. */
   async open(pulled: PullReply | undefined): Promise<Record<string, string>> {
     const { bundle } = pulled ?? {};
-    if (bundle === undefined || this.delivery === undefined) throw new Error('there is no bundle to open');
+    if (bundle === undefined || this.delivery === undefined)
+      throw new Error('there is no bundle to open');
     const keyring = new Map<string, CryptoKey>();
-    for (const { kid, ...jwk } of this.enrolled?.verificationKeys.keys ?? []) keyring.set(kid, await importVerificationKey(jwk));
-    const parts: BundlePayload[] = [await openBundlePart(bundle.durable, 'durable', this.delivery, keyring)];
-    if (bundle.live !== undefined) parts.push(await openBundlePart(bundle.live, 'live', this.delivery, keyring));
+    for (const { kid, ...jwk } of this.enrolled?.verificationKeys.keys ?? [])
+      keyring.set(kid, await importVerificationKey(jwk));
+    const parts: BundlePayload[] = [
+      await openBundlePart(bundle.durable, 'durable', this.delivery, keyring),
+    ];
+    if (bundle.live !== undefined)
+      parts.push(await openBundlePart(bundle.live, 'live', this.delivery, keyring));
     return Object.fromEntries(
-      parts.flatMap(({ manifest, values }) => manifest.entries.map(({ name }, at) => [name, Buffer.from(values[at] ?? []).toString()])),
+      parts.flatMap(({ manifest, values }) =>
+        manifest.entries.map(({ name }, at) => [name, Buffer.from(values[at] ?? []).toString()]),
+      ),
     );
   }
 
-  async #send(method: 'GET' | 'POST', path: string, payload?: unknown, headers: Record<string, string> = {}, remoteAddress = '127.0.0.1'): Promise<Reply> {
+  async #send(
+    method: 'GET' | 'POST',
+    path: string,
+    payload?: unknown,
+    headers: Record<string, string> = {},
+    remoteAddress = '127.0.0.1',
+  ): Promise<Reply> {
     const reply = await this.#app.inject({
       method,
       url: `/agent/v1${path}`,
-      headers: { host: HOST, ...(payload === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+      headers: {
+        host: HOST,
+        ...(payload === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
       remoteAddress,
       ...(payload === undefined ? {} : { payload: JSON.stringify(payload) }),
     });

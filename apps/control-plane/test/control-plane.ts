@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import { loadConfig } from '@sallyport/config/load';
+import { Secret } from '@sallyport/config/secret';
 import { createClock, type TestClock } from '@sallyport/testkit/clock';
 import { createTestDatabase } from '@sallyport/testkit/database';
 import type { QueueLeg } from '@sallyport/testkit/redis';
-import { Secret } from '@sallyport/config/secret';
-import { loadConfig } from '@sallyport/config/load';
 import { compose, type ControlPlane } from '../src/compose.ts';
 import { serverConfig } from '../src/platform/config.ts';
 import { createLog } from '../src/platform/log.ts';
@@ -21,7 +21,9 @@ export type TestControlPlane = ControlPlane & {
 };
 
 /** A real control plane on a database of its own; nothing listens until `listen` is called on an app. */
-export async function startControlPlane(options: { leg?: QueueLeg; databaseUrl?: string; rootKey?: Uint8Array } = {}): Promise<TestControlPlane> {
+export async function startControlPlane(
+  options: { leg?: QueueLeg; databaseUrl?: string; rootKey?: Uint8Array } = {},
+): Promise<TestControlPlane> {
   const database = options.databaseUrl === undefined ? await createTestDatabase() : undefined;
   const databaseUrl = database?.url ?? options.databaseUrl ?? '';
   const lines: string[] = [];
@@ -33,7 +35,9 @@ export async function startControlPlane(options: { leg?: QueueLeg; databaseUrl?:
     config: {
       ...config,
       owner: { name: 'owner', password: new Secret(OWNER_PASSWORD) },
-      redis: { url: options.leg?.redisUrl === undefined ? undefined : new Secret(options.leg.redisUrl) },
+      redis: {
+        url: options.leg?.redisUrl === undefined ? undefined : new Secret(options.leg.redisUrl),
+      },
     },
     databaseUrl,
     rootKey,
@@ -53,4 +57,3 @@ export async function startControlPlane(options: { leg?: QueueLeg; databaseUrl?:
     },
   };
 }
-

@@ -1,7 +1,12 @@
 import type { FastifyInstance, InjectOptions } from 'fastify';
 import { OWNER_PASSWORD } from './control-plane.ts';
 
-export type Reply = { status: number; headers: Record<string, unknown>; body: unknown; text: string };
+export type Reply = {
+  status: number;
+  headers: Record<string, unknown>;
+  body: unknown;
+  text: string;
+};
 
 /** Calls the operator API in-process as a signed-in operator. */
 export class OperatorClient {
@@ -14,17 +19,29 @@ export class OperatorClient {
 
   static async signedIn(app: FastifyInstance): Promise<OperatorClient> {
     const client = new OperatorClient(app);
-    const reply = await client.call('POST', '/sessions', { name: 'owner', password: OWNER_PASSWORD });
-    if (reply.status !== 201) throw new Error(`signing in was answered ${reply.status}: ${reply.text}`);
+    const reply = await client.call('POST', '/sessions', {
+      name: 'owner',
+      password: OWNER_PASSWORD,
+    });
+    if (reply.status !== 201)
+      throw new Error(`signing in was answered ${reply.status}: ${reply.text}`);
     client.token = field(reply.body, 'token');
     return client;
   }
 
-  async call(method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, payload?: InjectOptions['payload'], headers: Record<string, string> = {}): Promise<Reply> {
+  async call(
+    method: 'GET' | 'POST' | 'PUT' | 'DELETE',
+    path: string,
+    payload?: InjectOptions['payload'],
+    headers: Record<string, string> = {},
+  ): Promise<Reply> {
     const reply = await this.#app.inject({
       method,
       url: `/api/v1${path}`,
-      headers: { ...(this.token === undefined ? {} : { authorization: `Bearer ${this.token}` }), ...headers },
+      headers: {
+        ...(this.token === undefined ? {} : { authorization: `Bearer ${this.token}` }),
+        ...headers,
+      },
       ...(payload === undefined ? {} : { payload }),
     });
     const isJson = String(reply.headers['content-type'] ?? '').includes('json');

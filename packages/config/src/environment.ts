@@ -10,7 +10,7 @@ export type FromEnvironment = { setting: Setting; origin: string; value: unknown
 
 /** The variables that Kubernetes and Docker set in every container for a Service or link of this name. */
 function isServiceLink(name: string, value: string): boolean {
-  if (/_PORT$/.test(name)) return /^(tcp|udp|sctp):\/\//.test(value);
+  if (name.endsWith('_PORT')) return /^(tcp|udp|sctp):\/\//.test(value);
   return /_SERVICE_(HOST|PORT(_\w+)?)$|_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$/.test(name);
 }
 
@@ -49,6 +49,11 @@ export function readEnvironment(
   return settings.flatMap((setting) => readSetting(setting, env, findings) ?? []);
 }
 
+/** A pattern is a name, or the beginning of names followed by `*`. */
+function matches(pattern: string, name: string): boolean {
+  return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
+}
+
 /** Refuses `SALLYPORT_*` variables that nothing reads: each is most likely a mistyped one. */
 export function refuseUnknownVariables(
   settings: readonly Setting[],
@@ -57,10 +62,10 @@ export function refuseUnknownVariables(
   findings: Findings,
 ): void {
   const known = settings.flatMap(variablesOf);
-  const accepted = new Set([...known, ...readElsewhere]);
+  const exempt = [...known, ...readElsewhere];
   for (const [name, value = ''] of Object.entries(env)) {
-    if (!name.startsWith('SALLYPORT_') || accepted.has(name) || isServiceLink(name, value))
-      continue;
+    if (!name.startsWith('SALLYPORT_') || isServiceLink(name, value)) continue;
+    if (exempt.some((pattern) => matches(pattern, name))) continue;
     findings.problems.push(`${name}: unknown variable${didYouMean(name, known)}`);
   }
 }

@@ -11,7 +11,10 @@ export type LoadOptions = {
   file?: string | undefined;
   env: Environment;
   programName: string;
-  /** `SALLYPORT_*` variables that are read elsewhere, so that they are not taken for mistyped ones. */
+  /**
+   * `SALLYPORT_*` variables that other code or other programs read, so that they are not taken for
+   * mistyped ones; a `*` at the end stands for any ending.
+   */
   otherVariables?: readonly string[];
 };
 

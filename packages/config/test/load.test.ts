@@ -117,6 +117,10 @@ describe('mistyped names', () => {
     expect(() =>
       loadConfig(only, { ...options, otherVariables: ['SALLYPORT_CONFIG'] }),
     ).not.toThrow();
+    expect(() =>
+      loadConfig(only, { ...options, otherVariables: ['SALLYPORT_CON*'] }),
+    ).not.toThrow();
+    expect(() => loadConfig(only, { ...options, otherVariables: ['SALLYPORT_CON'] })).toThrow();
   });
 
   test('what Kubernetes sets for a Service named like a setting is passed over', () => {

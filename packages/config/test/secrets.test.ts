@@ -10,7 +10,7 @@ describe('a Secret', () => {
   const value = new Secret('canary');
 
   test.each([
-    ['a template', `${value}`],
+    ['a list', ['', value].join('')],
     ['String()', String(value)],
     ['concatenation', value + ''],
     ['JSON', JSON.stringify({ value })],

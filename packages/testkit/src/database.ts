@@ -11,7 +11,10 @@ const CLONE_LOCK = 7_205_602;
 /** A fresh copy of the migrated template; drop it in `afterAll`. */
 export async function createTestDatabase(): Promise<TestDatabase> {
   const adminUrl = process.env[ADMIN_URL_VARIABLE];
-  if (adminUrl === undefined) throw new Error(`${ADMIN_URL_VARIABLE} is not set: run the test through its jest project, which has the global set-up`);
+  if (adminUrl === undefined)
+    throw new Error(
+      `${ADMIN_URL_VARIABLE} is not set: run the test through its jest project, which has the global set-up`,
+    );
   const name = `test_${randomBytes(8).toString('hex')}`;
   await asAdmin(adminUrl, async (client) => {
     await client.query('SELECT pg_advisory_lock($1)', [CLONE_LOCK]);
@@ -19,7 +22,11 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   });
   return {
     url: databaseUrl(adminUrl, name),
-    drop: () => asAdmin(adminUrl, async (client) => void (await client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`))),
+    drop: () =>
+      asAdmin(
+        adminUrl,
+        async (client) => void (await client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)),
+      ),
   };
 }
 
@@ -31,7 +38,10 @@ export function databaseUrl(adminUrl: string, name: string): string {
 }
 
 /** Runs statements on a connection of their own to the maintenance database. */
-export async function asAdmin(adminUrl: string, work: (client: pg.Client) => Promise<void>): Promise<void> {
+export async function asAdmin(
+  adminUrl: string,
+  work: (client: pg.Client) => Promise<void>,
+): Promise<void> {
   const client = new pg.Client({ connectionString: adminUrl });
   await client.connect();
   try {

@@ -16,7 +16,8 @@ const ENGINE_PROBE_MS = 300;
 /** Real Postgres for tests: `TEST_DATABASE_URL`, else a container where an engine answers, else the embedded one. */
 export async function startTestPostgres(): Promise<TestPostgres> {
   const supplied = process.env['TEST_DATABASE_URL'];
-  if (supplied !== undefined) return { adminUrl: supplied, source: 'supplied', stop: async () => {} };
+  if (supplied !== undefined)
+    return { adminUrl: supplied, source: 'supplied', stop: async () => {} };
   return (await engineAnswers()) ? startInContainer() : startEmbedded();
 }
 
@@ -39,7 +40,12 @@ async function startEmbedded(): Promise<TestPostgres> {
   const folder = await mkdtemp(join(tmpdir(), 'sallyport-test-'));
   await chmod(folder, 0o711);
   const flags = ['-c', 'max_connections=300', '-c', 'shared_buffers=64MB'];
-  const server = await startEmbeddedPostgres({ directory: join(folder, 'postgres'), database: 'admin', fsync: false, flags });
+  const server = await startEmbeddedPostgres({
+    directory: join(folder, 'postgres'),
+    database: 'admin',
+    fsync: false,
+    flags,
+  });
   return {
     adminUrl: server.url,
     source: 'embedded',

@@ -1,4 +1,17 @@
-export type ProcessOptions = { command: string[]; env?: Record<string, string>; cwd?: string };
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
+
+export type ProcessOptions = {
+  command: string[];
+  /** The whole environment, but for PATH and HOME, which are handed on unless they are named. */
+  env?: Record<string, string>;
+  cwd?: string;
+  /** Written to standard input, which is closed after it. */
+  input?: string;
+};
+
 export type ProcessExit = { code: number | null; signal: NodeJS.Signals | null };
 
 export type TestProcess = {
@@ -6,21 +19,96 @@ export type TestProcess = {
   /** Complete lines of standard output so far. */
   stdout: readonly string[];
   stderr: readonly string[];
-  /** Everything written so far, both streams, for canary searches. */
+  /** Every line so far, both streams, for canary searches. */
   output(): string;
-  /** The first line of either stream, past or future, that matches. */
+  /** The first line of either stream, past or future, that matches; rejects when the process ends without it. */
   waitForLine(pattern: RegExp, timeoutMs?: number): Promise<RegExpExecArray>;
+  /** Resolves once the process has ended and its output is complete. Never rejects. */
   exited: Promise<ProcessExit>;
   kill(signal: NodeJS.Signals): void;
-  /** SIGTERM, then SIGKILL when it does not end. */
+  /** SIGTERM, and SIGKILL when it has not ended after ten seconds. */
   stop(): Promise<ProcessExit>;
 };
 
-export function startProcess(o: ProcessOptions): TestProcess {
-  throw new Error(`not built yet: ${o.command.join(' ')}`);
+type Waiter = { pattern: RegExp; found(match: RegExpExecArray): void; fail(reason: string): void };
+
+const LINE_TIMEOUT_MS = 15_000;
+const TERMINATION_MS = 10_000;
+const LAST_OUTPUT_MS = 500;
+
+const running = new Map<TestProcess, string>();
+
+/** Starts a real process. Its end, and the search for processes left over, is the test file's business. */
+export function startProcess({ command, env = {}, cwd, input }: ProcessOptions): TestProcess {
+  const [program = '', ...args] = command;
+  const child = spawn(program, args, { env: { ...handedOn(), ...env }, cwd });
+  // The pid tells at once that it could not be spawned; the event would only end the test run.
+  child.on('error', () => {});
+  if (child.pid === undefined) throw new Error(`${program} could not be started`);
+  child.stdin.on('error', () => {});
+  child.stdin.end(input);
+
+  const transcript = recordLines(child);
+  const exited = ended(child).finally(() => {
+    running.delete(started);
+    transcript.close();
+  });
+  const started: TestProcess = {
+    pid: child.pid,
+    stdout: transcript.stdout,
+    stderr: transcript.stderr,
+    output: () => transcript.lines.join('\n'),
+    waitForLine: (pattern, timeoutMs = LINE_TIMEOUT_MS) => transcript.find(pattern, timeoutMs),
+    exited,
+    kill: (signal) => void child.kill(signal),
+    stop: async () => {
+      child.kill('SIGTERM');
+      const escalation = setTimeout(() => child.kill('SIGKILL'), TERMINATION_MS);
+      return exited.finally(() => clearTimeout(escalation));
+    },
+  };
+  running.set(started, command.join(' '));
+  return started;
 }
 
-/** For `afterAll`: rejects, and ends them, when processes of this file still run. */
+/** For `afterAll`: ends processes of this file that still run, and rejects when there were any. */
 export async function expectNoLeftovers(): Promise<void> {
-  throw new Error('not built yet');
+  const leftovers = [...running];
+  for (const [process] of leftovers) process.kill('SIGKILL');
+  await Promise.all(leftovers.map(([process]) => process.exited));
+  if (leftovers.length === 0) return;
+  throw new Error(`left running: ${leftovers.map(([, command]) => command).join('; ')}`);
+}
+
+function handedOn(): Record<string, string> {
+  const { PATH = '', HOME = '' } = process.env;
+  return { PATH, HOME };
+}
+
+async function ended(child: ChildProcess): Promise<ProcessExit> {
+  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  const exit = await new Promise<ProcessExit>((resolve) => {
+    child.once('exit', (code, signal) => resolve({ code, signal }));
+  });
+  // A grandchild may hold the streams open for as long as it lives.
+  await Promise.race([closed, pause(LAST_OUTPUT_MS)]);
+  return exit;
+}
+
+function recordLines(child: { stdout: Readable; stderr: Readable }) {
+  const [lines, stdout, stderr]: string[][] = [[], [], []];
+  const waiters = new Set<Waiter>();
+  const record = (stream: Readable, into: string[]) => {
+    createInterface({ input: stream }).on('line', (line) => {
+      lines.push(line);
+      into.push(line);
+      for (const waiter of waiters) {
+        const match = waiter.pattern.exec(line);
+        if (match !== null) waiter.found(match);
+      }
+    });
+  };
+  record(child.stdout, stdout);
+  record(child.stderr, stderr);
+  return { lines, stdout, stderr };
 }

@@ -23,7 +23,9 @@ export async function startTestRedis(): Promise<TestRedis | undefined> {
   );
   child.stdin.on('error', () => {});
   // By standard input: an argument would show the password to every user of the host.
-  child.stdin.end(`port ${port}\nbind 127.0.0.1\nsave ""\nappendonly no\nrequirepass ${password}\n`);
+  child.stdin.end(
+    `port ${port}\nbind 127.0.0.1\nsave ""\nappendonly no\nrequirepass ${password}\n`,
+  );
   const ready = new Promise<boolean>((resolve) => {
     createInterface({ input: child.stdout }).on('line', (line) => {
       if (line.includes('Ready to accept connections')) resolve(true);
@@ -43,7 +45,9 @@ export async function startTestRedis(): Promise<TestRedis | undefined> {
 export function queueLegs(): QueueLeg[] {
   const redisUrl = process.env[REDIS_URL_VARIABLE];
   const postgres: QueueLeg = { name: 'postgres', redisUrl: undefined, prefix: 'unused' };
-  return redisUrl === undefined ? [postgres] : [postgres, { name: 'redis', redisUrl, prefix: `test-${randomUUID()}` }];
+  return redisUrl === undefined
+    ? [postgres]
+    : [postgres, { name: 'redis', redisUrl, prefix: `test-${randomUUID()}` }];
 }
 
 async function freePort(): Promise<number> {

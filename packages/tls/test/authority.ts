@@ -10,6 +10,12 @@ import {
 } from '@peculiar/x509';
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+const rsa = {
+  name: 'RSASSA-PKCS1-v1_5',
+  modulusLength: 2048,
+  publicExponent: new Uint8Array([1, 0, 1]),
+  hash: 'SHA-256',
+};
 const hour = 3_600_000;
 
 /** What `tls.createServer` takes: the leaf followed by the CA, and the leaf's key. */
@@ -21,10 +27,19 @@ export type Authority = {
   issue(subject?: IssueOptions): Promise<ServerIdentity>;
 };
 
-type IssueOptions = { dns?: string[]; addresses?: string[]; notBefore?: Date; notAfter?: Date };
+type IssueOptions = {
+  dns?: string[];
+  addresses?: string[];
+  notBefore?: Date;
+  notAfter?: Date;
+  keyType?: 'EC' | 'RSA';
+};
 
-function newKeys(): Promise<webcrypto.CryptoKeyPair> {
-  return webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+function newKeys(keyType = 'EC'): Promise<webcrypto.CryptoKeyPair> {
+  return webcrypto.subtle.generateKey(keyType === 'RSA' ? rsa : algorithm, true, [
+    'sign',
+    'verify',
+  ]);
 }
 
 async function privateKeyPem(key: webcrypto.CryptoKey): Promise<string> {
@@ -57,8 +72,14 @@ export async function makeAuthority(name = 'CN=Test CA'): Promise<Authority> {
   );
   return {
     ca: ca.toString('pem'),
-    async issue({ dns = ['localhost'], addresses = ['127.0.0.1'], notBefore, notAfter } = {}) {
-      const keys = await newKeys();
+    async issue({
+      dns = ['localhost'],
+      addresses = ['127.0.0.1'],
+      notBefore,
+      notAfter,
+      keyType,
+    } = {}) {
+      const keys = await newKeys(keyType);
       const names: Extension[] = [
         new SubjectAlternativeNameExtension([
           ...dns.map((value) => ({ type: 'dns' as const, value })),

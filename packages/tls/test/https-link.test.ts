@@ -35,11 +35,13 @@ async function connectTo(
 
 describe('a request', () => {
   test('carries method, path below the base URL, headers and JSON, and its reply comes back whole', async () => {
-    const { link, server } = await connectTo(async (request, response) => {
+    const { link, server } = await connectTo((request, response) => {
       const { method, url, headers } = request;
       response.statusCode = 201;
       response.setHeader('etag', '"7"');
-      response.end(JSON.stringify({ method, url, headers, body: await text(request) }));
+      void text(request).then((body) => {
+        response.end(JSON.stringify({ method, url, headers, body }));
+      });
     });
     const below = new HttpsLink({
       baseUrl: `${server.url}/prefix/`,
@@ -269,18 +271,16 @@ describe('a kept-alive connection that the server closes as it is used again', (
   });
 
   test('is replaced even where other idle connections were closed with it', async () => {
-    const waiting: ServerResponse[] = [];
     const { listener } = oneRequestPerConnection();
-    const both = Promise.withResolvers<void>();
-    const { link, sockets } = await connectTo((request, response) => {
-      if (request.url !== '/together') return listener(request, response);
-      listener(request, new Proxy(response, { get: () => () => waiting.push(response) }));
-      if (waiting.length === 2) both.resolve();
+    const bothOpen = Promise.withResolvers<void>();
+    const { link, server, sockets } = await connectTo((request, response) => {
+      // Neither of the first two is answered before both have come, so that each has its connection.
+      void bothOpen.promise.then(() => listener(request, response));
     });
-    const together = [link.request('GET', '/together'), link.request('GET', '/together')];
-    await both.promise;
-    for (const response of waiting) response.end('ok');
-    await Promise.all(together);
+    server.server.on('request', () => {
+      if (sockets.length === 2) bothOpen.resolve();
+    });
+    await Promise.all([link.request('GET', '/a'), link.request('GET', '/b')]);
     expect((await link.request('GET', '/after')).status).toBe(200);
     expect(sockets).toHaveLength(3);
   });

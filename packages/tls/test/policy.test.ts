@@ -1,9 +1,8 @@
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
-import { connect, createServer } from 'node:tls';
 import { describe, expect, test } from '@jest/globals';
+import { HttpsLink } from '../src/https-link.ts';
 import { defaultTlsPolicy, tlsOptions } from '../src/policy.ts';
 import { makeAuthority } from './authority.ts';
+import { startServer } from './server.ts';
 
 describe('the default TLS policy', () => {
   test('allows forward secrecy with authenticated encryption only', () => {
@@ -14,28 +13,16 @@ describe('the default TLS policy', () => {
 
   test.each(defaultTlsPolicy.cipherSuites)('negotiates %s', async (suite) => {
     const authority = await makeAuthority();
-    const { cert, key } = await authority.issue();
-    const version = suite.startsWith('TLS_') ? 'TLSv1.3' : 'TLSv1.2';
-    const policy = {
-      ...defaultTlsPolicy,
-      minVersion: version,
-      maxVersion: version,
-      cipherSuites: [suite],
-    } as const;
-    if (suite.startsWith('ECDHE-RSA')) {
-      expect(tlsOptions(policy).ciphers).toBe(suite);
-      return;
-    }
-    const server = createServer({ cert, key, ...tlsOptions(policy) });
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const { port } = server.address() as AddressInfo;
-    const socket = connect({ host: '127.0.0.1', port, ca: authority.ca, ...tlsOptions() });
-    await once(socket, 'secureConnect');
-    expect(socket.getCipher().name).toBe(suite);
-    socket.destroy();
-    server.close();
-    await once(server, 'close');
+    const identity = await authority.issue({ keyType: suite.includes('RSA') ? 'RSA' : 'EC' });
+    const maxVersion = suite.startsWith('TLS_') ? 'TLSv1.3' : 'TLSv1.2';
+    const policy = { ...defaultTlsPolicy, maxVersion, cipherSuites: [suite] } as const;
+    await using server = await startServer({ ...identity, ...tlsOptions(policy) });
+    const negotiated: string[] = [];
+    server.server.on('secureConnection', (socket) => negotiated.push(socket.getCipher().name));
+    const link = new HttpsLink({ baseUrl: server.url, ca: authority.ca });
+    await link.request('GET', '/');
+    link.close();
+    expect(negotiated).toEqual([suite]);
   });
 
   test('passes over the groups that the runtime lacks', () => {

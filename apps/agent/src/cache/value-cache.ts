@@ -52,7 +52,8 @@ export class ValueCache {
   /** An entry's value in plaintext, of the revision held now; the caller zeroes it. */
   open({ kind, name }: CachedEntry): Buffer {
     const held = this.#snapshot?.entries[kind].get(name);
-    if (this.#snapshot === undefined || held === undefined) throw new RangeError('the entry is not held any more');
+    if (this.#snapshot === undefined || held === undefined)
+      throw new RangeError('the entry is not held any more');
     return open(this.#snapshot.key, held.sealed, this.#place(held));
   }
 
@@ -63,7 +64,10 @@ export class ValueCache {
   /** How many entries there are, and the bytes they take sealed. */
   size(): { entries: number; bytes: number } {
     const all = [...allOf(this.#snapshot)];
-    return { entries: all.length, bytes: all.reduce((sum, entry) => sum + entry.sealed.byteLength, 0) };
+    return {
+      entries: all.length,
+      bytes: all.reduce((sum, entry) => sum + entry.sealed.byteLength, 0),
+    };
   }
 
   /** Forgets everything, beyond recovery. */
@@ -74,9 +78,18 @@ export class ValueCache {
 
   #sealAll({ revision, epoch, complete, entries }: OpenedBundle): Snapshot {
     const key = randomBytes(KEY_BYTES);
-    const snapshot: Snapshot = { revision, epoch, complete, key, entries: { secret: new Map(), plugin: new Map() } };
+    const snapshot: Snapshot = {
+      revision,
+      epoch,
+      complete,
+      key,
+      entries: { secret: new Map(), plugin: new Map() },
+    };
     for (const { value, ...entry } of entries) {
-      snapshot.entries[entry.kind].set(entry.name, { ...entry, sealed: seal(key, value, this.#place(entry)) });
+      snapshot.entries[entry.kind].set(entry.name, {
+        ...entry,
+        sealed: seal(key, value, this.#place(entry)),
+      });
     }
     return snapshot;
   }

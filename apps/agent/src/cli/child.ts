@@ -5,22 +5,39 @@ import { AgentError } from '../agent-error.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { codeOf } from '../state/system-error.ts';
 
-const forwarded: NodeJS.Signals[] = ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGCONT', 'SIGWINCH'];
+const forwarded: NodeJS.Signals[] = [
+  'SIGTERM',
+  'SIGHUP',
+  'SIGINT',
+  'SIGQUIT',
+  'SIGUSR1',
+  'SIGUSR2',
+  'SIGCONT',
+  'SIGWINCH',
+];
 /** A terminal sends these to the whole foreground group itself; sent on, they would come twice. */
-const fromTerminal: ReadonlySet<NodeJS.Signals> = new Set(['SIGINT', 'SIGQUIT', 'SIGWINCH', 'SIGCONT']);
+const fromTerminal: ReadonlySet<NodeJS.Signals> = new Set([
+  'SIGINT',
+  'SIGQUIT',
+  'SIGWINCH',
+  'SIGCONT',
+]);
 
 /** Runs a command on this process's streams, passes signals on, and returns the exit code that tells how it ended. */
 export async function runChild(command: string, args: string[], env: Environment): Promise<number> {
   const child = spawn(command, args, { stdio: 'inherit', env });
   const handlers = forwarded.map((signal) => {
-    const handler = () => void (process.stdin.isTTY && fromTerminal.has(signal) ? false : child.kill(signal));
+    const handler = () =>
+      void (process.stdin.isTTY && fromTerminal.has(signal) ? false : child.kill(signal));
     return [signal, handler] as const;
   });
   for (const [signal, handler] of handlers) process.on(signal, handler);
   try {
     return await new Promise<number>((resolve, reject) => {
       child.once('error', (error) => reject(cannotRun(command, error)));
-      child.once('exit', (code, signal) => resolve(code ?? exitCodes.signalBase + constants.signals[signal ?? 'SIGKILL']));
+      child.once('exit', (code, signal) =>
+        resolve(code ?? exitCodes.signalBase + constants.signals[signal ?? 'SIGKILL']),
+      );
     });
   } finally {
     for (const [signal, handler] of handlers) process.off(signal, handler);
@@ -29,6 +46,12 @@ export async function runChild(command: string, args: string[], env: Environment
 
 function cannotRun(command: string, cause: unknown): AgentError {
   return codeOf(cause) === 'ENOENT'
-    ? new AgentError('command.not_found', `there is no command ${command}`, { advice: 'check the name and PATH', cause })
-    : new AgentError('command.not_executable', `${command} cannot be run (${codeOf(cause)})`, { advice: 'check its permissions', cause });
+    ? new AgentError('command.not_found', `there is no command ${command}`, {
+        advice: 'check the name and PATH',
+        cause,
+      })
+    : new AgentError('command.not_executable', `${command} cannot be run (${codeOf(cause)})`, {
+        advice: 'check its permissions',
+        cause,
+      });
 }

@@ -34,7 +34,16 @@ export async function enrollAgent(flags: EnrollFlags, context: CliContext): Prom
   const link = new HttpsLink({ baseUrl: controlPlane, ca: trustAnchor });
   try {
     const force = flags.force === true;
-    const { agentId, group } = await enroll({ state, link, controlPlane, trustAnchor, token, name, force, clock: systemClock });
+    const { agentId, group } = await enroll({
+      state,
+      link,
+      controlPlane,
+      trustAnchor,
+      token,
+      name,
+      force,
+      clock: systemClock,
+    });
     const report = { agentId, name, group: group.name, controlPlane, stateDir: state.path };
     context.stdout.write(
       flags.json === true
@@ -49,10 +58,14 @@ export async function enrollAgent(flags: EnrollFlags, context: CliContext): Prom
 /** @throws AgentError `usage.invalid` when there is none; CryptoError `token.malformed` for a mistyped one */
 async function readToken({ tokenFile }: EnrollFlags, { env, stdin }: CliContext): Promise<string> {
   const file = tokenFile ?? env['SALLYPORT_ENROLLMENT_TOKEN_FILE'];
-  const given = file === undefined ? env['SALLYPORT_ENROLLMENT_TOKEN'] : await (file === '-' ? text(stdin) : readOwnFile(file, 'token'));
+  const given =
+    file === undefined
+      ? env['SALLYPORT_ENROLLMENT_TOKEN']
+      : await (file === '-' ? text(stdin) : readOwnFile(file, 'token'));
   if (given === undefined) {
     throw new AgentError('usage.invalid', 'there is no enrollment token', {
-      advice: 'give --token-file with a path, or - for standard input, or set SALLYPORT_ENROLLMENT_TOKEN',
+      advice:
+        'give --token-file with a path, or - for standard input, or set SALLYPORT_ENROLLMENT_TOKEN',
     });
   }
   const token = given.trim();
@@ -60,8 +73,12 @@ async function readToken({ tokenFile }: EnrollFlags, { env, stdin }: CliContext)
   return token;
 }
 
-async function readTrustAnchor({ fingerprint, caFile }: EnrollFlags, controlPlane: string): Promise<string> {
-  if (fingerprint !== undefined && caFile === undefined) return fetchPinnedCa(controlPlane, fingerprint, { timeoutMs: PIN_TIMEOUT_MS });
+async function readTrustAnchor(
+  { fingerprint, caFile }: EnrollFlags,
+  controlPlane: string,
+): Promise<string> {
+  if (fingerprint !== undefined && caFile === undefined)
+    return fetchPinnedCa(controlPlane, fingerprint, { timeoutMs: PIN_TIMEOUT_MS });
   if (caFile !== undefined && fingerprint === undefined) return readOwnFile(caFile, 'CA');
   throw new AgentError('usage.invalid', 'it must be said how to know the control plane', {
     advice: 'give either --fingerprint, as the control plane prints it, or --ca-file',
@@ -72,14 +89,23 @@ async function readOwnFile(path: string, what: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (cause) {
-    throw new AgentError('usage.invalid', `the ${what} file ${path} cannot be read`, { advice: 'check its path and permissions', cause });
+    throw new AgentError('usage.invalid', `the ${what} file ${path} cannot be read`, {
+      advice: 'check its path and permissions',
+      cause,
+    });
   }
 }
 
 function chooseName(given: string | undefined, host: string): string {
   const name = agentName.safeParse(given ?? host.slice(0, 64));
   if (name.success) return name.data;
-  throw new AgentError('usage.invalid', given === undefined ? 'this host’s name cannot be an agent’s name' : 'the name cannot be an agent’s name', {
-    advice: 'give --name with 1 to 64 letters, digits, dots, hyphens or underscores',
-  });
+  throw new AgentError(
+    'usage.invalid',
+    given === undefined
+      ? 'this host’s name cannot be an agent’s name'
+      : 'the name cannot be an agent’s name',
+    {
+      advice: 'give --name with 1 to 64 letters, digits, dots, hyphens or underscores',
+    },
+  );
 }

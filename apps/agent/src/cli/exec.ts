@@ -20,8 +20,15 @@ export async function execCommand(
 ): Promise<number> {
   const injections = flags.env.map(parseInjection);
   const client = new LocalClient(readAgentConfig(flags, context.env).config.socket);
-  const values = await Promise.all(injections.map(async (injection) => [injection.variable, await valueOf(injection, client)] as const));
-  return runChild(command, args, { ...withoutCredentials(context.env), ...Object.fromEntries(values) });
+  const values = await Promise.all(
+    injections.map(
+      async (injection) => [injection.variable, await valueOf(injection, client)] as const,
+    ),
+  );
+  return runChild(command, args, {
+    ...withoutCredentials(context.env),
+    ...Object.fromEntries(values),
+  });
 }
 
 /** `NAME=secret:db/password`. */
@@ -29,16 +36,25 @@ function parseInjection(text: string): Injection {
   const [, variable, secret] = /^([A-Za-z_][A-Za-z0-9_]*)=secret:(.+)$/.exec(text) ?? [];
   if (variable !== undefined && secret !== undefined) return { variable, secret };
   // The text is not repeated: somebody may have put a value there.
-  throw new AgentError('usage.invalid', 'an --env is not of the form NAME=secret:<name of a secret>');
+  throw new AgentError(
+    'usage.invalid',
+    'an --env is not of the form NAME=secret:<name of a secret>',
+  );
 }
 
 async function valueOf({ variable, secret }: Injection, client: LocalClient): Promise<string> {
   const body = await client.get(`/v1/secrets/${encodeURI(secret)}`).catch((error: unknown) => {
-    throw error instanceof AgentError && error.code.endsWith('not_found') ? named(error, secret) : error;
+    throw error instanceof AgentError && error.code.endsWith('not_found')
+      ? named(error, secret)
+      : error;
   });
   const { value } = secretReply.parse(JSON.parse(body.toString('utf8')));
   if (!value.includes('\0')) return value;
-  throw new AgentError('usage.invalid', `the secret ${secret} holds a NUL, which ${variable} cannot`, { advice: 'read it with: sallyport-agent get' });
+  throw new AgentError(
+    'usage.invalid',
+    `the secret ${secret} holds a NUL, which ${variable} cannot`,
+    { advice: 'read it with: sallyport-agent get' },
+  );
 }
 
 function named(error: AgentError, secret: string): AgentError {

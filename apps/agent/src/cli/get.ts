@@ -6,8 +6,14 @@ import { LocalClient } from './local-client.ts';
 const secretReply = z.object({ value: z.string() });
 
 /** `get`: one secret's value, raw, with a line end only for a terminal. */
-export async function getSecret(name: string, flags: ConfigFlags & { json?: boolean }, { env, stdout }: CliContext): Promise<void> {
-  const body = await new LocalClient(readAgentConfig(flags, env).config.socket).get(`/v1/secrets/${encodeURI(name)}`);
+export async function getSecret(
+  name: string,
+  flags: ConfigFlags & { json?: boolean },
+  { env, stdout }: CliContext,
+): Promise<void> {
+  const body = await new LocalClient(readAgentConfig(flags, env).config.socket).get(
+    `/v1/secrets/${encodeURI(name)}`,
+  );
   if (flags.json === true) {
     stdout.write(Buffer.concat([body, Buffer.from('\n')]));
     return;

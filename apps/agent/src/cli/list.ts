@@ -3,17 +3,27 @@ import { readAgentConfig, type ConfigFlags } from '../config.ts';
 import type { CliContext } from './context.ts';
 import { LocalClient } from './local-client.ts';
 
-const listReply = z.object({ revision: z.int(), items: z.array(z.object({ name: z.string(), version: z.int() })) });
+const listReply = z.object({
+  revision: z.int(),
+  items: z.array(z.object({ name: z.string(), version: z.int() })),
+});
 
 /** `list`: the names and versions of all that applications can read. */
-export async function listNames(flags: ConfigFlags & { json?: boolean }, { env, stdout }: CliContext): Promise<void> {
+export async function listNames(
+  flags: ConfigFlags & { json?: boolean },
+  { env, stdout }: CliContext,
+): Promise<void> {
   const client = new LocalClient(readAgentConfig(flags, env).config.socket);
   const secrets = listReply.parse(JSON.parse((await client.get('/v1/secrets')).toString('utf8')));
   const configs = listReply.parse(JSON.parse((await client.get('/v1/config')).toString('utf8')));
   if (flags.json === true) {
-    stdout.write(`${JSON.stringify({ revision: secrets.revision, secrets: secrets.items, configs: configs.items })}\n`);
+    stdout.write(
+      `${JSON.stringify({ revision: secrets.revision, secrets: secrets.items, configs: configs.items })}\n`,
+    );
     return;
   }
-  for (const { name, version } of secrets.items) stdout.write(`secret  ${name}  version ${version}\n`);
-  for (const { name, version } of configs.items) stdout.write(`config  ${name}  version ${version}\n`);
+  for (const { name, version } of secrets.items)
+    stdout.write(`secret  ${name}  version ${version}\n`);
+  for (const { name, version } of configs.items)
+    stdout.write(`config  ${name}  version ${version}\n`);
 }

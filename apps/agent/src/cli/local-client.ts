@@ -47,8 +47,12 @@ function unreachable(socket: string, cause: unknown): AgentError {
       cause,
     });
   }
-  return new AgentError('agent.unreachable', `no agent answers at ${socket} (${codeOf(cause) ?? 'no reply'})`, {
-    advice: 'start it with: sallyport-agent run, or name its socket with --socket',
-    cause,
-  });
+  return new AgentError(
+    'agent.unreachable',
+    `no agent answers at ${socket} (${codeOf(cause) ?? 'no reply'})`,
+    {
+      advice: 'start it with: sallyport-agent run, or name its socket with --socket',
+      cause,
+    },
+  );
 }

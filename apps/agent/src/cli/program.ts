@@ -8,7 +8,9 @@ import { reportFailure } from './report-failure.ts';
 export async function runProgram(args: string[], context: CliContext): Promise<number> {
   let exitCode: number = exitCodes.ok;
   const program = new Command('sallyport-agent')
-    .description('Pulls a group’s secrets and configuration from a control plane and serves them on this host.')
+    .description(
+      'Pulls a group’s secrets and configuration from a control plane and serves them on this host.',
+    )
     .version(VERSION)
     .exitOverride()
     .configureOutput({
@@ -20,7 +22,10 @@ export async function runProgram(args: string[], context: CliContext): Promise<n
   withConfig(program.command('enroll'))
     .description('join a group with an enrollment token; the keys are made here')
     .requiredOption('--url <url>', 'the control plane’s agent API, https://host:port')
-    .option('--token-file <file>', 'file that holds the token, - for standard input (else SALLYPORT_ENROLLMENT_TOKEN)')
+    .option(
+      '--token-file <file>',
+      'file that holds the token, - for standard input (else SALLYPORT_ENROLLMENT_TOKEN)',
+    )
     .option('--fingerprint <sha256>', 'SHA-256 fingerprint of the control plane’s CA')
     .option('--ca-file <file>', 'PEM file of the control plane’s CA')
     .option('--name <name>', 'the agent’s name; by default the host’s')
@@ -53,7 +58,12 @@ export async function runProgram(args: string[], context: CliContext): Promise<n
   withConfig(program.command('exec'))
     .description('run a command with secrets in its environment')
     .argument('<command...>')
-    .option('--env <NAME=secret:name>', 'set a variable from a secret; may be repeated', (value, all: string[]) => [...all, value], [])
+    .option(
+      '--env <NAME=secret:name>',
+      'set a variable from a secret; may be repeated',
+      (value, all: string[]) => [...all, value],
+      [],
+    )
     .action(async (command, flags) => {
       exitCode = await (await import('./exec.ts')).execCommand(command, flags, context);
     });
@@ -62,7 +72,8 @@ export async function runProgram(args: string[], context: CliContext): Promise<n
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+    if (error instanceof CommanderError)
+      return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
     return reportFailure(error, context);
   }
 }

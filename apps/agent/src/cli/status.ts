@@ -12,14 +12,30 @@ const exitCodeOf: Record<HealthStatus, number> = {
 };
 
 /** `status`: what the agent says of itself. Returns the exit code: 0 while it serves values. */
-export async function showStatus(flags: ConfigFlags & { json?: boolean }, { env, stdout }: CliContext): Promise<number> {
+export async function showStatus(
+  flags: ConfigFlags & { json?: boolean },
+  { env, stdout }: CliContext,
+): Promise<number> {
   const { body } = await new LocalClient(readAgentConfig(flags, env).config.socket).ask('/healthz');
   const report = health.parse(JSON.parse(body.toString('utf8')));
-  stdout.write(flags.json === true ? `${JSON.stringify(report)}\n` : `${describe(report).join('\n')}\n`);
+  stdout.write(
+    flags.json === true ? `${JSON.stringify(report)}\n` : `${describe(report).join('\n')}\n`,
+  );
   return exitCodeOf[report.status];
 }
 
-function describe({ status, staleSince, offline, agent, revision, epoch, entries, controlPlane, durable, clockOffsetMilliseconds }: Health): string[] {
+function describe({
+  status,
+  staleSince,
+  offline,
+  agent,
+  revision,
+  epoch,
+  entries,
+  controlPlane,
+  durable,
+  clockOffsetMilliseconds,
+}: Health): string[] {
   const { lastError } = controlPlane;
   const advice = lastError?.advice ?? undefined;
   return [
@@ -27,8 +43,16 @@ function describe({ status, staleSince, offline, agent, revision, epoch, entries
     `agent          ${agent.name} (${agent.id}), group ${agent.group}`,
     `revision       ${revision}, epoch ${epoch}, ${entries} entries`,
     `control plane  ${controlPlane.url} ${controlPlane.state} since ${controlPlane.since}`,
-    ...(lastError === null ? [] : [`last error     ${lastError.at} ${lastError.code}: ${lastError.message}${advice === undefined ? '' : ` — ${advice}`}`]),
+    ...(lastError === null
+      ? []
+      : [
+          `last error     ${lastError.at} ${lastError.code}: ${lastError.message}${advice === undefined ? '' : ` — ${advice}`}`,
+        ]),
     `disk           ${durable.revision === null ? 'no bundle' : `revision ${durable.revision}, ${durable.bytes} bytes`}${durable.error === null ? '' : `, ${durable.error}`}`,
-    ...(clockOffsetMilliseconds === null ? [] : [`clock          ${(clockOffsetMilliseconds / 1000).toFixed(1)} s from the control plane’s`]),
+    ...(clockOffsetMilliseconds === null
+      ? []
+      : [
+          `clock          ${(clockOffsetMilliseconds / 1000).toFixed(1)} s from the control plane’s`,
+        ]),
   ];
 }

@@ -24,11 +24,17 @@ export type Call = {
  * @throws AgentError for every reply that is not a success, with the code of its problem document, and
  * for every failure of the link, with the code of its `LinkError`
  */
-export async function call(link: Link, serverClock: ServerClock, { method, path, ...request }: Call): Promise<LinkReply> {
+export async function call(
+  link: Link,
+  serverClock: ServerClock,
+  { method, path, ...request }: Call,
+): Promise<LinkReply> {
   const headers = { 'x-request-id': randomUUID(), ...request.headers };
-  const reply = await link.request(method, path, { ...request, headers }).catch((error: unknown) => {
-    throw error instanceof LinkError ? fromLink(error) : error;
-  });
+  const reply = await link
+    .request(method, path, { ...request, headers })
+    .catch((error: unknown) => {
+      throw error instanceof LinkError ? fromLink(error) : error;
+    });
   serverClock.observe(reply.headers.date);
   if (reply.status >= 200 && reply.status < 300) return reply;
   throw refusal(reply);
@@ -39,10 +45,14 @@ export function parseReply<Output>(schema: { parse(data: unknown): Output }, bod
   try {
     return schema.parse(JSON.parse(body.toString('utf8')));
   } catch (error) {
-    throw new AgentError('reply.unexpected', 'the control plane’s reply is not of a protocol this agent speaks', {
-      advice: 'check that agent and control plane are of compatible versions',
-      cause: error,
-    });
+    throw new AgentError(
+      'reply.unexpected',
+      'the control plane’s reply is not of a protocol this agent speaks',
+      {
+        advice: 'check that agent and control plane are of compatible versions',
+        cause: error,
+      },
+    );
   }
 }
 
@@ -54,12 +64,16 @@ function refusal({ status, headers, body }: LinkReply): AgentError {
   const document = problemOf(body);
   const retryAfter = Number(headers['retry-after']);
   const code = document?.code ?? 'reply.unexpected';
-  return new AgentError(code, document?.detail ?? `the control plane’s address answered ${status} without saying why`, {
-    status,
-    retryable: mayPass(code, status),
-    retryAfterMs: Number.isFinite(retryAfter) ? retryAfter * 1000 : undefined,
-    advice: adviceFor(code),
-  });
+  return new AgentError(
+    code,
+    document?.detail ?? `the control plane’s address answered ${status} without saying why`,
+    {
+      status,
+      retryable: mayPass(code, status),
+      retryAfterMs: Number.isFinite(retryAfter) ? retryAfter * 1000 : undefined,
+      advice: adviceFor(code),
+    },
+  );
 }
 
 function problemOf(body: Buffer) {

@@ -39,21 +39,44 @@ export class ControlPlane {
   /** A bundle that was too large for the pull's reply. */
   async bundle(path: string, signal: AbortSignal): Promise<Bundle> {
     if (!path.startsWith('/agent/v1/revisions/')) {
-      throw new AgentError('reply.unexpected', 'the control plane names a bundle outside of its agent API');
+      throw new AgentError(
+        'reply.unexpected',
+        'the control plane names a bundle outside of its agent API',
+      );
     }
     const { body } = await this.#session.send({ method: 'GET', path, signal });
     return parseReply(bundle, body);
   }
 
   async extendTask(id: string, lock: string, signal: AbortSignal): Promise<void> {
-    await this.#session.send({ method: 'POST', path: `/agent/v1/tasks/${id}/extend`, json: { lock }, signal });
+    await this.#session.send({
+      method: 'POST',
+      path: `/agent/v1/tasks/${id}/extend`,
+      json: { lock },
+      signal,
+    });
   }
 
-  async completeTask(id: string, lock: string, result: Diagnosis, signal: AbortSignal): Promise<void> {
-    await this.#session.send({ method: 'POST', path: `/agent/v1/tasks/${id}/complete`, json: { lock, result }, signal });
+  async completeTask(
+    id: string,
+    lock: string,
+    result: Diagnosis,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.#session.send({
+      method: 'POST',
+      path: `/agent/v1/tasks/${id}/complete`,
+      json: { lock, result },
+      signal,
+    });
   }
 
   async failTask(id: string, lock: string, error: string, signal: AbortSignal): Promise<void> {
-    await this.#session.send({ method: 'POST', path: `/agent/v1/tasks/${id}/fail`, json: { lock, error }, signal });
+    await this.#session.send({
+      method: 'POST',
+      path: `/agent/v1/tasks/${id}/fail`,
+      json: { lock, error },
+      signal,
+    });
   }
 }

@@ -43,7 +43,16 @@ export async function enroll(enrollment: Enrollment): Promise<StoredIdentity> {
   const reply = await register(enrollment, keys);
   const trustAnchors = [...new Set([trustAnchor, ...reply.trustAnchors])];
   const { agentId, group, verificationKeys } = reply;
-  const identity: StoredIdentity = { format: 1, agentId, name, group, controlPlane, trustAnchors, verificationKeys, ...keys };
+  const identity: StoredIdentity = {
+    format: 1,
+    agentId,
+    name,
+    group,
+    controlPlane,
+    trustAnchors,
+    verificationKeys,
+    ...keys,
+  };
   await keep(state, identity);
   return identity;
 }
@@ -58,8 +67,12 @@ async function assertFree({ state, force }: Enrollment): Promise<void> {
 async function pendingKeys({ state, controlPlane, force }: Enrollment): Promise<PrivateKeys> {
   const bytes = force ? undefined : await state.read('identity.pending.json');
   const pending = pendingEnrollment.safeParse(bytes && JSON.parse(bytes.toString('utf8')));
-  if (pending.success && pending.data.controlPlane === controlPlane) return privateKeys.parse(onlyKeys(pending.data));
-  const keys = { signingKey: await generateSigningJwk(), encryptionKey: await generateEncryptionJwk() };
+  if (pending.success && pending.data.controlPlane === controlPlane)
+    return privateKeys.parse(onlyKeys(pending.data));
+  const keys = {
+    signingKey: await generateSigningJwk(),
+    encryptionKey: await generateEncryptionJwk(),
+  };
   await state.write('identity.pending.json', JSON.stringify({ controlPlane, ...keys }));
   return keys;
 }
@@ -80,12 +93,28 @@ async function register(enrollment: Enrollment, keys: PrivateKeys): Promise<Enro
   }
 }
 
-async function requestOnce({ link, token, name }: Enrollment, keys: PrivateKeys, serverClock: ServerClock): Promise<EnrollReply> {
+async function requestOnce(
+  { link, token, name }: Enrollment,
+  keys: PrivateKeys,
+  serverClock: ServerClock,
+): Promise<EnrollReply> {
   const signingKey = await importSigningKey(keys.signingKey);
   const { publicJwk: encryptionKey } = await importEncryptionKey(keys.encryptionKey);
   const proof = await signEnrollmentProof(signingKey, token, encryptionKey, serverClock.now());
-  const json = { protocol: PROTOCOL, token, name, signingKey: signingKey.publicJwk, encryptionKey, proof, facts: hostFacts() };
-  const { body } = await call(link, serverClock, { method: 'POST', path: '/agent/v1/enroll', json });
+  const json = {
+    protocol: PROTOCOL,
+    token,
+    name,
+    signingKey: signingKey.publicJwk,
+    encryptionKey,
+    proof,
+    facts: hostFacts(),
+  };
+  const { body } = await call(link, serverClock, {
+    method: 'POST',
+    path: '/agent/v1/enroll',
+    json,
+  });
   return parseReply(enrollReply, body);
 }
 
@@ -104,8 +133,12 @@ function mayHaveRegistered({ code }: AgentError): boolean {
 }
 
 function replyLost(cause: AgentError, name: string): AgentError {
-  return new AgentError('enroll.reply_lost', `no usable reply came (${cause.code}); the control plane may have registered this agent all the same`, {
-    advice: `run the same command again; if the token is then used up or the keys are taken, revoke the agent “${name}” there and enrol with --force and a new token`,
-    cause,
-  });
+  return new AgentError(
+    'enroll.reply_lost',
+    `no usable reply came (${cause.code}); the control plane may have registered this agent all the same`,
+    {
+      advice: `run the same command again; if the token is then used up or the keys are taken, revoke the agent “${name}” there and enrol with --force and a new token`,
+      cause,
+    },
+  );
 }

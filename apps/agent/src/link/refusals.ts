@@ -13,10 +13,12 @@ const lasting: ReadonlySet<string> = new Set<ErrorCode>([
 
 /** Where the agent's side knows more than the control plane's own sentence says. */
 const advice: Partial<Record<ErrorCode, string>> = {
-  'token.used_up': 'if an earlier attempt from this host was cut off, also revoke the agent that it left behind',
+  'token.used_up':
+    'if an earlier attempt from this host was cut off, also revoke the agent that it left behind',
   'agent.keys_taken':
     'an earlier attempt from this host registered them and its reply was lost: revoke that agent, then enrol with --force and a new token',
-  'agent.unknown': 'check that the control plane runs on the right database, or enrol again with --force',
+  'agent.unknown':
+    'check that the control plane runs on the right database, or enrol again with --force',
   'pull.superseded': 'stop the other process, or give it an enrolment of its own',
   'clock.skewed': 'set this host’s clock, best by NTP',
 };

@@ -68,12 +68,16 @@ export class Session {
       { method: request.method, url, accessToken: token },
       serverClock.now(),
     );
-    return call(link, serverClock, { ...request, headers: { authorization: `DPoP ${token}`, dpop } });
+    return call(link, serverClock, {
+      ...request,
+      headers: { authorization: `DPoP ${token}`, dpop },
+    });
   }
 
   /** Requests that find no token wait for the same new session. */
   async #current(signal: AbortSignal | undefined): Promise<Access> {
-    if (this.#access !== undefined && this.#parts.clock.now() < this.#access.renewAtMs) return this.#access;
+    if (this.#access !== undefined && this.#parts.clock.now() < this.#access.renewAtMs)
+      return this.#access;
     this.#opening ??= this.#openSession(signal).finally(() => {
       this.#opening = undefined;
     });
@@ -101,7 +105,10 @@ export class Session {
       return true;
     }
     if (error.code !== 'clock.skewed') return false;
-    this.#parts.log.warn({ offsetMs: this.#parts.serverClock.offsetMs() }, 'this host’s clock differs from the control plane’s');
+    this.#parts.log.warn(
+      { offsetMs: this.#parts.serverClock.offsetMs() },
+      'this host’s clock differs from the control plane’s',
+    );
     return true;
   }
 }

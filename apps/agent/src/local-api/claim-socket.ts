@@ -17,19 +17,27 @@ const ALL_PERMISSIONS = 0o777;
 export async function listenOnSocket(server: Server, path: string, mode: number): Promise<void> {
   const bytes = Buffer.byteLength(path);
   if (bytes > MAX_PATH_BYTES) {
-    throw new AgentError('socket.path_too_long', `the socket path is ${bytes} bytes long, and the system allows ${MAX_PATH_BYTES}`, {
-      advice: 'set a shorter one with --socket or SALLYPORT_AGENT_SOCKET',
-    });
+    throw new AgentError(
+      'socket.path_too_long',
+      `the socket path is ${bytes} bytes long, and the system allows ${MAX_PATH_BYTES}`,
+      {
+        advice: 'set a shorter one with --socket or SALLYPORT_AGENT_SOCKET',
+      },
+    );
   }
   try {
     await makeWay(path);
     await bind(server, path, mode);
   } catch (error) {
     if (error instanceof AgentError) throw error;
-    throw new AgentError('socket.unusable', `no socket can be made at ${path} (${codeOf(error) ?? 'unknown reason'})`, {
-      advice: 'choose a directory that exists and that this user may write',
-      cause: error,
-    });
+    throw new AgentError(
+      'socket.unusable',
+      `no socket can be made at ${path} (${codeOf(error) ?? 'unknown reason'})`,
+      {
+        advice: 'choose a directory that exists and that this user may write',
+        cause: error,
+      },
+    );
   }
 }
 
@@ -40,10 +48,14 @@ async function makeWay(path: string): Promise<void> {
   });
   if (there === undefined) return;
   if (!there.isSocket()) {
-    throw new AgentError('socket.unusable', `${path} is not a socket`, { advice: 'move it away, or choose another socket path' });
+    throw new AgentError('socket.unusable', `${path} is not a socket`, {
+      advice: 'move it away, or choose another socket path',
+    });
   }
   if (await isAnswered(path)) {
-    throw new AgentError('socket.in_use', `another agent answers at ${path}`, { advice: 'stop it, or choose another socket path' });
+    throw new AgentError('socket.in_use', `another agent answers at ${path}`, {
+      advice: 'stop it, or choose another socket path',
+    });
   }
   await rm(path, { force: true });
 }

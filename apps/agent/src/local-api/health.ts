@@ -26,7 +26,12 @@ export const health = z.object({
     state: z.string(),
     since: z.iso.datetime(),
     lastError: z
-      .object({ code: z.string(), message: z.string(), advice: z.string().nullable(), at: z.iso.datetime() })
+      .object({
+        code: z.string(),
+        message: z.string(),
+        advice: z.string().nullable(),
+        at: z.iso.datetime(),
+      })
       .nullable(),
   }),
   durable: z.object({ revision: z.int().nullable(), bytes: z.int(), error: z.string().nullable() }),

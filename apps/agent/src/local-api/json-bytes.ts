@@ -45,7 +45,8 @@ function writeEscaped(text: Uint8Array, output: Buffer, start: number): number {
     }
     const letter = shortEscapes.get(byte);
     output[offset++] = BACKSLASH;
-    if (letter === undefined) offset += output.write(`u00${byte.toString(16).padStart(2, '0')}`, offset);
+    if (letter === undefined)
+      offset += output.write(`u00${byte.toString(16).padStart(2, '0')}`, offset);
     else output[offset++] = letter;
   }
   return offset;

@@ -8,7 +8,12 @@ import { sendProblem } from './problem-reply.ts';
 import { configs, secrets, sendList, sendValue } from './values.ts';
 import { WatchHub } from './watch.ts';
 
-const limits = { maxHeaderSize: 8 * 1024, headersTimeout: 5_000, requestTimeout: 10_000, keepAliveTimeout: 60_000 };
+const limits = {
+  maxHeaderSize: 8 * 1024,
+  headersTimeout: 5_000,
+  requestTimeout: 10_000,
+  keepAliveTimeout: 60_000,
+};
 const MAX_CONNECTIONS = 512;
 
 export type LocalApiParts = HealthParts & { socket: string; socketMode: number; log: Log };
@@ -59,7 +64,10 @@ export class LocalApi {
     } catch (error) {
       const fault = error instanceof AgentError ? error : internalError(error);
       if (fault.code === 'agent.internal') {
-        this.#parts.log.error({ code: fault.code, requestId, stack: framesOf(fault) }, fault.message);
+        this.#parts.log.error(
+          { code: fault.code, requestId, stack: framesOf(fault) },
+          fault.message,
+        );
       }
       sendProblem(response, fault, requestId);
     }
@@ -68,10 +76,15 @@ export class LocalApi {
   #route(request: IncomingMessage, response: ServerResponse): void {
     const { agent } = this.#parts;
     const { method, url = '' } = request;
-    if (method !== 'GET') throw new AgentError('request.method_not_allowed', 'the agent’s local API only reads', { advice: 'use GET' });
+    if (method !== 'GET')
+      throw new AgentError('request.method_not_allowed', 'the agent’s local API only reads', {
+        advice: 'use GET',
+      });
     if (url.includes('?')) throw new AgentError('request.invalid', 'the path takes no query');
-    if (url.startsWith('/v1/secrets/')) return sendValue(agent, secrets, nameIn(url, '/v1/secrets/'), request, response);
-    if (url.startsWith('/v1/config/')) return sendValue(agent, configs, nameIn(url, '/v1/config/'), request, response);
+    if (url.startsWith('/v1/secrets/'))
+      return sendValue(agent, secrets, nameIn(url, '/v1/secrets/'), request, response);
+    if (url.startsWith('/v1/config/'))
+      return sendValue(agent, configs, nameIn(url, '/v1/config/'), request, response);
     if (url === '/v1/secrets') return sendList(agent, secrets, response);
     if (url === '/v1/config') return sendList(agent, configs, response);
     if (url === '/v1/watch') return this.#watch.add(response);
@@ -85,7 +98,11 @@ export class LocalApi {
     const health = describeHealth(this.#parts);
     const serves = health.status === 'ready' || health.status === 'stale';
     const body = Buffer.from(JSON.stringify(health));
-    const headers = { 'content-type': 'application/json', 'content-length': body.byteLength, 'cache-control': 'no-store' };
+    const headers = {
+      'content-type': 'application/json',
+      'content-length': body.byteLength,
+      'cache-control': 'no-store',
+    };
     response.writeHead(serves ? 200 : 503, headers).end(body);
   }
 }
@@ -95,7 +112,9 @@ function nameIn(url: string, prefix: string): string {
   try {
     return decodeURIComponent(url.slice(prefix.length));
   } catch (error) {
-    throw new AgentError('request.invalid', 'the path is not valid percent-encoding', { cause: error });
+    throw new AgentError('request.invalid', 'the path is not valid percent-encoding', {
+      cause: error,
+    });
   }
 }
 

@@ -18,7 +18,11 @@ export const secrets: Collection = {
   kind: 'secret',
   notFound: 'secret.not_found',
   render: ({ name, version }, revision, value) =>
-    jsonAround(`{"name":"${name}","version":${version},"revision":${revision},"value":"`, value, '"}'),
+    jsonAround(
+      `{"name":"${name}","version":${version},"revision":${revision},"value":"`,
+      value,
+      '"}',
+    ),
 };
 
 export const configs: Collection = {
@@ -36,7 +40,13 @@ export function sendList(agent: Agent, { kind }: Collection, response: ServerRes
 }
 
 /** One value; 304 when the caller has its version. All plaintext is zeroed once it is with the system. */
-export function sendValue(agent: Agent, collection: Collection, name: string, request: IncomingMessage, response: ServerResponse): void {
+export function sendValue(
+  agent: Agent,
+  collection: Collection,
+  name: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
   const held = heldBy(agent);
   const entry = agent.cache.find(collection.kind, name);
   if (entry === undefined) throw missing(collection, name, held.complete);
@@ -66,11 +76,19 @@ function heldBy(agent: Agent): { revision: number; complete: boolean } {
 }
 
 function missing({ kind, notFound }: Collection, name: string, complete: boolean): AgentError {
-  if (!resourceName.safeParse(name).success) return new AgentError('request.invalid', 'the path does not hold a valid name');
-  if (complete) return new AgentError(notFound, `the group has no ${kind} of this name`, { advice: 'see what there is with: sallyport-agent list' });
-  return new AgentError('agent.not_ready', `${kind}s that may not be kept on disk are unknown until the control plane is reached`, {
-    advice: 'wait, or see why with: sallyport-agent status',
-  });
+  if (!resourceName.safeParse(name).success)
+    return new AgentError('request.invalid', 'the path does not hold a valid name');
+  if (complete)
+    return new AgentError(notFound, `the group has no ${kind} of this name`, {
+      advice: 'see what there is with: sallyport-agent list',
+    });
+  return new AgentError(
+    'agent.not_ready',
+    `${kind}s that may not be kept on disk are unknown until the control plane is reached`,
+    {
+      advice: 'wait, or see why with: sallyport-agent status',
+    },
+  );
 }
 
 /** Age and Warning 110 are those of RFC 9111, section 5.1, and RFC 7234, section 5.5.1. */

@@ -30,7 +30,9 @@ export class WatchHub {
   /** @throws AgentError `agent.busy` */
   add(response: ServerResponse): void {
     if (this.#watchers.size >= MAX_WATCHERS) {
-      throw new AgentError('agent.busy', `${MAX_WATCHERS} programs watch already`, { advice: 'close one, or poll with If-None-Match' });
+      throw new AgentError('agent.busy', `${MAX_WATCHERS} programs watch already`, {
+        advice: 'close one, or poll with If-None-Match',
+      });
     }
     const revision = this.#agent.cache.revision()?.revision ?? 0;
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });

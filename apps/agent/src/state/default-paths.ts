@@ -1,7 +1,11 @@
 import { join } from 'node:path';
 
 /** Where an agent keeps its state unless it is told: the system's place for root, the user's own for others. */
-export function defaultStateDirectory(env: Readonly<Record<string, string | undefined>>, home: string, isRoot: boolean): string {
+export function defaultStateDirectory(
+  env: Readonly<Record<string, string | undefined>>,
+  home: string,
+  isRoot: boolean,
+): string {
   if (isRoot) return '/var/lib/sallyport-agent';
   return join(env['XDG_STATE_HOME'] || join(home, '.local/state'), 'sallyport-agent');
 }

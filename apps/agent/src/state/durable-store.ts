@@ -9,11 +9,19 @@ import { decodeHighWater, encodeHighWater, type HighWater } from './high-water.t
 import { Quarantine } from './quarantine.ts';
 import type { StateDirectory } from './state-directory.ts';
 
-const storedBundle = z.strictObject({ format: z.literal(1), deliveryKey: z.string(), durable: z.string() });
+const storedBundle = z.strictObject({
+  format: z.literal(1),
+  deliveryKey: z.string(),
+  durable: z.string(),
+});
 type StoredBundle = z.infer<typeof storedBundle>;
 
 /** What `status` says of the disk. `error` is the code of the last failure, until the next success. */
-export type DurableState = { revision: number | undefined; bytes: number; error: string | undefined };
+export type DurableState = {
+  revision: number | undefined;
+  bytes: number;
+  error: string | undefined;
+};
 
 /** How a run begins: what disk gave, and the revision below which nothing may be taken. */
 export type Restored = { applied: Applied | undefined; highWater: HighWater };
@@ -33,7 +41,12 @@ export class DurableStore {
   #marking = Promise.resolve();
   #state: DurableState = { revision: undefined, bytes: 0, error: undefined };
 
-  constructor(directory: StateDirectory, highWaterKey: Uint8Array, clock: Pick<Clock, 'now'>, log: Log) {
+  constructor(
+    directory: StateDirectory,
+    highWaterKey: Uint8Array,
+    clock: Pick<Clock, 'now'>,
+    log: Log,
+  ) {
     this.#directory = directory;
     this.#key = highWaterKey;
     this.#clock = clock;
@@ -51,7 +64,9 @@ export class DurableStore {
    *
    * @throws AgentError `state.unsafe`, `state.unusable`
    */
-  async restore(open: (stored: StoredBundle, floor: number) => Promise<Applied | undefined>): Promise<Restored> {
+  async restore(
+    open: (stored: StoredBundle, floor: number) => Promise<Applied | undefined>,
+  ): Promise<Restored> {
     const bundle = await this.#directory.read('bundle.json');
     const highWater = await this.#readHighWater();
     this.#highWater = highWater ?? this.#highWater;
@@ -70,7 +85,11 @@ export class DurableStore {
 
   /** Replaces the stored bundle, then the mark. Never rejects: a full disk must not stop delivery. */
   async keep(copy: DurableCopy): Promise<void> {
-    const text = JSON.stringify({ format: 1, deliveryKey: copy.deliveryKey, durable: copy.durable });
+    const text = JSON.stringify({
+      format: 1,
+      deliveryKey: copy.deliveryKey,
+      durable: copy.durable,
+    });
     try {
       // The other order would make the agent refuse its own bundle after a crash between the two.
       await this.#directory.write('bundle.json', text);
@@ -86,7 +105,11 @@ export class DurableStore {
     try {
       await this.#mark({ ...this.#highWater, contactAtMs });
     } catch (error) {
-      this.#failed(error, this.#highWater.revision, 'the time of the last contact could not be kept on disk');
+      this.#failed(
+        error,
+        this.#highWater.revision,
+        'the time of the last contact could not be kept on disk',
+      );
     }
   }
 
@@ -110,7 +133,8 @@ export class DurableStore {
   /** One write after the other: the sync loop and the daemon's timer both come here. */
   async #mark(highWater: HighWater): Promise<void> {
     this.#highWater = highWater;
-    const write = () => this.#directory.write('high-water.json', encodeHighWater(this.#highWater, this.#key));
+    const write = () =>
+      this.#directory.write('high-water.json', encodeHighWater(this.#highWater, this.#key));
     this.#marking = this.#marking.then(write, write);
     await this.#marking;
   }
@@ -118,25 +142,38 @@ export class DurableStore {
   #failed(error: unknown, revision: number, message: string): void {
     const fault = error instanceof AgentError ? error : internalError(error);
     this.#state = { ...this.#state, error: fault.code };
-    this.#log.error({ code: fault.code, detail: fault.message, revision, stack: framesOf(fault) }, message);
+    this.#log.error(
+      { code: fault.code, detail: fault.message, revision, stack: framesOf(fault) },
+      message,
+    );
   }
 
   async #refuse(error: unknown): Promise<void> {
     const { code, message } = error instanceof AgentError ? error : internalError(error);
     this.#state = { ...this.#state, error: code };
-    this.#log.error({ code, detail: message }, 'the bundle on disk is refused and quarantined; it will be fetched again');
+    this.#log.error(
+      { code, detail: message },
+      'the bundle on disk is refused and quarantined; it will be fetched again',
+    );
     await this.#quarantine.take(this.#directory.join('bundle.json'), code, this.#clock.now());
   }
 }
 
 function unvouched(): AgentError {
-  return new AgentError('high_water.unreadable', 'no high-water mark of this agent vouches for the bundle');
+  return new AgentError(
+    'high_water.unreadable',
+    'no high-water mark of this agent vouches for the bundle',
+  );
 }
 
 function parseStored(bytes: Buffer): StoredBundle {
   try {
     return storedBundle.parse(JSON.parse(bytes.toString('utf8')));
   } catch (error) {
-    throw new AgentError('bundle.malformed', 'the file is truncated or not a bundle of this version', { cause: error });
+    throw new AgentError(
+      'bundle.malformed',
+      'the file is truncated or not a bundle of this version',
+      { cause: error },
+    );
   }
 }

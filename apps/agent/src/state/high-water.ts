@@ -15,12 +15,19 @@ const MAC_KEY_BYTES = 32;
 
 /** The key that vouches for high-water files: HKDF-SHA256 (RFC 5869) of the agent's private signing key. */
 export function deriveHighWaterKey(privateKey: Uint8Array, agentId: string): Buffer {
-  return Buffer.from(hkdfSync('sha256', privateKey, agentId, 'sallyport-agent high-water 1', MAC_KEY_BYTES));
+  return Buffer.from(
+    hkdfSync('sha256', privateKey, agentId, 'sallyport-agent high-water 1', MAC_KEY_BYTES),
+  );
 }
 
 export function encodeHighWater(mark: HighWater, key: Uint8Array): string {
   const { revision, contactAtMs } = mark;
-  return JSON.stringify({ format: 1, revision, contactAtMs, mac: macOf(mark, key).toString('base64url') });
+  return JSON.stringify({
+    format: 1,
+    revision,
+    contactAtMs,
+    mac: macOf(mark, key).toString('base64url'),
+  });
 }
 
 /** Undefined when it is not one that this agent wrote. */

@@ -1,7 +1,18 @@
-import { enrollReply, encryptionPublicKey, signingPublicKey, verificationKeys, agentName, uuid } from '@sallyport/contract';
+import {
+  enrollReply,
+  encryptionPublicKey,
+  signingPublicKey,
+  verificationKeys,
+  agentName,
+  uuid,
+} from '@sallyport/contract';
 import type { VerificationKeyring } from '@sallyport/crypto/bundle';
 import { importEncryptionKey, type EncryptionKey } from '@sallyport/crypto/encryption-key';
-import { importSigningKey, importVerificationKey, type SigningKey } from '@sallyport/crypto/signing-key';
+import {
+  importSigningKey,
+  importVerificationKey,
+  type SigningKey,
+} from '@sallyport/crypto/signing-key';
 import { z } from 'zod';
 import { AgentError } from '../agent-error.ts';
 import { deriveHighWaterKey } from './high-water.ts';

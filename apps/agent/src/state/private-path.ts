@@ -17,9 +17,13 @@ export function assertPrivate(path: string, stats: Stats, expected: 'file' | 'di
   }
   const user = process.getuid?.();
   if (user !== undefined && stats.uid !== user) {
-    throw new AgentError('state.unsafe', `${path} belongs to user ${stats.uid}, and this runs as user ${user}`, {
-      advice: `run as that user, or: chown -R ${user} ${path}`,
-    });
+    throw new AgentError(
+      'state.unsafe',
+      `${path} belongs to user ${stats.uid}, and this runs as user ${user}`,
+      {
+        advice: `run as that user, or: chown -R ${user} ${path}`,
+      },
+    );
   }
   if ((stats.mode & GROUP_AND_OTHERS) !== 0) {
     const mode = (stats.mode & 0o777).toString(8).padStart(4, '0');

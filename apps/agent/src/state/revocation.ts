@@ -19,10 +19,20 @@ const marker = z.strictObject({
  * Removes identity and bundles, and leaves a marker. The marker comes first, so that a crash on the way
  * is finished by the next `assertNotRevoked`.
  */
-export async function wipeState(state: StateDirectory, identity: Identity, nowMs: number): Promise<void> {
+export async function wipeState(
+  state: StateDirectory,
+  identity: Identity,
+  nowMs: number,
+): Promise<void> {
   const { agentId, group, controlPlane } = identity;
   const revokedAt = new Date(nowMs).toISOString();
-  const content = { format: 1, agentId, group: group.name, controlPlane, revokedAt } satisfies z.infer<typeof marker>;
+  const content = {
+    format: 1,
+    agentId,
+    group: group.name,
+    controlPlane,
+    revokedAt,
+  } satisfies z.infer<typeof marker>;
   await state.write('revoked.json', JSON.stringify(content));
   await removeEverything(state);
 }
@@ -32,9 +42,13 @@ export async function assertNotRevoked(state: StateDirectory): Promise<void> {
   const bytes = await state.read('revoked.json');
   if (bytes === undefined) return;
   await removeEverything(state);
-  throw new AgentError('agent.revoked', `the agent in ${state.path} was revoked${describe(bytes)}`, {
-    advice: 'enrol again with a new enrollment token',
-  });
+  throw new AgentError(
+    'agent.revoked',
+    `the agent in ${state.path} was revoked${describe(bytes)}`,
+    {
+      advice: 'enrol again with a new enrollment token',
+    },
+  );
 }
 
 /** Makes room for another identity: nothing of the old one is left but what `identity.json` holds. */

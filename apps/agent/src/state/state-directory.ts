@@ -3,8 +3,8 @@ import { lstat, mkdir, open } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { AgentError } from '../agent-error.ts';
 import { removeFile, writeFileAtomically } from './atomic-file.ts';
-import { codeOf } from './system-error.ts';
 import { assertPrivate } from './private-path.ts';
+import { codeOf } from './system-error.ts';
 
 /** The files of a state directory. */
 export type StateFile =

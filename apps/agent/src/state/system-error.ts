@@ -1,5 +1,6 @@
 /** The code of a system error (`ENOENT`), undefined for any other error. */
 export function codeOf(error: unknown): string | undefined {
-  const code = error instanceof Error && 'code' in error && 'syscall' in error ? error.code : undefined;
+  const code =
+    error instanceof Error && 'code' in error && 'syscall' in error ? error.code : undefined;
   return typeof code === 'string' ? code : undefined;
 }

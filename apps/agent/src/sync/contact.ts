@@ -10,7 +10,12 @@ const SILENCE_MS = (MAX_PULL_WAIT_SECONDS + 20) * 1000;
  * that this agent does not accept.
  */
 export type ContactState = 'connecting' | 'connected' | 'unreachable' | 'refused' | 'distrusted';
-export type ContactError = { code: string; message: string; advice: string | undefined; atMs: number };
+export type ContactError = {
+  code: string;
+  message: string;
+  advice: string | undefined;
+  atMs: number;
+};
 
 /** What the agent knows of its link: whether it holds, since when, and how old that makes the values. */
 export class Contact {
@@ -44,7 +49,12 @@ export class Contact {
   /** A pull, or what it brought, failed. Returns whether that is news. */
   failed(error: AgentError): boolean {
     const known = this.#lastError?.code === error.code;
-    this.#lastError = { code: error.code, message: error.message, advice: error.advice, atMs: this.#clock.now() };
+    this.#lastError = {
+      code: error.code,
+      message: error.message,
+      advice: error.advice,
+      atMs: this.#clock.now(),
+    };
     return this.#enter(stateAfter(error)) || !known;
   }
 
@@ -72,7 +82,10 @@ export class Contact {
 
   /** Whole seconds since the control plane last confirmed the values, or since the start. */
   ageSeconds(): number {
-    return Math.max(0, Math.floor((this.#clock.now() - (this.#lastMs ?? this.#startedAtMs)) / 1000));
+    return Math.max(
+      0,
+      Math.floor((this.#clock.now() - (this.#lastMs ?? this.#startedAtMs)) / 1000),
+    );
   }
 
   /** The time up to which the values are known to be current, when that is not now. */

@@ -10,7 +10,12 @@ export type EntryKind = BundleEntry['kind'];
 export type OpenedEntry = { kind: EntryKind; name: string; version: number; value: Uint8Array };
 
 /** A verified bundle. `complete` is false for a durable part whose live part is missing. */
-export type OpenedBundle = { revision: number; epoch: number; complete: boolean; entries: OpenedEntry[] };
+export type OpenedBundle = {
+  revision: number;
+  epoch: number;
+  complete: boolean;
+  entries: OpenedEntry[];
+};
 
 /**
  * Opens and verifies a bundle as a whole, or not at all.
@@ -25,14 +30,20 @@ export async function openBundle(
   const durable = await openBundlePart(bundle.durable, 'durable', delivery, keyring);
   const parts = [durable];
   try {
-    if (bundle.live !== undefined) parts.push(await openBundlePart(bundle.live, 'live', delivery, keyring));
+    if (bundle.live !== undefined)
+      parts.push(await openBundlePart(bundle.live, 'live', delivery, keyring));
     assertBelongTogether(parts);
   } catch (error) {
     for (const value of parts.flatMap((part) => part.values)) value.fill(0);
     throw error;
   }
   const { revision, epoch, hasLive } = durable.manifest;
-  return { revision, epoch, complete: !hasLive || parts.length > 1, entries: parts.flatMap(entriesOf) };
+  return {
+    revision,
+    epoch,
+    complete: !hasLive || parts.length > 1,
+    entries: parts.flatMap(entriesOf),
+  };
 }
 
 /** Zeroes every value of a bundle. */
@@ -43,11 +54,17 @@ export function zeroBundle({ entries }: OpenedBundle): void {
 function assertBelongTogether(parts: BundlePayload[]): void {
   const [durable, live] = parts.map((part) => part.manifest);
   if (live !== undefined && (durable?.hasLive !== true || live.revision !== durable.revision)) {
-    throw new AgentError('bundle.incomplete', 'the bundle’s two parts are not of one revision', { retryable: true });
+    throw new AgentError('bundle.incomplete', 'the bundle’s two parts are not of one revision', {
+      retryable: true,
+    });
   }
-  const names = parts.flatMap((part) => part.manifest.entries.map(({ kind, name }) => `${kind}:${name}`));
+  const names = parts.flatMap((part) =>
+    part.manifest.entries.map(({ kind, name }) => `${kind}:${name}`),
+  );
   if (new Set(names).size !== names.length) {
-    throw new AgentError('bundle.incomplete', 'the bundle names an entry twice', { retryable: true });
+    throw new AgentError('bundle.incomplete', 'the bundle names an entry twice', {
+      retryable: true,
+    });
   }
 }
 

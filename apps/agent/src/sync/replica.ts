@@ -12,7 +12,12 @@ export type Delivery = { bundle: Bundle; deliveryKey: string | undefined };
 /** What may be kept on disk of a revision, exactly as received. */
 export type DurableCopy = { revision: number; deliveryKey: string; durable: string };
 
-export type Applied = { revision: number; epoch: number; changes: Change[]; durableCopy: DurableCopy };
+export type Applied = {
+  revision: number;
+  epoch: number;
+  changes: Change[];
+  durableCopy: DurableCopy;
+};
 
 type HeldKey = { wrapped: string; delivery: DeliveryKey };
 
@@ -26,7 +31,10 @@ export class Replica {
   #floor = 0;
   #key: HeldKey | undefined;
 
-  constructor(identity: Pick<Identity, 'group' | 'encryptionKey' | 'verificationKeyring'>, cache: ValueCache) {
+  constructor(
+    identity: Pick<Identity, 'group' | 'encryptionKey' | 'verificationKeyring'>,
+    cache: ValueCache,
+  ) {
     this.#identity = identity;
     this.#cache = cache;
   }
@@ -58,7 +66,10 @@ export class Replica {
    *
    * @throws AgentError as `take` does
    */
-  async restore({ durable, deliveryKey }: Omit<DurableCopy, 'revision'>): Promise<Applied | undefined> {
+  async restore({
+    durable,
+    deliveryKey,
+  }: Omit<DurableCopy, 'revision'>): Promise<Applied | undefined> {
     const key = await this.#keyFor(deliveryKey);
     const opened = await this.#opened({ durable }, key.delivery);
     return this.#swapIn({ durable }, key, opened);
@@ -74,7 +85,12 @@ export class Replica {
     this.raiseFloor(revision);
     if (this.#key !== key) this.#key?.delivery.key.fill(0);
     this.#key = key;
-    return { revision, epoch, changes, durableCopy: { revision, deliveryKey: key.wrapped, durable: bundle.durable } };
+    return {
+      revision,
+      epoch,
+      changes,
+      durableCopy: { revision, deliveryKey: key.wrapped, durable: bundle.durable },
+    };
   }
 
   /** Forgets values and keys, beyond recovery. */
@@ -87,21 +103,32 @@ export class Replica {
   async #keyFor(wrapped: string | undefined): Promise<HeldKey> {
     if (wrapped !== undefined && wrapped !== this.#key?.wrapped) {
       const { group, encryptionKey } = this.#identity;
-      return { wrapped, delivery: await asRefusal(openDeliveryKey(wrapped, encryptionKey.privateKey, group.id)) };
+      return {
+        wrapped,
+        delivery: await asRefusal(openDeliveryKey(wrapped, encryptionKey.privateKey, group.id)),
+      };
     }
     if (this.#key !== undefined) return this.#key;
-    throw new AgentError('bundle.no_delivery_key', 'the bundle came without the delivery key it needs', { retryable: true });
+    throw new AgentError(
+      'bundle.no_delivery_key',
+      'the bundle came without the delivery key it needs',
+      { retryable: true },
+    );
   }
 
   async #verified(bundle: Bundle, delivery: DeliveryKey): Promise<OpenedBundle> {
     const opened = await this.#opened(bundle, delivery);
     if (opened.complete) return opened;
     zeroBundle(opened);
-    throw new AgentError('bundle.incomplete', 'the bundle came without its live part', { retryable: true });
+    throw new AgentError('bundle.incomplete', 'the bundle came without its live part', {
+      retryable: true,
+    });
   }
 
   async #opened(bundle: Bundle, delivery: DeliveryKey): Promise<OpenedBundle> {
-    const opened = await asRefusal(openBundle(bundle, delivery, this.#identity.verificationKeyring));
+    const opened = await asRefusal(
+      openBundle(bundle, delivery, this.#identity.verificationKeyring),
+    );
     const heldEpoch = this.#cache.revision()?.epoch ?? 0;
     if (opened.revision >= this.#floor && opened.epoch >= heldEpoch) return opened;
     zeroBundle(opened);

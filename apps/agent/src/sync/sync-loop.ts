@@ -1,4 +1,9 @@
-import { MAX_PULL_WAIT_SECONDS, PROTOCOL, type PullBody, type PullReply } from '@sallyport/contract';
+import {
+  MAX_PULL_WAIT_SECONDS,
+  PROTOCOL,
+  type PullBody,
+  type PullReply,
+} from '@sallyport/contract';
 import { AgentError, framesOf, internalError } from '../agent-error.ts';
 import type { Clock } from '../clock.ts';
 import type { ControlPlane } from '../link/control-plane.ts';
@@ -32,14 +37,18 @@ const HELD_BACK_MS = 1000;
  * Pulls, applies, keeps and acknowledges until `signal` aborts. Resolves early, with the refusal, when
  * the control plane says that this agent is revoked; nothing else ends it.
  */
-export async function runSyncLoop(parts: SyncParts, signal: AbortSignal): Promise<AgentError | undefined> {
+export async function runSyncLoop(
+  parts: SyncParts,
+  signal: AbortSignal,
+): Promise<AgentError | undefined> {
   const { clock } = parts;
   const backoff = new Backoff(parts.random);
   while (!signal.aborted) {
     try {
       const askedAt = clock.monotonic();
       const reply = await pull(parts, signal);
-      const progress = reply === undefined ? confirmContact(parts) : await act(reply, parts, signal);
+      const progress =
+        reply === undefined ? confirmContact(parts) : await act(reply, parts, signal);
       const heldBack = clock.monotonic() - askedAt > HELD_BACK_MS;
       if (progress || heldBack) backoff.reset();
       // A control plane that answers at once with nothing new must not be asked in a tight loop.
@@ -81,14 +90,20 @@ async function act(reply: PullReply, parts: SyncParts, signal: AbortSignal): Pro
   const { controlPlane, replica, clock, log } = parts;
   const startedAt = clock.monotonic();
   parts.tasks.start(reply.tasks);
-  const bundle = reply.bundle ?? (reply.bundleAt && (await controlPlane.bundle(reply.bundleAt, signal)));
-  const applied = bundle ? await replica.take({ bundle, deliveryKey: reply.deliveryKey }) : undefined;
+  const bundle =
+    reply.bundle ?? (reply.bundleAt && (await controlPlane.bundle(reply.bundleAt, signal)));
+  const applied = bundle
+    ? await replica.take({ bundle, deliveryKey: reply.deliveryKey })
+    : undefined;
   const regained = confirmContact(parts);
   if (applied === undefined) return regained || reply.tasks.length > 0;
 
   parts.onApplied(applied);
   const { revision, epoch, changes } = applied;
-  log.info({ revision, epoch, entries: changes.length, durationMs: clock.monotonic() - startedAt }, 'revision applied');
+  log.info(
+    { revision, epoch, entries: changes.length, durationMs: clock.monotonic() - startedAt },
+    'revision applied',
+  );
   await parts.keep(applied.durableCopy);
   return true;
 }

@@ -67,7 +67,12 @@ export class TaskRunner {
     const outcome = await this.#parts.diagnose().catch(() => undefined);
     await this.#report(signal, () =>
       outcome === undefined
-        ? controlPlane.failTask(task.id, task.lock, `${task.kind} could not be finished on this host`, signal)
+        ? controlPlane.failTask(
+            task.id,
+            task.lock,
+            `${task.kind} could not be finished on this host`,
+            signal,
+          )
         : controlPlane.completeTask(task.id, task.lock, outcome, signal),
     );
   }

@@ -1,7 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { enrollBody, sessionBody, uuid, type EnrollReply, type ErrorCode, type SessionReply } from '@sallyport/contract';
-import { ACCESS_TOKEN_TTL_SECONDS, issueAccessToken, verifyAccessToken } from '@sallyport/crypto/access-token';
+import {
+  enrollBody,
+  sessionBody,
+  uuid,
+  type EnrollReply,
+  type ErrorCode,
+  type SessionReply,
+} from '@sallyport/contract';
+import {
+  ACCESS_TOKEN_TTL_SECONDS,
+  issueAccessToken,
+  verifyAccessToken,
+} from '@sallyport/crypto/access-token';
 import { verifyAssertion, verifyEnrollmentProof } from '@sallyport/crypto/assertion';
 import { CryptoError } from '@sallyport/crypto/crypto-error';
 import { verifyDpopProof } from '@sallyport/crypto/dpop';
@@ -23,7 +34,15 @@ export class Refusal extends Error {
   }
 }
 
-export type DoubleAgent = { id: string; name: string; group: DoubleGroup; verificationKey: CryptoKey; thumbprint: string; encryptionKey: CryptoKey; isRevoked: boolean };
+export type DoubleAgent = {
+  id: string;
+  name: string;
+  group: DoubleGroup;
+  verificationKey: CryptoKey;
+  thumbprint: string;
+  encryptionKey: CryptoKey;
+  isRevoked: boolean;
+};
 
 /** Who may do what at the double: tokens, agents, sessions and proofs, verified for real. */
 export class DoubleAuthority {
@@ -46,12 +65,16 @@ export class DoubleAuthority {
 
   async enroll(body: unknown, trustAnchor: string): Promise<EnrollReply> {
     const { token, name, signingKey, encryptionKey, proof } = enrollBody.parse(body);
-    await inTime(verifyEnrollmentProof({ proof, signingKey, encryptionKey, token }, this.#now()), 'proof.invalid');
+    await inTime(
+      verifyEnrollmentProof({ proof, signingKey, encryptionKey, token }, this.#now()),
+      'proof.invalid',
+    );
     const known = this.#tokens.get(token);
     if (known === undefined) throw new Refusal(401, 'token.unknown');
     if (known.usesLeft < 1) throw new Refusal(401, 'token.used_up');
     const thumbprint = await calculateJwkThumbprint(signingKey);
-    if ([...this.agents.values()].some((agent) => agent.thumbprint === thumbprint)) throw new Refusal(409, 'agent.keys_taken');
+    if ([...this.agents.values()].some((agent) => agent.thumbprint === thumbprint))
+      throw new Refusal(409, 'agent.keys_taken');
     known.usesLeft -= 1;
     const { group } = known;
     const agent: DoubleAgent = {
@@ -76,7 +99,10 @@ export class DoubleAuthority {
     const { assertion } = sessionBody.parse(body);
     const agent = this.agents.get(uuid.parse(decodeJwt(assertion).iss));
     if (agent === undefined) throw new Refusal(401, 'agent.unknown');
-    const { jti } = await inTime(verifyAssertion(assertion, agent.id, agent.verificationKey, this.#now()), 'assertion.invalid');
+    const { jti } = await inTime(
+      verifyAssertion(assertion, agent.id, agent.verificationKey, this.#now()),
+      'assertion.invalid',
+    );
     this.#once(jti, 'assertion.replayed');
     if (agent.isRevoked) throw new Refusal(401, 'agent.revoked');
     const claims = { agentId: agent.id, groupId: agent.group.id, keyThumbprint: agent.thumbprint };
@@ -88,12 +114,25 @@ export class DoubleAuthority {
   async authenticate({ method = '', headers }: IncomingMessage, url: string): Promise<DoubleAgent> {
     const accessToken = /^DPoP (\S+)$/.exec(headers.authorization ?? '')?.[1];
     const { dpop } = headers;
-    if (accessToken === undefined || typeof dpop !== 'string') throw new Refusal(401, 'access_token.required');
-    const keyring = new Map([[this.#signer.thumbprint, await importVerificationKey(this.#signer.publicJwk)]]);
-    const claims = await verifyAccessToken(accessToken, keyring, this.#now()).catch((error: unknown) => {
-      throw new Refusal(401, error instanceof CryptoError && error.code === 'jwt.expired' ? 'access_token.expired' : 'access_token.invalid');
-    });
-    const { jti } = await inTime(verifyDpopProof(dpop, { method, url, accessToken }, claims.keyThumbprint, this.#now()), 'dpop.invalid');
+    if (accessToken === undefined || typeof dpop !== 'string')
+      throw new Refusal(401, 'access_token.required');
+    const keyring = new Map([
+      [this.#signer.thumbprint, await importVerificationKey(this.#signer.publicJwk)],
+    ]);
+    const claims = await verifyAccessToken(accessToken, keyring, this.#now()).catch(
+      (error: unknown) => {
+        throw new Refusal(
+          401,
+          error instanceof CryptoError && error.code === 'jwt.expired'
+            ? 'access_token.expired'
+            : 'access_token.invalid',
+        );
+      },
+    );
+    const { jti } = await inTime(
+      verifyDpopProof(dpop, { method, url, accessToken }, claims.keyThumbprint, this.#now()),
+      'dpop.invalid',
+    );
     this.#once(jti, 'dpop.replayed');
     const agent = this.agents.get(claims.agentId);
     if (agent === undefined) throw new Refusal(401, 'agent.unknown');
@@ -111,7 +150,9 @@ async function inTime<Value>(verifying: Promise<Value>, code: ErrorCode): Promis
   try {
     return await verifying;
   } catch (error) {
-    const skewed = error instanceof CryptoError && (error.code === 'jwt.expired' || error.code === 'jwt.not_yet_valid');
+    const skewed =
+      error instanceof CryptoError &&
+      (error.code === 'jwt.expired' || error.code === 'jwt.not_yet_valid');
     throw new Refusal(401, skewed ? 'clock.skewed' : code);
   }
 }

@@ -2,9 +2,19 @@ import { randomUUID } from 'node:crypto';
 import type { Bundle, BundleEntry, BundlePart } from '@sallyport/contract';
 import { sealBundlePart } from '@sallyport/crypto/bundle';
 import { generateDeliveryKey, type DeliveryKey } from '@sallyport/crypto/delivery-key';
-import { generateSigningJwk, importSigningKey, type SigningKey } from '@sallyport/crypto/signing-key';
+import {
+  generateSigningJwk,
+  importSigningKey,
+  type SigningKey,
+} from '@sallyport/crypto/signing-key';
 
-type Content = { kind: BundleEntry['kind']; name: string; version: number; part: BundlePart; value: string };
+type Content = {
+  kind: BundleEntry['kind'];
+  name: string;
+  version: number;
+  part: BundlePart;
+  value: string;
+};
 
 /** A group's desired state and its keys, sealed by the code that the control plane uses. */
 export class DoubleGroup {
@@ -69,9 +79,22 @@ export class DoubleGroup {
   sealPart(part: BundlePart, hasLive: boolean): Promise<string> {
     const own = [...this.#contents.values()].filter((content) => content.part === part);
     const values = own.map(({ value }) => Buffer.from(value));
-    const entries = own.map(({ kind, name, version }, at) => ({ kind, name, version, length: values[at]?.byteLength ?? 0 }));
+    const entries = own.map(({ kind, name, version }, at) => ({
+      kind,
+      name,
+      version,
+      length: values[at]?.byteLength ?? 0,
+    }));
     const { revision, id: group, delivery } = this;
-    const manifest = { part, group, revision, epoch: delivery.epoch, issuedAt: new Date().toISOString(), hasLive, entries };
+    const manifest = {
+      part,
+      group,
+      revision,
+      epoch: delivery.epoch,
+      issuedAt: new Date().toISOString(),
+      hasLive,
+      entries,
+    };
     return sealBundlePart({ manifest, values }, this.signer, delivery);
   }
 }

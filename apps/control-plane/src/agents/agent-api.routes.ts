@@ -12,13 +12,20 @@ export function agentEntryRoutes(platform: Platform, trust: Trust): FastifyPlugi
   return async (app) => {
     app.post(
       '/enroll',
-      { config: { permission: 'public' }, schema: { body: enrollBody, response: { 201: enrollReply, ...problemResponses } } },
-      async (request, reply) => reply.code(201).send(await enroll(platform, trust, operationOf(request), request.body)),
+      {
+        config: { permission: 'public' },
+        schema: { body: enrollBody, response: { 201: enrollReply, ...problemResponses } },
+      },
+      async (request, reply) =>
+        reply.code(201).send(await enroll(platform, trust, operationOf(request), request.body)),
     );
 
     app.post(
       '/session',
-      { config: { permission: 'public' }, schema: { body: sessionBody, response: { 200: sessionReply, ...problemResponses } } },
+      {
+        config: { permission: 'public' },
+        schema: { body: sessionBody, response: { 200: sessionReply, ...problemResponses } },
+      },
       async (request) => openAgentSession(platform, trust, request.body),
     );
   };

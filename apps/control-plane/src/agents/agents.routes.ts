@@ -14,7 +14,11 @@ import { problemResponses } from '../http/problem-responses.ts';
 import { operationOf } from '../http/request-operation.ts';
 import type { Platform } from '../platform/platform.ts';
 import { getAgent, listGroupAgents, revokeAgent } from './agents.service.ts';
-import { createEnrollmentToken, listGroupTokens, revokeEnrollmentToken } from './enrollment-tokens.service.ts';
+import {
+  createEnrollmentToken,
+  listGroupTokens,
+  revokeEnrollmentToken,
+} from './enrollment-tokens.service.ts';
 
 const groupParams = z.object({ group: groupName });
 const agentParams = z.object({ agent: uuid });
@@ -36,7 +40,17 @@ export function enrollmentTokensRoutes(platform: Platform): FastifyPluginAsyncZo
           response: { 201: createdEnrollmentToken, ...problemResponses },
         },
       },
-      async (request, reply) => reply.code(201).send(await createEnrollmentToken(platform, operationOf(request), request.params.group, request.body)),
+      async (request, reply) =>
+        reply
+          .code(201)
+          .send(
+            await createEnrollmentToken(
+              platform,
+              operationOf(request),
+              request.params.group,
+              request.body,
+            ),
+          ),
     );
 
     app.get(
@@ -51,7 +65,8 @@ export function enrollmentTokensRoutes(platform: Platform): FastifyPluginAsyncZo
           response: { 200: page(enrollmentToken), ...problemResponses },
         },
       },
-      async (request) => listGroupTokens(platform, operationOf(request), request.params.group, request.query),
+      async (request) =>
+        listGroupTokens(platform, operationOf(request), request.params.group, request.query),
     );
 
     app.delete(
@@ -66,7 +81,12 @@ export function enrollmentTokensRoutes(platform: Platform): FastifyPluginAsyncZo
         },
       },
       async (request, reply) => {
-        await revokeEnrollmentToken(platform, operationOf(request), request.params.group, request.params.token);
+        await revokeEnrollmentToken(
+          platform,
+          operationOf(request),
+          request.params.group,
+          request.params.token,
+        );
         return reply.code(204).send(null);
       },
     );
@@ -81,16 +101,28 @@ export function agentsRoutes(platform: Platform): FastifyPluginAsyncZod {
       '/groups/:group/agents',
       {
         config: { permission: 'agent:read' },
-        schema: { tags, summary: 'List agents', params: groupParams, querystring: pageQuery, response: { 200: page(agent), ...problemResponses } },
+        schema: {
+          tags,
+          summary: 'List agents',
+          params: groupParams,
+          querystring: pageQuery,
+          response: { 200: page(agent), ...problemResponses },
+        },
       },
-      async (request) => listGroupAgents(platform, operationOf(request), request.params.group, request.query),
+      async (request) =>
+        listGroupAgents(platform, operationOf(request), request.params.group, request.query),
     );
 
     app.get(
       '/agents/:agent',
       {
         config: { permission: 'agent:read' },
-        schema: { tags, summary: 'Show an agent', params: agentParams, response: { 200: agent, ...problemResponses } },
+        schema: {
+          tags,
+          summary: 'Show an agent',
+          params: agentParams,
+          response: { 200: agent, ...problemResponses },
+        },
       },
       async (request) => getAgent(platform, operationOf(request), request.params.agent),
     );
@@ -99,7 +131,12 @@ export function agentsRoutes(platform: Platform): FastifyPluginAsyncZod {
       '/agents/:agent/revoke',
       {
         config: { permission: 'agent:revoke' },
-        schema: { tags, summary: 'Revoke an agent for ever', params: agentParams, response: { 200: agent, ...problemResponses } },
+        schema: {
+          tags,
+          summary: 'Revoke an agent for ever',
+          params: agentParams,
+          response: { 200: agent, ...problemResponses },
+        },
       },
       async (request) => revokeAgent(platform, operationOf(request), request.params.agent),
     );

@@ -15,7 +15,12 @@ export async function getAgent({ db }: Platform, op: Operation, id: string): Pro
   return shown(await db.read((reader) => existingAgent(reader, id)));
 }
 
-export async function listGroupAgents(platform: Platform, op: Operation, groupName: string, query: PageQuery): Promise<Page<Agent>> {
+export async function listGroupAgents(
+  platform: Platform,
+  op: Operation,
+  groupName: string,
+  query: PageQuery,
+): Promise<Page<Agent>> {
   op.authorize('agent:read');
   const group = await existingGroup(platform, groupName);
   const rows = await platform.db.read((reader) => listAgents(reader, group.id, query));
@@ -35,7 +40,13 @@ export async function revokeAgent(platform: Platform, op: Operation, id: string)
     if (await markRevoked(tx, id, new Date(clock.now()))) {
       await startEpoch(tx, platform, agent.groupId);
       await publishWakeup(tx, { kind: 'revoked', agentId: id });
-      const act = { action: 'agent:revoke', subject: `agent:${id}`, groupId: agent.groupId, outcome: 'done', details: { revision } } as const;
+      const act = {
+        action: 'agent:revoke',
+        subject: `agent:${id}`,
+        groupId: agent.groupId,
+        outcome: 'done',
+        details: { revision },
+      } as const;
       await appendAuditEvent(tx, op, act, clock.now());
     }
     return shown(await existingAgent(tx, id));
@@ -45,7 +56,8 @@ export async function revokeAgent(platform: Platform, op: Operation, id: string)
 /** @throws AppError `agent.not_found` */
 export async function existingAgent(db: Db, id: string): Promise<AgentRow> {
   const agent = await findAgent(db, id);
-  if (agent === undefined) throw new AppError('agent.not_found', 'There is no such agent, or you may not see it.');
+  if (agent === undefined)
+    throw new AppError('agent.not_found', 'There is no such agent, or you may not see it.');
   return agent;
 }
 

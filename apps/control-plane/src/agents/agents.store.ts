@@ -27,7 +27,10 @@ export type AgentRow = {
   revokedAt: Date | null;
 };
 
-export type NewAgent = Omit<AgentRow, 'group' | 'appliedRevision' | 'lastSeenAt' | 'lostAt' | 'revokedAt'> & { enrollmentTokenId: string };
+export type NewAgent = Omit<
+  AgentRow,
+  'group' | 'appliedRevision' | 'lastSeenAt' | 'lostAt' | 'revokedAt'
+> & { enrollmentTokenId: string };
 
 const withGroup = { include: { group: { select: { name: true } } } } as const;
 
@@ -40,7 +43,11 @@ export async function findAgent(db: Db, id: string): Promise<AgentRow | undefine
   return row === null ? undefined : parsed(row);
 }
 
-export async function listAgents(db: Db, groupId: string, { limit, cursor }: PageQuery): Promise<AgentRow[]> {
+export async function listAgents(
+  db: Db,
+  groupId: string,
+  { limit, cursor }: PageQuery,
+): Promise<AgentRow[]> {
   const rows = await db.agent.findMany({
     where: { groupId },
     orderBy: { id: 'asc' },
@@ -52,17 +59,27 @@ export async function listAgents(db: Db, groupId: string, { limit, cursor }: Pag
 }
 
 export async function markRevoked(tx: Db, id: string, now: Date): Promise<boolean> {
-  return (await tx.agent.updateMany({ where: { id, revokedAt: null }, data: { revokedAt: now } })).count === 1;
+  return (
+    (await tx.agent.updateMany({ where: { id, revokedAt: null }, data: { revokedAt: now } }))
+      .count === 1
+  );
 }
 
 /** Ids of agents revoked since `since`: those whose access tokens may still be unexpired. */
 export async function listRevokedSince(db: Db, since: Date): Promise<string[]> {
-  const rows = await db.agent.findMany({ where: { revokedAt: { gte: since } }, select: { id: true } });
+  const rows = await db.agent.findMany({
+    where: { revokedAt: { gte: since } },
+    select: { id: true },
+  });
   return rows.map(({ id }) => id);
 }
 
 /** Marks agents lost that were last heard of before `before`; returns them. */
-export async function markLost(tx: Db, before: Date, now: Date): Promise<{ id: string; groupId: string }[]> {
+export async function markLost(
+  tx: Db,
+  before: Date,
+  now: Date,
+): Promise<{ id: string; groupId: string }[]> {
   return tx.agent.updateManyAndReturn({
     where: { lostAt: null, revokedAt: null, lastSeenAt: { lt: before } },
     data: { lostAt: now },
@@ -72,7 +89,10 @@ export async function markLost(tx: Db, before: Date, now: Date): Promise<{ id: s
 
 /** Records an assertion's id; false when it was used before. */
 export async function useAssertion(db: Db, id: string, expiresAt: Date): Promise<boolean> {
-  const { count } = await db.usedAssertion.createMany({ data: [{ id, expiresAt }], skipDuplicates: true });
+  const { count } = await db.usedAssertion.createMany({
+    data: [{ id, expiresAt }],
+    skipDuplicates: true,
+  });
   return count === 1;
 }
 
@@ -80,7 +100,11 @@ export async function deleteExpiredAssertions(tx: Db, now: Date): Promise<number
   return (await tx.usedAssertion.deleteMany({ where: { expiresAt: { lt: now } } })).count;
 }
 
-type StoredAgent = Omit<AgentRow, 'signingKey' | 'encryptionKey' | 'facts'> & { signingKey: unknown; encryptionKey: unknown; facts: unknown };
+type StoredAgent = Omit<AgentRow, 'signingKey' | 'encryptionKey' | 'facts'> & {
+  signingKey: unknown;
+  encryptionKey: unknown;
+  facts: unknown;
+};
 
 function parsed(row: StoredAgent): AgentRow {
   return {
@@ -93,5 +117,6 @@ function parsed(row: StoredAgent): AgentRow {
 
 /** The name of an agent's group. */
 export async function findGroupName(db: Db, groupId: string): Promise<string> {
-  return (await db.group.findUniqueOrThrow({ where: { id: groupId }, select: { name: true } })).name;
+  return (await db.group.findUniqueOrThrow({ where: { id: groupId }, select: { name: true } }))
+    .name;
 }

@@ -9,7 +9,12 @@ import { proofRefusal } from './proof-refusal.ts';
 import type { Revocations } from './revocations.ts';
 
 /** A request as its proof of possession names it; `url` without query. */
-export type AgentRequest = { authorization: string | undefined; dpop: string | undefined; method: string; url: string };
+export type AgentRequest = {
+  authorization: string | undefined;
+  dpop: string | undefined;
+  method: string;
+  url: string;
+};
 
 const MAX_REMEMBERED_PROOFS = 200_000;
 
@@ -31,7 +36,10 @@ export class AgentAuthenticator {
   async authenticate(request: AgentRequest): Promise<AccessClaims> {
     const accessToken = /^DPoP (\S{1,2048})$/i.exec(request.authorization ?? '')?.[1];
     if (accessToken === undefined || request.dpop === undefined) {
-      throw new AppError('access_token.required', 'Open a session first, then send Authorization: DPoP and a DPoP proof.');
+      throw new AppError(
+        'access_token.required',
+        'Open a session first, then send Authorization: DPoP and a DPoP proof.',
+      );
     }
     const claims = await this.#claims(accessToken);
     if (this.#revocations.has(claims.agentId)) throw agentRevoked();
@@ -45,12 +53,23 @@ export class AgentAuthenticator {
       return await verifyAccessToken(accessToken, this.#trust.signingKeys.byKid, this.#clock.now());
     } catch (error) {
       if (!(error instanceof CryptoError)) throw error;
-      if (error.code === 'jwt.expired') throw new AppError('access_token.expired', 'The session has ended; open a new one.', { cause: error });
-      throw new AppError('access_token.invalid', `The access token is not accepted: ${error.message}.`, { cause: error });
+      if (error.code === 'jwt.expired')
+        throw new AppError('access_token.expired', 'The session has ended; open a new one.', {
+          cause: error,
+        });
+      throw new AppError(
+        'access_token.invalid',
+        `The access token is not accepted: ${error.message}.`,
+        { cause: error },
+      );
     }
   }
 
-  async #proofId(dpop: string, proof: { method: string; url: string; accessToken: string }, claims: AccessClaims): Promise<string> {
+  async #proofId(
+    dpop: string,
+    proof: { method: string; url: string; accessToken: string },
+    claims: AccessClaims,
+  ): Promise<string> {
     try {
       return (await verifyDpopProof(dpop, proof, claims.keyThumbprint, this.#clock.now())).jti;
     } catch (error) {
@@ -61,7 +80,11 @@ export class AgentAuthenticator {
   #acceptOnce(agentId: string, jti: string): void {
     const key = `${agentId}:${jti}`;
     const now = this.#clock.now();
-    if ((this.#seenProofs.get(key) ?? 0) > now) throw new AppError('dpop.replayed', 'This DPoP proof was used before; sign one for each request.');
+    if ((this.#seenProofs.get(key) ?? 0) > now)
+      throw new AppError(
+        'dpop.replayed',
+        'This DPoP proof was used before; sign one for each request.',
+      );
     this.#seenProofs.set(key, now + 2 * DPOP_WINDOW_SECONDS * 1000);
     for (const [oldest, until] of this.#seenProofs) {
       if (until > now && this.#seenProofs.size <= MAX_REMEMBERED_PROOFS) break;

@@ -5,5 +5,8 @@ import { AppError } from '../platform/app-error.ts';
 export function checkProtocol(protocol: number): void {
   if (protocol >= OLDEST_PROTOCOL && protocol <= PROTOCOL) return;
   const wayOut = protocol > PROTOCOL ? 'upgrade the control plane first' : 'upgrade the agent';
-  throw new AppError('protocol.unsupported', `This control plane speaks agent protocols ${OLDEST_PROTOCOL} to ${PROTOCOL}; ${wayOut}.`);
+  throw new AppError(
+    'protocol.unsupported',
+    `This control plane speaks agent protocols ${OLDEST_PROTOCOL} to ${PROTOCOL}; ${wayOut}.`,
+  );
 }

@@ -13,8 +13,12 @@ import { newId } from '../platform/new-id.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { Trust } from '../trust/index.ts';
 import { findGroupName, insertAgent } from './agents.store.ts';
-import { findEnrollmentToken, takeUse, type EnrollmentTokenRow } from './enrollment-tokens.store.ts';
 import { checkProtocol } from './check-protocol.ts';
+import {
+  findEnrollmentToken,
+  takeUse,
+  type EnrollmentTokenRow,
+} from './enrollment-tokens.store.ts';
 import { proofRefusal } from './proof-refusal.ts';
 
 /**
@@ -23,7 +27,12 @@ import { proofRefusal } from './proof-refusal.ts';
  *
  * @throws AppError `token.*`, `proof.invalid`, `clock.skewed`, `agent.keys_taken`, `hashing.busy`
  */
-export async function enroll(platform: Platform, trust: Trust, op: Operation, body: EnrollBody): Promise<EnrollReply> {
+export async function enroll(
+  platform: Platform,
+  trust: Trust,
+  op: Operation,
+  body: EnrollBody,
+): Promise<EnrollReply> {
   checkProtocol(body.protocol);
   const token = readToken(body.token);
   await verifyProof(platform, body);
@@ -41,7 +50,12 @@ function readToken(text: string): Token {
   try {
     return parseToken(text, 'enroll');
   } catch (error) {
-    if (error instanceof CryptoError) throw new AppError('token.malformed', `The enrollment token is not accepted: ${error.message}.`, { cause: error });
+    if (error instanceof CryptoError)
+      throw new AppError(
+        'token.malformed',
+        `The enrollment token is not accepted: ${error.message}.`,
+        { cause: error },
+      );
     throw error;
   }
 }
@@ -57,23 +71,46 @@ async function verifyProof({ clock }: Platform, body: EnrollBody): Promise<void>
 /** The token's row, once the secret has been verified: an unknown id and a wrong secret look the same. */
 async function verifiedToken({ db, hashing }: Platform, token: Token): Promise<EnrollmentTokenRow> {
   const row = await db.read((reader) => findEnrollmentToken(reader, token.id));
-  const checked = row === undefined ? undefined : await hashing.run(() => verifyTokenSecret(token.secret, row.secretHash));
+  const checked =
+    row === undefined
+      ? undefined
+      : await hashing.run(() => verifyTokenSecret(token.secret, row.secretHash));
   if (row === undefined || checked?.valid !== true) {
-    throw new AppError('token.unknown', 'The enrollment token is not known here; ask an operator for a new one.');
+    throw new AppError(
+      'token.unknown',
+      'The enrollment token is not known here; ask an operator for a new one.',
+    );
   }
   return row;
 }
 
 function checkUsable(row: EnrollmentTokenRow, address: string, nowMs: number): void {
-  if (row.revokedAt !== null) throw new AppError('token.revoked', 'The enrollment token was revoked; ask an operator for a new one.');
-  if (row.expiresAt.getTime() <= nowMs) throw new AppError('token.expired', 'The enrollment token has expired; ask an operator for a new one.');
+  if (row.revokedAt !== null)
+    throw new AppError(
+      'token.revoked',
+      'The enrollment token was revoked; ask an operator for a new one.',
+    );
+  if (row.expiresAt.getTime() <= nowMs)
+    throw new AppError(
+      'token.expired',
+      'The enrollment token has expired; ask an operator for a new one.',
+    );
   if (row.usesLeft < 1) throw usedUp();
   if (row.cidrs.length > 0 && !contains(row.cidrs, address)) {
-    throw new AppError('token.address_refused', 'The enrollment token may not be used from this address.');
+    throw new AppError(
+      'token.address_refused',
+      'The enrollment token may not be used from this address.',
+    );
   }
 }
 
-async function register(platform: Platform, trust: Trust, op: Operation, body: EnrollBody, row: EnrollmentTokenRow): Promise<EnrollReply> {
+async function register(
+  platform: Platform,
+  trust: Trust,
+  op: Operation,
+  body: EnrollBody,
+  row: EnrollmentTokenRow,
+): Promise<EnrollReply> {
   const { db, clock } = platform;
   const agentId = newId();
   const keyThumbprint = await calculateJwkThumbprint(body.signingKey);
@@ -82,10 +119,30 @@ async function register(platform: Platform, trust: Trust, op: Operation, body: E
       const now = new Date(clock.now());
       if (!(await takeUse(tx, row.id, now))) throw usedUp();
       const { name, signingKey, encryptionKey, facts } = body;
-      await insertAgent(tx, { id: agentId, groupId: row.groupId, name, signingKey, encryptionKey, keyThumbprint, facts, enrollmentTokenId: row.id, enrolledAt: now });
-      const enrolled = new Operation({ kind: 'agent', id: agentId, name }, op.requestId, op.address);
+      await insertAgent(tx, {
+        id: agentId,
+        groupId: row.groupId,
+        name,
+        signingKey,
+        encryptionKey,
+        keyThumbprint,
+        facts,
+        enrollmentTokenId: row.id,
+        enrolledAt: now,
+      });
+      const enrolled = new Operation(
+        { kind: 'agent', id: agentId, name },
+        op.requestId,
+        op.address,
+      );
       const details = { enrollmentToken: row.id, keyThumbprint };
-      const act = { action: 'agent:enroll', subject: `agent:${agentId}`, groupId: row.groupId, outcome: 'done', details } as const;
+      const act = {
+        action: 'agent:enroll',
+        subject: `agent:${agentId}`,
+        groupId: row.groupId,
+        outcome: 'done',
+        details,
+      } as const;
       await appendAuditEvent(tx, enrolled, act, clock.now());
       return {
         agentId,
@@ -95,19 +152,38 @@ async function register(platform: Platform, trust: Trust, op: Operation, body: E
       };
     });
   } catch (error) {
-    if (isUniqueViolation(error)) throw new AppError('agent.keys_taken', 'These keys belong to an agent already; enrol with new ones.', { cause: error });
+    if (isUniqueViolation(error))
+      throw new AppError(
+        'agent.keys_taken',
+        'These keys belong to an agent already; enrol with new ones.',
+        { cause: error },
+      );
     throw error;
   }
 }
 
-async function recordRefusal({ db, clock }: Platform, op: Operation, row: EnrollmentTokenRow, error: AppError): Promise<void> {
+async function recordRefusal(
+  { db, clock }: Platform,
+  op: Operation,
+  row: EnrollmentTokenRow,
+  error: AppError,
+): Promise<void> {
   const details = { code: error.code };
-  const act = { action: 'agent:enroll', subject: `enrollment-token:${row.id}`, groupId: row.groupId, outcome: 'refused', details } as const;
+  const act = {
+    action: 'agent:enroll',
+    subject: `enrollment-token:${row.id}`,
+    groupId: row.groupId,
+    outcome: 'refused',
+    details,
+  } as const;
   await db.transaction((tx) => appendAuditEvent(tx, op, act, clock.now()));
 }
 
 function usedUp(): AppError {
-  return new AppError('token.used_up', 'The enrollment token has no use left; ask an operator for a new one.');
+  return new AppError(
+    'token.used_up',
+    'The enrollment token has no use left; ask an operator for a new one.',
+  );
 }
 
 function contains(cidrs: string[], address: string): boolean {

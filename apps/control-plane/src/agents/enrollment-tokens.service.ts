@@ -53,13 +53,24 @@ export async function createEnrollmentToken(
   await db.transaction(async (tx) => {
     await insertEnrollmentToken(tx, row);
     const details = { uses: row.uses, expiresAt: row.expiresAt.toISOString(), cidrs: row.cidrs };
-    const act = { action: 'enrollment-token:create', subject: `enrollment-token:${row.id}`, groupId: group.id, outcome: 'done', details } as const;
+    const act = {
+      action: 'enrollment-token:create',
+      subject: `enrollment-token:${row.id}`,
+      groupId: group.id,
+      outcome: 'done',
+      details,
+    } as const;
     await appendAuditEvent(tx, op, act, clock.now());
   });
   return { ...shown(row), token: formatToken(token) };
 }
 
-export async function listGroupTokens(platform: Platform, op: Operation, groupName: string, query: PageQuery): Promise<Page<ShownToken>> {
+export async function listGroupTokens(
+  platform: Platform,
+  op: Operation,
+  groupName: string,
+  query: PageQuery,
+): Promise<Page<ShownToken>> {
   op.authorize('enrollment-token:read');
   const group = await existingGroup(platform, groupName);
   const rows = await platform.db.read((reader) => listEnrollmentTokens(reader, group.id, query));
@@ -67,21 +78,42 @@ export async function listGroupTokens(platform: Platform, op: Operation, groupNa
 }
 
 /** Ends a token now; revoking twice is the same as once. */
-export async function revokeEnrollmentToken(platform: Platform, op: Operation, groupName: string, id: string): Promise<void> {
+export async function revokeEnrollmentToken(
+  platform: Platform,
+  op: Operation,
+  groupName: string,
+  id: string,
+): Promise<void> {
   op.authorize('enrollment-token:revoke');
   const { db, clock } = platform;
   const group = await existingGroup(platform, groupName);
   await db.transaction(async (tx) => {
     if ((await findEnrollmentToken(tx, id))?.groupId !== group.id) {
-      throw new AppError('token.not_found', 'There is no such enrollment token in this group, or you may not see it.');
+      throw new AppError(
+        'token.not_found',
+        'There is no such enrollment token in this group, or you may not see it.',
+      );
     }
     if (!(await revokeToken(tx, group.id, id, new Date(clock.now())))) return;
-    const act = { action: 'enrollment-token:revoke', subject: `enrollment-token:${id}`, groupId: group.id, outcome: 'done' } as const;
+    const act = {
+      action: 'enrollment-token:revoke',
+      subject: `enrollment-token:${id}`,
+      groupId: group.id,
+      outcome: 'done',
+    } as const;
     await appendAuditEvent(tx, op, act, clock.now());
   });
 }
 
-function shown({ id, uses, usesLeft, expiresAt, revokedAt, cidrs, createdAt }: EnrollmentTokenRow): ShownToken {
+function shown({
+  id,
+  uses,
+  usesLeft,
+  expiresAt,
+  revokedAt,
+  cidrs,
+  createdAt,
+}: EnrollmentTokenRow): ShownToken {
   return {
     id,
     uses,

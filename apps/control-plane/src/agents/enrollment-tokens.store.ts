@@ -18,11 +18,18 @@ export async function insertEnrollmentToken(tx: Db, row: EnrollmentTokenRow): Pr
   await tx.enrollmentToken.create({ data: row });
 }
 
-export async function findEnrollmentToken(db: Db, id: string): Promise<EnrollmentTokenRow | undefined> {
+export async function findEnrollmentToken(
+  db: Db,
+  id: string,
+): Promise<EnrollmentTokenRow | undefined> {
   return (await db.enrollmentToken.findUnique({ where: { id } })) ?? undefined;
 }
 
-export async function listEnrollmentTokens(db: Db, groupId: string, { limit, cursor }: PageQuery): Promise<EnrollmentTokenRow[]> {
+export async function listEnrollmentTokens(
+  db: Db,
+  groupId: string,
+  { limit, cursor }: PageQuery,
+): Promise<EnrollmentTokenRow[]> {
   return db.enrollmentToken.findMany({
     where: { groupId },
     orderBy: { id: 'asc' },
@@ -40,8 +47,16 @@ export async function takeUse(tx: Db, id: string, now: Date): Promise<boolean> {
   return taken.count === 1;
 }
 
-export async function revokeToken(tx: Db, groupId: string, id: string, now: Date): Promise<boolean> {
-  const revoked = await tx.enrollmentToken.updateMany({ where: { id, groupId, revokedAt: null }, data: { revokedAt: now } });
+export async function revokeToken(
+  tx: Db,
+  groupId: string,
+  id: string,
+  now: Date,
+): Promise<boolean> {
+  const revoked = await tx.enrollmentToken.updateMany({
+    where: { id, groupId, revokedAt: null },
+    data: { revokedAt: now },
+  });
   return revoked.count === 1;
 }
 

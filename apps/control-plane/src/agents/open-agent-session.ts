@@ -15,7 +15,11 @@ import { proofRefusal } from './proof-refusal.ts';
  *
  * @throws AppError `assertion.invalid`, `assertion.replayed`, `clock.skewed`, `agent.unknown`, `agent.revoked`
  */
-export async function openAgentSession(platform: Platform, trust: Trust, body: { protocol: number; assertion: string }): Promise<SessionReply> {
+export async function openAgentSession(
+  platform: Platform,
+  trust: Trust,
+  body: { protocol: number; assertion: string },
+): Promise<SessionReply> {
   checkProtocol(body.protocol);
   const { db, clock } = platform;
   const agent = await namedAgent(platform, body.assertion);
@@ -36,14 +40,18 @@ export async function openAgentSession(platform: Platform, trust: Trust, body: {
 
 /** What a revoked agent is told, and what makes it wipe its cache. */
 export function agentRevoked(): AppError {
-  return new AppError('agent.revoked', 'This agent was revoked; enrol it again if it should come back.');
+  return new AppError(
+    'agent.revoked',
+    'This agent was revoked; enrol it again if it should come back.',
+  );
 }
 
 async function namedAgent({ db }: Platform, assertion: string): Promise<AgentRow> {
   const id = uuid.safeParse(issuerOf(assertion));
   if (!id.success) throw new AppError('assertion.invalid', 'The assertion names no agent.');
   const agent = await db.read((reader) => findAgent(reader, id.data));
-  if (agent === undefined) throw new AppError('agent.unknown', 'No agent of this id is enrolled here; enrol it again.');
+  if (agent === undefined)
+    throw new AppError('agent.unknown', 'No agent of this id is enrolled here; enrol it again.');
   return agent;
 }
 
@@ -55,9 +63,18 @@ function issuerOf(assertion: string): string | undefined {
   }
 }
 
-async function verified(agent: AgentRow, assertion: string, nowMs: number): Promise<VerifiedAssertion> {
+async function verified(
+  agent: AgentRow,
+  assertion: string,
+  nowMs: number,
+): Promise<VerifiedAssertion> {
   try {
-    return await verifyAssertion(assertion, agent.id, await importVerificationKey(agent.signingKey), nowMs);
+    return await verifyAssertion(
+      assertion,
+      agent.id,
+      await importVerificationKey(agent.signingKey),
+      nowMs,
+    );
   } catch (error) {
     throw proofRefusal(error, 'assertion.invalid', 'The assertion is not accepted');
   }

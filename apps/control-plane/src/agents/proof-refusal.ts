@@ -6,7 +6,11 @@ import { AppError } from '../platform/app-error.ts';
 export function proofRefusal(error: unknown, code: ErrorCode, sentence: string): unknown {
   if (!(error instanceof CryptoError)) return error;
   if (error.code === 'jwt.expired' || error.code === 'jwt.not_yet_valid') {
-    return new AppError('clock.skewed', `${sentence}: ${error.message}. Compare the clocks of both hosts.`, { cause: error });
+    return new AppError(
+      'clock.skewed',
+      `${sentence}: ${error.message}. Compare the clocks of both hosts.`,
+      { cause: error },
+    );
   }
   return new AppError(code, `${sentence}: ${error.message}.`, { cause: error });
 }

@@ -16,7 +16,12 @@ export type AuditAct = {
 };
 
 /** Records an act in the transaction that does it. */
-export async function appendAuditEvent(tx: Db, op: Operation, act: AuditAct, nowMs: number): Promise<void> {
+export async function appendAuditEvent(
+  tx: Db,
+  op: Operation,
+  act: AuditAct,
+  nowMs: number,
+): Promise<void> {
   await tx.auditEvent.create({
     data: {
       id: newId(),

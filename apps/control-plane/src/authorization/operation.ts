@@ -25,7 +25,10 @@ export class Operation {
   /** @throws AppError `permission.denied` unless policy gives the actor this permission */
   authorize(permission: Permission): void {
     if (this.actor.kind === 'operator' && allows(this.actor.role, permission)) return;
-    throw new AppError('permission.denied', `This needs the permission ${permission}; ask an owner or admin for a role that has it.`);
+    throw new AppError(
+      'permission.denied',
+      `This needs the permission ${permission}; ask an owner or admin for a role that has it.`,
+    );
   }
 }
 

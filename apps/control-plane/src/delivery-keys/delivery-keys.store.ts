@@ -1,14 +1,26 @@
-import type { Db } from '../platform/db.ts';
 import type { SealedField } from '../keyrings/index.ts';
+import type { Db } from '../platform/db.ts';
 
 export async function insertDeliveryKey(
   tx: Db,
-  { groupId, epoch, sealed, keyVersion, createdAt }: SealedField & { groupId: string; epoch: number; createdAt: Date },
+  {
+    groupId,
+    epoch,
+    sealed,
+    keyVersion,
+    createdAt,
+  }: SealedField & { groupId: string; epoch: number; createdAt: Date },
 ): Promise<void> {
-  await tx.deliveryKey.create({ data: { groupId, epoch, sealedKey: sealed, keyVersion, createdAt } });
+  await tx.deliveryKey.create({
+    data: { groupId, epoch, sealedKey: sealed, keyVersion, createdAt },
+  });
 }
 
-export async function getDeliveryKey(db: Db, groupId: string, epoch: number): Promise<{ sealedKey: Uint8Array; keyVersion: number }> {
+export async function getDeliveryKey(
+  db: Db,
+  groupId: string,
+  epoch: number,
+): Promise<{ sealedKey: Uint8Array; keyVersion: number }> {
   return db.deliveryKey.findUniqueOrThrow({ where: { groupId_epoch: { groupId, epoch } } });
 }
 

@@ -5,10 +5,25 @@ import type { Platform } from '../platform/platform.ts';
 import { getDeliveryKey, insertDeliveryKey, nextEpoch } from './delivery-keys.store.ts';
 
 /** Makes and keeps the delivery key of an epoch. */
-export async function createDeliveryKey(tx: Db, platform: Platform, groupId: string, epoch: number): Promise<void> {
+export async function createDeliveryKey(
+  tx: Db,
+  platform: Platform,
+  groupId: string,
+  epoch: number,
+): Promise<void> {
   const delivery = generateDeliveryKey(groupId, epoch);
-  const sealedField = await sealForGroup(tx, platform, { ...field(groupId, epoch), groupId }, delivery.key);
-  await insertDeliveryKey(tx, { groupId, epoch, ...sealedField, createdAt: new Date(platform.clock.now()) });
+  const sealedField = await sealForGroup(
+    tx,
+    platform,
+    { ...field(groupId, epoch), groupId },
+    delivery.key,
+  );
+  await insertDeliveryKey(tx, {
+    groupId,
+    epoch,
+    ...sealedField,
+    createdAt: new Date(platform.clock.now()),
+  });
 }
 
 /** Starts the next epoch of a group: what is sealed from now on is closed to agents that do not get its key. */
@@ -17,7 +32,12 @@ export async function startEpoch(tx: Db, platform: Platform, groupId: string): P
 }
 
 /** Opens the delivery key of an epoch. */
-export async function openStoredDeliveryKey(db: Db, platform: Platform, groupId: string, epoch: number): Promise<DeliveryKey> {
+export async function openStoredDeliveryKey(
+  db: Db,
+  platform: Platform,
+  groupId: string,
+  epoch: number,
+): Promise<DeliveryKey> {
   const row = await getDeliveryKey(db, groupId, epoch);
   return Keyring.use(db, platform, groupId, async (keyring) => ({
     group: groupId,

@@ -33,8 +33,12 @@ export class Acknowledgements {
       await this.#platform.db.read((writer) => writeAcknowledgements(writer, [...batch.values()]));
       this.#platform.metrics.acknowledged.inc(batch.size);
     } catch (error) {
-      this.#platform.log.warn({ err: error, count: batch.size }, 'acknowledgements could not be written; trying again');
-      for (const [agentId, acknowledgement] of batch) if (!this.#pending.has(agentId)) this.#pending.set(agentId, acknowledgement);
+      this.#platform.log.warn(
+        { err: error, count: batch.size },
+        'acknowledgements could not be written; trying again',
+      );
+      for (const [agentId, acknowledgement] of batch)
+        if (!this.#pending.has(agentId)) this.#pending.set(agentId, acknowledgement);
       this.#timer ??= setTimeout(() => void this.flush(), FLUSH_MS);
     }
   }

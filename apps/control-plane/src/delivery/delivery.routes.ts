@@ -12,32 +12,47 @@ const JSON_TYPE = 'application/json; charset=utf-8';
 /** `/agent/v1/pull` and `/agent/v1/revisions/:revision/bundle`. */
 export function deliveryRoutes(deps: PullDeps): FastifyPluginAsyncZod {
   return async (app) => {
-    app.post('/pull', { config: { permission: 'agent' }, schema: { body: pullBody } }, async (request, reply) => {
-      const gone = new AbortController();
-      const leave = () => gone.abort();
-      request.raw.socket.once('close', leave);
-      try {
-        const answer = await pull(deps, agentOf(request), request.body, gone.signal);
-        // Bytes, not an object: the reply is the same for the whole group and was serialised once.
-        return answer === undefined ? await reply.code(204).send() : await reply.type(JSON_TYPE).send(answer);
-      } finally {
-        request.raw.socket.off('close', leave);
-      }
-    });
+    app.post(
+      '/pull',
+      { config: { permission: 'agent' }, schema: { body: pullBody } },
+      async (request, reply) => {
+        const gone = new AbortController();
+        const leave = () => gone.abort();
+        request.raw.socket.once('close', leave);
+        try {
+          const answer = await pull(deps, agentOf(request), request.body, gone.signal);
+          // Bytes, not an object: the reply is the same for the whole group and was serialised once.
+          return answer === undefined
+            ? await reply.code(204).send()
+            : await reply.type(JSON_TYPE).send(answer);
+        } finally {
+          request.raw.socket.off('close', leave);
+        }
+      },
+    );
 
     app.get(
       '/revisions/:revision/bundle',
       {
         config: { permission: 'agent' },
-        schema: { params: z.object({ revision: z.coerce.number().int().min(1) }), response: { 200: bundle, 304: z.null(), ...problemResponses } },
+        schema: {
+          params: z.object({ revision: z.coerce.number().int().min(1) }),
+          response: { 200: bundle, 304: z.null(), ...problemResponses },
+        },
       },
       async (request, reply) => {
         const { groupId } = agentOf(request);
         const { revision } = request.params;
         const etag = `"${groupId}/${revision}"`;
         if (request.headers['if-none-match'] === etag) return reply.code(304).send(null);
-        const found = await deps.platform.db.read((reader) => findBundle(reader, groupId, revision));
-        if (found === undefined) throw new AppError('bundle.not_found', 'This revision’s bundle is no longer kept; pull again for the current one.');
+        const found = await deps.platform.db.read((reader) =>
+          findBundle(reader, groupId, revision),
+        );
+        if (found === undefined)
+          throw new AppError(
+            'bundle.not_found',
+            'This revision’s bundle is no longer kept; pull again for the current one.',
+          );
         const { durable, live } = found;
         reply.header('etag', etag).header('cache-control', 'private, immutable');
         return { durable, ...(live === null ? {} : { live }) };

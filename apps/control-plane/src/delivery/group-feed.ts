@@ -36,7 +36,9 @@ export class GroupFeed {
   async get(groupId: string): Promise<Feed> {
     const known = this.#current.get(groupId);
     if (known !== undefined) return known;
-    const building = this.#build(groupId).then((state) => feedOf(state, this.#hub.waitsIn(groupId)));
+    const building = this.#build(groupId).then((state) =>
+      feedOf(state, this.#hub.waitsIn(groupId)),
+    );
     this.#current.set(groupId, building);
     building.catch(() => {
       if (this.#current.get(groupId) === building) this.#current.delete(groupId);
@@ -50,7 +52,11 @@ export class GroupFeed {
     if (this.#hub.waitsIn(groupId) === 0) return;
     this.get(groupId).then(
       (feed) => this.#hub.settleGroup(groupId, feed),
-      (error: unknown) => this.#log.error({ err: error, groupId }, 'a bundle could not be built; the safety net tries again'),
+      (error: unknown) =>
+        this.#log.error(
+          { err: error, groupId },
+          'a bundle could not be built; the safety net tries again',
+        ),
     );
   }
 
@@ -66,10 +72,22 @@ export class GroupFeed {
 }
 
 function feedOf({ revision, epoch, bundle }: BuiltState, waiting: number): Feed {
-  const inline: Bundle = { durable: bundle.durable, ...(bundle.live === null ? {} : { live: bundle.live }) };
+  const inline: Bundle = {
+    durable: bundle.durable,
+    ...(bundle.live === null ? {} : { live: bundle.live }),
+  };
   const bytes = inline.durable.length + (inline.live?.length ?? 0);
-  const content = bytes > MAX_INLINE_BUNDLE_BYTES ? { bundleAt: `/agent/v1/revisions/${revision}/bundle` } : { bundle: inline };
+  const content =
+    bytes > MAX_INLINE_BUNDLE_BYTES
+      ? { bundleAt: `/agent/v1/revisions/${revision}/bundle` }
+      : { bundle: inline };
   const afterMilliseconds = Math.min(MAX_SPREAD_MS, Math.floor(waiting * SPREAD_MS_PER_AGENT));
   const reply = { revision, epoch, ...content, tasks: [], next: { afterMilliseconds } };
-  return { revision, epoch, content, afterMilliseconds, sharedReply: Buffer.from(JSON.stringify(reply)) };
+  return {
+    revision,
+    epoch,
+    content,
+    afterMilliseconds,
+    sharedReply: Buffer.from(JSON.stringify(reply)),
+  };
 }

@@ -45,7 +45,8 @@ export class Hub {
   settleGroup(groupId: string, current: { revision: number; epoch: number }): void {
     for (const agentId of this.#byGroup.get(groupId) ?? []) {
       const waiter = this.#byAgent.get(agentId);
-      if (waiter?.revision !== current.revision || waiter.epoch !== current.epoch) this.settle(agentId, 'changed');
+      if (waiter?.revision !== current.revision || waiter.epoch !== current.epoch)
+        this.settle(agentId, 'changed');
     }
   }
 

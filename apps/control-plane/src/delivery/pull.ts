@@ -32,7 +32,12 @@ export type PullAnswer = Buffer | undefined;
  *
  * @throws AppError `agent.revoked`, `pull.superseded`, `revision.ahead`, `server.unavailable`, `server.stopping`
  */
-export async function pull(deps: PullDeps, agent: AccessClaims, body: PullBody, gone: AbortSignal): Promise<PullAnswer> {
+export async function pull(
+  deps: PullDeps,
+  agent: AccessClaims,
+  body: PullBody,
+  gone: AbortSignal,
+): Promise<PullAnswer> {
   checkProtocol(body.protocol);
   deps.acknowledgements.record(agent.agentId, body.revision, body.status);
   const ready = await lookNow(deps, agent, body);
@@ -41,7 +46,12 @@ export async function pull(deps: PullDeps, agent: AccessClaims, body: PullBody, 
 }
 
 /** Waits until there is something for the agent or its time is up; a wake-up that brought nothing starts no new round trip. */
-async function afterWait(deps: PullDeps, agent: AccessClaims, body: PullBody, gone: AbortSignal): Promise<PullAnswer> {
+async function afterWait(
+  deps: PullDeps,
+  agent: AccessClaims,
+  body: PullBody,
+  gone: AbortSignal,
+): Promise<PullAnswer> {
   const deadline = performance.now() + body.waitSeconds * 1000;
   for (;;) {
     const outcome = await wait(deps, agent, body, { deadline, gone });
@@ -57,19 +67,30 @@ function ended(outcome: 'revoked' | 'superseded' | 'stopping'): AppError {
     case 'revoked':
       return agentRevoked();
     case 'superseded':
-      return new AppError('pull.superseded', 'A newer pull of this agent took this one’s place; is it running twice?');
+      return new AppError(
+        'pull.superseded',
+        'A newer pull of this agent took this one’s place; is it running twice?',
+      );
     case 'stopping':
-      return new AppError('server.stopping', 'This control plane is stopping; connect again.', { retryAfterSeconds: 1 });
+      return new AppError('server.stopping', 'This control plane is stopping; connect again.', {
+        retryAfterSeconds: 1,
+      });
   }
 }
 
 /** What there is for the agent now. */
 async function lookNow(deps: PullDeps, agent: AccessClaims, body: PullBody): Promise<PullAnswer> {
-  if (!deps.isCurrent()) throw new AppError('server.unavailable', 'The control plane has lost its database; try again shortly.', { retryAfterSeconds: 5 });
+  if (!deps.isCurrent())
+    throw new AppError(
+      'server.unavailable',
+      'The control plane has lost its database; try again shortly.',
+      { retryAfterSeconds: 5 },
+    );
   const feed = await deps.feed.get(agent.groupId);
   if (body.revision > feed.revision) throw ahead();
   const behind = body.revision < feed.revision || body.epoch !== feed.epoch;
-  const tasks = body.taskCapacity > 0 ? await deps.tasks.claim(agent.agentId, body.taskCapacity) : [];
+  const tasks =
+    body.taskCapacity > 0 ? await deps.tasks.claim(agent.agentId, body.taskCapacity) : [];
   // Once more, since the look may have waited: a revoked agent gets nothing.
   if (deps.revocations.has(agent.agentId)) throw agentRevoked();
   if (!behind && tasks.length === 0) return undefined;
@@ -79,14 +100,20 @@ async function lookNow(deps: PullDeps, agent: AccessClaims, body: PullBody): Pro
     revision: feed.revision,
     epoch: feed.epoch,
     ...(behind ? feed.content : {}),
-    ...(body.epoch === feed.epoch ? {} : { deliveryKey: await deliveryKeyFor(deps.platform, agent, feed) }),
+    ...(body.epoch === feed.epoch
+      ? {}
+      : { deliveryKey: await deliveryKeyFor(deps.platform, agent, feed) }),
     tasks,
     next: { afterMilliseconds: behind ? feed.afterMilliseconds : 0 },
   };
   return Buffer.from(JSON.stringify(reply));
 }
 
-async function deliveryKeyFor(platform: Platform, agent: AccessClaims, feed: Feed): Promise<string> {
+async function deliveryKeyFor(
+  platform: Platform,
+  agent: AccessClaims,
+  feed: Feed,
+): Promise<string> {
   return platform.db.read(async (reader) => {
     const { encryptionKey, revokedAt } = await getRecipient(reader, agent.agentId);
     // The row decides, whatever this replica has heard: a revoked agent never gets a new epoch's key.
@@ -99,7 +126,12 @@ async function deliveryKeyFor(platform: Platform, agent: AccessClaims, feed: Fee
   });
 }
 
-async function wait(deps: PullDeps, agent: AccessClaims, body: PullBody, until: { deadline: number; gone: AbortSignal }): Promise<WaitOutcome> {
+async function wait(
+  deps: PullDeps,
+  agent: AccessClaims,
+  body: PullBody,
+  until: { deadline: number; gone: AbortSignal },
+): Promise<WaitOutcome> {
   const { hub } = deps;
   const { deadline, gone } = until;
   return new Promise((resolve) => {
@@ -115,7 +147,10 @@ async function wait(deps: PullDeps, agent: AccessClaims, body: PullBody, until: 
       },
     };
     const leave = () => hub.settle(agent.agentId, 'gone', waiter);
-    const timer = setTimeout(() => hub.settle(agent.agentId, 'nothing', waiter), Math.max(0, deadline - performance.now()));
+    const timer = setTimeout(
+      () => hub.settle(agent.agentId, 'nothing', waiter),
+      Math.max(0, deadline - performance.now()),
+    );
     gone.addEventListener('abort', leave, { once: true });
     hub.add(waiter);
     if (gone.aborted) leave();
@@ -127,10 +162,11 @@ async function wait(deps: PullDeps, agent: AccessClaims, body: PullBody, until: 
 function recheck({ hub, feed, revocations, tasks }: PullDeps, waiter: Waiter): void {
   if (revocations.has(waiter.agentId)) hub.settle(waiter.agentId, 'revoked', waiter);
   else if (tasks.mayHaveWork(waiter.agentId)) hub.settle(waiter.agentId, 'changed', waiter);
-  else feed.get(waiter.groupId).then(
-    (current) => hub.settleGroup(waiter.groupId, current),
-    () => {},
-  );
+  else
+    feed.get(waiter.groupId).then(
+      (current) => hub.settleGroup(waiter.groupId, current),
+      () => {},
+    );
 }
 
 function ahead(): AppError {

@@ -9,7 +9,13 @@ const EVERY_MS = 3_000;
 /** A replica that has not been able to look for this long must not deliver: it may have missed a revocation. */
 const STALE_AFTER_MS = 15_000;
 
-type Deps = { platform: Platform; hub: Hub; feed: GroupFeed; revocations: Revocations; tasks: AgentTasks };
+type Deps = {
+  platform: Platform;
+  hub: Hub;
+  feed: GroupFeed;
+  revocations: Revocations;
+  tasks: AgentTasks;
+};
 
 /**
  * Re-reads, every few seconds and in a number of statements that does not depend on the number of agents,
@@ -39,7 +45,9 @@ export class SafetyNet {
   /** One look at a time; a failure is logged, and shows as `isFresh` turning false. */
   async lookQuietly(): Promise<void> {
     this.#looking = this.#looking.then(() =>
-      this.look().catch((error: unknown) => this.#deps.platform.log.warn({ err: error }, 'the safety net could not read the database')),
+      this.look().catch((error: unknown) =>
+        this.#deps.platform.log.warn({ err: error }, 'the safety net could not read the database'),
+      ),
     );
     return this.#looking;
   }

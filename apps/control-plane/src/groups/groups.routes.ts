@@ -15,16 +15,27 @@ export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
       '/groups',
       {
         config: { permission: 'group:create' },
-        schema: { tags, summary: 'Create a group', body: createGroupBody, response: { 201: group, ...problemResponses } },
+        schema: {
+          tags,
+          summary: 'Create a group',
+          body: createGroupBody,
+          response: { 201: group, ...problemResponses },
+        },
       },
-      async (request, reply) => reply.code(201).send(await createGroup(platform, operationOf(request), request.body.name)),
+      async (request, reply) =>
+        reply.code(201).send(await createGroup(platform, operationOf(request), request.body.name)),
     );
 
     app.get(
       '/groups',
       {
         config: { permission: 'group:read' },
-        schema: { tags, summary: 'List groups', querystring: pageQuery, response: { 200: page(group), ...problemResponses } },
+        schema: {
+          tags,
+          summary: 'List groups',
+          querystring: pageQuery,
+          response: { 200: page(group), ...problemResponses },
+        },
       },
       async (request) => listAllGroups(platform, operationOf(request), request.query),
     );
@@ -33,7 +44,12 @@ export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
       '/groups/:group',
       {
         config: { permission: 'group:read' },
-        schema: { tags, summary: 'Show a group', params: z.object({ group: groupName }), response: { 200: group, ...problemResponses } },
+        schema: {
+          tags,
+          summary: 'Show a group',
+          params: z.object({ group: groupName }),
+          response: { 200: group, ...problemResponses },
+        },
       },
       async (request) => getGroup(platform, operationOf(request), request.params.group),
     );

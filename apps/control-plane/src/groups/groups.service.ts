@@ -19,12 +19,22 @@ export async function createGroup(platform: Platform, op: Operation, name: strin
       const group = await insertGroup(tx, { id: newId(), name, createdAt: new Date(clock.now()) });
       await createKeyring(tx, platform, group.id);
       await createDeliveryKey(tx, platform, group.id, group.deliveryEpoch);
-      const act = { action: 'group:create', subject: `group:${name}`, groupId: group.id, outcome: 'done' } as const;
+      const act = {
+        action: 'group:create',
+        subject: `group:${name}`,
+        groupId: group.id,
+        outcome: 'done',
+      } as const;
       await appendAuditEvent(tx, op, act, clock.now());
       return shown(group);
     });
   } catch (error) {
-    if (isUniqueViolation(error)) throw new AppError('group.exists', 'A group of this name exists already; choose another name.', { cause: error });
+    if (isUniqueViolation(error))
+      throw new AppError(
+        'group.exists',
+        'A group of this name exists already; choose another name.',
+        { cause: error },
+      );
     throw error;
   }
 }
@@ -34,7 +44,11 @@ export async function getGroup(platform: Platform, op: Operation, name: string):
   return shown(await existingGroup(platform, name));
 }
 
-export async function listAllGroups({ db }: Platform, op: Operation, query: PageQuery): Promise<Page<Group>> {
+export async function listAllGroups(
+  { db }: Platform,
+  op: Operation,
+  query: PageQuery,
+): Promise<Page<Group>> {
   op.authorize('group:read');
   const rows = await db.read((reader) => listGroups(reader, query));
   return pageOf(rows.map(shown), query.limit, (group) => group.name);
@@ -43,7 +57,8 @@ export async function listAllGroups({ db }: Platform, op: Operation, query: Page
 /** The group of a request's path. @throws AppError `group.not_found` */
 export async function existingGroup({ db }: Platform, name: string): Promise<GroupRow> {
   const group = await db.read((reader) => findGroup(reader, name));
-  if (group === undefined) throw new AppError('group.not_found', 'There is no such group, or you may not see it.');
+  if (group === undefined)
+    throw new AppError('group.not_found', 'There is no such group, or you may not see it.');
   return group;
 }
 

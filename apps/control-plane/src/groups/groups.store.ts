@@ -2,9 +2,18 @@ import type { PageQuery } from '@sallyport/contract';
 import type { Db } from '../platform/db.ts';
 import { publishWakeup } from '../platform/wakeups.ts';
 
-export type GroupRow = { id: string; name: string; revision: number; deliveryEpoch: number; createdAt: Date };
+export type GroupRow = {
+  id: string;
+  name: string;
+  revision: number;
+  deliveryEpoch: number;
+  createdAt: Date;
+};
 
-export async function insertGroup(tx: Db, row: { id: string; name: string; createdAt: Date }): Promise<GroupRow> {
+export async function insertGroup(
+  tx: Db,
+  row: { id: string; name: string; createdAt: Date },
+): Promise<GroupRow> {
   return tx.group.create({ data: row });
 }
 
@@ -13,7 +22,11 @@ export async function findGroup(db: Db, name: string): Promise<GroupRow | undefi
 }
 
 export async function listGroups(db: Db, { limit, cursor }: PageQuery): Promise<GroupRow[]> {
-  return db.group.findMany({ where: { name: { gt: cursor ?? '' } }, orderBy: { name: 'asc' }, take: limit + 1 });
+  return db.group.findMany({
+    where: { name: { gt: cursor ?? '' } },
+    orderBy: { name: 'asc' },
+    take: limit + 1,
+  });
 }
 
 /**

@@ -6,12 +6,26 @@ import { heldTasksRoutes } from '../tasks/index.ts';
 import type { ServerCertificate, Trust } from '../trust/index.ts';
 import { createApp } from './create-app.ts';
 
-export type AgentAppDeps = { pullDeps: PullDeps; trust: Trust; authenticator: AgentAuthenticator; certificate: ServerCertificate };
+export type AgentAppDeps = {
+  pullDeps: PullDeps;
+  trust: Trust;
+  authenticator: AgentAuthenticator;
+  certificate: ServerCertificate;
+};
 
 /** The agent API: `/agent/v1`. */
-export async function createAgentApp({ pullDeps, trust, authenticator, certificate }: AgentAppDeps): Promise<FastifyInstance> {
+export async function createAgentApp({
+  pullDeps,
+  trust,
+  authenticator,
+  certificate,
+}: AgentAppDeps): Promise<FastifyInstance> {
   const { platform, tasks } = pullDeps;
-  const app = await createApp(platform, { name: 'agent-api', certificate, requestTimeoutMs: (MAX_PULL_WAIT_SECONDS + 15) * 1000 });
+  const app = await createApp(platform, {
+    name: 'agent-api',
+    certificate,
+    requestTimeoutMs: (MAX_PULL_WAIT_SECONDS + 15) * 1000,
+  });
   await app.register(
     async (api) => {
       api.addHook('onRequest', async (request) => {

@@ -12,10 +12,17 @@ const BODY_LIMIT_BYTES = 256 * 1024;
 const MAX_PARAM_LENGTH = 256;
 
 /** What a listener needs of its own. */
-export type ListenerOptions = { name: string; certificate: ServerCertificate; requestTimeoutMs: number };
+export type ListenerOptions = {
+  name: string;
+  certificate: ServerCertificate;
+  requestTimeoutMs: number;
+};
 
 /** A Fastify instance over TLS with what both APIs share: limits, problem documents, request ids, logs, metrics. */
-export async function createApp({ log, metrics }: Platform, options: ListenerOptions): Promise<FastifyInstance> {
+export async function createApp(
+  { log, metrics }: Platform,
+  options: ListenerOptions,
+): Promise<FastifyInstance> {
   const logger: FastifyBaseLogger = log.child({ component: options.name });
   const app = Fastify({
     https: { ...options.certificate, ...tlsOptions(), handshakeTimeout: 10_000 },
@@ -36,9 +43,16 @@ export async function createApp({ log, metrics }: Platform, options: ListenerOpt
   app.decorateRequest('agentClaims', null);
   app.setErrorHandler(problemHandler(metrics));
   app.setNotFoundHandler((request, reply) =>
-    sendProblem(reply, request.id, new AppError('request.not_found', 'There is no such route; see /api/openapi.json.')),
+    sendProblem(
+      reply,
+      request.id,
+      new AppError('request.not_found', 'There is no such route; see /api/openapi.json.'),
+    ),
   );
-  await app.register(helmet, { global: true, contentSecurityPolicy: { directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } } });
+  await app.register(helmet, {
+    global: true,
+    contentSecurityPolicy: { directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+  });
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id).header('cache-control', 'no-store');
   });
@@ -46,8 +60,22 @@ export async function createApp({ log, metrics }: Platform, options: ListenerOpt
     const { method, routeOptions } = request;
     const route = routeOptions.url ?? 'unknown';
     const status = reply.statusCode;
-    if (route !== '/agent/v1/pull') metrics.httpSeconds.observe({ listener: options.name, method, route, status }, reply.elapsedTime / 1000);
-    request.log.info({ requestId: request.id, method, route, status, durationMs: Math.round(reply.elapsedTime), address: request.ip }, 'request');
+    if (route !== '/agent/v1/pull')
+      metrics.httpSeconds.observe(
+        { listener: options.name, method, route, status },
+        reply.elapsedTime / 1000,
+      );
+    request.log.info(
+      {
+        requestId: request.id,
+        method,
+        route,
+        status,
+        durationMs: Math.round(reply.elapsedTime),
+        address: request.ip,
+      },
+      'request',
+    );
   });
   return app;
 }

@@ -6,9 +6,9 @@ import { jsonSchemaTransform, type FastifyPluginAsyncZod } from 'fastify-type-pr
 import { agentsRoutes, enrollmentTokensRoutes } from '../agents/index.ts';
 import { groupsRoutes } from '../groups/index.ts';
 import { operatorsRoutes, SessionAuthenticator } from '../operators/index.ts';
-import { pluginsRoutes } from '../plugins/index.ts';
 import type { Platform } from '../platform/platform.ts';
 import { VERSION } from '../platform/version.ts';
+import { pluginsRoutes } from '../plugins/index.ts';
 import { secretsRoutes } from '../secrets/index.ts';
 import { tasksRoutes, type AgentTasks } from '../tasks/index.ts';
 import type { ServerCertificate } from '../trust/index.ts';
@@ -24,24 +24,45 @@ export type OperatorAppDeps = {
 };
 
 /** The operator API: `/api/v1`, its OpenAPI document and the page that shows it. */
-export async function createOperatorApp({ platform, tasks, certificate, info }: OperatorAppDeps): Promise<FastifyInstance> {
-  const app = await createApp(platform, { name: 'operator-api', certificate, requestTimeoutMs: 30_000 });
+export async function createOperatorApp({
+  platform,
+  tasks,
+  certificate,
+  info,
+}: OperatorAppDeps): Promise<FastifyInstance> {
+  const app = await createApp(platform, {
+    name: 'operator-api',
+    certificate,
+    requestTimeoutMs: 30_000,
+  });
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'Sallyport operator API', version: VERSION, license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
+      info: {
+        title: 'Sallyport operator API',
+        version: VERSION,
+        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+      },
       components: { securitySchemes: { session: { type: 'http', scheme: 'bearer' } } },
       security: [{ session: [] }],
     },
     transform: jsonSchemaTransform,
   });
-  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true, transformStaticCSP: (header) => header });
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: true,
+    transformStaticCSP: (header) => header,
+  });
   const sessions = new SessionAuthenticator(platform);
   await app.register(
     async (api) => {
       api.addHook('onRequest', async (request) => {
         if (request.routeOptions.config.permission === 'public' || request.is404) return;
-        request.operatorSession = await sessions.authenticate(request.headers.authorization, request.id, request.ip);
+        request.operatorSession = await sessions.authenticate(
+          request.headers.authorization,
+          request.id,
+          request.ip,
+        );
       });
       await api.register(operatorsRoutes(platform));
       await api.register(groupsRoutes(platform));
@@ -64,11 +85,20 @@ function systemRoutes(info: OperatorAppDeps['info']): FastifyPluginAsyncZod {
       '/system/info',
       {
         config: { permission: 'system:read' },
-        schema: { tags: ['system'], summary: 'Version and first-contact facts', response: { 200: systemInfo, ...problemResponses } },
+        schema: {
+          tags: ['system'],
+          summary: 'Version and first-contact facts',
+          response: { 200: systemInfo, ...problemResponses },
+        },
       },
       async (request) => {
         sessionOf(request).authorize('system:read');
-        return { version: VERSION, protocol: PROTOCOL, caFingerprint: info.caFingerprint, agentUrl: info.agentUrl() };
+        return {
+          version: VERSION,
+          protocol: PROTOCOL,
+          caFingerprint: info.caFingerprint,
+          agentUrl: info.agentUrl(),
+        };
       },
     );
   };

@@ -24,19 +24,32 @@ const statusOf: Record<ErrorKind, number> = {
 const fastifyCodes: Record<string, [ErrorCode, string]> = {
   FST_ERR_CTP_INVALID_JSON_BODY: ['request.malformed_json', 'The body is not valid JSON.'],
   FST_ERR_CTP_EMPTY_JSON_BODY: ['request.malformed_json', 'The body is empty; send a JSON object.'],
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['request.malformed_json', 'The body is not as long as its Content-Length says.'],
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: [
+    'request.malformed_json',
+    'The body is not as long as its Content-Length says.',
+  ],
   FST_ERR_CTP_BODY_TOO_LARGE: ['request.too_large', 'The body is too large for this route.'],
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: ['request.unsupported_media_type', 'Send the body as application/json.'],
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: [
+    'request.unsupported_media_type',
+    'Send the body as application/json.',
+  ],
   FST_ERR_BAD_URL: ['request.not_found', 'There is no such route.'],
 };
 
 /** Makes the error handler of a listener: every error leaves as a problem document (RFC 9457) and is logged once. */
 export function problemHandler(metrics: Metrics) {
-  return async (error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+  return async (
+    error: unknown,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<FastifyReply> => {
     const refusal = asAppError(error);
     metrics.refusals.inc({ code: refusal.code });
     const level = refusal.kind === 'internal' ? 'error' : 'info';
-    request.log[level]({ code: refusal.code, err: refusal, route: request.routeOptions.url, method: request.method }, 'request refused');
+    request.log[level](
+      { code: refusal.code, err: refusal, route: request.routeOptions.url, method: request.method },
+      'request refused',
+    );
     return sendProblem(reply, request.id, refusal);
   };
 }
@@ -53,10 +66,16 @@ export function sendProblem(reply: FastifyReply, requestId: string, error: AppEr
     requestId,
     ...(error.issues === undefined ? {} : { issues: error.issues }),
   };
-  if (error.retryAfterSeconds !== undefined) void reply.header('retry-after', String(error.retryAfterSeconds));
-  if (status === 401) void reply.header('www-authenticate', error.code.startsWith('session') ? 'Bearer' : 'DPoP');
+  if (error.retryAfterSeconds !== undefined)
+    void reply.header('retry-after', String(error.retryAfterSeconds));
+  if (status === 401)
+    void reply.header('www-authenticate', error.code.startsWith('session') ? 'Bearer' : 'DPoP');
   // A string: the problem must reach the client whatever response schema the route declares.
-  return reply.code(status).type('application/problem+json').serializer(String).send(JSON.stringify(body));
+  return reply
+    .code(status)
+    .type('application/problem+json')
+    .serializer(String)
+    .send(JSON.stringify(body));
 }
 
 function asAppError(error: unknown): AppError {
@@ -64,12 +83,18 @@ function asAppError(error: unknown): AppError {
   if (hasZodFastifySchemaValidationErrors(error)) return invalid(error);
   if (isFastifyError(error)) {
     const [code, message] = fastifyCodes[error.code] ?? [];
-    if (code !== undefined && message !== undefined) return new AppError(code, message, { cause: error });
+    if (code !== undefined && message !== undefined)
+      return new AppError(code, message, { cause: error });
   }
-  return new AppError('server.internal', 'Something went wrong here; the log has the request id.', { cause: error });
+  return new AppError('server.internal', 'Something went wrong here; the log has the request id.', {
+    cause: error,
+  });
 }
 
-function invalid(error: { validationContext?: string | undefined; validation: { instancePath: string; message?: string | undefined }[] }): AppError {
+function invalid(error: {
+  validationContext?: string | undefined;
+  validation: { instancePath: string; message?: string | undefined }[];
+}): AppError {
   const where = error.validationContext ?? 'body';
   const issues = error.validation.map(({ instancePath, message }): ProblemIssue => ({
     field: [where, ...instancePath.split('/').filter(Boolean)].join('.'),

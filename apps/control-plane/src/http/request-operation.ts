@@ -1,8 +1,8 @@
-import type { FastifyRequest } from 'fastify';
 import type { AccessClaims } from '@sallyport/crypto/access-token';
+import type { FastifyRequest } from 'fastify';
 import { Operation, type Permission } from '../authorization/index.ts';
-import { AppError } from '../platform/app-error.ts';
 import { OperatorSession } from '../operators/sessions.ts';
+import { AppError } from '../platform/app-error.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -34,6 +34,7 @@ export function sessionOf(request: FastifyRequest): OperatorSession {
 
 /** Who the calling agent is. @throws AppError `access_token.required` */
 export function agentOf(request: FastifyRequest): AccessClaims {
-  if (request.agentClaims === null) throw new AppError('access_token.required', 'Open a session first: POST /agent/v1/session.');
+  if (request.agentClaims === null)
+    throw new AppError('access_token.required', 'Open a session first: POST /agent/v1/session.');
   return request.agentClaims;
 }

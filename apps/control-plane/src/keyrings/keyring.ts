@@ -4,14 +4,23 @@ import { KEY_BYTES, open, seal, type Place } from '@sallyport/crypto/envelope';
 import { AppError } from '../platform/app-error.ts';
 import type { Db } from '../platform/db.ts';
 import type { Platform } from '../platform/platform.ts';
-import { countEncryption, createKeyringVersion, listKeyringVersions, type WrappedKey } from './keyrings.store.ts';
+import {
+  countEncryption,
+  createKeyringVersion,
+  listKeyringVersions,
+  type WrappedKey,
+} from './keyrings.store.ts';
 
 /** Where a value of a group lives; with the group and key version it becomes the associated data. */
 export type Field = Pick<Place, 'table' | 'row' | 'field'>;
 export type SealedField = { sealed: Uint8Array<ArrayBuffer>; keyVersion: number };
 
 /** Makes the first key of a new group. */
-export async function createKeyring(tx: Db, { rootKey, clock }: Platform, groupId: string): Promise<void> {
+export async function createKeyring(
+  tx: Db,
+  { rootKey, clock }: Platform,
+  groupId: string,
+): Promise<void> {
   const version = 1;
   const key = randomBytes(KEY_BYTES);
   const wrappedKey = seal(rootKey, key, wrapPlace(groupId, version));
@@ -44,7 +53,12 @@ export class Keyring {
   }
 
   /** Lends the group's keyring to `work` and zeroes its keys afterwards. */
-  static async use<T>(db: Db, { rootKey }: Platform, groupId: string, work: (keyring: Keyring) => Promise<T>): Promise<T> {
+  static async use<T>(
+    db: Db,
+    { rootKey }: Platform,
+    groupId: string,
+    work: (keyring: Keyring) => Promise<T>,
+  ): Promise<T> {
     const wrapped = await listKeyringVersions(db, groupId);
     const keys = new Map(wrapped.map((key) => [key.version, unwrap(rootKey, groupId, key)]));
     try {
@@ -57,7 +71,10 @@ export class Keyring {
   /** Opens a value; the caller owns the buffer. @throws AppError `envelope.unreadable` */
   open(at: Field, { sealed, keyVersion }: { sealed: Uint8Array; keyVersion: number }): Buffer {
     const key = this.#keys.get(keyVersion);
-    if (key === undefined) throw unreadable(`${at.table} ${at.row} names key version ${keyVersion}, which does not exist`);
+    if (key === undefined)
+      throw unreadable(
+        `${at.table} ${at.row} names key version ${keyVersion}, which does not exist`,
+      );
     return opened(key, sealed, fieldPlace(at, this.#groupId, keyVersion));
   }
 }
@@ -76,11 +93,21 @@ function opened(key: Uint8Array, sealed: Uint8Array, place: Place): Buffer {
 }
 
 function unreadable(privateDetail: string, cause?: Error): AppError {
-  return new AppError('envelope.unreadable', 'A stored value cannot be opened; the log names where.', { privateDetail, cause });
+  return new AppError(
+    'envelope.unreadable',
+    'A stored value cannot be opened; the log names where.',
+    { privateDetail, cause },
+  );
 }
 
 function wrapPlace(groupId: string, version: number): Place {
-  return { table: 'keyring_versions', row: groupId, field: 'wrapped_key', group: groupId, keyVersion: version };
+  return {
+    table: 'keyring_versions',
+    row: groupId,
+    field: 'wrapped_key',
+    group: groupId,
+    keyVersion: version,
+  };
 }
 
 function fieldPlace({ table, row, field }: Field, groupId: string, keyVersion: number): Place {

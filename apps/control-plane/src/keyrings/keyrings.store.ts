@@ -2,9 +2,19 @@ import type { Db } from '../platform/db.ts';
 
 export type WrappedKey = { version: number; wrappedKey: Uint8Array };
 
-export async function createKeyringVersion(tx: Db, groupId: string, key: WrappedKey, nowMs: number): Promise<void> {
+export async function createKeyringVersion(
+  tx: Db,
+  groupId: string,
+  key: WrappedKey,
+  nowMs: number,
+): Promise<void> {
   await tx.keyringVersion.create({
-    data: { groupId, version: key.version, wrappedKey: Uint8Array.from(key.wrappedKey), createdAt: new Date(nowMs) },
+    data: {
+      groupId,
+      version: key.version,
+      wrappedKey: Uint8Array.from(key.wrappedKey),
+      createdAt: new Date(nowMs),
+    },
   });
 }
 
@@ -20,5 +30,8 @@ export async function countEncryption(tx: Db, groupId: string): Promise<WrappedK
 }
 
 export async function listKeyringVersions(db: Db, groupId: string): Promise<WrappedKey[]> {
-  return db.keyringVersion.findMany({ where: { groupId }, select: { version: true, wrappedKey: true } });
+  return db.keyringVersion.findMany({
+    where: { groupId },
+    select: { version: true, wrappedKey: true },
+  });
 }

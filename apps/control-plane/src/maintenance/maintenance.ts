@@ -16,10 +16,19 @@ const schedule = { 'forget-expired': 60_000, 'mark-lost': 15_000, 'repair-tasks'
 type Chore = keyof typeof schedule;
 
 /** Runs the periodic work as BullMQ job schedulers: once per interval, however many replicas there are. */
-export async function startMaintenance(platform: Platform, backend: QueueBackend, tasks: AgentTasks): Promise<{ stop(): Promise<void> }> {
-  const queue = backend.queue(QUEUE, { defaultJobOptions: { removeOnComplete: true, removeOnFail: 50 } });
-  queue.on('error', (error) => platform.log.warn({ err: error }, 'the maintenance queue reported an error'));
-  for (const [name, every] of Object.entries(schedule)) await queue.upsertJobScheduler(name, { every }, { name });
+export async function startMaintenance(
+  platform: Platform,
+  backend: QueueBackend,
+  tasks: AgentTasks,
+): Promise<{ stop(): Promise<void> }> {
+  const queue = backend.queue(QUEUE, {
+    defaultJobOptions: { removeOnComplete: true, removeOnFail: 50 },
+  });
+  queue.on('error', (error) =>
+    platform.log.warn({ err: error }, 'the maintenance queue reported an error'),
+  );
+  for (const [name, every] of Object.entries(schedule))
+    await queue.upsertJobScheduler(name, { every }, { name });
   const chores: Record<Chore, () => Promise<void>> = {
     'forget-expired': () => forgetExpired(platform),
     'mark-lost': () => markLostAgents(platform),
@@ -28,8 +37,12 @@ export async function startMaintenance(platform: Platform, backend: QueueBackend
   const worker = backend.worker(QUEUE, async (name) => {
     if (isChore(name)) await chores[name]();
   });
-  worker.on('failed', (job, error) => platform.log.warn({ err: error, action: job?.name }, 'periodic work failed; it comes again'));
-  worker.on('error', (error) => platform.log.warn({ err: error }, 'the maintenance worker reported an error'));
+  worker.on('failed', (job, error) =>
+    platform.log.warn({ err: error, action: job?.name }, 'periodic work failed; it comes again'),
+  );
+  worker.on('error', (error) =>
+    platform.log.warn({ err: error }, 'the maintenance worker reported an error'),
+  );
   return {
     stop: async () => {
       await worker.close();
@@ -49,7 +62,12 @@ export async function forgetExpired({ db, clock, log }: Platform): Promise<void>
     const yesterday = new Date(clock.now() - DAY_MS);
     const tokens = await deleteEndedTokens(tx, yesterday);
     const failures = await deleteFailuresBefore(tx, yesterday);
-    return tokens + failures + (await deleteExpiredAssertions(tx, now)) + (await deleteExpiredSessions(tx, now));
+    return (
+      tokens +
+      failures +
+      (await deleteExpiredAssertions(tx, now)) +
+      (await deleteExpiredSessions(tx, now))
+    );
   });
   if (count > 0) log.info({ count }, 'expired rows were removed');
 }
@@ -58,8 +76,17 @@ export async function forgetExpired({ db, clock, log }: Platform): Promise<void>
 export async function markLostAgents({ db, clock }: Platform): Promise<void> {
   const op = systemOperation('mark-lost');
   await db.transaction(async (tx) => {
-    for (const { id, groupId } of await markLost(tx, new Date(clock.now() - LOST_AFTER_MS), new Date(clock.now()))) {
-      await appendAuditEvent(tx, op, { action: 'agent:lose', subject: `agent:${id}`, groupId, outcome: 'done' }, clock.now());
+    for (const { id, groupId } of await markLost(
+      tx,
+      new Date(clock.now() - LOST_AFTER_MS),
+      new Date(clock.now()),
+    )) {
+      await appendAuditEvent(
+        tx,
+        op,
+        { action: 'agent:lose', subject: `agent:${id}`, groupId, outcome: 'done' },
+        clock.now(),
+      );
     }
   });
 }

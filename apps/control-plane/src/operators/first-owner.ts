@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { hashPassword } from '@sallyport/crypto/password';
 import type { Secret } from '@sallyport/config/secret';
+import { hashPassword } from '@sallyport/crypto/password';
 import { appendAuditEvent } from '../audit/index.ts';
 import { systemOperation } from '../authorization/index.ts';
 import type { Db } from '../platform/db.ts';
@@ -20,11 +20,25 @@ export async function createFirstOwner(
   owner: { name: string; password?: Secret | undefined },
 ): Promise<FirstOwner | undefined> {
   if ((await countOperators(tx)) > 0) return undefined;
-  const generatedPassword = owner.password === undefined ? randomBytes(PASSWORD_BYTES).toString('base64url') : undefined;
+  const generatedPassword =
+    owner.password === undefined ? randomBytes(PASSWORD_BYTES).toString('base64url') : undefined;
   const passwordHash = await hashPassword(generatedPassword ?? owner.password?.reveal() ?? '');
   const createdAt = new Date(clock.now());
-  await insertOperator(tx, { id: newId(), name: owner.name, role: 'owner', passwordHash, createdAt });
-  const act = { action: 'operator:create', subject: `operator:${owner.name}`, outcome: 'done', details: { role: 'owner' } } as const;
+  await insertOperator(tx, {
+    id: newId(),
+    name: owner.name,
+    role: 'owner',
+    passwordHash,
+    createdAt,
+  });
+  const act = {
+    action: 'operator:create',
+    subject: `operator:${owner.name}`,
+    outcome: 'done',
+    details: { role: 'owner' },
+  } as const;
   await appendAuditEvent(tx, systemOperation('first start'), act, clock.now());
-  return generatedPassword === undefined ? { name: owner.name } : { name: owner.name, generatedPassword };
+  return generatedPassword === undefined
+    ? { name: owner.name }
+    : { name: owner.name, generatedPassword };
 }

@@ -10,7 +10,12 @@ export async function findLock(db: Db, name: string, now: Date): Promise<Date | 
  * Counts a failure, and locks the name at every `limit`th; in one statement, so that guesses in parallel
  * all count. Returns whether this failure locked it.
  */
-export async function countFailure(db: Db, name: string, now: Date, lock: { limit: number; until: Date }): Promise<boolean> {
+export async function countFailure(
+  db: Db,
+  name: string,
+  now: Date,
+  lock: { limit: number; until: Date },
+): Promise<boolean> {
   const [row] = await db.$queryRaw<{ locked: boolean }[]>`
     INSERT INTO sign_in_failures (name, failures, last_at) VALUES (${name}, 1, ${now})
     ON CONFLICT (name) DO UPDATE SET

@@ -1,8 +1,8 @@
 import { operator, session, signInBody } from '@sallyport/contract';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { operationOf, sessionOf } from '../http/request-operation.ts';
 import { problemResponses } from '../http/problem-responses.ts';
+import { operationOf, sessionOf } from '../http/request-operation.ts';
 import type { Platform } from '../platform/platform.ts';
 import { signOut } from './sessions.ts';
 import { signIn } from './sign-in.ts';
@@ -14,12 +14,28 @@ export function operatorsRoutes(platform: Platform): FastifyPluginAsyncZod {
       '/sessions',
       {
         config: { permission: 'public' },
-        schema: { tags: ['sessions'], summary: 'Sign in', body: signInBody, response: { 201: session, ...problemResponses } },
+        schema: {
+          tags: ['sessions'],
+          summary: 'Sign in',
+          body: signInBody,
+          response: { 201: session, ...problemResponses },
+        },
       },
       async (request, reply) => {
-        const created = await signIn(platform, operationOf(request), request.body.name, request.body.password);
+        const created = await signIn(
+          platform,
+          operationOf(request),
+          request.body.name,
+          request.body.password,
+        );
         const { id, name, role } = created.operator;
-        return reply.code(201).send({ token: created.token, expiresAt: created.expiresAt.toISOString(), operator: { id, name, role } });
+        return reply
+          .code(201)
+          .send({
+            token: created.token,
+            expiresAt: created.expiresAt.toISOString(),
+            operator: { id, name, role },
+          });
       },
     );
 
@@ -27,7 +43,11 @@ export function operatorsRoutes(platform: Platform): FastifyPluginAsyncZod {
       '/sessions/current',
       {
         config: { permission: 'session:delete' },
-        schema: { tags: ['sessions'], summary: 'Sign out', response: { 204: z.null(), ...problemResponses } },
+        schema: {
+          tags: ['sessions'],
+          summary: 'Sign out',
+          response: { 204: z.null(), ...problemResponses },
+        },
       },
       async (request, reply) => {
         await signOut(platform, sessionOf(request));
@@ -39,7 +59,11 @@ export function operatorsRoutes(platform: Platform): FastifyPluginAsyncZod {
       '/me',
       {
         config: { permission: 'operator:read-self' },
-        schema: { tags: ['sessions'], summary: 'The signed-in operator', response: { 200: operator, ...problemResponses } },
+        schema: {
+          tags: ['sessions'],
+          summary: 'The signed-in operator',
+          response: { 200: operator, ...problemResponses },
+        },
       },
       async (request) => {
         const op = sessionOf(request);

@@ -12,7 +12,10 @@ export async function countOperators(db: Db): Promise<number> {
   return db.operator.count();
 }
 
-export async function insertOperator(tx: Db, row: OperatorRow & { createdAt: Date }): Promise<void> {
+export async function insertOperator(
+  tx: Db,
+  row: OperatorRow & { createdAt: Date },
+): Promise<void> {
   await tx.operator.create({ data: row });
 }
 
@@ -31,7 +34,9 @@ export async function insertSession(
 
 export async function findSession(db: Db, id: string): Promise<SessionRow | undefined> {
   const row = await db.operatorSession.findUnique({ where: { id }, include: { operator: true } });
-  return row === null ? undefined : { ...row, operator: { ...row.operator, role: role.parse(row.operator.role) } };
+  return row === null
+    ? undefined
+    : { ...row, operator: { ...row.operator, role: role.parse(row.operator.role) } };
 }
 
 export async function deleteSession(tx: Db, id: string): Promise<void> {

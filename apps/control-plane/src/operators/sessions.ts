@@ -1,9 +1,9 @@
 import { createHmac, randomBytes } from 'node:crypto';
+import type { Role } from '@sallyport/contract';
 import { CryptoError } from '@sallyport/crypto/crypto-error';
 import { parseToken, type Token } from '@sallyport/crypto/token';
 import { verifyTokenSecret } from '@sallyport/crypto/token-hash';
 import { appendAuditEvent } from '../audit/index.ts';
-import type { Role } from '@sallyport/contract';
 import { Operation } from '../authorization/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -18,7 +18,12 @@ export class OperatorSession extends Operation {
   readonly sessionId: string;
   readonly operator: { id: string; name: string; role: Role };
 
-  constructor(sessionId: string, operator: { id: string; name: string; role: Role }, requestId: string, address: string) {
+  constructor(
+    sessionId: string,
+    operator: { id: string; name: string; role: Role },
+    requestId: string,
+    address: string,
+  ) {
     super({ kind: 'operator', ...operator }, requestId, address);
     this.sessionId = sessionId;
     this.operator = operator;
@@ -39,7 +44,11 @@ export class SessionAuthenticator {
   }
 
   /** @throws AppError `session.required`, `session.invalid`, `hashing.busy` */
-  async authenticate(authorization: string | undefined, requestId: string, address: string): Promise<OperatorSession> {
+  async authenticate(
+    authorization: string | undefined,
+    requestId: string,
+    address: string,
+  ): Promise<OperatorSession> {
     const token = bearerToken(authorization);
     const session = await this.#platform.db.read((reader) => findSession(reader, token.id));
     const alive = session !== undefined && session.expiresAt.getTime() > this.#platform.clock.now();
@@ -52,7 +61,9 @@ export class SessionAuthenticator {
 
   async #matches(token: Token, secretHash: string): Promise<boolean> {
     const { clock, hashing } = this.#platform;
-    const memory = createHmac('sha256', this.#memoryKey).update(`${token.id} ${token.secret} ${secretHash}`).digest('base64url');
+    const memory = createHmac('sha256', this.#memoryKey)
+      .update(`${token.id} ${token.secret} ${secretHash}`)
+      .digest('base64url');
     if ((this.#verified.get(memory) ?? 0) > clock.now()) return true;
     const { valid } = await hashing.run(() => verifyTokenSecret(token.secret, secretHash));
     if (valid) this.#remember(memory, clock.now() + REMEMBER_MS);
@@ -74,18 +85,31 @@ export async function signOut({ db, clock }: Platform, op: OperatorSession): Pro
   op.authorize('session:delete');
   await db.transaction(async (tx) => {
     await deleteSession(tx, op.sessionId);
-    const act = { action: 'session:delete', subject: `operator:${op.actor.name}`, outcome: 'done' } as const;
+    const act = {
+      action: 'session:delete',
+      subject: `operator:${op.actor.name}`,
+      outcome: 'done',
+    } as const;
     await appendAuditEvent(tx, op, act, clock.now());
   });
 }
 
 function bearerToken(authorization: string | undefined): Token {
   const text = /^Bearer (\S{1,256})$/i.exec(authorization ?? '')?.[1];
-  if (text === undefined) throw new AppError('session.required', 'Sign in first: send Authorization: Bearer with a session token.');
+  if (text === undefined)
+    throw new AppError(
+      'session.required',
+      'Sign in first: send Authorization: Bearer with a session token.',
+    );
   try {
     return parseToken(text, 'session');
   } catch (error) {
-    if (error instanceof CryptoError) throw new AppError('session.invalid', `The session token is not accepted: ${error.message}.`, { cause: error });
+    if (error instanceof CryptoError)
+      throw new AppError(
+        'session.invalid',
+        `The session token is not accepted: ${error.message}.`,
+        { cause: error },
+      );
     throw error;
   }
 }

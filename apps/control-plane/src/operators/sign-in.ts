@@ -7,7 +7,12 @@ import { AppError } from '../platform/app-error.ts';
 import { newId } from '../platform/new-id.ts';
 import type { Platform } from '../platform/platform.ts';
 import { clearFailures, countFailure, findLock } from './lockout.store.ts';
-import { findOperator, insertSession, updatePasswordHash, type OperatorRow } from './operators.store.ts';
+import {
+  findOperator,
+  insertSession,
+  updatePasswordHash,
+  type OperatorRow,
+} from './operators.store.ts';
 
 export const SESSION_TTL_SECONDS = 12 * 60 * 60;
 /** After this many failures in a row a name is locked, and again after as many more. */
@@ -22,14 +27,21 @@ export type NewSession = { token: string; expiresAt: Date; operator: OperatorRow
  *
  * @throws AppError `credentials.wrong`, `operator.locked` with the seconds left, `hashing.busy`
  */
-export async function signIn(platform: Platform, op: Operation, name: string, password: string): Promise<NewSession> {
+export async function signIn(
+  platform: Platform,
+  op: Operation,
+  name: string,
+  password: string,
+): Promise<NewSession> {
   const { db, clock, hashing } = platform;
   const now = new Date(clock.now());
   const lockedUntil = await db.read((reader) => findLock(reader, name, now));
   if (lockedUntil !== undefined) throw locked(lockedUntil, now);
 
   const operator = await db.read((reader) => findOperator(reader, name));
-  const checked = await hashing.run(async () => verifyPassword(password, operator?.passwordHash ?? (await hashOfNobody())));
+  const checked = await hashing.run(async () =>
+    verifyPassword(password, operator?.passwordHash ?? (await hashOfNobody())),
+  );
   if (operator === undefined || !checked.valid) throw await recordFailure(platform, op, name);
   if (checked.outdated) {
     const passwordHash = await hashing.run(() => hashPassword(password));
@@ -38,29 +50,52 @@ export async function signIn(platform: Platform, op: Operation, name: string, pa
   return openSession(platform, op, operator);
 }
 
-async function openSession(platform: Platform, op: Operation, operator: OperatorRow): Promise<NewSession> {
+async function openSession(
+  platform: Platform,
+  op: Operation,
+  operator: OperatorRow,
+): Promise<NewSession> {
   const { db, clock, hashing } = platform;
   const token = mintToken('session', newId());
   const secretHash = await hashing.run(() => hashTokenSecret(token.secret));
   const createdAt = new Date(clock.now());
   const expiresAt = new Date(clock.now() + SESSION_TTL_SECONDS * 1000);
   await db.transaction(async (tx) => {
-    await insertSession(tx, { id: token.id, operatorId: operator.id, secretHash, createdAt, expiresAt });
+    await insertSession(tx, {
+      id: token.id,
+      operatorId: operator.id,
+      secretHash,
+      createdAt,
+      expiresAt,
+    });
     await clearFailures(tx, operator.name);
     const signedIn = new Operation({ ...operator, kind: 'operator' }, op.requestId, op.address);
-    const act = { action: 'session:create', subject: `operator:${operator.name}`, outcome: 'done' } as const;
+    const act = {
+      action: 'session:create',
+      subject: `operator:${operator.name}`,
+      outcome: 'done',
+    } as const;
     await appendAuditEvent(tx, signedIn, act, clock.now());
   });
   return { token: formatToken(token), expiresAt, operator };
 }
 
-async function recordFailure({ db, clock }: Platform, op: Operation, name: string): Promise<AppError> {
+async function recordFailure(
+  { db, clock }: Platform,
+  op: Operation,
+  name: string,
+): Promise<AppError> {
   const now = new Date(clock.now());
   const until = new Date(clock.now() + LOCK_SECONDS * 1000);
   const isLocked = await db.transaction(async (tx) => {
     const reached = await countFailure(tx, name, now, { limit: FAILURES_BEFORE_LOCK, until });
     const details = { locked: reached };
-    const act = { action: 'session:create', subject: `operator:${name}`, outcome: 'refused', details } as const;
+    const act = {
+      action: 'session:create',
+      subject: `operator:${name}`,
+      outcome: 'refused',
+      details,
+    } as const;
     await appendAuditEvent(tx, op, act, clock.now());
     return reached;
   });
@@ -70,9 +105,13 @@ async function recordFailure({ db, clock }: Platform, op: Operation, name: strin
 
 function locked(until: Date, now: Date): AppError {
   const retryAfterSeconds = Math.ceil((until.getTime() - now.getTime()) / 1000);
-  return new AppError('operator.locked', `Too many failed sign-ins; try again in ${Math.ceil(retryAfterSeconds / 60)} minutes.`, {
-    retryAfterSeconds,
-  });
+  return new AppError(
+    'operator.locked',
+    `Too many failed sign-ins; try again in ${Math.ceil(retryAfterSeconds / 60)} minutes.`,
+    {
+      retryAfterSeconds,
+    },
+  );
 }
 
 let nobody: Promise<string> | undefined;

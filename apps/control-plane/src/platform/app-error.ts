@@ -1,6 +1,11 @@
 import { errorCodes, type ErrorCode, type ErrorKind, type ProblemIssue } from '@sallyport/contract';
 
-type Extra = { issues?: ProblemIssue[]; retryAfterSeconds?: number; privateDetail?: string; cause?: unknown };
+type Extra = {
+  issues?: ProblemIssue[];
+  retryAfterSeconds?: number;
+  privateDetail?: string;
+  cause?: unknown;
+};
 
 /**
  * The one error type. `message` is public: one sentence that says what is wrong and what to do, without

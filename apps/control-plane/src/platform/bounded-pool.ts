@@ -19,7 +19,11 @@ export class BoundedPool {
   async run<T>(work: () => Promise<T>): Promise<T> {
     if (this.#running >= this.#concurrency) {
       if (this.#waiting.length >= this.#queued) {
-        throw new AppError('hashing.busy', 'Too many credentials are being checked; try again shortly.', { retryAfterSeconds: 2 });
+        throw new AppError(
+          'hashing.busy',
+          'Too many credentials are being checked; try again shortly.',
+          { retryAfterSeconds: 2 },
+        );
       }
       await new Promise<void>((admit) => this.#waiting.push(admit));
     } else {

@@ -5,7 +5,10 @@ const processRole = z.enum(['operator-api', 'agent-api', 'worker']);
 
 /** Everything that can be set, with its default; the reference page is made from this. */
 export const serverConfig = z.strictObject({
-  dataDir: z.string().default('.sallyport').describe('Folder of the embedded Postgres and of the root key file'),
+  dataDir: z
+    .string()
+    .default('.sallyport')
+    .describe('Folder of the embedded Postgres and of the root key file'),
   roles: z
     .array(processRole)
     .min(1)
@@ -15,33 +18,59 @@ export const serverConfig = z.strictObject({
     .array(z.string())
     .min(1)
     .default(['localhost', '127.0.0.1', '::1'])
-    .describe('Host names and addresses that clients use; they become the names of the server certificate'),
+    .describe(
+      'Host names and addresses that clients use; they become the names of the server certificate',
+    ),
   database: z
     .strictObject({
-      url: secret().optional().meta({ env: 'DATABASE_URL', description: 'Postgres; unset starts the embedded one' }),
+      url: secret()
+        .optional()
+        .meta({ env: 'DATABASE_URL', description: 'Postgres; unset starts the embedded one' }),
     })
     .prefault({}),
   redis: z
     .strictObject({
-      url: secret().optional().meta({ env: 'REDIS_URL', description: 'Redis or Valkey for the job queue; unset keeps the queue in Postgres' }),
+      url: secret()
+        .optional()
+        .meta({
+          env: 'REDIS_URL',
+          description: 'Redis or Valkey for the job queue; unset keeps the queue in Postgres',
+        }),
     })
     .prefault({}),
   rootKey: secret()
     .optional()
-    .describe('32 bytes in base64 or hex that wrap every keyring; unset keeps them in root-key in the data folder'),
+    .describe(
+      '32 bytes in base64 or hex that wrap every keyring; unset keeps them in root-key in the data folder',
+    ),
   owner: z
     .strictObject({
-      name: z.string().default('owner').describe('Name of the first operator, made at the first start'),
-      password: secret().optional().describe('Its password; unset generates one and prints it once'),
+      name: z
+        .string()
+        .default('owner')
+        .describe('Name of the first operator, made at the first start'),
+      password: secret()
+        .optional()
+        .describe('Its password; unset generates one and prints it once'),
     })
     .prefault({}),
   operatorApi: listener(8443, 'Operator API').prefault({}),
   agentApi: listener(9443, 'Agent API')
-    .extend({ publicUrl: z.url({ protocol: /^https$/ }).optional().describe('How agents reach the agent API, when not by its own address') })
+    .extend({
+      publicUrl: z
+        .url({ protocol: /^https$/ })
+        .optional()
+        .describe('How agents reach the agent API, when not by its own address'),
+    })
     .prefault({}),
   metrics: listener(9464, 'Metrics and health, plain HTTP').prefault({}),
   log: z
-    .strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('The least severe level that is logged') })
+    .strictObject({
+      level: z
+        .enum(['debug', 'info', 'warn', 'error'])
+        .default('info')
+        .describe('The least severe level that is logged'),
+    })
     .prefault({}),
 });
 

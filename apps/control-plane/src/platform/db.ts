@@ -33,13 +33,19 @@ export class Database {
 
   /** Runs `work` in one transaction; whatever it throws rolls back. */
   async transaction<T>(work: (tx: Db) => Promise<T>): Promise<T> {
-    return this.#client.$transaction(work, { timeout: STATEMENT_TIMEOUT_MS, maxWait: CONNECT_TIMEOUT_MS }).catch(rethrow);
+    return this.#client
+      .$transaction(work, { timeout: STATEMENT_TIMEOUT_MS, maxWait: CONNECT_TIMEOUT_MS })
+      .catch(rethrow);
   }
 
   /** Runs reads that must all see one state of the database. */
   async snapshot<T>(work: (tx: Db) => Promise<T>): Promise<T> {
     return this.#client
-      .$transaction(work, { timeout: STATEMENT_TIMEOUT_MS, maxWait: CONNECT_TIMEOUT_MS, isolationLevel: 'RepeatableRead' })
+      .$transaction(work, {
+        timeout: STATEMENT_TIMEOUT_MS,
+        maxWait: CONNECT_TIMEOUT_MS,
+        isolationLevel: 'RepeatableRead',
+      })
       .catch(rethrow);
   }
 
@@ -50,19 +56,35 @@ export class Database {
 
 /** Whether a write broke a unique constraint. */
 export function isUniqueViolation(error: unknown): boolean {
-  return sqlStateOf(error) === '23505' || (error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002');
+  return (
+    sqlStateOf(error) === '23505' ||
+    (error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002')
+  );
 }
 
-const UNREACHABLE = new Set(['P1001', 'P1002', 'P1008', 'P1011', 'P1017', 'P2024', 'P2028', 'P2037']);
+const UNREACHABLE = new Set([
+  'P1001',
+  'P1002',
+  'P1008',
+  'P1011',
+  'P1017',
+  'P2024',
+  'P2028',
+  'P2037',
+]);
 
 function rethrow(error: unknown): never {
   if (error instanceof AppError || isUniqueViolation(error)) throw error;
   const state = sqlStateOf(error);
   if (state === '55P03') {
-    throw new AppError('group.busy', 'Another change to this group is taking too long; try again shortly.', {
-      retryAfterSeconds: 2,
-      cause: error,
-    });
+    throw new AppError(
+      'group.busy',
+      'Another change to this group is taking too long; try again shortly.',
+      {
+        retryAfterSeconds: 2,
+        cause: error,
+      },
+    );
   }
   if (isUnreachable(error, state)) {
     throw new AppError('server.unavailable', 'The database cannot be reached; try again shortly.', {
@@ -75,16 +97,23 @@ function rethrow(error: unknown): never {
 
 function isUnreachable(error: unknown, state: string | undefined): boolean {
   if (error instanceof Prisma.PrismaClientInitializationError) return true;
-  if (error instanceof Prisma.PrismaClientKnownRequestError && UNREACHABLE.has(error.code)) return true;
+  if (error instanceof Prisma.PrismaClientKnownRequestError && UNREACHABLE.has(error.code))
+    return true;
   // Class 08 is a broken connection, 57P01 to 57P05 a server that is going away.
   if (state !== undefined && (state.startsWith('08') || state.startsWith('57P'))) return true;
-  return error instanceof Error && /Connection terminated|ECONNREFUSED|ECONNRESET|timeout exceeded when trying to connect/.test(error.message);
+  return (
+    error instanceof Error &&
+    /Connection terminated|ECONNREFUSED|ECONNRESET|timeout exceeded when trying to connect/.test(
+      error.message,
+    )
+  );
 }
 
 /** The SQLSTATE that the driver adapter keeps in one of two places. */
 function sqlStateOf(error: unknown): string | undefined {
   for (let at = error, depth = 0; at instanceof Error && depth < 4; at = at.cause, depth += 1) {
-    const found = stateIn(at) ?? stateIn(at.cause) ?? ('meta' in at ? stateIn(metaCause(at.meta)) : undefined);
+    const found =
+      stateIn(at) ?? stateIn(at.cause) ?? ('meta' in at ? stateIn(metaCause(at.meta)) : undefined);
     if (found !== undefined) return found;
   }
   return undefined;
@@ -93,13 +122,17 @@ function sqlStateOf(error: unknown): string | undefined {
 function stateIn(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   if ('originalCode' in value && typeof value.originalCode === 'string') return value.originalCode;
-  return 'code' in value && typeof value.code === 'string' && /^[0-9A-Z]{5}$/.test(value.code) && !value.code.startsWith('P')
+  return 'code' in value &&
+    typeof value.code === 'string' &&
+    /^[0-9A-Z]{5}$/.test(value.code) &&
+    !value.code.startsWith('P')
     ? value.code
     : undefined;
 }
 
 function metaCause(meta: unknown): unknown {
-  if (typeof meta !== 'object' || meta === null || !('driverAdapterError' in meta)) return undefined;
+  if (typeof meta !== 'object' || meta === null || !('driverAdapterError' in meta))
+    return undefined;
   const { driverAdapterError } = meta;
   return driverAdapterError instanceof Error ? driverAdapterError.cause : undefined;
 }

@@ -26,7 +26,12 @@ export function createLog(level: string, destination: DestinationStream): Log {
 }
 
 function redact(fields: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, ALLOWED.has(name) ? plain(name, value) : HIDDEN]));
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [
+      name,
+      ALLOWED.has(name) ? plain(name, value) : HIDDEN,
+    ]),
+  );
 }
 
 function plain(name: string, value: unknown): unknown {
@@ -47,7 +52,9 @@ function describeError(error: unknown, depth = 0): unknown {
     ...codeOf(error),
     ...(error instanceof AppError ? { message: error.message, detail: error.privateDetail } : {}),
     stack: frames.slice(0, 8).map((line) => line.trim()),
-    ...(error.cause === undefined || depth === 3 ? {} : { cause: describeError(error.cause, depth + 1) }),
+    ...(error.cause === undefined || depth === 3
+      ? {}
+      : { cause: describeError(error.cause, depth + 1) }),
   };
 }
 

@@ -16,22 +16,43 @@ export function createMetrics() {
       buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5],
       registers,
     }),
-    waitingPulls: new Gauge({ name: 'sallyport_waiting_pulls', help: 'Agents whose pull waits on this replica', registers }),
-    deliveries: new Counter({ name: 'sallyport_deliveries_total', help: 'Pulls answered with a bundle', registers }),
-    bundlesBuilt: new Counter({ name: 'sallyport_bundles_built_total', help: 'Bundles signed and encrypted by this replica', registers }),
+    waitingPulls: new Gauge({
+      name: 'sallyport_waiting_pulls',
+      help: 'Agents whose pull waits on this replica',
+      registers,
+    }),
+    deliveries: new Counter({
+      name: 'sallyport_deliveries_total',
+      help: 'Pulls answered with a bundle',
+      registers,
+    }),
+    bundlesBuilt: new Counter({
+      name: 'sallyport_bundles_built_total',
+      help: 'Bundles signed and encrypted by this replica',
+      registers,
+    }),
     bundleSeconds: new Histogram({
       name: 'sallyport_bundle_build_seconds',
       help: 'Time to build a bundle',
       buckets: [0.002, 0.005, 0.01, 0.05, 0.25, 1],
       registers,
     }),
-    acknowledged: new Counter({ name: 'sallyport_acknowledgements_total', help: 'Acknowledgements written to the database', registers }),
+    acknowledged: new Counter({
+      name: 'sallyport_acknowledgements_total',
+      help: 'Acknowledgements written to the database',
+      registers,
+    }),
     refusals: new Counter({
       name: 'sallyport_refusals_total',
       help: 'Requests refused, by error code',
       labelNames: ['code'],
       registers,
     }),
-    tasks: new Counter({ name: 'sallyport_tasks_total', help: 'Task transitions', labelNames: ['transition'], registers }),
+    tasks: new Counter({
+      name: 'sallyport_tasks_total',
+      help: 'Task transitions',
+      labelNames: ['transition'],
+      registers,
+    }),
   };
 }

@@ -16,7 +16,11 @@ import pg from 'pg';
 import type { Log } from './log.ts';
 
 /** Where the job queue lives. `prefix` keeps installations that share a Redis apart. */
-export type QueueBackendOptions = { databaseUrl: string; redisUrl?: string | undefined; prefix?: string | undefined };
+export type QueueBackendOptions = {
+  databaseUrl: string;
+  redisUrl?: string | undefined;
+  prefix?: string | undefined;
+};
 
 const SCHEMA = 'bullmq';
 const POOL_SIZE = 5;
@@ -25,7 +29,16 @@ const MAX_EVENTS = 100;
 
 type Backend = RedisQueueBackend | PostgresQueueBackend;
 type Connection = ConnectionOptions | PostgresConnectionOptions;
-export type JobQueue = Queue<unknown, unknown, string, unknown, unknown, string, Backend, Connection>;
+export type JobQueue = Queue<
+  unknown,
+  unknown,
+  string,
+  unknown,
+  unknown,
+  string,
+  Backend,
+  Connection
+>;
 export type JobWorker = Worker<unknown, unknown, string, Backend, JobProgress, Connection>;
 
 /**
@@ -34,43 +47,76 @@ export type JobWorker = Worker<unknown, unknown, string, Backend, JobProgress, C
  */
 export interface QueueBackend {
   readonly kind: 'redis' | 'postgres';
-  queue(name: string, options?: Omit<QueueOptions, 'connection'> & { lockDuration?: number; maxStalledCount?: number; stalledInterval?: number }): JobQueue;
+  queue(
+    name: string,
+    options?: Omit<QueueOptions, 'connection'> & {
+      lockDuration?: number;
+      maxStalledCount?: number;
+      stalledInterval?: number;
+    },
+  ): JobQueue;
   worker(name: string, process: (jobName: string) => Promise<void>): JobWorker;
   close(): Promise<void>;
 }
 
 /** Connects the queue's back end; on Postgres it also makes BullMQ's own schema. */
-export async function openQueueBackend(options: QueueBackendOptions, log: Log): Promise<QueueBackend> {
-  return options.redisUrl === undefined ? openOnPostgres(options, log) : openOnRedis(options.redisUrl, options, log);
+export async function openQueueBackend(
+  options: QueueBackendOptions,
+  log: Log,
+): Promise<QueueBackend> {
+  return options.redisUrl === undefined
+    ? openOnPostgres(options, log)
+    : openOnRedis(options.redisUrl, options, log);
 }
 
-function openOnRedis(url: string, { prefix = 'sallyport' }: QueueBackendOptions, log: Log): QueueBackend {
+function openOnRedis(
+  url: string,
+  { prefix = 'sallyport' }: QueueBackendOptions,
+  log: Log,
+): QueueBackend {
   const connection = new Redis(url, { maxRetriesPerRequest: null, enableReadyCheck: true });
-  connection.on('error', (error: Error) => log.warn({ err: error }, 'Redis cannot be reached; trying again'));
+  connection.on('error', (error: Error) =>
+    log.warn({ err: error }, 'Redis cannot be reached; trying again'),
+  );
   const shared = { connection, prefix };
   return {
     kind: 'redis',
-    queue: (name, extra = {}) => new Queue(name, { streams: { events: { maxLen: MAX_EVENTS } }, ...extra, ...shared }),
+    queue: (name, extra = {}) =>
+      new Queue(name, { streams: { events: { maxLen: MAX_EVENTS } }, ...extra, ...shared }),
     worker: (name, process) => new Worker(name, (job) => process(job.name), shared),
     close: async () => void (await connection.quit().catch(() => connection.disconnect())),
   };
 }
 
-async function openOnPostgres({ databaseUrl }: QueueBackendOptions, log: Log): Promise<QueueBackend> {
-  const setUp = new Queue('set-up', { connection: { connectionString: databaseUrl, schema: SCHEMA, migrate: true, max: 1 } }, createPostgresBackend);
+async function openOnPostgres(
+  { databaseUrl }: QueueBackendOptions,
+  log: Log,
+): Promise<QueueBackend> {
+  const setUp = new Queue(
+    'set-up',
+    { connection: { connectionString: databaseUrl, schema: SCHEMA, migrate: true, max: 1 } },
+    createPostgresBackend,
+  );
   await setUp.waitUntilReady();
   await setUp.close();
-  const pool: unknown = new pg.Pool({ connectionString: databaseUrl, max: POOL_SIZE, options: `-c search_path=${SCHEMA}` });
+  const pool: unknown = new pg.Pool({
+    connectionString: databaseUrl,
+    max: POOL_SIZE,
+    options: `-c search_path=${SCHEMA}`,
+  });
   if (!isPgPool(pool)) throw new TypeError('this version of pg has no pool that BullMQ can use');
   pool.on('error', (error) => log.warn({ err: error }, 'the queue lost a database connection'));
   const worker = { connectionString: databaseUrl, schema: SCHEMA, max: 2 };
   // BullMQ's types tie a queue to one kind of connection; the factory is where the kind is known.
-  const onPool: BackendFactory<Backend, Connection> = (name, opts, extra) => createPostgresBackend(name, { ...opts, connection: pool }, extra);
-  const onOwn: BackendFactory<Backend, Connection> = (name, opts, extra) => createPostgresBackend(name, { ...opts, connection: worker }, extra);
+  const onPool: BackendFactory<Backend, Connection> = (name, opts, extra) =>
+    createPostgresBackend(name, { ...opts, connection: pool }, extra);
+  const onOwn: BackendFactory<Backend, Connection> = (name, opts, extra) =>
+    createPostgresBackend(name, { ...opts, connection: worker }, extra);
   return {
     kind: 'postgres',
     queue: (name, extra = {}) => new Queue(name, { ...extra, connection: pool }, onPool),
-    worker: (name, process) => new Worker(name, (job) => process(job.name), { connection: worker }, onOwn),
+    worker: (name, process) =>
+      new Worker(name, (job) => process(job.name), { connection: worker }, onOwn),
     close: async () => pool.end(),
   };
 }

@@ -1,7 +1,7 @@
 import { chmod, mkdir, open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { generateRootKey, parseRootKey } from '@sallyport/crypto/root-key';
 import type { Secret } from '@sallyport/config/secret';
+import { generateRootKey, parseRootKey } from '@sallyport/crypto/root-key';
 
 /** Where the root key came from, and how to name that to people. */
 export type RootKey = { key: Uint8Array; source: string };
@@ -11,7 +11,10 @@ export type RootKey = { key: Uint8Array; source: string };
  *
  * @throws Error in words for operators: a malformed key, or a file that others can read
  */
-export async function loadRootKey(configured: Secret | undefined, dataDir: string): Promise<RootKey> {
+export async function loadRootKey(
+  configured: Secret | undefined,
+  dataDir: string,
+): Promise<RootKey> {
   if (configured !== undefined) {
     return { key: parse(configured.reveal(), 'rootKey'), source: 'the configured rootKey' };
   }
@@ -26,7 +29,9 @@ export async function loadRootKey(configured: Secret | undefined, dataDir: strin
 async function read(path: string): Promise<string> {
   const { mode } = await stat(path);
   if ((mode & 0o077) !== 0) {
-    throw new Error(`${path} can be read by others (mode ${(mode & 0o777).toString(8)}); run: chmod 600 ${path}`);
+    throw new Error(
+      `${path} can be read by others (mode ${(mode & 0o777).toString(8)}); run: chmod 600 ${path}`,
+    );
   }
   return readFile(path, 'utf8');
 }
@@ -50,6 +55,8 @@ function parse(text: string, where: string): Uint8Array {
   try {
     return parseRootKey(text);
   } catch (error) {
-    throw new Error(`${where}: ${error instanceof Error ? error.message : 'not a root key'}`, { cause: error });
+    throw new Error(`${where}: ${error instanceof Error ? error.message : 'not a root key'}`, {
+      cause: error,
+    });
   }
 }

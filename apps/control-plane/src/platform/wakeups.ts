@@ -1,5 +1,5 @@
-import { z } from 'zod';
 import pg from 'pg';
+import { z } from 'zod';
 import type { Db } from './db.ts';
 import type { Log } from './log.ts';
 
@@ -33,7 +33,11 @@ export class WakeupListener {
   #closed = false;
   #connected = false;
 
-  constructor(url: string, log: Log, on: { wakeup: (message: Wakeup) => void; connected: () => void }) {
+  constructor(
+    url: string,
+    log: Log,
+    on: { wakeup: (message: Wakeup) => void; connected: () => void },
+  ) {
     this.#url = url;
     this.#log = log;
     this.#onWakeup = on.wakeup;
@@ -47,7 +51,11 @@ export class WakeupListener {
 
   /** Connects; a connection that is lost later is made again by itself. */
   async start(): Promise<void> {
-    const client = new pg.Client({ connectionString: this.#url, keepAlive: true, connectionTimeoutMillis: 5_000 });
+    const client = new pg.Client({
+      connectionString: this.#url,
+      keepAlive: true,
+      connectionTimeoutMillis: 5_000,
+    });
     this.#client = client;
     client.on('notification', ({ payload }) => this.#receive(payload));
     client.on('error', () => this.#lost(client));

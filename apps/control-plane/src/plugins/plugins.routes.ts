@@ -1,4 +1,11 @@
-import { groupName, page, pageQuery, plugin, putPluginBody, resourceName } from '@sallyport/contract';
+import {
+  groupName,
+  page,
+  pageQuery,
+  plugin,
+  putPluginBody,
+  resourceName,
+} from '@sallyport/contract';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { problemResponses } from '../http/problem-responses.ts';
@@ -18,10 +25,21 @@ export function pluginsRoutes(platform: Platform): FastifyPluginAsyncZod {
       path,
       {
         config: { permission: 'plugin:write' },
-        schema: { tags, summary: 'Create or replace a plugin', params, body: putPluginBody, response: { 200: plugin, 201: plugin, ...problemResponses } },
+        schema: {
+          tags,
+          summary: 'Create or replace a plugin',
+          params,
+          body: putPluginBody,
+          response: { 200: plugin, 201: plugin, ...problemResponses },
+        },
       },
       async (request, reply) => {
-        const put = await putPlugin(platform, operationOf(request), request.params, request.body.config);
+        const put = await putPlugin(
+          platform,
+          operationOf(request),
+          request.params,
+          request.body.config,
+        );
         return reply.code(put.created ? 201 : 200).send(put.plugin);
       },
     );
@@ -30,16 +48,28 @@ export function pluginsRoutes(platform: Platform): FastifyPluginAsyncZod {
       '/groups/:group/plugins',
       {
         config: { permission: 'plugin:read' },
-        schema: { tags, summary: 'List plugins', params: groupParams, querystring: pageQuery, response: { 200: page(plugin), ...problemResponses } },
+        schema: {
+          tags,
+          summary: 'List plugins',
+          params: groupParams,
+          querystring: pageQuery,
+          response: { 200: page(plugin), ...problemResponses },
+        },
       },
-      async (request) => listGroupPlugins(platform, operationOf(request), request.params.group, request.query),
+      async (request) =>
+        listGroupPlugins(platform, operationOf(request), request.params.group, request.query),
     );
 
     app.get(
       path,
       {
         config: { permission: 'plugin:read' },
-        schema: { tags, summary: 'Show a plugin', params, response: { 200: plugin, ...problemResponses } },
+        schema: {
+          tags,
+          summary: 'Show a plugin',
+          params,
+          response: { 200: plugin, ...problemResponses },
+        },
       },
       async (request) => getPlugin(platform, operationOf(request), request.params),
     );
@@ -48,7 +78,12 @@ export function pluginsRoutes(platform: Platform): FastifyPluginAsyncZod {
       path,
       {
         config: { permission: 'plugin:delete' },
-        schema: { tags, summary: 'Delete a plugin', params, response: { 204: z.null(), ...problemResponses } },
+        schema: {
+          tags,
+          summary: 'Delete a plugin',
+          params,
+          response: { 204: z.null(), ...problemResponses },
+        },
       },
       async (request, reply) => {
         await removePlugin(platform, operationOf(request), request.params);

@@ -7,10 +7,20 @@ import type { Db } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
 import { pageOf, type Page } from '../platform/page-of.ts';
 import type { Platform } from '../platform/platform.ts';
-import { deletePlugin, findPlugin, listPlugins, upsertPlugin, type PluginConfig, type PluginRow } from './plugins.store.ts';
+import {
+  deletePlugin,
+  findPlugin,
+  listPlugins,
+  upsertPlugin,
+  type PluginConfig,
+  type PluginRow,
+} from './plugins.store.ts';
 
 export type PluginPath = { group: string; plugin: string };
-export type ShownPlugin = Omit<PluginRow, 'createdAt' | 'updatedAt'> & { createdAt: string; updatedAt: string };
+export type ShownPlugin = Omit<PluginRow, 'createdAt' | 'updatedAt'> & {
+  createdAt: string;
+  updatedAt: string;
+};
 
 /** Creates a plugin or replaces its configuration. */
 export async function putPlugin(
@@ -36,26 +46,45 @@ export async function putPlugin(
     };
     await upsertPlugin(tx, group.id, plugin);
     const details = { version: plugin.version, revision };
-    const act = { action: 'plugin:write', subject: `plugin:${path.plugin}`, groupId: group.id, outcome: 'done', details } as const;
+    const act = {
+      action: 'plugin:write',
+      subject: `plugin:${path.plugin}`,
+      groupId: group.id,
+      outcome: 'done',
+      details,
+    } as const;
     await appendAuditEvent(tx, op, act, clock.now());
     return { plugin: shown(plugin), created: existing === undefined };
   });
 }
 
-export async function getPlugin(platform: Platform, op: Operation, path: PluginPath): Promise<ShownPlugin> {
+export async function getPlugin(
+  platform: Platform,
+  op: Operation,
+  path: PluginPath,
+): Promise<ShownPlugin> {
   op.authorize('plugin:read');
   const group = await existingGroup(platform, path.group);
   return shown(await platform.db.read((reader) => existingPlugin(reader, group.id, path.plugin)));
 }
 
-export async function listGroupPlugins(platform: Platform, op: Operation, groupName: string, query: PageQuery): Promise<Page<ShownPlugin>> {
+export async function listGroupPlugins(
+  platform: Platform,
+  op: Operation,
+  groupName: string,
+  query: PageQuery,
+): Promise<Page<ShownPlugin>> {
   op.authorize('plugin:read');
   const group = await existingGroup(platform, groupName);
   const rows = await platform.db.read((reader) => listPlugins(reader, group.id, query));
   return pageOf(rows.map(shown), query.limit, (plugin) => plugin.name);
 }
 
-export async function removePlugin(platform: Platform, op: Operation, path: PluginPath): Promise<void> {
+export async function removePlugin(
+  platform: Platform,
+  op: Operation,
+  path: PluginPath,
+): Promise<void> {
   op.authorize('plugin:delete');
   const { db, clock } = platform;
   const group = await existingGroup(platform, path.group);
@@ -64,18 +93,35 @@ export async function removePlugin(platform: Platform, op: Operation, path: Plug
     const plugin = await existingPlugin(tx, group.id, path.plugin);
     await deletePlugin(tx, plugin.id);
     const details = { version: plugin.version, revision };
-    const act = { action: 'plugin:delete', subject: `plugin:${path.plugin}`, groupId: group.id, outcome: 'done', details } as const;
+    const act = {
+      action: 'plugin:delete',
+      subject: `plugin:${path.plugin}`,
+      groupId: group.id,
+      outcome: 'done',
+      details,
+    } as const;
     await appendAuditEvent(tx, op, act, clock.now());
   });
 }
 
 async function existingPlugin(db: Db, groupId: string, name: string): Promise<PluginRow> {
   const plugin = await findPlugin(db, groupId, name);
-  if (plugin === undefined) throw new AppError('plugin.not_found', 'There is no such plugin in this group, or you may not see it.');
+  if (plugin === undefined)
+    throw new AppError(
+      'plugin.not_found',
+      'There is no such plugin in this group, or you may not see it.',
+    );
   return plugin;
 }
 
 function shown(row: PluginRow): ShownPlugin {
   const { id, name, version, config } = row;
-  return { id, name, version, config, createdAt: row.createdAt.toISOString(), updatedAt: row.updatedAt.toISOString() };
+  return {
+    id,
+    name,
+    version,
+    config,
+    createdAt: row.createdAt.toISOString(),
+    updatedAt: row.updatedAt.toISOString(),
+  };
 }

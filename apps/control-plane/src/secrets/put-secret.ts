@@ -6,8 +6,8 @@ import { sealForGroup } from '../keyrings/index.ts';
 import { newId } from '../platform/new-id.ts';
 import type { Platform } from '../platform/platform.ts';
 import { secretValueField } from './secret-field.ts';
-import { findSecret, insertVersion, upsertSecret, type OfflinePolicy } from './secrets.store.ts';
 import { shownSecret, type SecretPath } from './secrets.service.ts';
+import { findSecret, insertVersion, upsertSecret, type OfflinePolicy } from './secrets.store.ts';
 
 /**
  * Creates a secret, or adds a version to it: every put is a new version, so that what agents hold can be
@@ -37,8 +37,19 @@ export async function putSecret(
     };
     await upsertSecret(tx, group.id, secret);
     const versionId = newId();
-    const sealed = await sealForGroup(tx, platform, { ...secretValueField(versionId), groupId: group.id }, plaintext);
-    await insertVersion(tx, secret.id, { id: versionId, version: secret.version, createdBy: op.actor.name, createdAt: now, ...sealed });
+    const sealed = await sealForGroup(
+      tx,
+      platform,
+      { ...secretValueField(versionId), groupId: group.id },
+      plaintext,
+    );
+    await insertVersion(tx, secret.id, {
+      id: versionId,
+      version: secret.version,
+      createdBy: op.actor.name,
+      createdAt: now,
+      ...sealed,
+    });
     await appendAuditEvent(
       tx,
       op,

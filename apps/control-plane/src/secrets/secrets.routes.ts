@@ -16,7 +16,12 @@ import { operationOf } from '../http/request-operation.ts';
 import type { Platform } from '../platform/platform.ts';
 import { putSecret } from './put-secret.ts';
 import { revealSecret } from './reveal-secret.ts';
-import { getSecret, listGroupSecrets, listSecretVersions, removeSecret } from './secrets.service.ts';
+import {
+  getSecret,
+  listGroupSecrets,
+  listSecretVersions,
+  removeSecret,
+} from './secrets.service.ts';
 
 const tags = ['secrets'];
 const groupParams = z.object({ group: groupName });
@@ -30,7 +35,13 @@ export function secretsRoutes(platform: Platform): FastifyPluginAsyncZod {
       path,
       {
         config: { permission: 'secret:write' },
-        schema: { tags, summary: 'Create a secret or a new version of it', params, body: putSecretBody, response: { 200: secret, 201: secret, ...problemResponses } },
+        schema: {
+          tags,
+          summary: 'Create a secret or a new version of it',
+          params,
+          body: putSecretBody,
+          response: { 200: secret, 201: secret, ...problemResponses },
+        },
       },
       async (request, reply) => {
         const put = await putSecret(platform, operationOf(request), request.params, request.body);
@@ -42,16 +53,28 @@ export function secretsRoutes(platform: Platform): FastifyPluginAsyncZod {
       '/groups/:group/secrets',
       {
         config: { permission: 'secret:read' },
-        schema: { tags, summary: 'List secrets, without values', params: groupParams, querystring: pageQuery, response: { 200: page(secret), ...problemResponses } },
+        schema: {
+          tags,
+          summary: 'List secrets, without values',
+          params: groupParams,
+          querystring: pageQuery,
+          response: { 200: page(secret), ...problemResponses },
+        },
       },
-      async (request) => listGroupSecrets(platform, operationOf(request), request.params.group, request.query),
+      async (request) =>
+        listGroupSecrets(platform, operationOf(request), request.params.group, request.query),
     );
 
     app.get(
       path,
       {
         config: { permission: 'secret:read' },
-        schema: { tags, summary: 'Show a secret, without its value', params, response: { 200: secret, ...problemResponses } },
+        schema: {
+          tags,
+          summary: 'Show a secret, without its value',
+          params,
+          response: { 200: secret, ...problemResponses },
+        },
       },
       async (request) => getSecret(platform, operationOf(request), request.params),
     );
@@ -60,25 +83,44 @@ export function secretsRoutes(platform: Platform): FastifyPluginAsyncZod {
       `${path}/versions`,
       {
         config: { permission: 'secret:read' },
-        schema: { tags, summary: 'List the versions of a secret', params, querystring: pageQuery, response: { 200: page(secretVersion), ...problemResponses } },
+        schema: {
+          tags,
+          summary: 'List the versions of a secret',
+          params,
+          querystring: pageQuery,
+          response: { 200: page(secretVersion), ...problemResponses },
+        },
       },
-      async (request) => listSecretVersions(platform, operationOf(request), request.params, request.query),
+      async (request) =>
+        listSecretVersions(platform, operationOf(request), request.params, request.query),
     );
 
     app.post(
       `${path}/reveal`,
       {
         config: { permission: 'secret:reveal' },
-        schema: { tags, summary: 'Reveal a value', params, body: revealSecretBody, response: { 200: revealedSecret, ...problemResponses } },
+        schema: {
+          tags,
+          summary: 'Reveal a value',
+          params,
+          body: revealSecretBody,
+          response: { 200: revealedSecret, ...problemResponses },
+        },
       },
-      async (request) => revealSecret(platform, operationOf(request), request.params, request.body.version),
+      async (request) =>
+        revealSecret(platform, operationOf(request), request.params, request.body.version),
     );
 
     app.delete(
       path,
       {
         config: { permission: 'secret:delete' },
-        schema: { tags, summary: 'Delete a secret and its versions', params, response: { 204: z.null(), ...problemResponses } },
+        schema: {
+          tags,
+          summary: 'Delete a secret and its versions',
+          params,
+          response: { 204: z.null(), ...problemResponses },
+        },
       },
       async (request, reply) => {
         await removeSecret(platform, operationOf(request), request.params);

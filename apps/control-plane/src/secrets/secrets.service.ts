@@ -6,18 +6,35 @@ import { AppError } from '../platform/app-error.ts';
 import type { Db } from '../platform/db.ts';
 import { pageOf, type Page } from '../platform/page-of.ts';
 import type { Platform } from '../platform/platform.ts';
-import { deleteSecret, findSecret, listSecrets, listVersions, type SecretRow } from './secrets.store.ts';
+import {
+  deleteSecret,
+  findSecret,
+  listSecrets,
+  listVersions,
+  type SecretRow,
+} from './secrets.store.ts';
 
 /** The names in a request's path. */
 export type SecretPath = { group: string; secret: string };
 
-export async function getSecret(platform: Platform, op: Operation, path: SecretPath): Promise<SecretMetadata> {
+export async function getSecret(
+  platform: Platform,
+  op: Operation,
+  path: SecretPath,
+): Promise<SecretMetadata> {
   op.authorize('secret:read');
   const group = await existingGroup(platform, path.group);
-  return shownSecret(await platform.db.read((reader) => existingSecret(reader, group.id, path.secret)));
+  return shownSecret(
+    await platform.db.read((reader) => existingSecret(reader, group.id, path.secret)),
+  );
 }
 
-export async function listGroupSecrets(platform: Platform, op: Operation, groupName: string, query: PageQuery): Promise<Page<SecretMetadata>> {
+export async function listGroupSecrets(
+  platform: Platform,
+  op: Operation,
+  groupName: string,
+  query: PageQuery,
+): Promise<Page<SecretMetadata>> {
   op.authorize('secret:read');
   const group = await existingGroup(platform, groupName);
   const rows = await platform.db.read((reader) => listSecrets(reader, group.id, query));
@@ -27,19 +44,32 @@ export async function listGroupSecrets(platform: Platform, op: Operation, groupN
 export type ShownVersion = { version: number; createdAt: string; createdBy: string };
 
 /** A secret's versions, newest first, without values. */
-export async function listSecretVersions(platform: Platform, op: Operation, path: SecretPath, query: PageQuery): Promise<Page<ShownVersion>> {
+export async function listSecretVersions(
+  platform: Platform,
+  op: Operation,
+  path: SecretPath,
+  query: PageQuery,
+): Promise<Page<ShownVersion>> {
   op.authorize('secret:read');
   const group = await existingGroup(platform, path.group);
   const rows = await platform.db.read(async (reader) => {
     const secret = await existingSecret(reader, group.id, path.secret);
     return listVersions(reader, secret.id, query);
   });
-  const versions = rows.map(({ version, createdAt, createdBy }) => ({ version, createdAt: createdAt.toISOString(), createdBy }));
+  const versions = rows.map(({ version, createdAt, createdBy }) => ({
+    version,
+    createdAt: createdAt.toISOString(),
+    createdBy,
+  }));
   return pageOf(versions, query.limit, ({ version }) => String(version));
 }
 
 /** Deletes a secret with all its versions; agents drop it with the next revision. */
-export async function removeSecret(platform: Platform, op: Operation, path: SecretPath): Promise<void> {
+export async function removeSecret(
+  platform: Platform,
+  op: Operation,
+  path: SecretPath,
+): Promise<void> {
   op.authorize('secret:delete');
   const { db, clock } = platform;
   const group = await existingGroup(platform, path.group);
@@ -48,7 +78,13 @@ export async function removeSecret(platform: Platform, op: Operation, path: Secr
     const secret = await existingSecret(tx, group.id, path.secret);
     await deleteSecret(tx, secret.id);
     const details = { version: secret.version, revision };
-    const act = { action: 'secret:delete', subject: `secret:${path.secret}`, groupId: group.id, outcome: 'done', details } as const;
+    const act = {
+      action: 'secret:delete',
+      subject: `secret:${path.secret}`,
+      groupId: group.id,
+      outcome: 'done',
+      details,
+    } as const;
     await appendAuditEvent(tx, op, act, clock.now());
   });
 }
@@ -56,11 +92,22 @@ export async function removeSecret(platform: Platform, op: Operation, path: Secr
 /** @throws AppError `secret.not_found` */
 export async function existingSecret(db: Db, groupId: string, name: string): Promise<SecretRow> {
   const secret = await findSecret(db, groupId, name);
-  if (secret === undefined) throw new AppError('secret.not_found', 'There is no such secret in this group, or you may not see it.');
+  if (secret === undefined)
+    throw new AppError(
+      'secret.not_found',
+      'There is no such secret in this group, or you may not see it.',
+    );
   return secret;
 }
 
-export function shownSecret({ id, name, offline, version, createdAt, updatedAt }: SecretRow): SecretMetadata {
+export function shownSecret({
+  id,
+  name,
+  offline,
+  version,
+  createdAt,
+  updatedAt,
+}: SecretRow): SecretMetadata {
   return {
     id,
     name,

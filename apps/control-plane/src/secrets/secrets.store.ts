@@ -1,19 +1,45 @@
 import { offlinePolicy, type PageQuery } from '@sallyport/contract';
 import type { z } from 'zod';
-import type { Db } from '../platform/db.ts';
 import type { SealedField } from '../keyrings/index.ts';
+import type { Db } from '../platform/db.ts';
 
 export type OfflinePolicy = z.infer<typeof offlinePolicy>;
-export type SecretRow = { id: string; name: string; offline: OfflinePolicy; version: number; createdAt: Date; updatedAt: Date };
-export type VersionRow = { id: string; version: number; sealedValue: Uint8Array; keyVersion: number; createdBy: string; createdAt: Date };
+export type SecretRow = {
+  id: string;
+  name: string;
+  offline: OfflinePolicy;
+  version: number;
+  createdAt: Date;
+  updatedAt: Date;
+};
+export type VersionRow = {
+  id: string;
+  version: number;
+  sealedValue: Uint8Array;
+  keyVersion: number;
+  createdBy: string;
+  createdAt: Date;
+};
 
-export async function findSecret(db: Db, groupId: string, name: string): Promise<SecretRow | undefined> {
+export async function findSecret(
+  db: Db,
+  groupId: string,
+  name: string,
+): Promise<SecretRow | undefined> {
   const row = await db.secret.findUnique({ where: { groupId_name: { groupId, name } } });
   return row === null ? undefined : { ...row, offline: offlinePolicy.parse(row.offline) };
 }
 
-export async function listSecrets(db: Db, groupId: string, { limit, cursor }: PageQuery): Promise<SecretRow[]> {
-  const rows = await db.secret.findMany({ where: { groupId, name: { gt: cursor ?? '' } }, orderBy: { name: 'asc' }, take: limit + 1 });
+export async function listSecrets(
+  db: Db,
+  groupId: string,
+  { limit, cursor }: PageQuery,
+): Promise<SecretRow[]> {
+  const rows = await db.secret.findMany({
+    where: { groupId, name: { gt: cursor ?? '' } },
+    orderBy: { name: 'asc' },
+    take: limit + 1,
+  });
   return rows.map((row) => ({ ...row, offline: offlinePolicy.parse(row.offline) }));
 }
 
@@ -27,16 +53,31 @@ export async function upsertSecret(tx: Db, groupId: string, row: SecretRow): Pro
   });
 }
 
-export async function insertVersion(tx: Db, secretId: string, row: Omit<VersionRow, 'sealedValue' | 'keyVersion'> & SealedField): Promise<void> {
+export async function insertVersion(
+  tx: Db,
+  secretId: string,
+  row: Omit<VersionRow, 'sealedValue' | 'keyVersion'> & SealedField,
+): Promise<void> {
   const { sealed, ...rest } = row;
   await tx.secretVersion.create({ data: { ...rest, secretId, sealedValue: sealed } });
 }
 
-export async function findVersion(db: Db, secretId: string, version: number): Promise<VersionRow | undefined> {
-  return (await db.secretVersion.findUnique({ where: { secretId_version: { secretId, version } } })) ?? undefined;
+export async function findVersion(
+  db: Db,
+  secretId: string,
+  version: number,
+): Promise<VersionRow | undefined> {
+  return (
+    (await db.secretVersion.findUnique({ where: { secretId_version: { secretId, version } } })) ??
+    undefined
+  );
 }
 
-export async function listVersions(db: Db, secretId: string, { limit, cursor }: PageQuery): Promise<Omit<VersionRow, 'sealedValue' | 'keyVersion'>[]> {
+export async function listVersions(
+  db: Db,
+  secretId: string,
+  { limit, cursor }: PageQuery,
+): Promise<Omit<VersionRow, 'sealedValue' | 'keyVersion'>[]> {
   return db.secretVersion.findMany({
     where: { secretId, ...(cursor === undefined ? {} : { version: { lt: Number(cursor) || 0 } }) },
     orderBy: { version: 'desc' },

@@ -41,26 +41,35 @@ export class AgentTasks {
   async reload(): Promise<string[]> {
     const open = await this.#platform.db.read((reader) => listOpenTasks(reader));
     this.#mayHaveWork = new Set(open.map(({ agentId }) => agentId));
-    for (const agentId of this.#queues.keys()) if (!this.#mayHaveWork.has(agentId)) this.#queues.delete(agentId);
+    for (const agentId of this.#queues.keys())
+      if (!this.#mayHaveWork.has(agentId)) this.#queues.delete(agentId);
     return [...this.#mayHaveWork];
   }
 
   /** Puts a task on its agent's queue; a second time changes nothing. */
   async enqueue(agentId: string, taskId: string, kind: TaskKind): Promise<void> {
-    await this.#queue(agentId).add(kind, {}, {
-      jobId: taskId,
-      attempts: MAX_ATTEMPTS,
-      backoff: { type: 'exponential', delay: RETRY_BACKOFF_MS },
-      removeOnComplete: true,
-      removeOnFail: 100,
-    });
+    await this.#queue(agentId).add(
+      kind,
+      {},
+      {
+        jobId: taskId,
+        attempts: MAX_ATTEMPTS,
+        backoff: { type: 'exponential', delay: RETRY_BACKOFF_MS },
+        removeOnComplete: true,
+        removeOnFail: 100,
+      },
+    );
   }
 
   /** Claims up to `capacity` tasks under a lock each. */
   async claim(agentId: string, capacity: number): Promise<ClaimedTask[]> {
     if (!this.#mayHaveWork.delete(agentId)) return [];
     const claimed: ClaimedTask[] = [];
-    for (let next = await this.#claimOne(agentId); next !== undefined; next = await this.#claimOne(agentId)) {
+    for (
+      let next = await this.#claimOne(agentId);
+      next !== undefined;
+      next = await this.#claimOne(agentId)
+    ) {
       claimed.push(next);
       this.#platform.metrics.tasks.inc({ transition: 'claimed' });
       if (claimed.length === capacity) {
@@ -79,12 +88,20 @@ export class AgentTasks {
     const job = Job.fromJSON(queue, data, String(id));
     const attempt = job.attemptsMade + 1;
     await this.#platform.db.read((writer) => markClaimed(writer, String(id), attempt));
-    return { id: String(id), kind: taskKind.parse(job.name), lock, lockSeconds: LOCK_SECONDS, attempt };
+    return {
+      id: String(id),
+      kind: taskKind.parse(job.name),
+      lock,
+      lockSeconds: LOCK_SECONDS,
+      attempt,
+    };
   }
 
   /** @throws AppError `task.lock_lost` */
   async extend(agentId: string, taskId: string, lock: string): Promise<void> {
-    const held = await this.#queue(agentId).getBackend().extendLock(taskId, lock, LOCK_SECONDS * 1000);
+    const held = await this.#queue(agentId)
+      .getBackend()
+      .extendLock(taskId, lock, LOCK_SECONDS * 1000);
     if (!held) throw lockLost();
   }
 
@@ -96,10 +113,17 @@ export class AgentTasks {
   }
 
   /** Gives a task back with a reason; `dead` when that was its last attempt. @throws AppError `task.lock_lost` */
-  async fail(agentId: string, taskId: string, lock: string, reason: string): Promise<{ dead: boolean }> {
+  async fail(
+    agentId: string,
+    taskId: string,
+    lock: string,
+    reason: string,
+  ): Promise<{ dead: boolean }> {
     const job = await this.#locked(agentId, taskId, lock);
     const dead = job.attemptsMade + 1 >= MAX_ATTEMPTS;
-    await job.moveToFailed(dead ? new UnrecoverableError(reason) : new Error(reason), lock, false).catch(rethrowLost);
+    await job
+      .moveToFailed(dead ? new UnrecoverableError(reason) : new Error(reason), lock, false)
+      .catch(rethrowLost);
     this.#platform.metrics.tasks.inc({ transition: dead ? 'dead' : 'failed' });
     return { dead };
   }
@@ -107,7 +131,8 @@ export class AgentTasks {
   /** Frees tasks whose agent fell silent, and refills a queue that lost its jobs. */
   async repair(): Promise<void> {
     const open = await this.#platform.db.read((reader) => listOpenTasks(reader));
-    for (const agentId of new Set(open.map((task) => task.agentId))) await this.#queue(agentId).getBackend().moveStalledJobsToWait();
+    for (const agentId of new Set(open.map((task) => task.agentId)))
+      await this.#queue(agentId).getBackend().moveStalledJobsToWait();
     for (const { agentId, id, kind } of open) await this.enqueue(agentId, id, kind);
   }
 
@@ -121,18 +146,28 @@ export class AgentTasks {
   #queue(agentId: string): JobQueue {
     const existing = this.#queues.get(agentId);
     if (existing !== undefined) return existing;
-    const queue = this.#backend.queue(`agent-${agentId}`, { lockDuration: LOCK_SECONDS * 1000, maxStalledCount: MAX_ATTEMPTS, stalledInterval: 5_000 });
-    queue.on('error', (error) => this.#platform.log.warn({ err: error, agentId }, 'a task queue reported an error'));
+    const queue = this.#backend.queue(`agent-${agentId}`, {
+      lockDuration: LOCK_SECONDS * 1000,
+      maxStalledCount: MAX_ATTEMPTS,
+      stalledInterval: 5_000,
+    });
+    queue.on('error', (error) =>
+      this.#platform.log.warn({ err: error, agentId }, 'a task queue reported an error'),
+    );
     this.#queues.set(agentId, queue);
     return queue;
   }
 }
 
 function lockLost(): AppError {
-  return new AppError('task.lock_lost', 'The task is no longer held under this lock; drop it, it will come again if it is still to be done.');
+  return new AppError(
+    'task.lock_lost',
+    'The task is no longer held under this lock; drop it, it will come again if it is still to be done.',
+  );
 }
 
 function rethrowLost(error: unknown): never {
-  if (error instanceof Error && /lock|not in the active state/i.test(error.message)) throw lockLost();
+  if (error instanceof Error && /lock|not in the active state/i.test(error.message))
+    throw lockLost();
   throw error;
 }

@@ -1,4 +1,13 @@
-import { completeTaskBody, createTaskBody, extendTaskBody, failTaskBody, page, pageQuery, task, uuid } from '@sallyport/contract';
+import {
+  completeTaskBody,
+  createTaskBody,
+  extendTaskBody,
+  failTaskBody,
+  page,
+  pageQuery,
+  task,
+  uuid,
+} from '@sallyport/contract';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { problemResponses } from '../http/problem-responses.ts';
@@ -18,11 +27,19 @@ export function tasksRoutes(platform: Platform, tasks: AgentTasks): FastifyPlugi
       '/agents/:agent/tasks',
       {
         config: { permission: 'task:create' },
-        schema: { tags, summary: 'Give an agent a task', params: agentParams, body: createTaskBody, response: { 201: task, ...problemResponses } },
+        schema: {
+          tags,
+          summary: 'Give an agent a task',
+          params: agentParams,
+          body: createTaskBody,
+          response: { 201: task, ...problemResponses },
+        },
       },
       async (request, reply) => {
         const wanted = { agentId: request.params.agent, kind: request.body.kind };
-        return reply.code(201).send(await createTask(platform, tasks, operationOf(request), wanted));
+        return reply
+          .code(201)
+          .send(await createTask(platform, tasks, operationOf(request), wanted));
       },
     );
 
@@ -30,18 +47,31 @@ export function tasksRoutes(platform: Platform, tasks: AgentTasks): FastifyPlugi
       '/agents/:agent/tasks',
       {
         config: { permission: 'task:read' },
-        schema: { tags, summary: 'List an agent’s tasks', params: agentParams, querystring: pageQuery, response: { 200: page(task), ...problemResponses } },
+        schema: {
+          tags,
+          summary: 'List an agent’s tasks',
+          params: agentParams,
+          querystring: pageQuery,
+          response: { 200: page(task), ...problemResponses },
+        },
       },
-      async (request) => listAgentTasks(platform, operationOf(request), request.params.agent, request.query),
+      async (request) =>
+        listAgentTasks(platform, operationOf(request), request.params.agent, request.query),
     );
 
     app.get(
       '/agents/:agent/tasks/:task',
       {
         config: { permission: 'task:read' },
-        schema: { tags, summary: 'Show a task', params: agentParams.extend({ task: uuid }), response: { 200: task, ...problemResponses } },
+        schema: {
+          tags,
+          summary: 'Show a task',
+          params: agentParams.extend({ task: uuid }),
+          response: { 200: task, ...problemResponses },
+        },
       },
-      async (request) => getTask(platform, operationOf(request), request.params.agent, request.params.task),
+      async (request) =>
+        getTask(platform, operationOf(request), request.params.agent, request.params.task),
     );
   };
 }
@@ -51,21 +81,43 @@ export function heldTasksRoutes(platform: Platform, tasks: AgentTasks): FastifyP
   const config = { permission: 'agent' } as const;
   const response = { 204: z.null(), ...problemResponses };
   return async (app) => {
-    app.post('/tasks/:task/extend', { config, schema: { params: taskParams, body: extendTaskBody, response } }, async (request, reply) => {
-      await tasks.extend(agentOf(request).agentId, request.params.task, request.body.lock);
-      return reply.code(204).send(null);
-    });
+    app.post(
+      '/tasks/:task/extend',
+      { config, schema: { params: taskParams, body: extendTaskBody, response } },
+      async (request, reply) => {
+        await tasks.extend(agentOf(request).agentId, request.params.task, request.body.lock);
+        return reply.code(204).send(null);
+      },
+    );
 
-    app.post('/tasks/:task/complete', { config, schema: { params: taskParams, body: completeTaskBody, response } }, async (request, reply) => {
-      const { lock, result } = request.body;
-      await completeTask(platform, tasks, { agentId: agentOf(request).agentId, taskId: request.params.task, lock }, result);
-      return reply.code(204).send(null);
-    });
+    app.post(
+      '/tasks/:task/complete',
+      { config, schema: { params: taskParams, body: completeTaskBody, response } },
+      async (request, reply) => {
+        const { lock, result } = request.body;
+        await completeTask(
+          platform,
+          tasks,
+          { agentId: agentOf(request).agentId, taskId: request.params.task, lock },
+          result,
+        );
+        return reply.code(204).send(null);
+      },
+    );
 
-    app.post('/tasks/:task/fail', { config, schema: { params: taskParams, body: failTaskBody, response } }, async (request, reply) => {
-      const { lock, error } = request.body;
-      await failTask(platform, tasks, { agentId: agentOf(request).agentId, taskId: request.params.task, lock }, error);
-      return reply.code(204).send(null);
-    });
+    app.post(
+      '/tasks/:task/fail',
+      { config, schema: { params: taskParams, body: failTaskBody, response } },
+      async (request, reply) => {
+        const { lock, error } = request.body;
+        await failTask(
+          platform,
+          tasks,
+          { agentId: agentOf(request).agentId, taskId: request.params.task, lock },
+          error,
+        );
+        return reply.code(204).send(null);
+      },
+    );
   };
 }

@@ -8,21 +8,46 @@ import { pageOf, type Page } from '../platform/page-of.ts';
 import type { Platform } from '../platform/platform.ts';
 import { publishWakeup } from '../platform/wakeups.ts';
 import type { AgentTasks } from './agent-tasks.ts';
-import { findTask, insertTask, listTasks, markCompleted, markDead, markQueued, type TaskRow } from './tasks.store.ts';
+import {
+  findTask,
+  insertTask,
+  listTasks,
+  markCompleted,
+  markDead,
+  markQueued,
+  type TaskRow,
+} from './tasks.store.ts';
 
 /**
  * Gives an agent a task. The row is committed first: should the queue be away, the repair work puts the
  * task on it later.
  */
-export async function createTask(platform: Platform, tasks: AgentTasks, op: Operation, request: { agentId: string; kind: TaskKind }): Promise<Task> {
+export async function createTask(
+  platform: Platform,
+  tasks: AgentTasks,
+  op: Operation,
+  request: { agentId: string; kind: TaskKind },
+): Promise<Task> {
   op.authorize('task:create');
   const { db, clock, log } = platform;
   const row = await db.transaction(async (tx) => {
     const agent = await existingAgent(tx, request.agentId);
-    if (agent.revokedAt !== null) throw new AppError('agent.not_found', 'This agent was revoked; it takes no more tasks.');
-    const created = await insertTask(tx, { ...request, id: newId(), createdBy: op.actor.name, createdAt: new Date(clock.now()) });
+    if (agent.revokedAt !== null)
+      throw new AppError('agent.not_found', 'This agent was revoked; it takes no more tasks.');
+    const created = await insertTask(tx, {
+      ...request,
+      id: newId(),
+      createdBy: op.actor.name,
+      createdAt: new Date(clock.now()),
+    });
     const details = { kind: request.kind, agent: agent.id };
-    const act = { action: 'task:create', subject: `task:${created.id}`, groupId: agent.groupId, outcome: 'done', details } as const;
+    const act = {
+      action: 'task:create',
+      subject: `task:${created.id}`,
+      groupId: agent.groupId,
+      outcome: 'done',
+      details,
+    } as const;
     await appendAuditEvent(tx, op, act, clock.now());
     return created;
   });
@@ -35,14 +60,28 @@ export async function createTask(platform: Platform, tasks: AgentTasks, op: Oper
   return shown(row);
 }
 
-export async function getTask({ db }: Platform, op: Operation, agentId: string, id: string): Promise<Task> {
+export async function getTask(
+  { db }: Platform,
+  op: Operation,
+  agentId: string,
+  id: string,
+): Promise<Task> {
   op.authorize('task:read');
   const row = await db.read((reader) => findTask(reader, agentId, id));
-  if (row === undefined) throw new AppError('task.not_found', 'There is no such task of this agent, or you may not see it.');
+  if (row === undefined)
+    throw new AppError(
+      'task.not_found',
+      'There is no such task of this agent, or you may not see it.',
+    );
   return shown(row);
 }
 
-export async function listAgentTasks({ db }: Platform, op: Operation, agentId: string, query: PageQuery): Promise<Page<Task>> {
+export async function listAgentTasks(
+  { db }: Platform,
+  op: Operation,
+  agentId: string,
+  query: PageQuery,
+): Promise<Page<Task>> {
   op.authorize('task:read');
   const rows = await db.read(async (reader) => {
     await existingAgent(reader, agentId);
@@ -54,18 +93,41 @@ export async function listAgentTasks({ db }: Platform, op: Operation, agentId: s
 /** An agent's word about a task it holds. */
 export type HeldTask = { agentId: string; taskId: string; lock: string };
 
-export async function completeTask({ db, clock }: Platform, tasks: AgentTasks, held: HeldTask, result: Diagnosis): Promise<void> {
+export async function completeTask(
+  { db, clock }: Platform,
+  tasks: AgentTasks,
+  held: HeldTask,
+  result: Diagnosis,
+): Promise<void> {
   await tasks.extend(held.agentId, held.taskId, held.lock);
   // The record first: should the queue's part be lost, the task runs twice, and never not at all.
   await db.read((writer) => markCompleted(writer, held.taskId, result, new Date(clock.now())));
   await tasks.complete(held.agentId, held.taskId, held.lock);
 }
 
-export async function failTask({ db, clock }: Platform, tasks: AgentTasks, held: HeldTask, error: string): Promise<void> {
+export async function failTask(
+  { db, clock }: Platform,
+  tasks: AgentTasks,
+  held: HeldTask,
+  error: string,
+): Promise<void> {
   const { dead } = await tasks.fail(held.agentId, held.taskId, held.lock, error);
-  await db.read((writer) => (dead ? markDead(writer, held.taskId, error, new Date(clock.now())) : markQueued(writer, held.taskId, error)));
+  await db.read((writer) =>
+    dead
+      ? markDead(writer, held.taskId, error, new Date(clock.now()))
+      : markQueued(writer, held.taskId, error),
+  );
 }
 
 function shown({ id, kind, state, attempts, result, error, createdAt, finishedAt }: TaskRow): Task {
-  return { id, kind, state, attempts, result, error, createdAt: createdAt.toISOString(), finishedAt: finishedAt?.toISOString() ?? null };
+  return {
+    id,
+    kind,
+    state,
+    attempts,
+    result,
+    error,
+    createdAt: createdAt.toISOString(),
+    finishedAt: finishedAt?.toISOString() ?? null,
+  };
 }

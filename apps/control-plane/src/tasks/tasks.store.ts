@@ -1,4 +1,10 @@
-import { diagnosis, taskKind, type Diagnosis, type PageQuery, type TaskKind } from '@sallyport/contract';
+import {
+  diagnosis,
+  taskKind,
+  type Diagnosis,
+  type PageQuery,
+  type TaskKind,
+} from '@sallyport/contract';
 import { z } from 'zod';
 import type { Db } from '../platform/db.ts';
 
@@ -16,7 +22,10 @@ export type TaskRow = {
   finishedAt: Date | null;
 };
 
-export async function insertTask(tx: Db, row: { id: string; agentId: string; kind: TaskKind; createdBy: string; createdAt: Date }): Promise<TaskRow> {
+export async function insertTask(
+  tx: Db,
+  row: { id: string; agentId: string; kind: TaskKind; createdBy: string; createdAt: Date },
+): Promise<TaskRow> {
   return parsed(await tx.task.create({ data: { ...row, state: 'queued' } }));
 }
 
@@ -25,7 +34,11 @@ export async function findTask(db: Db, agentId: string, id: string): Promise<Tas
   return row === null ? undefined : parsed(row);
 }
 
-export async function listTasks(db: Db, agentId: string, { limit, cursor }: PageQuery): Promise<TaskRow[]> {
+export async function listTasks(
+  db: Db,
+  agentId: string,
+  { limit, cursor }: PageQuery,
+): Promise<TaskRow[]> {
   const rows = await db.task.findMany({
     where: { agentId },
     orderBy: { id: 'desc' },
@@ -36,15 +49,26 @@ export async function listTasks(db: Db, agentId: string, { limit, cursor }: Page
 }
 
 export async function markClaimed(db: Db, id: string, attempts: number): Promise<void> {
-  await db.task.updateMany({ where: { id, state: { in: ['queued', 'claimed'] } }, data: { state: 'claimed', attempts } });
+  await db.task.updateMany({
+    where: { id, state: { in: ['queued', 'claimed'] } },
+    data: { state: 'claimed', attempts },
+  });
 }
 
 export async function markQueued(db: Db, id: string, error: string): Promise<void> {
   await db.task.updateMany({ where: { id, state: 'claimed' }, data: { state: 'queued', error } });
 }
 
-export async function markCompleted(tx: Db, id: string, result: Diagnosis, finishedAt: Date): Promise<void> {
-  await tx.task.updateMany({ where: { id }, data: { state: 'completed', result, error: null, finishedAt } });
+export async function markCompleted(
+  tx: Db,
+  id: string,
+  result: Diagnosis,
+  finishedAt: Date,
+): Promise<void> {
+  await tx.task.updateMany({
+    where: { id },
+    data: { state: 'completed', result, error: null, finishedAt },
+  });
 }
 
 export async function markDead(tx: Db, id: string, error: string, finishedAt: Date): Promise<void> {
@@ -52,7 +76,9 @@ export async function markDead(tx: Db, id: string, error: string, finishedAt: Da
 }
 
 /** Tasks that are not finished, of agents that are not revoked. */
-export async function listOpenTasks(db: Db): Promise<{ id: string; agentId: string; kind: TaskKind; state: string }[]> {
+export async function listOpenTasks(
+  db: Db,
+): Promise<{ id: string; agentId: string; kind: TaskKind; state: string }[]> {
   const rows = await db.task.findMany({
     where: { state: { in: ['queued', 'claimed'] }, agent: { revokedAt: null } },
     select: { id: true, agentId: true, kind: true, state: true },
@@ -61,6 +87,17 @@ export async function listOpenTasks(db: Db): Promise<{ id: string; agentId: stri
   return rows.map((row) => ({ ...row, kind: taskKind.parse(row.kind) }));
 }
 
-function parsed(row: Omit<TaskRow, 'kind' | 'state' | 'result'> & { kind: unknown; state: unknown; result: unknown }): TaskRow {
-  return { ...row, kind: taskKind.parse(row.kind), state: taskState.parse(row.state), result: diagnosis.nullable().parse(row.result) };
+function parsed(
+  row: Omit<TaskRow, 'kind' | 'state' | 'result'> & {
+    kind: unknown;
+    state: unknown;
+    result: unknown;
+  },
+): TaskRow {
+  return {
+    ...row,
+    kind: taskKind.parse(row.kind),
+    state: taskState.parse(row.state),
+    result: diagnosis.nullable().parse(row.result),
+  };
 }

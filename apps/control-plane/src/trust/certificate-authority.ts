@@ -1,8 +1,8 @@
 import 'reflect-metadata';
 import { randomBytes, webcrypto, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
-import { open, seal, type Place } from '@sallyport/crypto/envelope';
 import * as x509 from '@peculiar/x509';
+import { open, seal, type Place } from '@sallyport/crypto/envelope';
 import type { Db } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
 import { findAuthority, insertAuthority, type AuthorityRow } from './trust.store.ts';
@@ -48,7 +48,9 @@ export class CertificateAuthority {
         new x509.BasicConstraintsExtension(false, undefined, true),
         new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
         new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-        new x509.SubjectAlternativeNameExtension(hosts.map((host) => ({ type: isIP(host) ? 'ip' : 'dns', value: host }))),
+        new x509.SubjectAlternativeNameExtension(
+          hosts.map((host) => ({ type: isIP(host) ? 'ip' : 'dns', value: host })),
+        ),
         await x509.AuthorityKeyIdentifierExtension.create(this.#certificate.publicKey),
         await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
       ],
@@ -62,7 +64,11 @@ export class CertificateAuthority {
 }
 
 /** Loads the CA, making it under the first-start lock. */
-export async function loadAuthority(tx: Db, rootKey: Uint8Array, nowMs: number): Promise<CertificateAuthority> {
+export async function loadAuthority(
+  tx: Db,
+  rootKey: Uint8Array,
+  nowMs: number,
+): Promise<CertificateAuthority> {
   const row = (await findAuthority(tx)) ?? (await createAuthority(tx, rootKey, nowMs));
   const pkcs8 = Uint8Array.from(open(rootKey, row.sealedPrivateKey, place(row.id)));
   const privateKey = await webcrypto.subtle.importKey('pkcs8', pkcs8, algorithm, false, ['sign']);
@@ -81,7 +87,10 @@ async function createAuthority(tx: Db, rootKey: Uint8Array, nowMs: number): Prom
     keys,
     extensions: [
       new x509.BasicConstraintsExtension(true, 0, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+      new x509.KeyUsagesExtension(
+        x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign,
+        true,
+      ),
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
   });
@@ -106,5 +115,11 @@ function serial(): string {
 }
 
 function place(id: string): Place {
-  return { table: 'certificate_authorities', row: id, field: 'sealed_private_key', group: 'root', keyVersion: 1 };
+  return {
+    table: 'certificate_authorities',
+    row: id,
+    field: 'sealed_private_key',
+    group: 'root',
+    keyVersion: 1,
+  };
 }

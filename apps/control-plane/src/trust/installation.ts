@@ -1,6 +1,6 @@
 import { rootKeyFingerprint } from '@sallyport/crypto/root-key';
-import { findInstallation, insertInstallation } from './trust.store.ts';
 import type { Db } from '../platform/db.ts';
+import { findInstallation, insertInstallation } from './trust.store.ts';
 
 /** This database was made with another root key than the one at hand. */
 export class WrongRootKey extends Error {

@@ -8,7 +8,11 @@ import { lockFirstStart } from './trust.store.ts';
 export type Trust = { signingKeys: SigningKeys; authority: CertificateAuthority };
 
 /** Opens the installation's keys, or makes them at the first start. @throws WrongRootKey */
-export async function openTrust({ db, rootKey, clock }: Pick<Platform, 'db' | 'rootKey' | 'clock'>): Promise<Trust> {
+export async function openTrust({
+  db,
+  rootKey,
+  clock,
+}: Pick<Platform, 'db' | 'rootKey' | 'clock'>): Promise<Trust> {
   return db.transaction(async (tx) => {
     await lockFirstStart(tx);
     await claimInstallation(tx, rootKey, clock.now());

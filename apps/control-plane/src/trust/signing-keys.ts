@@ -18,13 +18,20 @@ export type SigningKeys = {
 };
 
 /** Loads the signing keys, making the first one under the first-start lock. */
-export async function loadSigningKeys(tx: Db, rootKey: Uint8Array, nowMs: number): Promise<SigningKeys> {
+export async function loadSigningKeys(
+  tx: Db,
+  rootKey: Uint8Array,
+  nowMs: number,
+): Promise<SigningKeys> {
   const existing = await listSigningKeys(tx);
   const rows = existing.length > 0 ? existing : [await createSigningKey(tx, rootKey, nowMs)];
   const newest = rows[0];
   if (newest === undefined) throw new Error('there is no signing key');
   const verifiers = await Promise.all(
-    rows.map(async (row): Promise<[string, CryptoKey]> => [row.id, await importVerificationKey(row.publicKey)]),
+    rows.map(async (row): Promise<[string, CryptoKey]> => [
+      row.id,
+      await importVerificationKey(row.publicKey),
+    ]),
   );
   return {
     signer: await importSigningKey(openPrivateKey(rootKey, newest)),
@@ -33,7 +40,11 @@ export async function loadSigningKeys(tx: Db, rootKey: Uint8Array, nowMs: number
   };
 }
 
-async function createSigningKey(tx: Db, rootKey: Uint8Array, nowMs: number): Promise<SigningKeyRow> {
+async function createSigningKey(
+  tx: Db,
+  rootKey: Uint8Array,
+  nowMs: number,
+): Promise<SigningKeyRow> {
   const jwk = await generateSigningJwk();
   const { thumbprint, publicJwk } = await importSigningKey(jwk);
   const row = {
@@ -52,5 +63,11 @@ function openPrivateKey(rootKey: Uint8Array, row: SigningKeyRow): SigningPrivate
 }
 
 function place(kid: string): Place {
-  return { table: 'signing_keys', row: kid, field: 'sealed_private_key', group: 'root', keyVersion: 1 };
+  return {
+    table: 'signing_keys',
+    row: kid,
+    field: 'sealed_private_key',
+    group: 'root',
+    keyVersion: 1,
+  };
 }

@@ -10,11 +10,20 @@ export async function findInstallation(db: Db): Promise<string | undefined> {
   return (await db.installation.findUnique({ where: { id: 1 } }))?.rootKeyFingerprint;
 }
 
-export async function insertInstallation(tx: Db, rootKeyFingerprint: string, createdAt: Date): Promise<void> {
+export async function insertInstallation(
+  tx: Db,
+  rootKeyFingerprint: string,
+  createdAt: Date,
+): Promise<void> {
   await tx.installation.create({ data: { id: 1, rootKeyFingerprint, createdAt } });
 }
 
-export type SigningKeyRow = { id: string; publicKey: SigningPublicKey; sealedPrivateKey: Uint8Array; createdAt: Date };
+export type SigningKeyRow = {
+  id: string;
+  publicKey: SigningPublicKey;
+  sealedPrivateKey: Uint8Array;
+  createdAt: Date;
+};
 
 export async function listSigningKeys(db: Db): Promise<SigningKeyRow[]> {
   const rows = await db.signingKey.findMany({ orderBy: { createdAt: 'desc' } });
@@ -22,15 +31,24 @@ export async function listSigningKeys(db: Db): Promise<SigningKeyRow[]> {
 }
 
 export async function insertSigningKey(tx: Db, row: SigningKeyRow): Promise<void> {
-  await tx.signingKey.create({ data: { ...row, sealedPrivateKey: Uint8Array.from(row.sealedPrivateKey) } });
+  await tx.signingKey.create({
+    data: { ...row, sealedPrivateKey: Uint8Array.from(row.sealedPrivateKey) },
+  });
 }
 
-export type AuthorityRow = { id: string; certificatePem: string; sealedPrivateKey: Uint8Array; createdAt: Date };
+export type AuthorityRow = {
+  id: string;
+  certificatePem: string;
+  sealedPrivateKey: Uint8Array;
+  createdAt: Date;
+};
 
 export async function findAuthority(db: Db): Promise<AuthorityRow | undefined> {
   return (await db.certificateAuthority.findFirst({ orderBy: { createdAt: 'desc' } })) ?? undefined;
 }
 
 export async function insertAuthority(tx: Db, row: AuthorityRow): Promise<void> {
-  await tx.certificateAuthority.create({ data: { ...row, sealedPrivateKey: Uint8Array.from(row.sealedPrivateKey) } });
+  await tx.certificateAuthority.create({
+    data: { ...row, sealedPrivateKey: Uint8Array.from(row.sealedPrivateKey) },
+  });
 }

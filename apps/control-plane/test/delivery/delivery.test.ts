@@ -29,7 +29,8 @@ describe.each(queueLegs())('delivery with the queue on $name', (leg) => {
     expect((await agent.openSession()).status).toBe(200);
     return agent;
   }
-  const put = (group: string, name: string, value: string) => owner.call('PUT', `/groups/${group}/secrets/${encodeURIComponent(name)}`, { value });
+  const put = (group: string, name: string, value: string) =>
+    owner.call('PUT', `/groups/${group}/secrets/${encodeURIComponent(name)}`, { value });
 
   test('[SG-01] a secret that an operator writes reaches the agent as it was written', async () => {
     const agent = await agentIn('plant-1');
@@ -55,7 +56,10 @@ describe.each(queueLegs())('delivery with the queue on $name', (leg) => {
     expect(await waiting).toMatchObject({ status: 401, body: { code: 'agent.revoked' } });
     await put('plant-3', 'later', 'not for the revoked');
     expect(await agent.pullRaw()).toMatchObject({ status: 401, body: { code: 'agent.revoked' } });
-    expect(await agent.openSession()).toMatchObject({ status: 401, body: { code: 'agent.revoked' } });
+    expect(await agent.openSession()).toMatchObject({
+      status: 401,
+      body: { code: 'agent.revoked' },
+    });
   });
 
   test('[AT-03] an agent gets its own group’s secrets and none of another group', async () => {
@@ -78,9 +82,15 @@ describe.each(queueLegs())('delivery with the queue on $name', (leg) => {
     expect(task).toMatchObject({ id: field(created.body, 'id'), kind: 'diagnose', attempt: 1 });
     const lock = task?.lock ?? '';
     expect((await agent.call('POST', `/tasks/${task?.id}/extend`, { lock })).status).toBe(204);
-    expect(await agent.call('POST', `/tasks/${task?.id}/extend`, { lock: 'another' })).toMatchObject({ status: 409, body: { code: 'task.lock_lost' } });
-    expect((await agent.call('POST', `/tasks/${task?.id}/complete`, { lock, result: diagnosis })).status).toBe(204);
-    expect(await owner.call('GET', `/agents/${agent.id}/tasks/${task?.id}`)).toMatchObject({ body: { state: 'completed', result: diagnosis } });
+    expect(
+      await agent.call('POST', `/tasks/${task?.id}/extend`, { lock: 'another' }),
+    ).toMatchObject({ status: 409, body: { code: 'task.lock_lost' } });
+    expect(
+      (await agent.call('POST', `/tasks/${task?.id}/complete`, { lock, result: diagnosis })).status,
+    ).toBe(204);
+    expect(await owner.call('GET', `/agents/${agent.id}/tasks/${task?.id}`)).toMatchObject({
+      body: { state: 'completed', result: diagnosis },
+    });
     expect((await agent.pull(0, 4))?.tasks ?? []).toEqual([]);
   });
 });

@@ -1,5 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { FAILURES_BEFORE_LOCK, LOCK_SECONDS, SESSION_TTL_SECONDS } from '../../src/operators/sign-in.ts';
+import {
+  FAILURES_BEFORE_LOCK,
+  LOCK_SECONDS,
+  SESSION_TTL_SECONDS,
+} from '../../src/operators/sign-in.ts';
 import { OWNER_PASSWORD, startControlPlane, type TestControlPlane } from '../control-plane.ts';
 import { field, OperatorClient } from '../operator-client.ts';
 
@@ -9,27 +13,43 @@ beforeAll(async () => {
 });
 afterAll(() => controlPlane.end());
 
-const signIn = (name: string, password: string) => new OperatorClient(controlPlane.operatorApp).call('POST', '/sessions', { name, password });
+const signIn = (name: string, password: string) =>
+  new OperatorClient(controlPlane.operatorApp).call('POST', '/sessions', { name, password });
 
 describe('operator sessions', () => {
   test('[AX-17] a session token opens the API; none, a malformed and an unknown one are refused', async () => {
     const owner = await OperatorClient.signedIn(controlPlane.operatorApp);
-    expect(await owner.call('GET', '/me')).toMatchObject({ status: 200, body: { name: 'owner', role: 'owner' } });
+    expect(await owner.call('GET', '/me')).toMatchObject({
+      status: 200,
+      body: { name: 'owner', role: 'owner' },
+    });
 
     const nobody = new OperatorClient(controlPlane.operatorApp);
-    expect(await nobody.call('GET', '/me')).toMatchObject({ status: 401, body: { code: 'session.required' } });
+    expect(await nobody.call('GET', '/me')).toMatchObject({
+      status: 401,
+      body: { code: 'session.required' },
+    });
     nobody.token = `${owner.token?.slice(0, -1)}${owner.token?.endsWith('0') ? '1' : '0'}`;
-    expect(await nobody.call('GET', '/me')).toMatchObject({ status: 401, body: { code: 'session.invalid' } });
+    expect(await nobody.call('GET', '/me')).toMatchObject({
+      status: 401,
+      body: { code: 'session.invalid' },
+    });
   });
 
   test('[AX-17] an expired and an ended session are refused', async () => {
     const first = await OperatorClient.signedIn(controlPlane.operatorApp);
     expect((await first.call('DELETE', '/sessions/current')).status).toBe(204);
-    expect(await first.call('GET', '/me')).toMatchObject({ status: 401, body: { code: 'session.invalid' } });
+    expect(await first.call('GET', '/me')).toMatchObject({
+      status: 401,
+      body: { code: 'session.invalid' },
+    });
 
     const second = await OperatorClient.signedIn(controlPlane.operatorApp);
     controlPlane.clock.advance(SESSION_TTL_SECONDS * 1000 + 1);
-    expect(await second.call('GET', '/me')).toMatchObject({ status: 401, body: { code: 'session.invalid' } });
+    expect(await second.call('GET', '/me')).toMatchObject({
+      status: 401,
+      body: { code: 'session.invalid' },
+    });
   });
 
   test('a wrong password and an unknown name are refused in the same words', async () => {
@@ -41,7 +61,8 @@ describe('operator sessions', () => {
   });
 
   test('repeated failures lock a name, also with the right password, and only for a while', async () => {
-    for (let failure = 1; failure < FAILURES_BEFORE_LOCK; failure += 1) await signIn('owner', 'wrong');
+    for (let failure = 1; failure < FAILURES_BEFORE_LOCK; failure += 1)
+      await signIn('owner', 'wrong');
     const last = await signIn('owner', 'wrong');
     expect(last).toMatchObject({ status: 429, body: { code: 'operator.locked' } });
     const locked = await signIn('owner', OWNER_PASSWORD);

@@ -1,0 +1,81 @@
+import { agent, groupName, uuid, type Agent } from '@sallyport/contract';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { route } from '../api-client.ts';
+import { openApi, type Context } from '../context.ts';
+import { duration } from '../duration.ts';
+import { fields, table } from '../output.ts';
+import { checked } from '../usage.ts';
+import { diagnose } from './diagnose.ts';
+
+const listOptions = z.object({ group: groupName });
+const diagnoseOptions = z.object({ timeout: duration });
+
+/** `agent list`, `agent show`, `agent revoke` and `agent diagnose`. */
+export function addAgentCommands(program: Command, context: Context): void {
+  const agents = program.command('agent').description('Enrolled agents');
+
+  agents
+    .command('list')
+    .description('List the agents of a group')
+    .requiredOption('--group <group>', 'group')
+    .action(async (options: unknown) => {
+      const { group } = checked(listOptions, options);
+      using api = await openApi(context);
+      const items = await api.list(route`/groups/${group}/agents`, agent);
+      const headings = ['NAME', 'ID', 'STATE', 'REVISION', 'LAST SEEN'];
+      const rows = items.map(({ name, id, state, appliedRevision, lastSeenAt }) => {
+        return [name, id, state, String(appliedRevision), lastSeenAt ?? 'never'];
+      });
+      context.output.result(items, table(headings, rows, `${group} has no agents.`));
+    });
+
+  agents
+    .command('show')
+    .description('Show an agent')
+    .argument('<id>')
+    .action(async (given: unknown) => {
+      const id = checked(uuid, given, '<id>');
+      using api = await openApi(context);
+      const found = await api.get(route`/agents/${id}`, agent);
+      context.output.result(found, fields(rowsOf(found)));
+    });
+
+  agents
+    .command('revoke')
+    .description('Revoke an agent for ever: it loses its secrets and may not come back')
+    .argument('<id>')
+    .action(async (given: unknown) => {
+      const id = checked(uuid, given, '<id>');
+      using api = await openApi(context);
+      const revoked = await api.post(route`/agents/${id}/revoke`, undefined, agent);
+      context.output.result(revoked, `Revoked the agent ${revoked.name} (${id}).`);
+    });
+
+  agents
+    .command('diagnose')
+    .description('Have an agent report on itself, and wait for the report')
+    .argument('<id>')
+    .option('--timeout <duration>', 'how long to wait', '2m')
+    .action(async (given: unknown, options: unknown) => {
+      const { timeout } = checked(diagnoseOptions, options);
+      await diagnose(context, checked(uuid, given, '<id>'), timeout);
+    });
+}
+
+function rowsOf(found: Agent) {
+  const { facts } = found;
+  return [
+    ['Name', found.name],
+    ['Id', found.id],
+    ['Group', found.group],
+    ['State', found.state],
+    ['Applied revision', String(found.appliedRevision)],
+    ['Key', found.keyThumbprint],
+    ['Version', facts.agentVersion],
+    ['Host', `${facts.platform} ${facts.architecture}, ${facts.runtime}`],
+    ['Enrolled', found.enrolledAt],
+    ['Last seen', found.lastSeenAt ?? 'never'],
+    ...(found.revokedAt === null ? [] : [['Revoked', found.revokedAt] as const]),
+  ] as const;
+}

@@ -1,0 +1,139 @@
+import {
+  groupName,
+  offlinePolicy,
+  resourceName,
+  revealedSecret,
+  secret,
+  secretVersion,
+} from '@sallyport/contract';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { route } from '../api-client.ts';
+import { openApi, type Context } from '../context.ts';
+import { table } from '../output.ts';
+import { readSecretValue } from '../read-input.ts';
+import { checked, wholeNumber } from '../usage.ts';
+
+const groupOption = z.object({ group: groupName });
+const setOptions = groupOption.extend({
+  file: z.string().optional(),
+  offline: offlinePolicy.optional(),
+});
+const revealOptions = groupOption.extend({ version: wholeNumber.optional() });
+
+/** `secret set`, `secret list`, `secret versions`, `secret reveal` and `secret delete`. */
+export function addSecretCommands(program: Command, context: Context): void {
+  const secrets = program.command('secret').description('Secrets of a group, and their versions');
+  addSet(secrets, context);
+  addLists(secrets, context);
+  addReveal(secrets, context);
+  addDelete(secrets, context);
+}
+
+function addSet(secrets: Command, context: Context): void {
+  secrets
+    .command('set')
+    .description('Write a secret: make it, or add a version')
+    .argument('<name>', 'such as db/password')
+    .requiredOption('--group <group>', 'group')
+    .option(
+      '--file <file>',
+      'read the value from a file, or from standard input (-), byte for byte',
+    )
+    .option(
+      '--offline <policy>',
+      'whether agents may keep it on disk: allow or deny; stays as it is when not given',
+    )
+    .addHelpText(
+      'after',
+      `
+The value is UTF-8 text of at most 64 KiB, and never taken from the command line. Without --file it is asked
+for when a terminal is there, or else read from standard input less one line end, so that
+  echo "$VALUE" | sallyport secret set --group plant-7 db/password
+writes what is meant. With --file every byte counts, line ends too.`,
+    )
+    .action(async (given: unknown, options: unknown) => {
+      const { group, file, offline } = checked(setOptions, options);
+      const name = checked(resourceName, given, '<name>');
+      using api = await openApi(context);
+      const value = await readSecretValue(context.terminal, file);
+      const body = offline === undefined ? { value } : { value, offline };
+      const written = await api.put(route`/groups/${group}/secrets/${name}`, body, secret);
+      context.output.result(
+        written,
+        `${written.name} is at version ${written.version} (offline: ${written.offline}).`,
+      );
+    });
+}
+
+function addLists(secrets: Command, context: Context): void {
+  secrets
+    .command('list')
+    .description('List the secrets of a group, without their values')
+    .requiredOption('--group <group>', 'group')
+    .action(async (options: unknown) => {
+      const { group } = checked(groupOption, options);
+      using api = await openApi(context);
+      const items = await api.list(route`/groups/${group}/secrets`, secret);
+      const rows = items.map((item) => [
+        item.name,
+        String(item.version),
+        item.offline,
+        item.updatedAt,
+      ]);
+      context.output.result(
+        items,
+        table(['NAME', 'VERSION', 'OFFLINE', 'UPDATED'], rows, `${group} has no secrets.`),
+      );
+    });
+
+  secrets
+    .command('versions')
+    .description('List the versions of a secret, without their values')
+    .argument('<name>')
+    .requiredOption('--group <group>', 'group')
+    .action(async (given: unknown, options: unknown) => {
+      const { group } = checked(groupOption, options);
+      const name = checked(resourceName, given, '<name>');
+      using api = await openApi(context);
+      const items = await api.list(route`/groups/${group}/secrets/${name}/versions`, secretVersion);
+      const rows = items.map((item) => [String(item.version), item.createdAt, item.createdBy]);
+      context.output.result(
+        items,
+        table(['VERSION', 'CREATED', 'BY'], rows, `${name} has no versions.`),
+      );
+    });
+}
+
+function addReveal(secrets: Command, context: Context): void {
+  secrets
+    .command('reveal')
+    .description('Print the value of a secret, byte for byte; every use is audited')
+    .argument('<name>')
+    .requiredOption('--group <group>', 'group')
+    .option('--version <number>', 'version; the current one when not given')
+    .action(async (given: unknown, options: unknown) => {
+      const { group, version } = checked(revealOptions, options);
+      const name = checked(resourceName, given, '<name>');
+      const body = version === undefined ? {} : { version };
+      using api = await openApi(context);
+      context.output.revealed(
+        await api.post(route`/groups/${group}/secrets/${name}/reveal`, body, revealedSecret),
+      );
+    });
+}
+
+function addDelete(secrets: Command, context: Context): void {
+  secrets
+    .command('delete')
+    .description('Delete a secret and all its versions')
+    .argument('<name>')
+    .requiredOption('--group <group>', 'group')
+    .action(async (given: unknown, options: unknown) => {
+      const { group } = checked(groupOption, options);
+      const name = checked(resourceName, given, '<name>');
+      using api = await openApi(context);
+      await api.delete(route`/groups/${group}/secrets/${name}`);
+      context.output.result({ name, deleted: true }, `Deleted ${name} and all its versions.`);
+    });
+}

@@ -1,0 +1,135 @@
+import { operator, operatorName, session, signInBody } from '@sallyport/contract';
+import { fetchPinnedCa } from '@sallyport/tls/pin';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { ApiClient, route, type Peer } from '../api-client.ts';
+import { ApiError, CliError } from '../cli-error.ts';
+import { currentSession, openApi, type Context } from '../context.ts';
+import { fields } from '../output.ts';
+import { promptHidden } from '../prompt.ts';
+import { readCertificates, readPassword } from '../read-input.ts';
+import { checked } from '../usage.ts';
+
+const loginOptions = z.object({
+  url: z.string(),
+  fingerprint: z.string().optional(),
+  caFile: z.string().optional(),
+  name: operatorName,
+  passwordFile: z.string().optional(),
+});
+type LoginOptions = z.infer<typeof loginOptions>;
+
+/** `login`, `logout` and `whoami`. */
+export function addSessionCommands(program: Command, context: Context): void {
+  program
+    .command('login')
+    .description('Sign in; the session is kept for the commands that follow')
+    .requiredOption('--url <url>', 'operator API, such as https://127.0.0.1:8443')
+    .option(
+      '--fingerprint <fingerprint>',
+      'SHA256:… of its CA, as the control plane logs at its start',
+    )
+    .option('--ca-file <file>', 'PEM certificates to trust instead')
+    .option('--name <name>', 'operator', 'owner')
+    .option('--password-file <file>', 'read the password from a file, or from standard input (-)')
+    .addHelpText(
+      'after',
+      `
+The password is asked for when a terminal is there, or comes from --password-file, SALLYPORT_PASSWORD or
+SALLYPORT_PASSWORD_FILE; one line end after it is left out. It is never taken from the command line.
+Without --fingerprint and --ca-file, the certificate must be one of a public CA.`,
+    )
+    .action((options: unknown) => login(context, checked(loginOptions, options)));
+
+  program
+    .command('logout')
+    .description('Sign out, here and at the control plane')
+    .action(() => logout(context));
+
+  program
+    .command('whoami')
+    .description('Show who is signed in, and where')
+    .action(() => whoami(context));
+}
+
+async function login(context: Context, options: LoginOptions): Promise<void> {
+  const peer = await trustedPeer(context, options);
+  // Before the password is asked for or sent: neither is of use at http://, or where no session can be kept.
+  using api = new ApiClient(peer);
+  await context.sessions.prepare();
+  const password = checked(
+    signInBody.shape.password,
+    await passwordFor(context, options),
+    'the password',
+  );
+  const body = { name: options.name, password };
+  const { token, expiresAt, operator: signedIn } = await api.post(route`/sessions`, body, session);
+  await context.sessions.write({ ...peer, token, expiresAt });
+  const { name, role } = signedIn;
+  context.output.result(
+    { url: peer.url, name, role, expiresAt },
+    `Signed in to ${peer.url} as ${name} (${role}) until ${expiresAt}.`,
+  );
+}
+
+async function trustedPeer({ terminal }: Context, options: LoginOptions): Promise<Peer> {
+  const { url, fingerprint, caFile } = options;
+  if (fingerprint !== undefined && caFile !== undefined) {
+    throw new CliError('usage.invalid', 'give --fingerprint or --ca-file, not both');
+  }
+  if (fingerprint !== undefined)
+    return { url, ca: await fetchPinnedCa(url, fingerprint, { timeoutMs: 10_000 }) };
+  return caFile === undefined ? { url } : { url, ca: await readCertificates(terminal, caFile) };
+}
+
+async function passwordFor(
+  { terminal, environment }: Context,
+  options: LoginOptions,
+): Promise<string> {
+  if (options.passwordFile !== undefined) return readPassword(terminal, options.passwordFile);
+  if (environment.password !== undefined && environment.passwordFile !== undefined) {
+    throw new CliError(
+      'usage.invalid',
+      'set SALLYPORT_PASSWORD or SALLYPORT_PASSWORD_FILE, not both',
+    );
+  }
+  if (environment.password !== undefined) return environment.password;
+  if (environment.passwordFile !== undefined)
+    return readPassword(terminal, environment.passwordFile);
+  if (terminal.stdinIsTty) return promptHidden(terminal, `Password of ${options.name}: `);
+  throw new CliError(
+    'usage.invalid',
+    'no password: give --password-file, or set SALLYPORT_PASSWORD or SALLYPORT_PASSWORD_FILE',
+  );
+}
+
+async function logout(context: Context): Promise<void> {
+  const { sessions, output } = context;
+  const stored = await sessions.read();
+  // First, so that it is gone from here whatever the network does.
+  await sessions.remove();
+  if (stored === undefined) {
+    output.result({ signedOut: false }, 'Nobody was signed in.');
+    return;
+  }
+  using api = new ApiClient(stored, stored.token);
+  await api.delete(route`/sessions/current`).catch(ignoreEnded);
+  output.result({ signedOut: true }, `Signed out of ${stored.url}.`);
+}
+
+function ignoreEnded(error: unknown): void {
+  if (!(error instanceof ApiError) || error.status !== 401) throw error;
+}
+
+async function whoami(context: Context): Promise<void> {
+  const { url, expiresAt } = await currentSession(context);
+  using api = await openApi(context);
+  const { name, role } = await api.get(route`/me`, operator);
+  const rows = [
+    ['Name', name],
+    ['Role', role],
+    ['At', url],
+    ['Until', expiresAt],
+  ] as const;
+  context.output.result({ url, name, role, expiresAt }, fields(rows));
+}

@@ -1,0 +1,138 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
+import { readJson, readPassword, readSecretValue } from './read-input.ts';
+import type { Terminal } from './terminal.ts';
+
+const unusable = { name: 'CliError', code: 'input.unusable' };
+
+function piped(input: string | Buffer | Readable): Terminal {
+  const stdin = input instanceof Readable ? input : Readable.from([Buffer.from(input)]);
+  return {
+    stdin,
+    stdout: new PassThrough(),
+    stderr: new PassThrough(),
+    stdinIsTty: false,
+    stdoutIsTty: false,
+  };
+}
+
+function typed(keys: string): { terminal: Terminal; shown: () => string } {
+  const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
+  stdin.end(keys);
+  const shown = () => [stdout, stderr].map((stream) => String(stream.read() ?? '')).join('');
+  return { terminal: { stdin, stdout, stderr, stdinIsTty: true, stdoutIsTty: true }, shown };
+}
+
+let temp: TempDirectory;
+beforeAll(async () => {
+  temp = await createTempDirectory();
+});
+afterAll(() => temp.remove());
+
+async function fileOf(content: string | Buffer): Promise<string> {
+  const path = join(temp.path, 'input');
+  await writeFile(path, content);
+  return path;
+}
+
+describe('a secret’s value', () => {
+  test.each([
+    ['value\n', 'value'],
+    ['value\r\n', 'value'],
+    ['value', 'value'],
+    ['value\n\n', 'value\n'],
+    [' value \n', ' value '],
+    ['\n\n', '\n'],
+    ['\uFEFFvalue\n', '\uFEFFvalue'],
+  ])('piped in as %j is %j: one line end less', async (input, value) => {
+    expect(await readSecretValue(piped(input), undefined)).toBe(value);
+  });
+
+  test.each(['value\n', 'value\r\n', '\n', '\uFEFFvalue', 'a\0b'])(
+    'from a file, and from --file -, is %j byte for byte',
+    async (input) => {
+      expect(await readSecretValue(piped(input), '-')).toBe(input);
+      expect(await readSecretValue(piped(''), await fileOf(input))).toBe(input);
+    },
+  );
+
+  test('that comes in pieces, a character cut in two, is whole', async () => {
+    const bytes = Buffer.from('pässword');
+    const pieces = Readable.from([bytes.subarray(0, 2), bytes.subarray(2)]);
+    expect(await readSecretValue(piped(pieces), undefined)).toBe('pässword');
+  });
+
+  test('typed by a person is not shown', async () => {
+    const { terminal, shown } = typed('canary\r');
+    expect(await readSecretValue(terminal, undefined)).toBe('canary');
+    expect(shown()).toBe('Value (not shown): \n');
+  });
+
+  test('may be corrected while it is typed', async () => {
+    expect(await readSecretValue(typed('canarx\u007fy\r').terminal, undefined)).toBe('canary');
+  });
+
+  test.each([
+    ['Ctrl-C', 'canary\u0003'],
+    ['Ctrl-D', '\u0004'],
+    ['the end of the input', 'canary'],
+  ])('is refused when %s ends the typing', async (_, keys) => {
+    const { terminal, shown } = typed(keys);
+    await expect(readSecretValue(terminal, undefined)).rejects.toMatchObject({
+      code: 'prompt.cancelled',
+    });
+    expect(shown()).not.toContain('canary');
+  });
+
+  test('of 64 KiB is read, and of one byte more is refused', async () => {
+    const most = 'x'.repeat(64 * 1024);
+    expect(await readSecretValue(piped(`${most}\n`), undefined)).toBe(most);
+    expect(await readSecretValue(piped(most), '-')).toBe(most);
+    await expect(readSecretValue(piped(`${most}x`), undefined)).rejects.toMatchObject(unusable);
+    await expect(readSecretValue(piped(`${most}\n`), '-')).rejects.toMatchObject(unusable);
+  });
+
+  test('without end is refused once it is too long', async () => {
+    function* endless(): Generator<Buffer> {
+      for (;;) yield Buffer.alloc(4096, 'x');
+    }
+    await expect(readSecretValue(piped(Readable.from(endless())), '-')).rejects.toMatchObject(
+      unusable,
+    );
+  });
+
+  test.each([
+    ['empty', ''],
+    ['one line end', '\n'],
+  ])('that is %s is refused', async (_, input) => {
+    await expect(readSecretValue(piped(input), undefined)).rejects.toMatchObject(unusable);
+  });
+
+  test('that is no UTF-8 is refused, with what to do instead', async () => {
+    const binary = Buffer.of(0xff, 0xfe, 0);
+    const refusal = { ...unusable, message: expect.stringContaining('base64') };
+    await expect(readSecretValue(piped(binary), '-')).rejects.toMatchObject(refusal);
+  });
+
+  test('from a file that is not there is refused by name', async () => {
+    const path = join(temp.path, 'missing');
+    const refusal = { ...unusable, message: `${path} cannot be read (ENOENT)` };
+    await expect(readSecretValue(piped(''), path)).rejects.toMatchObject(refusal);
+  });
+});
+
+test('a password loses one line end, from a file too', async () => {
+  expect(await readPassword(piped('p w\n'), '-')).toBe('p w');
+  expect(await readPassword(piped(''), await fileOf('p w\r\n'))).toBe('p w');
+});
+
+test('JSON is read, and text that is none is refused without being quoted', async () => {
+  expect(await readJson(piped('{"a":[1]}'), '-')).toEqual({ a: [1] });
+  const refusal = await readJson(piped('canary'), '-').catch((error: unknown) => error);
+  expect(refusal).toMatchObject(unusable);
+  expect(String(refusal)).not.toContain('canary');
+  expect(refusal).not.toHaveProperty('cause');
+});

@@ -1,0 +1,96 @@
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer } from 'node:https';
+import { certificateFingerprint } from '@sallyport/tls/pin';
+import { makeAuthority } from '@sallyport/tls/test/authority';
+
+/** A request as it came over the wire; `body` is its JSON. */
+export type Received = {
+  method: string;
+  path: string;
+  query: URLSearchParams;
+  authorization: string | undefined;
+  body: unknown;
+};
+export type Answer = { status?: number; body?: unknown; text?: string };
+type Handler = (request: Received) => Answer;
+
+/** An HTTPS server that answers as it is told, with a certificate of its own CA. */
+export type OperatorApi = AsyncDisposable & {
+  url: string;
+  ca: string;
+  fingerprint: string;
+  received: Received[];
+  /** `GET /groups`, below `/api/v1`. The answers are given in turn, and the last one for ever. */
+  on(operation: string, ...answers: (Handler | Answer)[]): void;
+};
+
+/** A problem document as the control plane sends it. */
+export function problemAnswer(
+  status: number,
+  code: string,
+  more: Record<string, unknown> = {},
+): Answer {
+  const common = {
+    type: 'about:blank',
+    title: 'Refused',
+    detail: `It is ${code}.`,
+    requestId: 'request-1',
+  };
+  return { status, body: { ...common, status, code, ...more } };
+}
+
+export async function startOperatorApi(): Promise<OperatorApi> {
+  const authority = await makeAuthority();
+  const answers = new Map<string, (Handler | Answer)[]>();
+  const received: Received[] = [];
+  const server = createServer(await authority.issue(), (request, response) => {
+    void receive(request).then((arrived) => {
+      received.push(arrived);
+      const queue = answers.get(`${arrived.method} ${arrived.path}`) ?? [];
+      const next = queue.length > 1 ? queue.shift() : queue[0];
+      const unknown = problemAnswer(404, 'request.not_found');
+      send(response, typeof next === 'function' ? next(arrived) : (next ?? unknown));
+    });
+  });
+  // A client that refuses the certificate is what some tests are after.
+  server.on('tlsClientError', () => {});
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  return {
+    url: `https://127.0.0.1:${port}`,
+    ca: authority.ca,
+    fingerprint: certificateFingerprint(authority.ca),
+    received,
+    on: (operation, ...given) => {
+      answers.set(operation.replace(' ', ' /api/v1'), given);
+    },
+    async [Symbol.asyncDispose]() {
+      server.close();
+      server.closeAllConnections();
+      await once(server, 'close');
+    },
+  };
+}
+
+async function receive(request: IncomingMessage): Promise<Received> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk);
+  const text = Buffer.concat(chunks).toString('utf8');
+  const { pathname, searchParams } = new URL(request.url ?? '/', 'https://double');
+  return {
+    method: request.method ?? '',
+    path: pathname,
+    query: searchParams,
+    authorization: request.headers.authorization,
+    body: text === '' ? undefined : JSON.parse(text),
+  };
+}
+
+function send(response: ServerResponse, { status = 200, body, text }: Answer): void {
+  const type = status >= 400 ? 'application/problem+json' : 'application/json';
+  response.writeHead(status, { 'content-type': type });
+  response.end(text ?? (body === undefined ? '' : JSON.stringify(body)));
+}

@@ -1,0 +1,46 @@
+import { PassThrough } from 'node:stream';
+import { createClock, type TestClock } from '@sallyport/testkit/clock';
+import { readEnvironment } from '../src/environment.ts';
+import { Output } from '../src/output.ts';
+import { run } from '../src/program.ts';
+import { SessionFile } from '../src/session-file.ts';
+
+export type Given = {
+  /** Where the session is kept. */
+  directory: string;
+  /** What is piped in; with `typed`, what a person types at a terminal. */
+  stdin?: string | Buffer;
+  typed?: string;
+  env?: Record<string, string>;
+  clock?: TestClock;
+};
+
+export type Outcome = { code: number; stdout: string; stderr: string };
+
+/** Runs one command line in this process. Sleeping moves the clock instead. */
+export async function runCli(args: readonly string[], given: Given): Promise<Outcome> {
+  const { directory, stdin = '', typed, env = {}, clock = createClock() } = given;
+  const [input, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
+  input.end(typed ?? stdin);
+  const terminal = {
+    stdin: input,
+    stdout,
+    stderr,
+    stdinIsTty: typed !== undefined,
+    stdoutIsTty: false,
+  };
+  const environment = readEnvironment({ ...env, SALLYPORT_CONFIG_DIR: directory });
+  const code = await run(args, {
+    terminal,
+    environment,
+    output: new Output(terminal),
+    sessions: new SessionFile(environment.configDirectory),
+    clock: { now: clock.now, sleep: async (ms) => clock.advance(ms) },
+  });
+  return { code, stdout: textOf(stdout), stderr: textOf(stderr) };
+}
+
+function textOf(stream: PassThrough): string {
+  const written: unknown = stream.read();
+  return written === null ? '' : String(written);
+}

@@ -1,0 +1,191 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { asAdmin } from '@sallyport/testkit/database';
+import { AgentClient } from '../agent-client.ts';
+import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { field, OperatorClient } from '../operator-client.ts';
+
+let controlPlane: TestControlPlane;
+let owner: OperatorClient;
+beforeAll(async () => {
+  controlPlane = await startControlPlane();
+  owner = await OperatorClient.signedIn(controlPlane.operatorApp);
+  await owner.call('POST', '/groups', { name: 'plant-7' });
+});
+afterAll(() => controlPlane.end());
+
+const tokens = '/groups/plant-7/enrollment-tokens';
+const newToken = async (limits: object = {}) => (await owner.call('POST', tokens, limits)).body;
+const newAgent = () => AgentClient.create(controlPlane.agentApp, controlPlane.clock);
+
+/** Rows of the database under test. */
+async function query(sql: string): Promise<Record<string, unknown>[]> {
+  let found: Record<string, unknown>[] = [];
+  await asAdmin(controlPlane.databaseUrl, async (client) => {
+    found = (await client.query<Record<string, unknown>>(sql)).rows;
+  });
+  return found;
+}
+
+describe('enrolment', () => {
+  test('[SG-22] a one-time token enrols once; its second use is refused and audited', async () => {
+    const token = field(await newToken(), 'token');
+    expect((await (await newAgent()).enroll(token)).status).toBe(201);
+    expect(await (await newAgent()).enroll(token)).toMatchObject({
+      status: 401,
+      body: { code: 'token.used_up' },
+    });
+    const [event] = await query(
+      `SELECT details FROM audit_events WHERE action = 'agent:enroll' AND outcome = 'refused'`,
+    );
+    expect(event).toEqual({ details: { code: 'token.used_up' } });
+  });
+
+  test('[F-09] of fifty agents that race one single-use token exactly one wins, and 49 refusals are audited', async () => {
+    const created = await newToken();
+    const token = field(created, 'token');
+    const racers = await Promise.all(Array.from({ length: 50 }, newAgent));
+    const replies = await Promise.all(racers.map((racer) => racer.enroll(token)));
+    expect(replies.filter(({ status }) => status === 201)).toHaveLength(1);
+    expect(
+      new Set(
+        replies.filter(({ status }) => status !== 201).map(({ body }) => field(body, 'code')),
+      ),
+    ).toEqual(new Set(['token.used_up']));
+    const subject = `enrollment-token:${field(created, 'id')}`;
+    expect(
+      await query(
+        `SELECT count(*)::int AS refused FROM audit_events WHERE outcome = 'refused' AND subject = '${subject}'`,
+      ),
+    ).toEqual([{ refused: 49 }]);
+  }, 60_000);
+
+  test('[AX-17] an expired, a revoked, an unknown and a mistyped token are refused, each with its reason', async () => {
+    const expired = field(await newToken({ expiresInSeconds: 1 }), 'token');
+    controlPlane.clock.advance(1_001);
+    expect(await (await newAgent()).enroll(expired)).toMatchObject({
+      status: 401,
+      body: { code: 'token.expired' },
+    });
+
+    const revoked = await newToken();
+    expect((await owner.call('DELETE', `${tokens}/${field(revoked, 'id')}`)).status).toBe(204);
+    expect(await (await newAgent()).enroll(field(revoked, 'token'))).toMatchObject({
+      status: 401,
+      body: { code: 'token.revoked' },
+    });
+
+    const other = await startControlPlane();
+    const stranger = await OperatorClient.signedIn(other.operatorApp);
+    await stranger.call('POST', '/groups', { name: 'plant-7' });
+    const unknown = field((await stranger.call('POST', tokens, {})).body, 'token');
+    await other.end();
+    expect(await (await newAgent()).enroll(unknown)).toMatchObject({
+      status: 401,
+      body: { code: 'token.unknown' },
+    });
+
+    const mistyped = `${unknown.slice(0, -1)}${unknown.endsWith('x') ? 'y' : 'x'}`;
+    const refused = await (await newAgent()).enroll(mistyped);
+    expect(refused).toMatchObject({ status: 401, body: { code: 'token.malformed' } });
+    expect(refused.text).not.toContain(mistyped);
+  });
+
+  test('a token bound to a network is refused from another address', async () => {
+    const token = field(await newToken({ cidrs: ['10.1.0.0/16'] }), 'token');
+    expect(await (await newAgent()).enroll(token, {}, '10.2.0.1')).toMatchObject({
+      status: 401,
+      body: { code: 'token.address_refused' },
+    });
+    expect((await (await newAgent()).enroll(token, {}, '10.1.2.3')).status).toBe(201);
+  });
+
+  test('[AX-21] a private key in the body is refused, and only public keys are in the rows', async () => {
+    const token = field(await newToken(), 'token');
+    const agent = await newAgent();
+    const refused = await agent.enroll(token, {
+      signingKey: { ...agent.signing.publicJwk, d: 'A'.repeat(43) },
+    });
+    expect(refused).toMatchObject({ status: 400, body: { code: 'request.invalid' } });
+    expect((await agent.enroll(token)).status).toBe(201);
+    const [row] = await query(
+      `SELECT signing_key, encryption_key FROM agents WHERE id = '${agent.id}'`,
+    );
+    expect(row).toEqual({
+      signing_key: agent.signing.publicJwk,
+      encryption_key: agent.encryption.publicJwk,
+    });
+  });
+
+  test('[A7-03] the database holds no token, only PBKDF2 hashes', async () => {
+    const secretPart =
+      field(await newToken(), 'token')
+        .split('_')[3]
+        ?.slice(0, 43) ?? '';
+    const rows = await query(
+      'SELECT secret_hash FROM enrollment_tokens UNION ALL SELECT secret_hash FROM operator_sessions',
+    );
+    for (const { secret_hash: hash } of rows) expect(hash).toMatch(/^\$pbkdf2-sha512\$i=210000\$/);
+    expect(JSON.stringify(rows)).not.toContain(secretPart);
+  });
+
+  test('an agent of an unknown protocol is told what this control plane speaks', async () => {
+    const token = field(await newToken(), 'token');
+    expect(await (await newAgent()).enroll(token, { protocol: 99 })).toMatchObject({
+      status: 400,
+      body: { code: 'protocol.unsupported' },
+    });
+  });
+});
+
+describe('sessions by signed assertion', () => {
+  test('[AX-19] a signed assertion opens a session; its replay, another key and a skewed clock are refused', async () => {
+    const agent = await newAgent();
+    await agent.enroll(field(await newToken(), 'token'));
+    const assertion = await agent.assertion();
+    expect((await agent.openSession(assertion)).status).toBe(200);
+    expect(await agent.openSession(assertion)).toMatchObject({
+      status: 401,
+      body: { code: 'assertion.replayed' },
+    });
+
+    const impostor = await newAgent();
+    impostor.enrolled = agent.enrolled;
+    expect(await impostor.openSession()).toMatchObject({
+      status: 401,
+      body: { code: 'assertion.invalid' },
+    });
+
+    const late = await agent.assertion();
+    controlPlane.clock.advance(10 * 60_000);
+    expect(await agent.openSession(late)).toMatchObject({
+      status: 401,
+      body: { code: 'clock.skewed' },
+    });
+  });
+
+  test('a DPoP proof is good for one request, one URL and one key', async () => {
+    const agent = await newAgent();
+    await agent.enroll(field(await newToken(), 'token'));
+    await agent.openSession();
+    const dpop = await agent.dpop('GET', '/revisions/1/bundle');
+    expect(
+      (await agent.call('GET', '/revisions/1/bundle', undefined, { dpop })).body,
+    ).toMatchObject({ code: 'bundle.not_found' });
+    expect(
+      (await agent.call('GET', '/revisions/1/bundle', undefined, { dpop })).body,
+    ).toMatchObject({ code: 'dpop.replayed' });
+    const elsewhere = await agent.dpop('GET', '/revisions/2/bundle');
+    expect(
+      (await agent.call('GET', '/revisions/1/bundle', undefined, { dpop: elsewhere })).body,
+    ).toMatchObject({ code: 'dpop.invalid' });
+
+    const thief = await newAgent();
+    thief.accessToken = agent.accessToken;
+    expect((await thief.call('GET', '/revisions/1/bundle')).body).toMatchObject({
+      code: 'dpop.invalid',
+    });
+    expect(
+      (await thief.call('GET', '/revisions/1/bundle', undefined, { authorization: '' })).body,
+    ).toMatchObject({ code: 'access_token.required' });
+  });
+});
