@@ -120,7 +120,9 @@ describe('mistyped names', () => {
     expect(() =>
       loadConfig(only, { ...options, otherVariables: ['SALLYPORT_CON*'] }),
     ).not.toThrow();
-    expect(() => loadConfig(only, { ...options, otherVariables: ['SALLYPORT_CON'] })).toThrow();
+    expect(() => loadConfig(only, { ...options, otherVariables: ['SALLYPORT_CON'] })).toThrow(
+      'SALLYPORT_CONFIG: unknown variable',
+    );
   });
 
   test('what Kubernetes sets for a Service named like a setting is passed over', () => {

@@ -1,4 +1,9 @@
-import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import type {
+  ClientRequest,
+  IncomingHttpHeaders,
+  IncomingMessage,
+  OutgoingHttpHeaders,
+} from 'node:http';
 import { type Agent, request as httpsRequest } from 'node:https';
 import { TLSSocket } from 'node:tls';
 import { connectionFailure } from './connection-failure.ts';
@@ -68,9 +73,30 @@ function collect(
   response.on('error', (error) => fail(connectionFailure(error, origin)));
 }
 
+/** Gives up a request whose new connection is not ready in time. Returns what ends the watch. */
+function watchConnecting(
+  request: ClientRequest,
+  { endpoint, connectTimeoutMs, onConnected }: ExchangeOptions,
+  fail: (error: LinkError) => void,
+): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  request.on('socket', (socket) => {
+    if (request.reusedSocket || !(socket instanceof TLSSocket)) return;
+    timer = setTimeout(
+      () => fail(timedOut(endpoint.origin, 'did not accept a connection', connectTimeoutMs)),
+      connectTimeoutMs,
+    );
+    socket.once('secureConnect', () => {
+      clearTimeout(timer);
+      onConnected(socket);
+    });
+  });
+  return () => clearTimeout(timer);
+}
+
 /** One request and its reply over the agent's connections. Rejects with a `LinkError`. */
 export function exchange(options: ExchangeOptions): Promise<LinkReply> {
-  const { agent, endpoint, method, path, headers, signal, timeoutMs, connectTimeoutMs } = options;
+  const { agent, endpoint, method, path, headers, signal, timeoutMs } = options;
   const { origin, host, port } = endpoint;
   return new Promise((resolve, reject) => {
     if (signal?.aborted) {
@@ -78,10 +104,10 @@ export function exchange(options: ExchangeOptions): Promise<LinkReply> {
       return;
     }
     const request = httpsRequest({ agent, host, port, method, path, headers });
-    let response: IncomingMessage | undefined;
+    let answered = false;
     const settle = (): void => {
       clearTimeout(timer);
-      clearTimeout(connectTimer);
+      stopWatching();
       signal?.removeEventListener('abort', onAbort);
     };
     const fail = (error: LinkError): void => {
@@ -89,41 +115,27 @@ export function exchange(options: ExchangeOptions): Promise<LinkReply> {
       reject(error);
       request.destroy();
     };
+    const succeed = (
+      { statusCode = 0, headers: received }: IncomingMessage,
+      body: Buffer,
+    ): void => {
+      settle();
+      resolve({ status: statusCode, headers: received, body });
+    };
     const onAbort = (): void => fail(aborted(origin));
     const timer = setTimeout(
       () => fail(timedOut(origin, 'did not answer', timeoutMs)),
       Math.max(0, timeoutMs),
     );
-    let connectTimer: NodeJS.Timeout | undefined;
+    const stopWatching = watchConnecting(request, options, fail);
     signal?.addEventListener('abort', onAbort, { once: true });
-
-    request.on('socket', (socket) => {
-      if (request.reusedSocket || !(socket instanceof TLSSocket)) return;
-      connectTimer = setTimeout(
-        () => fail(timedOut(origin, 'did not accept a connection', connectTimeoutMs)),
-        connectTimeoutMs,
-      );
-      socket.once('secureConnect', () => {
-        clearTimeout(connectTimer);
-        options.onConnected(socket);
-      });
-    });
-    request.on('response', (received) => {
-      response = received;
-      const status = received.statusCode ?? 0;
-      collect(
-        received,
-        options,
-        (body) => {
-          settle();
-          resolve({ status, headers: received.headers, body });
-        },
-        fail,
-      );
+    request.on('response', (response) => {
+      answered = true;
+      collect(response, options, (body) => succeed(response, body), fail);
     });
     request.on('error', (error) => {
       const failure = connectionFailure(error, origin);
-      const stale = request.reusedSocket && !response && failure.code === 'link.reset';
+      const stale = request.reusedSocket && !answered && failure.code === 'link.reset';
       fail(stale ? new StaleConnectionError(failure.code, failure.message, failure) : failure);
     });
     request.end(options.body);

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:tls';
 import { describe, expect, test } from '@jest/globals';
 import { HttpsLink } from '../src/https-link.ts';
 import { defaultTlsPolicy, tlsOptions } from '../src/policy.ts';
@@ -23,6 +25,29 @@ describe('the default TLS policy', () => {
     await link.request('GET', '/');
     link.close();
     expect(negotiated).toEqual([suite]);
+  });
+
+  test.each([
+    ['TLSv1.1', 'is refused'],
+    ['TLSv1.2', 'TLSv1.2'],
+    ['TLSv1.3', 'TLSv1.3'],
+  ] as const)('[AX-05] [AT-17] a %s-only client of a server: %s', async (version, outcome) => {
+    const authority = await makeAuthority();
+    await using server = await startServer({ ...(await authority.issue()), ...tlsOptions() });
+    const socket = connect({
+      host: '127.0.0.1',
+      port: server.port,
+      ca: authority.ca,
+      minVersion: version,
+      maxVersion: version,
+      ciphers: 'DEFAULT@SECLEVEL=0',
+    });
+    const connected = once(socket, 'secureConnect').then(
+      () => socket.getProtocol(),
+      () => 'is refused',
+    );
+    expect(await connected).toBe(outcome);
+    socket.destroy();
   });
 
   test('passes over the groups that the runtime lacks', () => {

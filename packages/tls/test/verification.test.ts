@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { ServerOptions } from 'node:https';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { HttpsLink, LinkError } from '../src/https-link.ts';
@@ -190,7 +189,9 @@ describe('[AX-16] the server certificate', () => {
       requests += 1;
       response.end();
     });
-    const closed = once(server.server, 'connection').then(([socket]) => once(socket, 'close'));
+    const closed = new Promise((resolve) => {
+      server.server.once('connection', (socket) => socket.once('close', resolve));
+    });
     const link = new HttpsLink({ baseUrl: server.url, ca: authority.ca });
     await linkErrorOf(link.request('POST', '/', { json: { token: 'canary' } }));
     await closed;
