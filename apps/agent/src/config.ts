@@ -23,13 +23,10 @@ export const agentConfig = z.strictObject({
   }),
   log: z
     .strictObject({
-      level: z
-        .enum(logLevels)
-        .default('info')
-        .meta({
-          env: 'SALLYPORT_AGENT_LOG_LEVEL',
-          description: 'The least severe level that is logged',
-        }),
+      level: z.enum(logLevels).default('info').meta({
+        env: 'SALLYPORT_AGENT_LOG_LEVEL',
+        description: 'The least severe level that is logged',
+      }),
     })
     .prefault({}),
 });

@@ -23,22 +23,31 @@ import {
 const groupParams = z.object({ group: groupName });
 const agentParams = z.object({ agent: uuid });
 
+const tokenTags = ['enrollment tokens'];
+const createTokenSchema = {
+  tags: tokenTags,
+  summary: 'Create an enrollment token',
+  params: groupParams,
+  body: createEnrollmentTokenBody,
+  response: { 201: createdEnrollmentToken, ...problemResponses },
+};
+const listTokensSchema = {
+  tags: tokenTags,
+  summary: 'List enrollment tokens',
+  params: groupParams,
+  querystring: pageQuery,
+  response: { 200: page(enrollmentToken), ...problemResponses },
+};
+
 /** `/api/v1/groups/:group/enrollment-tokens`. */
 export function enrollmentTokensRoutes(platform: Platform): FastifyPluginAsyncZod {
-  const tags = ['enrollment tokens'];
   const path = '/groups/:group/enrollment-tokens';
   return async (app) => {
     app.post(
       path,
       {
         config: { permission: 'enrollment-token:create' },
-        schema: {
-          tags,
-          summary: 'Create an enrollment token',
-          params: groupParams,
-          body: createEnrollmentTokenBody,
-          response: { 201: createdEnrollmentToken, ...problemResponses },
-        },
+        schema: createTokenSchema,
       },
       async (request, reply) =>
         reply
@@ -57,13 +66,7 @@ export function enrollmentTokensRoutes(platform: Platform): FastifyPluginAsyncZo
       path,
       {
         config: { permission: 'enrollment-token:read' },
-        schema: {
-          tags,
-          summary: 'List enrollment tokens',
-          params: groupParams,
-          querystring: pageQuery,
-          response: { 200: page(enrollmentToken), ...problemResponses },
-        },
+        schema: listTokensSchema,
       },
       async (request) =>
         listGroupTokens(platform, operationOf(request), request.params.group, request.query),
@@ -74,7 +77,7 @@ export function enrollmentTokensRoutes(platform: Platform): FastifyPluginAsyncZo
       {
         config: { permission: 'enrollment-token:revoke' },
         schema: {
-          tags,
+          tags: tokenTags,
           summary: 'Revoke an enrollment token',
           params: groupParams.extend({ token: uuid }),
           response: { 204: z.null(), ...problemResponses },

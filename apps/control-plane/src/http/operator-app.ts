@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify';
 import { jsonSchemaTransform, type FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { agentsRoutes, enrollmentTokensRoutes } from '../agents/index.ts';
 import { groupsRoutes } from '../groups/index.ts';
-import { operatorsRoutes, SessionAuthenticator } from '../operators/index.ts';
+import { selfRoutes, SessionAuthenticator, sessionsRoutes } from '../operators/index.ts';
 import type { Platform } from '../platform/platform.ts';
 import { VERSION } from '../platform/version.ts';
 import { pluginsRoutes } from '../plugins/index.ts';
@@ -64,7 +64,8 @@ export async function createOperatorApp({
           request.ip,
         );
       });
-      await api.register(operatorsRoutes(platform));
+      await api.register(sessionsRoutes(platform));
+      await api.register(selfRoutes());
       await api.register(groupsRoutes(platform));
       await api.register(enrollmentTokensRoutes(platform));
       await api.register(agentsRoutes(platform));

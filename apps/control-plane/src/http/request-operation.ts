@@ -1,7 +1,7 @@
 import type { AccessClaims } from '@sallyport/crypto/access-token';
 import type { FastifyRequest } from 'fastify';
 import { Operation, type Permission } from '../authorization/index.ts';
-import { OperatorSession } from '../operators/sessions.ts';
+import type { OperatorSession } from '../operators/index.ts';
 import { AppError } from '../platform/app-error.ts';
 
 declare module 'fastify' {

@@ -7,8 +7,8 @@ import type { Platform } from '../platform/platform.ts';
 import { signOut } from './sessions.ts';
 import { signIn } from './sign-in.ts';
 
-/** `/api/v1/sessions` and `/api/v1/me`. */
-export function operatorsRoutes(platform: Platform): FastifyPluginAsyncZod {
+/** `/api/v1/sessions`. */
+export function sessionsRoutes(platform: Platform): FastifyPluginAsyncZod {
   return async (app) => {
     app.post(
       '/sessions',
@@ -29,13 +29,11 @@ export function operatorsRoutes(platform: Platform): FastifyPluginAsyncZod {
           request.body.password,
         );
         const { id, name, role } = created.operator;
-        return reply
-          .code(201)
-          .send({
-            token: created.token,
-            expiresAt: created.expiresAt.toISOString(),
-            operator: { id, name, role },
-          });
+        return reply.code(201).send({
+          token: created.token,
+          expiresAt: created.expiresAt.toISOString(),
+          operator: { id, name, role },
+        });
       },
     );
 
@@ -54,7 +52,12 @@ export function operatorsRoutes(platform: Platform): FastifyPluginAsyncZod {
         return reply.code(204).send(null);
       },
     );
+  };
+}
 
+/** `/api/v1/me`. */
+export function selfRoutes(): FastifyPluginAsyncZod {
+  return async (app) => {
     app.get(
       '/me',
       {

@@ -30,12 +30,10 @@ export const serverConfig = z.strictObject({
     .prefault({}),
   redis: z
     .strictObject({
-      url: secret()
-        .optional()
-        .meta({
-          env: 'REDIS_URL',
-          description: 'Redis or Valkey for the job queue; unset keeps the queue in Postgres',
-        }),
+      url: secret().optional().meta({
+        env: 'REDIS_URL',
+        description: 'Redis or Valkey for the job queue; unset keeps the queue in Postgres',
+      }),
     })
     .prefault({}),
   rootKey: secret()

@@ -1,5 +1,5 @@
 import type { Diagnosis, PageQuery, Task, TaskKind } from '@sallyport/contract';
-import { existingAgent } from '../agents/agents.service.ts';
+import { existingAgent } from '../agents/index.ts';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
 import { AppError } from '../platform/app-error.ts';
