@@ -1,6 +1,6 @@
 import { page, problem } from '@sallyport/contract';
 import { HttpsLink, type LinkReply } from '@sallyport/tls/https-link';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { ApiError, CliError } from './cli-error.ts';
 
 const BASE_PATH = '/api/v1';

@@ -1,8 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PassThrough, Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
+import { KeptText } from '../test/kept-text.ts';
 import { readJson, readPassword, readSecretValue } from './read-input.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -12,17 +13,20 @@ function piped(input: string | Buffer | Readable): Terminal {
   const stdin = input instanceof Readable ? input : Readable.from([Buffer.from(input)]);
   return {
     stdin,
-    stdout: new PassThrough(),
-    stderr: new PassThrough(),
+    stdout: new KeptText(),
+    stderr: new KeptText(),
     stdinIsTty: false,
     stdoutIsTty: false,
   };
 }
 
 function typed(keys: string): { terminal: Terminal; shown: () => string } {
-  const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
-  stdin.end(keys);
-  const shown = () => [stdout, stderr].map((stream) => String(stream.read() ?? '')).join('');
+  const [stdin, stdout, stderr] = [
+    Readable.from([Buffer.from(keys)]),
+    new KeptText(),
+    new KeptText(),
+  ];
+  const shown = () => stdout.text + stderr.text;
   return { terminal: { stdin, stdout, stderr, stdinIsTty: true, stdoutIsTty: true }, shown };
 }
 
@@ -78,7 +82,7 @@ describe('a secret’s value', () => {
   test.each([
     ['Ctrl-C', 'canary\u0003'],
     ['Ctrl-D', '\u0004'],
-    ['the end of the input', 'canary'],
+    ['the end of the input', ''],
   ])('is refused when %s ends the typing', async (_, keys) => {
     const { terminal, shown } = typed(keys);
     await expect(readSecretValue(terminal, undefined)).rejects.toMatchObject({

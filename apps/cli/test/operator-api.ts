@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
+import { text as readText } from 'node:stream/consumers';
 import { certificateFingerprint } from '@sallyport/tls/pin';
 import { makeAuthority } from '@sallyport/tls/test/authority';
 
@@ -13,7 +14,6 @@ export type Received = {
   body: unknown;
 };
 export type Answer = { status?: number; body?: unknown; text?: string };
-type Handler = (request: Received) => Answer;
 
 /** An HTTPS server that answers as it is told, with a certificate of its own CA. */
 export type OperatorApi = AsyncDisposable & {
@@ -22,7 +22,7 @@ export type OperatorApi = AsyncDisposable & {
   fingerprint: string;
   received: Received[];
   /** `GET /groups`, below `/api/v1`. The answers are given in turn, and the last one for ever. */
-  on(operation: string, ...answers: (Handler | Answer)[]): void;
+  on(operation: string, ...answers: Answer[]): void;
 };
 
 /** A problem document as the control plane sends it. */
@@ -42,16 +42,18 @@ export function problemAnswer(
 
 export async function startOperatorApi(): Promise<OperatorApi> {
   const authority = await makeAuthority();
-  const answers = new Map<string, (Handler | Answer)[]>();
+  const answers = new Map<string, Answer[]>();
   const received: Received[] = [];
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const arrived = await receive(request);
+    received.push(arrived);
+    const queue = answers.get(`${arrived.method} ${arrived.path}`) ?? [];
+    const next = queue.length > 1 ? queue.shift() : queue[0];
+    const unknown = problemAnswer(404, 'request.not_found');
+    send(response, next ?? unknown);
+  }
   const server = createServer(await authority.issue(), (request, response) => {
-    void receive(request).then((arrived) => {
-      received.push(arrived);
-      const queue = answers.get(`${arrived.method} ${arrived.path}`) ?? [];
-      const next = queue.length > 1 ? queue.shift() : queue[0];
-      const unknown = problemAnswer(404, 'request.not_found');
-      send(response, typeof next === 'function' ? next(arrived) : (next ?? unknown));
-    });
+    void answer(request, response);
   });
   // A client that refuses the certificate is what some tests are after.
   server.on('tlsClientError', () => {});
@@ -76,9 +78,7 @@ export async function startOperatorApi(): Promise<OperatorApi> {
 }
 
 async function receive(request: IncomingMessage): Promise<Received> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of request) chunks.push(chunk);
-  const text = Buffer.concat(chunks).toString('utf8');
+  const text = await readText(request);
   const { pathname, searchParams } = new URL(request.url ?? '/', 'https://double');
   return {
     method: request.method ?? '',

@@ -1,9 +1,10 @@
-import { PassThrough } from 'node:stream';
+import { Readable } from 'node:stream';
 import { createClock, type TestClock } from '@sallyport/testkit/clock';
 import { readEnvironment } from '../src/environment.ts';
 import { Output } from '../src/output.ts';
 import { run } from '../src/program.ts';
 import { SessionFile } from '../src/session-file.ts';
+import { KeptText } from './kept-text.ts';
 
 export type Given = {
   /** Where the session is kept. */
@@ -20,10 +21,9 @@ export type Outcome = { code: number; stdout: string; stderr: string };
 /** Runs one command line in this process. Sleeping moves the clock instead. */
 export async function runCli(args: readonly string[], given: Given): Promise<Outcome> {
   const { directory, stdin = '', typed, env = {}, clock = createClock() } = given;
-  const [input, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
-  input.end(typed ?? stdin);
+  const [stdout, stderr] = [new KeptText(), new KeptText()];
   const terminal = {
-    stdin: input,
+    stdin: Readable.from([Buffer.from(typed ?? stdin)]),
     stdout,
     stderr,
     stdinIsTty: typed !== undefined,
@@ -37,10 +37,5 @@ export async function runCli(args: readonly string[], given: Given): Promise<Out
     sessions: new SessionFile(environment.configDirectory),
     clock: { now: clock.now, sleep: async (ms) => clock.advance(ms) },
   });
-  return { code, stdout: textOf(stdout), stderr: textOf(stderr) };
-}
-
-function textOf(stream: PassThrough): string {
-  const written: unknown = stream.read();
-  return written === null ? '' : String(written);
+  return { code, stdout: stdout.text, stderr: stderr.text };
 }

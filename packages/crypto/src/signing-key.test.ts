@@ -40,6 +40,6 @@ describe('keys of an agent', () => {
     await expect(importSigningKey({ ...jwk, x: jwk.x.slice(1) })).rejects.toThrow(
       '32 bytes in base64url',
     );
-    await expect(importSigningKey({ ...jwk, d: jwk.d.slice(1) })).rejects.toThrow();
+    await expect(importSigningKey({ ...jwk, d: jwk.d.slice(1) })).rejects.toThrow('keyData');
   });
 });

@@ -1,0 +1,120 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { problemAnswer } from './operator-api.ts';
+import { signIn, type SignedIn } from './signed-in.ts';
+
+const at = '2030-01-01T00:00:00.000Z';
+const id = '01890a5d-ac96-774b-bcce-b302099a8057';
+const group = (name: string) => ({ id, name, revision: 7, createdAt: at });
+
+let operator: SignedIn;
+beforeEach(async () => {
+  operator = await signIn();
+});
+afterEach(async () => {
+  await operator[Symbol.asyncDispose]();
+});
+
+describe('a list', () => {
+  test('is followed page after page to its end', async () => {
+    operator.api.on(
+      'GET /groups',
+      { body: { items: [group('a'), group('b')], nextCursor: 'a cursor/+' } },
+      { body: { items: [group('c')] } },
+    );
+    const { code, stdout } = await operator.cli(['group', 'list', '--json']);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toEqual([group('a'), group('b'), group('c')]);
+    expect(operator.api.received.map(({ query }) => query.toString())).toEqual([
+      'limit=200',
+      'limit=200&cursor=a+cursor%2F%2B',
+    ]);
+  });
+
+  test('that leads back to itself is not followed for ever', async () => {
+    operator.api.on('GET /groups', { body: { items: [group('a')], nextCursor: 'again' } });
+    expect(await operator.cli(['group', 'list'])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('reply.unexpected'),
+    });
+    expect(operator.api.received).toHaveLength(2);
+  });
+
+  test('is a table for people', async () => {
+    operator.api.on('GET /groups', { body: { items: [group('a'), group('plant-7')] } });
+    expect((await operator.cli(['group', 'list'])).stdout).toBe(
+      [
+        'NAME     REVISION  CREATED',
+        `a        7         ${at}`,
+        `plant-7  7         ${at}`,
+        '',
+      ].join('\n'),
+    );
+  });
+
+  test('of nothing is a sentence for people, and an empty array for programs', async () => {
+    operator.api.on('GET /groups', { body: { items: [] } });
+    expect((await operator.cli(['group', 'list'])).stdout).toBe('There are no groups.\n');
+    expect((await operator.cli(['--json', 'group', 'list'])).stdout).toBe('[]\n');
+  });
+});
+
+describe('a refusal by the control plane', () => {
+  test.each([
+    [404, 'group.not_found', 3],
+    [404, 'a.code_of_the_future', 3],
+    [401, 'session.invalid', 4],
+    [403, 'permission.denied', 1],
+    [409, 'group.exists', 1],
+    [429, 'operator.locked', 1],
+    [500, 'server.internal', 1],
+    [503, 'server.unavailable', 1],
+  ])('of status %i, %s, exits %i', async (status, code, exitCode) => {
+    operator.api.on('GET /groups/a', problemAnswer(status, code));
+    expect(await operator.cli(['group', 'show', 'a'])).toEqual({
+      code: exitCode,
+      stdout: '',
+      stderr: `sallyport: It is ${code}. (${code}, request-1)\n`,
+    });
+  });
+
+  test('names every wrong field, in one line', async () => {
+    const issues = [
+      { field: 'body.name', message: 'use a-z' },
+      { field: 'body.uses', message: 'use less\n' },
+    ];
+    operator.api.on(
+      'POST /groups',
+      problemAnswer(400, 'request.invalid', { detail: 'It is not valid.', issues }),
+    );
+    expect((await operator.cli(['group', 'create', 'a'])).stderr).toBe(
+      'sallyport: It is not valid.; body.name: use a-z; body.uses: use less\\u{a} (request.invalid, request-1)\n',
+    );
+  });
+
+  test('is one JSON value on standard error with --json, and nothing on standard output', async () => {
+    operator.api.on('GET /groups/a', problemAnswer(404, 'group.not_found'));
+    const { stdout, stderr } = await operator.cli(['group', 'show', 'a', '--json']);
+    expect(stdout).toBe('');
+    expect(JSON.parse(stderr)).toEqual({
+      error: { code: 'group.not_found', message: 'It is group.not_found.', requestId: 'request-1' },
+    });
+  });
+});
+
+describe('a reply that is not one of the operator API', () => {
+  test.each([
+    ['a web page', { text: '<!doctype html>canary' }],
+    ['a web page of an error', { status: 502, text: '<!doctype html>canary' }],
+    ['a redirect', { status: 302, text: '' }],
+    ['something else', { body: { canary: true } }],
+    ['a field more than the contract has', { body: { ...group('a'), canary: 1 } }],
+    ['an error that is no problem document', { status: 404, body: { error: 'canary' } }],
+    ['nothing', { status: 200 }],
+  ])('such as %s is refused, and not repeated', async (_, answer) => {
+    operator.api.on('GET /groups/a', answer);
+    const { code, stdout, stderr } = await operator.cli(['group', 'show', 'a']);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(/^sallyport: GET \/groups\/a brought .*\(reply\.unexpected\)\n$/);
+    expect(stderr).not.toContain('canary');
+  });
+});

@@ -1,0 +1,132 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { signIn, type SignedIn } from './signed-in.ts';
+
+const at = '2030-01-01T00:00:00.000Z';
+const id = '01890a5d-ac96-774b-bcce-b302099a8057';
+
+let operator: SignedIn;
+beforeEach(async () => {
+  operator = await signIn();
+});
+afterEach(async () => {
+  await operator[Symbol.asyncDispose]();
+});
+const cli: SignedIn['cli'] = (args, given) => operator.cli(args, given);
+
+describe('secret', () => {
+  const metadata = {
+    id,
+    name: 'db/password',
+    kind: 'stored',
+    delivery: 'bundle',
+    offline: 'deny',
+    version: 2,
+    createdAt: at,
+    updatedAt: at,
+  };
+  const path = '/groups/a/secrets/db%2Fpassword';
+
+  test('set sends the value of standard input, and prints none of it', async () => {
+    operator.api.on(`PUT ${path}`, { body: metadata });
+    const outcome = await cli(['secret', 'set', 'db/password', '--group', 'a'], {
+      stdin: 'canary\n',
+    });
+    expect(outcome).toEqual({
+      code: 0,
+      stdout: 'db/password is at version 2 (offline: deny).\n',
+      stderr: '',
+    });
+    expect(operator.api.received[0]?.body).toEqual({ value: 'canary' });
+  });
+
+  test('set sends the bytes of a file as they are, and the policy', async () => {
+    operator.api.on(`PUT ${path}`, { body: metadata });
+    const file = join(operator.directory, 'value');
+    await writeFile(file, 'canary\n');
+    const args = ['secret', 'set', 'db/password', '--group', 'a', '--offline', 'allow'];
+    expect(await cli([...args, '--file', file])).toMatchObject({ code: 0 });
+    expect(await cli([...args, '--file', '-'], { stdin: 'canary\n' })).toMatchObject({ code: 0 });
+    const body = { value: 'canary\n', offline: 'allow' };
+    expect(operator.api.received.map((request) => request.body)).toEqual([body, body]);
+  });
+
+  test('set sends nothing when there is no value', async () => {
+    expect(await cli(['secret', 'set', 'db/password', '--group', 'a'])).toMatchObject({ code: 2 });
+    expect(operator.api.received).toEqual([]);
+  });
+
+  test('list and versions show no value', async () => {
+    operator.api.on('GET /groups/a/secrets', { body: { items: [metadata] } });
+    operator.api.on(`GET ${path}/versions`, {
+      body: { items: [{ version: 2, createdAt: at, createdBy: 'owner' }] },
+    });
+    expect((await cli(['secret', 'list', '--group', 'a'])).stdout).toMatch(
+      /^db\/password +2 +deny/m,
+    );
+    expect((await cli(['secret', 'versions', 'db/password', '--group', 'a'])).stdout).toMatch(
+      /^2 .*owner$/m,
+    );
+  });
+
+  test('reveal prints the value byte for byte, without a line end of its own', async () => {
+    const value = 'canary\u001b[0m\n\n';
+    operator.api.on(`POST ${path}/reveal`, { body: { name: 'db/password', version: 1, value } });
+    const args = ['secret', 'reveal', 'db/password', '--group', 'a'];
+    expect(await cli([...args, '--version', '1'])).toEqual({ code: 0, stdout: value, stderr: '' });
+    expect(JSON.parse((await cli([...args, '--json'])).stdout)).toMatchObject({
+      version: 1,
+      value,
+    });
+    expect(operator.api.received.map(({ body }) => body)).toEqual([{ version: 1 }, {}]);
+  });
+
+  test('delete names the one secret', async () => {
+    operator.api.on(`DELETE ${path}`, { status: 204 });
+    expect(await cli(['secret', 'delete', 'db/password', '--group', 'a'])).toMatchObject({
+      code: 0,
+    });
+    expect(await cli(['secret', 'delete', 'db/user', '--group', 'a'])).toMatchObject({ code: 3 });
+  });
+});
+
+describe('plugin', () => {
+  const config = { url: 'https://example.com', nested: { list: [1, null] } };
+  const plugin = { id, name: 'gateway', version: 3, config, createdAt: at, updatedAt: at };
+
+  test('set sends the JSON object of standard input or a file', async () => {
+    operator.api.on('PUT /groups/a/plugins/gateway', { body: plugin });
+    const args = ['plugin', 'set', 'gateway', '--group', 'a'];
+    const file = join(operator.directory, 'gateway.json');
+    await writeFile(file, JSON.stringify(config));
+    expect(await cli(args, { stdin: JSON.stringify(config) })).toMatchObject({ code: 0 });
+    expect(await cli([...args, '--file', file])).toMatchObject({ code: 0 });
+    expect(operator.api.received.map(({ body }) => body)).toEqual([{ config }, { config }]);
+  });
+
+  test.each(['', 'canary', '[]', '"canary"', 'null', '{"a":1}{}'])(
+    'set refuses %j, unrepeated, and sends nothing',
+    async (stdin) => {
+      const { code, stderr } = await cli(['plugin', 'set', 'gateway', '--group', 'a'], { stdin });
+      expect(code).toBe(2);
+      expect(stderr).not.toContain('canary');
+      expect(operator.api.received).toEqual([]);
+    },
+  );
+
+  test('show prints the configuration as JSON that set takes', async () => {
+    operator.api.on('GET /groups/a/plugins/gateway', { body: plugin });
+    const args = ['plugin', 'show', 'gateway', '--group', 'a'];
+    expect(JSON.parse((await cli(args)).stdout)).toEqual(config);
+    expect(JSON.parse((await cli([...args, '--json'])).stdout)).toEqual(plugin);
+  });
+
+  test('list and delete name the plugins', async () => {
+    operator.api.on('GET /groups/a/plugins', { body: { items: [plugin] } });
+    operator.api.on('DELETE /groups/a/plugins/gateway', { status: 204 });
+    expect((await cli(['plugin', 'list', '--group', 'a'])).stdout).toMatch(/^gateway +3 /m);
+    expect(await cli(['plugin', 'delete', 'gateway', '--group', 'a'])).toMatchObject({ code: 0 });
+    expect(await cli(['plugin', 'delete', 'other', '--group', 'a'])).toMatchObject({ code: 3 });
+  });
+});
