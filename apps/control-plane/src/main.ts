@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util';
 import { ConfigError, loadConfig } from '@sallyport/config/load';
+import { configErrorExitCode, reportConfigError } from '@sallyport/config/report';
 import { serverConfig } from './platform/config.ts';
 import { VERSION } from './platform/version.ts';
 import { serve } from './serve.ts';
@@ -11,6 +12,16 @@ Usage: sallyport-server [--config FILE] [--roles operator-api,agent-api,worker]
 
 Runs the control plane. Every setting is listed in docs/configuration.md.
 Exit codes: 0 stopped, 1 failed to start or run, 2 configuration.`;
+
+/** Variables of the agent and of the operators' CLI, which a shell may export too. */
+const OTHER_PROGRAMS = [
+  'SALLYPORT_PASSWORD',
+  'SALLYPORT_PASSWORD_FILE',
+  'SALLYPORT_CONFIG_DIR',
+  'SALLYPORT_ENROLLMENT_*',
+  'SALLYPORT_AGENT_STATE_DIR',
+  'SALLYPORT_AGENT_SOCKET*',
+];
 
 try {
   const { values } = parseArgs({
@@ -26,8 +37,8 @@ try {
   else await serve(settings(values.config, values.roles));
 } catch (error) {
   if (error instanceof ConfigError) {
-    for (const problem of error.problems) process.stderr.write(`sallyport-server: ${problem}\n`);
-    process.exit(2);
+    reportConfigError(error, (text) => process.stderr.write(text));
+    process.exit(configErrorExitCode);
   }
   process.stderr.write(
     `sallyport-server: ${error instanceof Error ? error.message : 'failed to start'}\n`,
@@ -37,7 +48,12 @@ try {
 
 function settings(file: string | undefined, roles: string | undefined) {
   const env = roles === undefined ? process.env : { ...process.env, SALLYPORT_ROLES: roles };
-  return loadConfig(serverConfig, { file, env, programName: 'sallyport-server' });
+  return loadConfig(serverConfig, {
+    file,
+    env,
+    programName: 'sallyport-server',
+    otherVariables: OTHER_PROGRAMS,
+  });
 }
 
 function isUsageError(error: unknown): boolean {

@@ -8,8 +8,8 @@ import { run } from './run.ts';
 
 export type ClusterOptions = { fsync: boolean; log: (message: string) => void };
 
-const superuser = 'postgres';
-const unfinishedPrefix = 'initialising-';
+const SUPERUSER = 'postgres';
+const UNFINISHED_PREFIX = 'initialising-';
 
 /**
  * Runs initdb unless it has been run. It works in a folder beside and renames it when it is done, so
@@ -21,13 +21,13 @@ export async function ensureCluster(place: Place, { fsync, log }: ClusterOptions
   log('initialising a new embedded database');
   const unfinished = join(
     place.directory,
-    `${unfinishedPrefix}${process.pid}-${randomBytes(4).toString('hex')}`,
+    `${UNFINISHED_PREFIX}${process.pid}-${randomBytes(4).toString('hex')}`,
   );
   const { code, output } = await run(
     join(place.binaries, 'initdb'),
     [
       `--pgdata=${unfinished}`,
-      `--username=${superuser}`,
+      `--username=${SUPERUSER}`,
       `--pwfile=${place.passwordFile}`,
       '--auth=scram-sha-256',
       '--encoding=UTF8',
@@ -52,15 +52,15 @@ export async function ensureCluster(place: Place, { fsync, log }: ClusterOptions
 
 /** The superuser's URL of `database` on the server that listens at `port`. */
 export function superuserUrl(port: number, password: string, database: string): string {
-  return `postgresql://${superuser}:${password}@127.0.0.1:${port}/${encodeURIComponent(database)}`;
+  return `postgresql://${SUPERUSER}:${password}@127.0.0.1:${port}/${encodeURIComponent(database)}`;
 }
 
 async function removeUnfinished(place: Place, log: (message: string) => void): Promise<void> {
   const names = (await readdir(place.directory)).filter((name) =>
-    name.startsWith(unfinishedPrefix),
+    name.startsWith(UNFINISHED_PREFIX),
   );
   for (const name of names) {
-    const owner = Number.parseInt(name.slice(unfinishedPrefix.length), 10);
+    const owner = Number.parseInt(name.slice(UNFINISHED_PREFIX.length), 10);
     if (owner !== process.pid && isAlive(owner)) continue;
     log(`removing an interrupted initialisation (${name})`);
     // An initdb that lost its starter may still be writing; it disturbs nothing, and the next start tries again.

@@ -8,10 +8,10 @@ export type Ownership = {
   release(): Promise<void>;
 };
 
-const ownerLock = 7_203_451_180_001;
-const lockNotAvailable = '55P03';
+const OWNER_LOCK = 7_203_451_180_001;
+const LOCK_NOT_AVAILABLE = '55P03';
 // A SIGKILLed owner's lock falls when the server notices the closed connection.
-const patienceMs = 2_000;
+const PATIENCE_MS = 2_000;
 
 /** Becomes the owner, or rejects because another live control plane is. */
 export async function takeOwnership(url: string, directory: string): Promise<Ownership> {
@@ -30,11 +30,11 @@ export async function takeOwnership(url: string, directory: string): Promise<Own
     );
   });
   try {
-    await client.query(`SET lock_timeout = ${patienceMs}`);
-    await client.query('SELECT pg_advisory_lock($1)', [ownerLock]);
+    await client.query(`SET lock_timeout = ${PATIENCE_MS}`);
+    await client.query('SELECT pg_advisory_lock($1)', [OWNER_LOCK]);
   } catch (cause) {
     await client.end();
-    if (!(cause instanceof pg.DatabaseError) || cause.code !== lockNotAvailable) throw cause;
+    if (!(cause instanceof pg.DatabaseError) || cause.code !== LOCK_NOT_AVAILABLE) throw cause;
     throw new EmbeddedPostgresError(
       `Another control plane is running on this data directory (${directory}); stop it or set DATABASE_URL to share one database.`,
     );

@@ -26,7 +26,7 @@ export type Place = {
   user: ServerUser | undefined;
 };
 
-const ours = /^(password|data$|server\.log$|initialising-|binaries-)/;
+const OURS = /^(password|data$|server\.log$|initialising-|binaries-)/;
 
 /** Makes `directory` ready: there, 0700, owned by the server's user, and nobody else's. */
 export async function preparePlace(directory: string): Promise<Place> {
@@ -68,7 +68,7 @@ async function requireTraversable(parent: string, user: ServerUser): Promise<voi
 
 // The folder changes owner and mode, so it must not be one that holds anything else.
 async function requireOwnFolder(directory: string): Promise<void> {
-  const foreign = (await readdir(directory)).find((name) => !ours.test(name));
+  const foreign = (await readdir(directory)).find((name) => !OURS.test(name));
   if (foreign === undefined) return;
   throw new EmbeddedPostgresError(
     `The folder ${directory} holds other things than an embedded database (${foreign}). Choose a folder of its own.`,

@@ -10,9 +10,9 @@ export type Postmaster = { pid: number; port: number };
 
 type PidFile = Postmaster & { status: string };
 
-const pollMs = 50;
-const settleMs = 120_000;
-const emptyFileMs = 1_000;
+const POLL_MS = 50;
+const SETTLE_MS = 120_000;
+const EMPTY_FILE_MS = 1_000;
 
 export function isAlive(pid: number): boolean {
   try {
@@ -40,19 +40,19 @@ export async function findPostmaster(
     const file = parsePidFile(text);
     if (file === undefined) {
       // A starting server writes the file a moment after it creates it; a crash can leave it empty.
-      if (waitedMs > emptyFileMs) return discard(place, log, 'it is incomplete');
+      if (waitedMs > EMPTY_FILE_MS) return discard(place, log, 'it is incomplete');
     } else {
       if (!isAlive(file.pid)) return undefined;
       if (!(await runsHere(file.pid, place)))
         return discard(place, log, `process ${file.pid} is another program`);
       if (file.status === 'ready') return { pid: file.pid, port: file.port };
-      if (waitedMs > settleMs) {
+      if (waitedMs > SETTLE_MS) {
         throw new EmbeddedPostgresError(
-          `The embedded database in ${place.directory} (process ${file.pid}) has been "${file.status}" for ${settleMs / 1000} s. See ${place.logFile}.`,
+          `The embedded database in ${place.directory} (process ${file.pid}) has been "${file.status}" for ${SETTLE_MS / 1000} s. See ${place.logFile}.`,
         );
       }
     }
-    await pause(pollMs);
+    await pause(POLL_MS);
   }
 }
 

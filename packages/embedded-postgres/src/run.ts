@@ -6,7 +6,7 @@ export type RunResult = { code: number | null; output: string };
 
 // A server that outlives its starter would carry the starter's environment, secrets included,
 // in /proc/<pid>/environ for as long as it runs. It gets this one instead.
-const environment = {
+const ENVIRONMENT = {
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
   LANG: 'C',
   TZ: 'UTC',
@@ -17,7 +17,7 @@ export function run(program: string, args: string[], options: RunOptions): Promi
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       cwd: options.cwd,
-      env: environment,
+      env: ENVIRONMENT,
       stdio: ['ignore', 'pipe', 'pipe'],
       ...options.user,
     });

@@ -10,13 +10,13 @@ import { run } from './run.ts';
 
 export type ServerOptions = { flags: string[]; fsync: boolean; log: (message: string) => void };
 
-const startSeconds = 120;
-const stopSeconds = 30;
-const orphansMs = 15_000;
-const portAttempts = 5;
+const START_SECONDS = 120;
+const STOP_SECONDS = 30;
+const ORPHANS_MS = 15_000;
+const PORT_ATTEMPTS = 5;
 
 // Statements and details of errors would carry values into server.log.
-const quietLog = [
+const QUIET_LOG = [
   '-c',
   'log_min_error_statement=panic',
   '-c',
@@ -24,7 +24,7 @@ const quietLog = [
   '-c',
   'log_checkpoints=off',
 ];
-const noFsync = ['-c', 'fsync=off', '-c', 'full_page_writes=off', '-c', 'synchronous_commit=off'];
+const NO_FSYNC = ['-c', 'fsync=off', '-c', 'full_page_writes=off', '-c', 'synchronous_commit=off'];
 
 /** Starts the server in a session of its own, on a free port of 127.0.0.1 (or on `port`), without a unix socket. */
 export async function startServer(
@@ -37,9 +37,9 @@ export async function startServer(
     const failure = await tryStart(place, options, port ?? (await freePort()));
     const running = await findPostmaster(place, options.log);
     if (running !== undefined) return running;
-    const portTaken = failure.includes('Address already in use') && attempt < portAttempts;
+    const portTaken = failure.includes('Address already in use') && attempt < PORT_ATTEMPTS;
     // Backends of a killed server hold its memory until they notice that it is gone.
-    const orphans = failure.includes('shared memory block') && Date.now() - begun < orphansMs;
+    const orphans = failure.includes('shared memory block') && Date.now() - begun < ORPHANS_MS;
     if (!portTaken && !orphans) {
       throw new EmbeddedPostgresError(
         `The embedded database in ${place.directory} does not start:\n${failure}`,
@@ -57,12 +57,17 @@ async function tryStart(place: Place, options: ServerOptions, port: number): Pro
   const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', `port=${port}`];
   const flags = [
     ...settings.flatMap((setting) => ['-c', setting]),
-    ...quietLog,
-    ...(options.fsync ? [] : noFsync),
+    ...QUIET_LOG,
+    ...(options.fsync ? [] : NO_FSYNC),
   ];
   const { code, output } = await pgCtl(place, [
-    ...['-w', '-t', String(startSeconds), '-l', place.logFile],
-    ...['-o', [...flags, ...options.flags].map(shellQuoted).join(' ')],
+    '-w',
+    '-t',
+    String(START_SECONDS),
+    '-l',
+    place.logFile,
+    '-o',
+    [...flags, ...options.flags].map(shellQuoted).join(' '),
     'start',
   ]);
   if (code === 0) return '';
@@ -72,7 +77,7 @@ async function tryStart(place: Place, options: ServerOptions, port: number): Pro
 
 /** Ends the server and waits until its last checkpoint is on disk. Open connections are cut. */
 export async function stopServer(place: Place, log: (message: string) => void): Promise<void> {
-  const wait = ['-w', '-t', String(stopSeconds)];
+  const wait = ['-w', '-t', String(STOP_SECONDS)];
   const fast = await pgCtl(place, [...wait, '-m', 'fast', 'stop']);
   if (fast.code === 0 || (await findPostmaster(place, log)) === undefined) return;
   const immediate = await pgCtl(place, [...wait, '-m', 'immediate', 'stop']);

@@ -6,7 +6,7 @@ import { run } from './run.ts';
 /** The operating-system user that the server runs as. */
 export type ServerUser = { uid: number; gid: number };
 
-const userName = 'postgres';
+const USER_NAME = 'postgres';
 
 /**
  * Postgres refuses to run as root: then it is the user `postgres`, made when absent. Undefined means
@@ -19,7 +19,7 @@ export async function findServerUser(): Promise<ServerUser | undefined> {
 
 async function lookUp(): Promise<ServerUser | undefined> {
   const [uid, gid] = await Promise.all(
-    ['-u', '-g'].map((flag) => run('id', [flag, userName], { cwd: '/', user: undefined })),
+    ['-u', '-g'].map((flag) => run('id', [flag, USER_NAME], { cwd: '/', user: undefined })),
   );
   if (uid?.code !== 0 || gid?.code !== 0) return undefined;
   return { uid: Number(uid.output), gid: Number(gid.output) };
@@ -35,7 +35,7 @@ async function create(): Promise<ServerUser> {
     '--shell',
     '/bin/false',
   ];
-  const made = await run('useradd', [...flags, userName], { cwd: '/', user: undefined }).catch(
+  const made = await run('useradd', [...flags, USER_NAME], { cwd: '/', user: undefined }).catch(
     (cause: Error) => ({
       output: cause.message,
     }),
@@ -43,7 +43,7 @@ async function create(): Promise<ServerUser> {
   const user = await lookUp();
   if (user !== undefined) return user;
   throw new EmbeddedPostgresError(
-    `Postgres does not run as root, and the user "${userName}" for it could not be made (${made.output}). ` +
+    `Postgres does not run as root, and the user "${USER_NAME}" for it could not be made (${made.output}). ` +
       'Run as another user, or set DATABASE_URL.',
   );
 }

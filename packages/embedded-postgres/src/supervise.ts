@@ -8,8 +8,8 @@ export type Supervision = {
   idle: Promise<void>;
 };
 
-const firstPauseMs = 100;
-const longestPauseMs = 10_000;
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 10_000;
 
 /** Calls `regain` whenever ownership is lost, because the server died or was restarted, until it succeeds. */
 export function supervise(
@@ -22,9 +22,9 @@ export function supervise(
 
   async function regainPatiently(): Promise<Ownership | undefined> {
     for (
-      let pauseMs = firstPauseMs;
+      let pauseMs = FIRST_PAUSE_MS;
       !ending.signal.aborted;
-      pauseMs = Math.min(pauseMs * 2, longestPauseMs)
+      pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)
     ) {
       try {
         return await regain();

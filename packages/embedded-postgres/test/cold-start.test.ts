@@ -2,7 +2,6 @@ import { chmod, mkdir, readdir, rm, stat, watch, writeFile } from 'node:fs/promi
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { findBinaries } from '../src/binaries.ts';
-import { startEmbeddedPostgres } from '../src/start.ts';
 import { allLines, announced, asRoot, createHome, kill, query } from './home.ts';
 import type { Home } from './home.ts';
 
@@ -13,7 +12,7 @@ beforeEach(async () => {
 afterEach(() => home.remove());
 
 describe('an initialisation', () => {
-  test('during initdb leaves nothing that counts as a database', async () => {
+  test('whose owner was killed half-way leaves nothing that counts as a database', async () => {
     await mkdir(home.directory);
     const changes = watch(home.directory);
     const child = home.spawnOwner();
@@ -66,11 +65,7 @@ describe('a start that cannot be', () => {
   });
 
   test('quotes the server’s own last words', async () => {
-    const nonsense = startEmbeddedPostgres({
-      directory: home.directory,
-      database: 'x',
-      flags: ['-c', 'nonsense=1'],
-    });
+    const nonsense = home.start({ flags: ['-c', 'nonsense=1'] });
     await expect(nonsense).rejects.toThrow(
       /does not start:[^]*unrecognized configuration parameter "nonsense"/,
     );

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { stopSurvivor } from '../src/stop-survivor.ts';
 import { allLines, announced, createHome, kill, query } from './home.ts';
 import type { Home } from './home.ts';
 
@@ -24,10 +25,19 @@ describe('an owner that was killed', () => {
     await server.stop();
     await expect(query(server.url, 'SELECT 1')).rejects.toThrow('ECONNREFUSED');
   });
+
+  test('leaves a server that can be ended without an owner', async () => {
+    const child = home.spawnOwner();
+    const { url } = await announced(child);
+    await kill(child);
+    await stopSurvivor(home.directory);
+    await expect(query(url, 'SELECT 1')).rejects.toThrow('ECONNREFUSED');
+    await stopSurvivor(home.directory);
+  });
 });
 
-describe('a second owner', () => {
-  test('does not let a second owner in while it lives', async () => {
+describe('a living owner', () => {
+  test('keeps a second one out', async () => {
     const server = await home.start();
     const child = home.spawnOwner();
     const refusal = await allLines(child.stderr);

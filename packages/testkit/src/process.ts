@@ -1,7 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
-import { setTimeout as pause } from 'node:timers/promises';
+import { transcribe } from './transcript.ts';
 
 export type ProcessOptions = {
   command: string[];
@@ -30,8 +28,6 @@ export type TestProcess = {
   stop(): Promise<ProcessExit>;
 };
 
-type Waiter = { pattern: RegExp; found(match: RegExpExecArray): void; fail(reason: string): void };
-
 const LINE_TIMEOUT_MS = 15_000;
 const TERMINATION_MS = 10_000;
 const LAST_OUTPUT_MS = 500;
@@ -48,10 +44,10 @@ export function startProcess({ command, env = {}, cwd, input }: ProcessOptions):
   child.stdin.on('error', () => {});
   child.stdin.end(input);
 
-  const transcript = recordLines(child);
+  const transcript = transcribe(child.stdout, child.stderr);
   const exited = ended(child).finally(() => {
     running.delete(started);
-    transcript.close();
+    transcript.end();
   });
   const started: TestProcess = {
     pid: child.pid,
@@ -91,24 +87,8 @@ async function ended(child: ChildProcess): Promise<ProcessExit> {
     child.once('exit', (code, signal) => resolve({ code, signal }));
   });
   // A grandchild may hold the streams open for as long as it lives.
-  await Promise.race([closed, pause(LAST_OUTPUT_MS)]);
+  let patience: NodeJS.Timeout | undefined;
+  const enough = new Promise<void>((resolve) => (patience = setTimeout(resolve, LAST_OUTPUT_MS)));
+  await Promise.race([closed, enough]).finally(() => clearTimeout(patience));
   return exit;
-}
-
-function recordLines(child: { stdout: Readable; stderr: Readable }) {
-  const [lines, stdout, stderr]: string[][] = [[], [], []];
-  const waiters = new Set<Waiter>();
-  const record = (stream: Readable, into: string[]) => {
-    createInterface({ input: stream }).on('line', (line) => {
-      lines.push(line);
-      into.push(line);
-      for (const waiter of waiters) {
-        const match = waiter.pattern.exec(line);
-        if (match !== null) waiter.found(match);
-      }
-    });
-  };
-  record(child.stdout, stdout);
-  record(child.stderr, stderr);
-  return { lines, stdout, stderr };
 }
