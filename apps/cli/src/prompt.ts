@@ -23,7 +23,6 @@ export function promptHidden(terminal: Terminal, question: string): Promise<stri
       resolve(line);
       reader.close();
     });
-    reader.once('SIGINT', () => reader.close());
     reader.once('close', () => {
       terminal.stderr.write('\n');
       reject(new CliError('prompt.cancelled', 'nothing was entered'));

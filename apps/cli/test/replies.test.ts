@@ -117,4 +117,13 @@ describe('a reply that is not one of the operator API', () => {
     expect(stderr).toMatch(/^sallyport: GET \/groups\/a brought .*\(reply\.unexpected\)\n$/);
     expect(stderr).not.toContain('canary');
   });
+
+  test('does not pass for a deletion that was done', async () => {
+    operator.api.on('DELETE /groups/a/secrets/x', { status: 302, text: '' });
+    expect(await operator.cli(['secret', 'delete', 'x', '--group', 'a'])).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringContaining('reply.unexpected'),
+    });
+  });
 });
