@@ -1,5 +1,5 @@
 /** One import that a zone of the repository refuses. */
-interface Ban {
+export interface Ban {
   readonly group?: string[];
   readonly regex?: string;
   readonly message: string;

@@ -50,8 +50,6 @@ async function missingSql(): Promise<string> {
             : { tag: 'schemaDatamodel', files: [{ path: 'before.prisma', content: before }] },
         to: { tag: 'schemaDatamodel', files: [{ path: 'schema.prisma', content: schema }] },
         script: true,
-        shadowDatabaseUrl: null,
-        exitCode: null,
         filters: NO_FILTER,
       }),
     );

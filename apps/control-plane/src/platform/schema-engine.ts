@@ -1,34 +1,23 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-utils';
-import type { MigrationList } from '@prisma/schema-engine-wasm';
-import * as bindings from '@prisma/schema-engine-wasm/schema_engine_bg';
+import { SchemaEngine, type MigrationList } from '@prisma/schema-engine-wasm';
 import pg from 'pg';
 
 /** The repository's `prisma` folder; a container puts it beside the bundle and names it. */
 export const PRISMA_DIRECTORY = fileURLToPath(new URL('../../../../prisma', import.meta.url));
 
-/** Nothing is managed from outside. */
-export const NO_FILTER = { externalTables: [], externalEnums: [] };
-
-let loading: Promise<void> | undefined;
-
-/**
- * Lends Prisma's schema engine, as WebAssembly over one database, and closes its connections. It needs no
- * download. Its errors are not Errors: see `reasonOf`.
- */
+/** Lends Prisma's schema engine, as WebAssembly over one database, and closes its connections. It needs no download. */
 export async function withSchemaEngine<T>(
   databaseUrl: string,
   schema: string,
-  work: (engine: bindings.SchemaEngine) => Promise<T>,
+  work: (engine: SchemaEngine) => Promise<T>,
 ): Promise<T> {
-  await (loading ??= loadEngine());
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 2 });
   const adapter = bindMigrationAwareSqlAdapterFactory(new PrismaPg(pool));
-  const engine = await bindings.SchemaEngine.new(
+  const engine = await SchemaEngine.new(
     { datamodels: [['schema.prisma', schema]] },
     () => {},
     adapter,
@@ -40,15 +29,6 @@ export async function withSchemaEngine<T>(
     // The engine has no close of its own, and an open connection would hold the database.
     await pool.end();
   }
-}
-
-// By hand, because Node still warns on standard error when a module imports WebAssembly.
-async function loadEngine(): Promise<void> {
-  const entry = createRequire(import.meta.url).resolve('@prisma/schema-engine-wasm');
-  const binary = await readFile(join(dirname(entry), 'schema_engine_bg.wasm'));
-  const { instance } = await WebAssembly.instantiate(binary, { './schema_engine_bg.js': bindings });
-  bindings.__wbg_set_wasm(instance.exports);
-  instance.exports.__wbindgen_start();
 }
 
 export async function readSchema(prismaDirectory: string): Promise<string> {
@@ -82,3 +62,6 @@ export async function readMigrations(prismaDirectory: string): Promise<Migration
     migrationDirectories,
   };
 }
+
+/** Nothing is managed from outside. */
+export const NO_FILTER = { externalTables: [], externalEnums: [] };
