@@ -50,6 +50,7 @@ async function missingSql(): Promise<string> {
             : { tag: 'schemaDatamodel', files: [{ path: 'before.prisma', content: before }] },
         to: { tag: 'schemaDatamodel', files: [{ path: 'schema.prisma', content: schema }] },
         script: true,
+        exitCode: null,
         filters: NO_FILTER,
       }),
     );
