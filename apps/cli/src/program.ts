@@ -1,3 +1,4 @@
+import type { ProblemIssue } from '@sallyport/contract';
 import { LinkError } from '@sallyport/tls/https-link';
 import { Command, CommanderError } from 'commander';
 import { ApiError, CliError } from './cli-error.ts';
@@ -61,46 +62,35 @@ export function leavesOf(command: Command): Command[] {
   return command.commands.length === 0 ? [command] : command.commands.flatMap(leavesOf);
 }
 
-function tell({ output }: Context, error: unknown): void {
-  const { code, message, details, more } = describe(error);
-  const reasons = [code, ...Object.values(details)].join(', ');
-  output.failure(printable(`${[message, ...more].join('; ')} (${reasons})`), {
-    code,
-    message,
-    ...details,
-  });
-}
-
-type Description = {
+/** What `--json` tells of a failure; `issues` are of the request that was refused. */
+type Failure = {
   code: string;
   message: string;
-  details: { requestId?: string };
-  more: string[];
+  requestId?: string;
+  issues?: readonly ProblemIssue[];
 };
 
-function describe(error: unknown): Description {
-  const plain = (code: string, message: string): Description => ({
-    code,
-    message,
-    details: {},
-    more: [],
-  });
+function tell({ output }: Context, error: unknown): void {
+  const failure = failureOf(error);
+  const { code, message, requestId, issues = [] } = failure;
+  const reasons = issues.map((issue) => `${issue.field}: ${issue.message}`).join('; ');
+  const origin = requestId === undefined ? code : `${code}, request ${requestId}`;
+  output.failure(printable([message, reasons, `(${origin})`].filter(Boolean).join(' ')), failure);
+}
+
+function failureOf(error: unknown): Failure {
   if (error instanceof ApiError) {
-    const more = error.issues.map(({ field, message }) => `${field}: ${message}`);
-    return {
-      code: error.code,
-      message: error.message,
-      details: { requestId: error.requestId },
-      more,
-    };
+    const { code, message, requestId, issues } = error;
+    return { code, message, requestId, issues };
   }
-  if (error instanceof CliError || error instanceof LinkError)
-    return plain(error.code, error.message);
-  if (error instanceof CommanderError) return plain('usage.invalid', usageMessage(error));
-  return plain(
-    'cli.internal',
-    'sallyport met a defect of its own; report the command that shows it',
-  );
+  if (error instanceof CliError || error instanceof LinkError) {
+    return { code: error.code, message: error.message };
+  }
+  if (error instanceof CommanderError) {
+    return { code: 'usage.invalid', message: usageMessage(error) };
+  }
+  const message = 'sallyport met a defect of its own; report the command that shows it';
+  return { code: 'cli.internal', message };
 }
 
 /** Commander's words, less what was typed where that may be a value. */

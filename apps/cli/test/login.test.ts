@@ -112,7 +112,7 @@ describe('signing in', () => {
     expect(await login()).toEqual({
       code: 4,
       stdout: '',
-      stderr: 'sallyport: The name or password is wrong. (credentials.wrong, request-1)\n',
+      stderr: 'sallyport: The name or password is wrong. (credentials.wrong, request 7f3a)\n',
     });
     expect(await cli(['whoami'])).toMatchObject({ code: 0 });
   });

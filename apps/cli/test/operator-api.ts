@@ -35,7 +35,7 @@ export function problemAnswer(
     type: 'about:blank',
     title: 'Refused',
     detail: `It is ${code}.`,
-    requestId: 'request-1',
+    requestId: '7f3a',
   };
   return { status, body: { ...common, status, code, ...more } };
 }

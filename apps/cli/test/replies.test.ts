@@ -73,7 +73,7 @@ describe('a refusal by the control plane', () => {
     expect(await operator.cli(['group', 'show', 'a'])).toEqual({
       code: exitCode,
       stdout: '',
-      stderr: `sallyport: It is ${code}. (${code}, request-1)\n`,
+      stderr: `sallyport: It is ${code}. (${code}, request 7f3a)\n`,
     });
   });
 
@@ -87,7 +87,7 @@ describe('a refusal by the control plane', () => {
       problemAnswer(400, 'request.invalid', { detail: 'It is not valid.', issues }),
     );
     expect((await operator.cli(['group', 'create', 'a'])).stderr).toBe(
-      'sallyport: It is not valid.; body.name: use a-z; body.uses: use less\\u{a} (request.invalid, request-1)\n',
+      'sallyport: It is not valid. body.name: use a-z; body.uses: use less\\u{a} (request.invalid, request 7f3a)\n',
     );
   });
 
@@ -96,7 +96,12 @@ describe('a refusal by the control plane', () => {
     const { stdout, stderr } = await operator.cli(['group', 'show', 'a', '--json']);
     expect(stdout).toBe('');
     expect(JSON.parse(stderr)).toEqual({
-      error: { code: 'group.not_found', message: 'It is group.not_found.', requestId: 'request-1' },
+      error: {
+        code: 'group.not_found',
+        message: 'It is group.not_found.',
+        requestId: '7f3a',
+        issues: [],
+      },
     });
   });
 });
