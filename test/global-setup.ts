@@ -1,8 +1,8 @@
 import {
   ADMIN_URL_VARIABLE,
   asAdmin,
-  databaseUrl,
-  TEMPLATE_DATABASE,
+  createDatabase,
+  TEMPLATE_VARIABLE,
 } from '@sallyport/testkit/database';
 import { startTestPostgres } from '@sallyport/testkit/postgres';
 import { REDIS_URL_VARIABLE, startTestRedis } from '@sallyport/testkit/redis';
@@ -13,17 +13,20 @@ import { onTeardown } from './servers.ts';
 export default async function globalSetup(): Promise<void> {
   const postgres = await startTestPostgres();
   onTeardown(postgres.stop);
-  await asAdmin(postgres.adminUrl, async (client) => {
-    await client.query(`DROP DATABASE IF EXISTS ${TEMPLATE_DATABASE} WITH (FORCE)`);
-    await client.query(`CREATE DATABASE ${TEMPLATE_DATABASE}`);
-  });
-  await migrate(databaseUrl(postgres.adminUrl, TEMPLATE_DATABASE));
+  const template = await createDatabase(postgres.adminUrl);
+  onTeardown(template.drop);
+  await migrate(template.url);
+  // Postgres does not copy a database that somebody is connected to.
+  await asAdmin(postgres.adminUrl, (client) =>
+    client.query(`ALTER DATABASE ${template.name} WITH ALLOW_CONNECTIONS false`),
+  );
   process.env[ADMIN_URL_VARIABLE] = postgres.adminUrl;
+  process.env[TEMPLATE_VARIABLE] = template.name;
 
   const redis = await startTestRedis();
   if (redis === undefined) {
     process.stdout.write(
-      '\nRedis leg left out: no redis-server on the PATH, and REDIS_URL is not set.\n',
+      '\nRedis leg left out: no redis-server on the PATH and REDIS_URL is not set\n',
     );
   } else {
     onTeardown(redis.stop);

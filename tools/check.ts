@@ -5,6 +5,7 @@ const checks: [what: string, command: string, ...args: string[]][] = [
   ['format', 'oxfmt', '--check', '.'],
   ['lint and boundaries', 'oxlint', '--deny-warnings'],
   ['types', 'tsc', '-b'],
+  ['migrations match the schema', 'node', 'tools/migrations-match.ts'],
   ['configuration reference', 'node', 'tools/config-reference.ts', '--check'],
 ];
 

@@ -1,8 +1,9 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startEmbeddedPostgres } from '@sallyport/embedded-postgres/start';
+import { stopSurvivor } from '@sallyport/embedded-postgres/stop-survivor';
+import { containerEngineAnswers } from './container-engine.ts';
 
 export type TestPostgres = {
   /** A superuser's URL of the maintenance database. */
@@ -11,40 +12,62 @@ export type TestPostgres = {
   stop(): Promise<void>;
 };
 
-const ENGINE_PROBE_MS = 300;
+const IMAGE = 'postgres:17';
+const CONTAINER_START_MS = 60_000;
+const FOLDER_PREFIX = 'sallyport-postgres-';
+const FAST = ['fsync=off', 'full_page_writes=off', 'synchronous_commit=off', 'max_connections=300'];
 
-/** Real Postgres for tests: `TEST_DATABASE_URL`, else a container where an engine answers, else the embedded one. */
+/**
+ * Real Postgres for tests: `TEST_DATABASE_URL`, else a container where an engine answers, else the
+ * embedded one. Says so when a container was to be had and could not be started.
+ */
 export async function startTestPostgres(): Promise<TestPostgres> {
   const supplied = process.env['TEST_DATABASE_URL'];
-  if (supplied !== undefined)
+  if (supplied !== undefined) {
     return { adminUrl: supplied, source: 'supplied', stop: async () => {} };
-  return (await engineAnswers()) ? startInContainer() : startEmbedded();
+  }
+  if (await containerEngineAnswers()) {
+    try {
+      return await startInContainer();
+    } catch (cause) {
+      const reason = Error.isError(cause) ? cause.message : String(cause);
+      process.stdout.write(`\nNo ${IMAGE} in a container (${reason}); using the embedded one\n`);
+    }
+  }
+  return startEmbedded();
 }
 
 async function startInContainer(): Promise<TestPostgres> {
+  // Loaded only here: it takes half a second.
   const { GenericContainer, Wait } = await import('testcontainers');
   const password = crypto.randomUUID();
-  const container = await new GenericContainer('postgres:17')
+  const container = await new GenericContainer(IMAGE)
     .withEnvironment({ POSTGRES_PASSWORD: password })
+    .withCommand(['postgres', ...settings()])
     .withExposedPorts(5432)
     .withWaitStrategy(Wait.forLogMessage(/database system is ready to accept connections/, 2))
+    .withStartupTimeout(CONTAINER_START_MS)
     .start();
+  const address = `${container.getHost()}:${container.getMappedPort(5432)}`;
   return {
-    adminUrl: `postgresql://postgres:${password}@${container.getHost()}:${container.getMappedPort(5432)}/postgres`,
+    adminUrl: `postgresql://postgres:${password}@${address}/postgres`,
     source: 'container',
-    stop: async () => void (await container.stop()),
+    stop: async () => {
+      await container.stop();
+    },
   };
 }
 
 async function startEmbedded(): Promise<TestPostgres> {
-  const folder = await mkdtemp(join(tmpdir(), 'sallyport-test-'));
+  await sweepLeftovers();
+  const folder = await mkdtemp(join(tmpdir(), `${FOLDER_PREFIX}${process.pid}-`));
+  // The server runs as a user of its own when the tests run as root.
   await chmod(folder, 0o711);
-  const flags = ['-c', 'max_connections=300', '-c', 'shared_buffers=64MB'];
   const server = await startEmbeddedPostgres({
-    directory: join(folder, 'postgres'),
+    directory: join(folder, 'server'),
     database: 'admin',
     fsync: false,
-    flags,
+    flags: settings(),
   });
   return {
     adminUrl: server.url,
@@ -56,17 +79,25 @@ async function startEmbedded(): Promise<TestPostgres> {
   };
 }
 
-/** Whether a container engine listens where the Docker client would look; never waits long. */
-async function engineAnswers(): Promise<boolean> {
-  const host = process.env['DOCKER_HOST'] ?? 'unix:///var/run/docker.sock';
-  if (!host.startsWith('unix://')) return true;
-  return new Promise((resolve) => {
-    const socket = connect(host.slice('unix://'.length));
-    const settle = (answer: boolean) => {
-      socket.destroy();
-      resolve(answer);
-    };
-    socket.setTimeout(ENGINE_PROBE_MS, () => settle(false));
-    socket.once('connect', () => settle(true)).once('error', () => settle(false));
-  });
+/** Ends servers of runs that were killed: the embedded server is made to outlive its owner. */
+async function sweepLeftovers(): Promise<void> {
+  const names = (await readdir(tmpdir())).filter((name) => name.startsWith(FOLDER_PREFIX));
+  for (const name of names) {
+    if (isRunning(Number.parseInt(name.slice(FOLDER_PREFIX.length), 10))) continue;
+    const folder = join(tmpdir(), name);
+    await stopSurvivor(join(folder, 'server'));
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (cause) {
+    return Error.isError(cause) && 'code' in cause && cause.code === 'EPERM';
+  }
+}
+
+function settings(): string[] {
+  return FAST.flatMap((setting) => ['-c', setting]);
 }

@@ -9,6 +9,7 @@ import {
 
 /** The advisory lock that replicas which start together queue for. */
 const MIGRATION_LOCK = 7_205_601;
+const EARLIER_FAILURE = 'P3009';
 
 export type MigrateOptions = { log?: (message: string) => void; prismaDirectory?: string };
 
@@ -25,11 +26,11 @@ export async function migrate(
   const directory = options.prismaDirectory ?? PRISMA_DIRECTORY;
   const lock = new pg.Client({ connectionString: databaseUrl, connectionTimeoutMillis: 5_000 });
   lock.on('error', () => {});
-  await lock.connect().catch((error: unknown) => {
-    throw new Error(
-      `the database cannot be reached${codeOf(error)}; check DATABASE_URL and that Postgres is running`,
-      { cause: error },
-    );
+  await lock.connect().catch((cause: unknown) => {
+    const code = codeOf(cause);
+    const reason = code === undefined ? '' : ` (${code})`;
+    const hint = 'check DATABASE_URL and that Postgres is running';
+    throw new Error(`the database cannot be reached${reason}; ${hint}`, { cause });
   });
   try {
     await lock.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
@@ -45,24 +46,28 @@ export async function migrate(
 
 async function apply(databaseUrl: string, directory: string): Promise<string[]> {
   const migrationsList = await readMigrations(directory);
-  try {
-    return await withSchemaEngine(databaseUrl, await readSchema(directory), async (engine) => {
-      const { appliedMigrationNames } = await engine.applyMigrations({
-        migrationsList,
-        filters: NO_FILTER,
-      });
-      return appliedMigrationNames;
-    });
-  } catch (error) {
-    throw new Error(
-      'a migration failed; the database log says why, and _prisma_migrations which one',
-      { cause: error },
-    );
-  }
+  return withSchemaEngine(databaseUrl, await readSchema(directory), async (engine) => {
+    try {
+      const input = { migrationsList, filters: NO_FILTER };
+      return (await engine.applyMigrations(input)).appliedMigrationNames;
+    } catch (cause) {
+      throw new Error(inWords(cause), { cause });
+    }
+  });
 }
 
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string'
-    ? ` (${error.code})`
-    : '';
+/** The engine's report is a few lines of reason, above a trace that names the migration. */
+function inWords(cause: unknown): string {
+  const report = Error.isError(cause) ? cause.message : String(cause);
+  const name = /migration_name="([^"]+)"|The `([^`]+)` migration/.exec(report)?.slice(1).join('');
+  if (codeOf(cause) === EARLIER_FAILURE) {
+    const again = `npx prisma migrate resolve --rolled-back ${name}`;
+    return `the migration ${name} failed at an earlier start; put right what stopped it, then let it run again with: ${again}`;
+  }
+  const [reason = ''] = report.split(/\n\s+0: /, 1);
+  return `the migration ${name} failed: ${reason.replace('external connector error', '').trim()}`;
+}
+
+function codeOf(error: unknown): string | undefined {
+  return Error.isError(error) && 'code' in error ? String(error.code) : undefined;
 }

@@ -1,0 +1,122 @@
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { asAdmin, createEmptyDatabase, type TestDatabase } from '@sallyport/testkit/database';
+import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
+import { migrate } from '../../src/platform/migrate.ts';
+import { findMigrationDrift } from '../../src/platform/migrations-match.ts';
+import { PRISMA_DIRECTORY } from '../../src/platform/schema-engine.ts';
+
+let database: TestDatabase;
+let folder: TempDirectory;
+
+beforeEach(async () => {
+  database = await createEmptyDatabase();
+  folder = await createTempDirectory();
+  await cp(PRISMA_DIRECTORY, folder.path, { recursive: true });
+});
+
+afterEach(async () => {
+  await folder.remove();
+  await database.drop();
+});
+
+async function addMigration(name: string, sql: string): Promise<void> {
+  const path = join(folder.path, 'migrations', name);
+  await mkdir(path);
+  await writeFile(join(path, 'migration.sql'), sql);
+}
+
+async function query(sql: string): Promise<unknown[]> {
+  return asAdmin(
+    database.url,
+    async (client) => (await client.query<Record<string, unknown>>(sql)).rows,
+  );
+}
+
+describe('migrations', () => {
+  test('are applied once by replicas that start together', async () => {
+    await addMigration('29990101000000_counts', 'CREATE TABLE counted AS SELECT 1 AS times;');
+    const replicas = [1, 2, 3].map(() => migrate(database.url, { prismaDirectory: folder.path }));
+    const applied = (await Promise.all(replicas)).toSorted((a, b) => a.length - b.length);
+    expect(applied).toEqual([[], [], expect.arrayContaining(['29990101000000_counts'])]);
+    expect(await query('SELECT times FROM counted')).toEqual([{ times: 1 }]);
+  });
+
+  test('are recorded where Prisma records them', async () => {
+    const [first] = await migrate(database.url);
+    expect(
+      await query(
+        'SELECT migration_name, finished_at IS NOT NULL AS finished FROM _prisma_migrations',
+      ),
+    ).toEqual([{ migration_name: first, finished: true }]);
+  });
+
+  test('say what they did', async () => {
+    const said: string[] = [];
+    const log = (message: string) => void said.push(message);
+    const applied = await migrate(database.url, { log });
+    await migrate(database.url, { log });
+    expect(said).toEqual([`applied ${applied.join(', ')}`, 'the database is up to date']);
+  });
+
+  test('that fail leave nothing half-done, are named with the reason, and again at the next start', async () => {
+    await addMigration(
+      '29990101000000_bad',
+      'CREATE TABLE half (); INSERT INTO nowhere VALUES (1);',
+    );
+    const start = () => migrate(database.url, { prismaDirectory: folder.path });
+    await expect(start()).rejects.toThrow(
+      /^the migration 29990101000000_bad failed: No such table: nowhere$/,
+    );
+    expect(await query("SELECT to_regclass('half') AS half")).toEqual([{ half: null }]);
+    await expect(start()).rejects.toThrow(
+      /^the migration 29990101000000_bad failed at an earlier start; .* migrate resolve/,
+    );
+  });
+
+  test('are scripts of Postgres, with semicolons where they please', async () => {
+    await addMigration(
+      '29990101000000_function',
+      "-- a comment; too\nCREATE FUNCTION two() RETURNS int LANGUAGE plpgsql AS $$ BEGIN PERFORM ';'; RETURN 2; END; $$;",
+    );
+    await migrate(database.url, { prismaDirectory: folder.path });
+    expect(await query('SELECT two()')).toEqual([{ two: 2 }]);
+  });
+
+  test('of a database that is down are refused in words', async () => {
+    const url = 'postgresql://sallyport:hidden@127.0.0.1:1/sallyport';
+    await expect(migrate(url)).rejects.toThrow(
+      /^the database cannot be reached \(ECONNREFUSED\); check DATABASE_URL/,
+    );
+  });
+});
+
+describe('prisma/schema.prisma', () => {
+  let modelled: TestDatabase;
+  beforeEach(async () => {
+    modelled = await createEmptyDatabase();
+  });
+  afterEach(() => modelled.drop());
+
+  const drift = () =>
+    findMigrationDrift({ migratedUrl: database.url, modelledUrl: modelled.url }, folder.path);
+
+  test('is what the migrations make', async () => {
+    expect(await drift()).toEqual([]);
+  });
+
+  test('that has run ahead of the migrations is told apart, and migrations that have run ahead of it', async () => {
+    const path = join(folder.path, 'schema.prisma');
+    const schema = await readFile(path, 'utf8');
+    await writeFile(
+      path,
+      schema.replace('model Installation {', 'model Installation {\n  extra String?'),
+    );
+    await addMigration('29990101000000_ahead', 'CREATE INDEX ahead ON installations (created_at);');
+    expect(await drift()).toEqual([
+      'only in the migrations: index CREATE INDEX ahead ON public.installations USING btree (created_at)',
+      'only in schema.prisma: column installations.extra text',
+    ]);
+  });
+});
