@@ -5,7 +5,7 @@ import type { Output } from './output.ts';
 import type { SessionFile, StoredSession } from './session-file.ts';
 import type { Terminal } from './terminal.ts';
 
-export type Clock = {
+type Clock = {
   /** Milliseconds since the epoch. */
   now(): number;
   sleep(ms: number): Promise<void>;

@@ -12,7 +12,7 @@ import { ApiError, CliError, type OwnErrorCode } from './cli-error.ts';
  * - 4: not signed in: no session, an ended one, or a wrong name or password
  * - 5: the control plane cannot be reached, or is not the one that was trusted
  */
-export const exitCodes = {
+const exitCodes = {
   ok: 0,
   error: 1,
   usage: 2,

@@ -6,7 +6,7 @@ import { certificateFingerprint } from '@sallyport/tls/pin';
 import { makeAuthority } from '@sallyport/tls/test/authority';
 
 /** A request as it came over the wire; `body` is its JSON. */
-export type Received = {
+type Received = {
   method: string;
   path: string;
   query: URLSearchParams;
