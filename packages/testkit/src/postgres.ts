@@ -84,10 +84,14 @@ async function sweepLeftovers(): Promise<void> {
   const names = (await readdir(tmpdir())).filter((name) => name.startsWith(FOLDER_PREFIX));
   for (const name of names) {
     if (isRunning(Number.parseInt(name.slice(FOLDER_PREFIX.length), 10))) continue;
-    const folder = join(tmpdir(), name);
-    await stopSurvivor(join(folder, 'server'));
-    await rm(folder, { recursive: true, force: true });
+    // What another user's run has left behind is not ours to remove.
+    await sweep(join(tmpdir(), name)).catch(() => {});
   }
+}
+
+async function sweep(folder: string): Promise<void> {
+  await stopSurvivor(join(folder, 'server'));
+  await rm(folder, { recursive: true, force: true });
 }
 
 function isRunning(pid: number): boolean {
