@@ -22,13 +22,13 @@ export type TestControlPlane = ControlPlane & {
 
 /** A real control plane on a database of its own; nothing listens until `listen` is called on an app. */
 export async function startControlPlane(
-  options: { leg?: QueueLeg; databaseUrl?: string; rootKey?: Uint8Array } = {},
+  options: { leg?: QueueLeg; databaseUrl?: string; rootKey?: Uint8Array; startMs?: number } = {},
 ): Promise<TestControlPlane> {
   const database = options.databaseUrl === undefined ? await createTestDatabase() : undefined;
   const databaseUrl = database?.url ?? options.databaseUrl ?? '';
   const lines: string[] = [];
   const log = createLog('debug', { write: (line: string) => void lines.push(line) });
-  const clock = createClock();
+  const clock = createClock(options.startMs);
   const rootKey = options.rootKey ?? randomBytes(32);
   const { config } = loadConfig(serverConfig, { env: {}, programName: 'test' });
   const controlPlane = await compose({
