@@ -1,25 +1,50 @@
 import { Command, CommanderError } from 'commander';
+import type { ConfigFlags } from '../config.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { VERSION } from '../version.ts';
 import type { CliContext } from './context.ts';
+import type { EnrollFlags } from './enroll.ts';
 import { reportFailure } from './report-failure.ts';
+
+type PrintFlags = ConfigFlags & { json?: boolean };
 
 /** Runs one command line and returns its exit code. Commands are loaded when they are used: `get` must start fast. */
 export async function runProgram(args: string[], context: CliContext): Promise<number> {
   let exitCode: number = exitCodes.ok;
-  const program = new Command('sallyport-agent')
+  const endWith = (code: number) => {
+    exitCode = code;
+  };
+  const program = makeProgram(context);
+  addEnroll(program, context);
+  addRun(program, context);
+  addReaders(program, context, endWith);
+  addExec(program, context, endWith);
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError)
+      return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+    return reportFailure(error, context);
+  }
+}
+
+function makeProgram({ stdout, stderr }: CliContext): Command {
+  return new Command('sallyport-agent')
     .description(
       'Pulls a group’s secrets and configuration from a control plane and serves them on this host.',
     )
     .version(VERSION)
     .exitOverride()
     .configureOutput({
-      writeOut: (text) => context.stdout.write(text),
-      writeErr: (text) => context.stderr.write(text),
+      writeOut: (text) => void stdout.write(text),
+      writeErr: (text) => void stderr.write(text),
       outputError: (text, write) => write(`sallyport-agent: ${text.replace(/^error: /, '')}`),
     });
+}
 
-  withConfig(program.command('enroll'))
+function addEnroll(program: Command, context: CliContext): void {
+  addCommand(program, 'enroll')
     .description('join a group with an enrollment token; the keys are made here')
     .requiredOption('--url <url>', 'the control plane’s agent API, https://host:port')
     .option(
@@ -31,55 +56,56 @@ export async function runProgram(args: string[], context: CliContext): Promise<n
     .option('--name <name>', 'the agent’s name; by default the host’s')
     .option('--force', 'replace the identity that is there')
     .option('--json', 'print JSON')
-    .action(async (flags) => (await import('./enroll.ts')).enrollAgent(flags, context));
+    .action(async (flags: EnrollFlags) =>
+      (await import('./enroll.ts')).enrollAgent(flags, context),
+    );
+}
 
-  withConfig(program.command('run'))
+function addRun(program: Command, context: CliContext): void {
+  addCommand(program, 'run')
     .description('serve applications and follow the control plane, until SIGTERM')
-    .action(async (flags) => (await import('./run.ts')).runAgent(flags, context));
+    .action(async (flags: ConfigFlags) => (await import('./run.ts')).runAgent(flags, context));
+}
 
-  withConfig(program.command('get'))
+function addReaders(program: Command, context: CliContext, endWith: (code: number) => void): void {
+  addCommand(program, 'get')
     .description('print a secret’s value')
     .argument('<name>')
     .option('--json', 'print JSON')
-    .action(async (name, flags) => (await import('./get.ts')).getSecret(name, flags, context));
-
-  withConfig(program.command('list'))
+    .action(async (name: string, flags: PrintFlags) =>
+      (await import('./get.ts')).getSecret(name, flags, context),
+    );
+  addCommand(program, 'list')
     .description('list what applications can read, without values')
     .option('--json', 'print JSON')
-    .action(async (flags) => (await import('./list.ts')).listNames(flags, context));
-
-  withConfig(program.command('status'))
+    .action(async (flags: PrintFlags) => (await import('./list.ts')).listNames(flags, context));
+  addCommand(program, 'status')
     .description('tell how the agent is')
     .option('--json', 'print JSON')
-    .action(async (flags) => {
-      exitCode = await (await import('./status.ts')).showStatus(flags, context);
-    });
+    .action(async (flags: PrintFlags) =>
+      endWith(await (await import('./status.ts')).showStatus(flags, context)),
+    );
+}
 
-  withConfig(program.command('exec'))
+function addExec(program: Command, context: CliContext, endWith: (code: number) => void): void {
+  const collect = (value: string, all: string[]) => [...all, value];
+  addCommand(program, 'exec')
     .description('run a command with secrets in its environment')
     .argument('<command...>')
     .option(
       '--env <NAME=secret:name>',
       'set a variable from a secret; may be repeated',
-      (value, all: string[]) => [...all, value],
+      collect,
       [],
     )
-    .action(async (command, flags) => {
-      exitCode = await (await import('./exec.ts')).execCommand(command, flags, context);
-    });
-
-  try {
-    await program.parseAsync(args, { from: 'user' });
-    return exitCode;
-  } catch (error) {
-    if (error instanceof CommanderError)
-      return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
-    return reportFailure(error, context);
-  }
+    .action(async (command: string[], flags: ConfigFlags & { env: string[] }) =>
+      endWith(await (await import('./exec.ts')).execCommand(command, flags, context)),
+    );
 }
 
-function withConfig(command: Command): Command {
-  return command
+function addCommand(program: Command, name: string): Command {
+  return program
+    .command(name)
     .option('--state-dir <dir>', 'directory of identity and durable bundle')
     .option('--socket <path>', 'unix socket of the agent')
     .option('--config <file>', 'YAML configuration file');

@@ -10,10 +10,10 @@ const MOST_CORRECTED_MS = 24 * 3_600_000;
  * own clock is wrong by up to a day keeps working.
  */
 export class ServerClock {
-  readonly #clock: Clock;
+  readonly #clock: Pick<Clock, 'now'>;
   #offsetMs: number | undefined;
 
-  constructor(clock: Clock) {
+  constructor(clock: Pick<Clock, 'now'>) {
     this.#clock = clock;
   }
 

@@ -1,0 +1,90 @@
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import type { EntryKind, OpenedBundle } from '../sync/open-bundle.ts';
+import { ValueCache } from './value-cache.ts';
+
+type Row = [kind: EntryKind, name: string, version: number, value: string];
+
+function bundleOf(revision: number, ...rows: Row[]): OpenedBundle {
+  const entries = rows.map(([kind, name, version, value]) => ({
+    kind,
+    name,
+    version,
+    value: Buffer.from(value),
+  }));
+  return { revision, epoch: 1, complete: true, entries };
+}
+
+let cache: ValueCache;
+beforeEach(() => {
+  cache = new ValueCache('0190');
+  cache.replace(
+    bundleOf(
+      1,
+      ['secret', 'kept', 1, 'same'],
+      ['secret', 'changed', 1, 'old'],
+      ['secret', 'gone', 1, 'x'],
+    ),
+  );
+});
+
+describe('the values of a revision', () => {
+  test('open to what was put in', () => {
+    const entry = cache.find('secret', 'kept');
+    expect(entry).toMatchObject({ name: 'kept', version: 1 });
+    expect(entry && cache.open(entry).toString()).toBe('same');
+    expect(cache.find('plugin', 'kept')).toBeUndefined();
+    expect(cache.find('secret', 'missing')).toBeUndefined();
+  });
+
+  test('the next revision reports what it brought, changed and removed, and nothing else', () => {
+    const changes = cache.replace(
+      bundleOf(
+        2,
+        ['secret', 'kept', 1, 'same'],
+        ['secret', 'changed', 2, 'new'],
+        ['plugin', 'brought', 1, '{}'],
+      ),
+    );
+    expect(changes).toEqual([
+      { kind: 'secret', name: 'changed', version: 2, removed: false },
+      { kind: 'plugin', name: 'brought', version: 1, removed: false },
+      { kind: 'secret', name: 'gone', version: 1, removed: true },
+    ]);
+  });
+
+  test('a secret that was deleted and made anew with the same version number is a change', () => {
+    const changes = cache.replace(
+      bundleOf(
+        2,
+        ['secret', 'kept', 1, 'other'],
+        ['secret', 'changed', 1, 'old'],
+        ['secret', 'gone', 1, 'x'],
+      ),
+    );
+    expect(changes).toEqual([{ kind: 'secret', name: 'kept', version: 1, removed: false }]);
+  });
+
+  test('[SG-33] the plaintext that came in is zeroed', () => {
+    const bundle = bundleOf(2, ['secret', 'kept', 1, 'same']);
+    cache.replace(bundle);
+    expect(bundle.entries.map(({ value }) => Buffer.from(value).toString('hex'))).toEqual([
+      '00000000',
+    ]);
+  });
+
+  test('a name that every object has as a property is nothing special', () => {
+    cache.replace(bundleOf(2, ['secret', '__proto__', 1, 'p'], ['secret', 'constructor', 1, 'c']));
+    const entry = cache.find('secret', '__proto__');
+    expect(entry && cache.open(entry).toString()).toBe('p');
+    expect(cache.find('secret', 'toString')).toBeUndefined();
+  });
+
+  test('after a wipe nothing is held and nothing opens', () => {
+    const entry = cache.find('secret', 'kept');
+    cache.wipe();
+    expect(cache.revision()).toBeUndefined();
+    expect(cache.list('secret')).toEqual([]);
+    expect(cache.size()).toEqual({ entries: 0, bytes: 0 });
+    expect(() => entry && cache.open(entry)).toThrow(RangeError);
+  });
+});
