@@ -1,0 +1,93 @@
+import { lstat, mkdir, rename, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
+import { listenOnSocket } from '../src/local-api/claim-socket.ts';
+
+const longest = process.platform === 'linux' ? 107 : 103;
+let home: TempDirectory;
+beforeAll(async () => {
+  home = await createTempDirectory('s');
+});
+afterAll(() => home.remove());
+
+async function listenThenClose(
+  path: string,
+  mode: number,
+  check: () => Promise<void>,
+): Promise<void> {
+  const server = createServer();
+  await listenOnSocket(server, path, mode);
+  await check();
+  await new Promise((resolve) => server.close(resolve));
+}
+
+describe('[SG-24] the socket', () => {
+  test.each([
+    ['0600', 0o600],
+    ['0660', 0o660],
+    ['0666', 0o666],
+  ])('has mode %s when that is asked for, whatever the umask is', async (name, mode) => {
+    const path = join(home.path, `${name}.sock`);
+    const umask = process.umask(0o077);
+    await listenThenClose(path, mode, async () =>
+      expect((await stat(path)).mode & 0o777).toBe(mode),
+    );
+    expect(process.umask(umask)).toBe(0o077);
+  });
+
+  test('is born with its mode: the umask at the bind lets no wider one through', async () => {
+    const server = createServer();
+    const listen = server.listen.bind(server);
+    let umaskAtBind = 0;
+    server.listen = (...args: unknown[]) => {
+      umaskAtBind = process.umask();
+      return Reflect.apply(listen, server, args);
+    };
+    await listenOnSocket(server, join(home.path, 'born.sock'), 0o600);
+    await new Promise((resolve) => server.close(resolve));
+    expect(umaskAtBind).toBe(0o177);
+  });
+
+  test('that a crashed agent left behind is replaced', async () => {
+    const path = join(home.path, 'stale.sock');
+    // Node removes the name that it made, so a renamed socket stays, as after SIGKILL.
+    await listenThenClose(join(home.path, 'other.sock'), 0o600, () =>
+      rename(join(home.path, 'other.sock'), path),
+    );
+    expect((await lstat(path)).isSocket()).toBe(true);
+    await listenThenClose(path, 0o600, async () => {});
+  });
+
+  test('is not made over a file or directory', async () => {
+    const file = join(home.path, 'file');
+    await writeFile(file, 'precious');
+    await mkdir(join(home.path, 'directory'));
+    for (const path of [file, join(home.path, 'directory')]) {
+      await expect(listenOnSocket(createServer(), path, 0o600)).rejects.toMatchObject({
+        code: 'socket.unusable',
+      });
+    }
+    expect((await stat(file)).size).toBe(8);
+  });
+
+  test('at a path that the system would cut off is refused with the reason', async () => {
+    const fitting = join(home.path, 'x'.repeat(longest - home.path.length - 1));
+    await listenThenClose(fitting, 0o600, async () =>
+      expect((await lstat(fitting)).isSocket()).toBe(true),
+    );
+    await expect(listenOnSocket(createServer(), `${fitting}x`, 0o600)).rejects.toMatchObject({
+      code: 'socket.path_too_long',
+      message: `the socket path is ${longest + 1} bytes long, and the system allows ${longest}`,
+    });
+  });
+
+  test('in a directory that is not there is refused with the reason', async () => {
+    await expect(
+      listenOnSocket(createServer(), join(home.path, 'no/where.sock'), 0o600),
+    ).rejects.toMatchObject({
+      code: 'socket.unusable',
+    });
+  });
+});
