@@ -79,15 +79,17 @@ export async function startDaemon({
   socket,
 }: Pick<Enrolled, 'stateDir' | 'socket'>): Promise<TestDaemon> {
   const log: LogLine[] = [];
+  const { promise: listening, resolve: markListening } = Promise.withResolvers<void>();
+  const record = recordTo(log, ({ message }) => message === 'listening' && markListening());
   const stopping = new AbortController();
   const config = { stateDir, socket, socketMode: '0600', log: { level: 'debug' } } as const;
-  const running = runDaemon(config, recordTo(log), stopping.signal);
+  const running = runDaemon(config, record, stopping.signal);
   const ask: TestDaemon['ask'] = (path, options) => askSocket(socket, path, options);
   const stop = async () => {
     stopping.abort();
     await running;
   };
-  await Promise.race([running, until(() => log.some(({ message }) => message === 'listening'))]);
+  await Promise.race([running, listening]);
   const readHealth = async () => health.parse(JSON.parse((await ask('/healthz')).body));
   const secret = async (name: string) => {
     const { status, body } = await ask(`/v1/secrets/${name}`);
@@ -126,8 +128,11 @@ export async function askSocket(
   };
 }
 
-function recordTo(lines: LogLine[]): Log {
-  const at = (level: string) => (fields: LogFields, message: string) =>
-    void lines.push({ ...fields, level, message });
+function recordTo(lines: LogLine[], onLine: (line: LogLine) => void): Log {
+  const at = (level: string) => (fields: LogFields, message: string) => {
+    const line = { ...fields, level, message };
+    lines.push(line);
+    onLine(line);
+  };
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }
