@@ -1,1 +1,1 @@
-export { appendAuditEvent, type AuditAct } from './audit.store.ts';
+export { appendAuditEvent } from './audit.store.ts';

@@ -1,2 +1,2 @@
-export { Operation, systemOperation, type Actor } from './operation.ts';
-export { policy, type Permission } from './policy.ts';
+export { Operation, systemOperation } from './operation.ts';
+export type { Permission } from './policy.ts';

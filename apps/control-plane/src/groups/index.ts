@@ -1,3 +1,3 @@
 export { existingGroup } from './groups.service.ts';
-export { advanceGroup, type GroupRow } from './groups.store.ts';
+export { advanceGroup } from './groups.store.ts';
 export { groupsRoutes } from './groups.routes.ts';

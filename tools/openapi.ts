@@ -1,0 +1,39 @@
+import { randomBytes } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import { loadConfig } from '@sallyport/config/load';
+import { Secret } from '@sallyport/config/secret';
+import { compose } from '../apps/control-plane/src/compose.ts';
+import { systemClock } from '../apps/control-plane/src/platform/clock.ts';
+import { serverConfig } from '../apps/control-plane/src/platform/config.ts';
+import { createLog } from '../apps/control-plane/src/platform/log.ts';
+import { migrate } from '../apps/control-plane/src/platform/migrate.ts';
+import { withScratchDatabases } from './scratch-databases.ts';
+
+/** Writes docs/openapi.json as the operator API serves it; `--check` fails when it is not up to date. */
+const path = new URL('../docs/openapi.json', import.meta.url);
+const document = await withScratchDatabases(servedDocument);
+
+if (!process.argv.includes('--check')) await writeFile(path, document);
+else if ((await readFile(path, 'utf8').catch(() => '')) !== document) {
+  process.stdout.write('docs/openapi.json is not up to date; run: node tools/openapi.ts\n');
+  process.exitCode = 1;
+}
+
+async function servedDocument(databaseUrl: string): Promise<string> {
+  await migrate(databaseUrl);
+  const { config } = loadConfig(serverConfig, { env: {}, programName: 'openapi' });
+  const owner = { name: 'owner', password: new Secret(randomBytes(16).toString('hex')) };
+  const controlPlane = await compose({
+    config: { ...config, owner },
+    databaseUrl,
+    rootKey: randomBytes(32),
+    clock: systemClock,
+    log: createLog('error', { write: (line: string) => void process.stderr.write(line) }),
+  });
+  try {
+    const reply = await controlPlane.operatorApp.inject('/api/openapi.json');
+    return `${JSON.stringify(reply.json(), null, 2)}\n`;
+  } finally {
+    await controlPlane.stop();
+  }
+}
