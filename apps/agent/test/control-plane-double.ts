@@ -270,6 +270,8 @@ export class ControlPlaneDouble {
     ms: number,
     response: ServerResponse,
   ): Promise<'changed' | 'nothing' | Refusal> {
+    // The caller may have hung up while its proofs were checked.
+    if (response.destroyed) return 'nothing';
     return new Promise((resolve) => {
       const end = (outcome: 'changed' | 'nothing' | Refusal) => {
         clearTimeout(timer);

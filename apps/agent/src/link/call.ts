@@ -50,6 +50,7 @@ export function parseReply<Output>(schema: { parse(data: unknown): Output }, bod
       'the control plane’s reply is not of a protocol this agent speaks',
       {
         advice: 'check that agent and control plane are of compatible versions',
+        retryable: true,
         cause: error,
       },
     );
