@@ -326,7 +326,7 @@ describe('a reply that is lost', () => {
   });
 });
 
-test('[SG-44] a state directory that others can read is refused with its own exit code, before the token is used', async () => {
+test('a state directory that others can read is refused with its own exit code, before the token is used', async () => {
   stateDir = home.path;
   await chmod(home.path, 0o755);
   const { exitCode, stderr } = await enroll();

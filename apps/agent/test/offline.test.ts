@@ -141,7 +141,7 @@ describe('[F-02] started while the control plane is gone', () => {
   });
 });
 
-test('[SG-10] what may not be kept on disk is nowhere on it, and what may is no plaintext', async () => {
+test('what may not be kept on disk is nowhere on it, and what may is no plaintext', async () => {
   await runOnce();
   for (const name of await readdir(enrolled.stateDir)) {
     const bytes = await readFile(path(name), 'latin1');

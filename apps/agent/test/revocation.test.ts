@@ -1,4 +1,4 @@
-import { chmod, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { ControlPlaneDouble } from './control-plane-double.ts';
@@ -117,10 +117,12 @@ test('an agent that the control plane does not know keeps serving, and its statu
   expect(await daemon.secret('db/password')).toBe('second');
 });
 
-test('files that cannot be removed do not keep memory from being wiped', async () => {
-  await chmod(enrolled.stateDir, 0o500);
+test('a disk that takes no marker does not keep memory, keys and bundles from being wiped', async () => {
+  await mkdir(join(enrolled.stateDir, 'revoked.json.tmp'));
   double.revoke(enrolled.identity.agentId);
-  await daemon.untilHealth(({ status }) => status === 'revoked');
+  await until(async () => (await files()).join() === 'revoked.json.tmp');
   expect((await daemon.ask('/v1/secrets/db/password')).status).toBe(403);
-  await chmod(enrolled.stateDir, 0o700);
+  await until(() =>
+    daemon.log.some(({ code, level }) => level === 'error' && code === 'state.unusable'),
+  );
 });

@@ -64,7 +64,7 @@ describe('the values of a revision', () => {
     expect(changes).toEqual([{ kind: 'secret', name: 'kept', version: 1, removed: false }]);
   });
 
-  test('[SG-33] the plaintext that came in is zeroed', () => {
+  test('the plaintext that came in is zeroed', () => {
     const bundle = bundleOf(2, ['secret', 'kept', 1, 'same']);
     cache.replace(bundle);
     expect(bundle.entries.map(({ value }) => Buffer.from(value).toString('hex'))).toEqual([

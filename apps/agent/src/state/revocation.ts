@@ -33,8 +33,12 @@ export async function wipeState(
     controlPlane,
     revokedAt,
   } satisfies z.infer<typeof marker>;
-  await state.write('revoked.json', JSON.stringify(content));
-  await removeEverything(state);
+  try {
+    await state.write('revoked.json', JSON.stringify(content));
+  } finally {
+    // A full disk takes no marker, and must not keep the keys for that.
+    await removeEverything(state);
+  }
 }
 
 /** @throws AgentError `agent.revoked` when the agent of this directory was revoked */

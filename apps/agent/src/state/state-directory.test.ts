@@ -18,7 +18,7 @@ const unsafe = (advice: RegExp) =>
   expect.objectContaining({ code: 'state.unsafe', advice: expect.stringMatching(advice) });
 
 describe('the state directory', () => {
-  test('[SG-44] is made 0700 and its files 0600, whatever the umask is', async () => {
+  test('is made 0700 and its files 0600, whatever the umask is', async () => {
     const umask = process.umask(0);
     try {
       const state = await StateDirectory.open(path);
@@ -31,7 +31,7 @@ describe('the state directory', () => {
   });
 
   test.each(['750', '705', '701', '770'])(
-    '[SG-44] of mode 0%s is refused with the command that repairs it',
+    'of mode 0%s is refused with the command that repairs it',
     async (mode) => {
       await mkdir(path, { recursive: true });
       await chmod(path, mode);
@@ -63,7 +63,7 @@ describe('the state directory', () => {
 
 describe('a file of the state directory', () => {
   test.each(['640', '604', '644'])(
-    '[SG-44] of mode 0%s is refused with the command that repairs it',
+    'of mode 0%s is refused with the command that repairs it',
     async (mode) => {
       const state = await StateDirectory.open(path);
       await state.write('identity.json', '{}');
