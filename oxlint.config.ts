@@ -38,6 +38,8 @@ export default {
     'import/no-default-export': 'error',
     'import/no-cycle': 'off',
     'node/no-process-env': 'error',
+    // Spreading small lists keeps an option beside its value.
+    'unicorn/no-useless-spread': 'off',
     'unicorn/filename-case': ['error', { case: 'kebabCase' }],
     'jest/expect-expect': 'off',
     'jest/no-conditional-expect': 'off',

@@ -48,6 +48,12 @@ const seeds: Record<string, Seed> = {
     refused: imports('../../../agent/src/index.ts'),
     accepted: imports('../agents/index.ts'),
   },
+  'an app may call a folder of its own as another app is called': {
+    rule: 'eslint(no-restricted-imports)',
+    at: 'apps/agent/test/seed-cli.ts',
+    refused: imports('../../cli/src/program.ts'),
+    accepted: imports('../src/cli/program.ts'),
+  },
   'the agent does not reach Prisma': {
     rule: 'eslint(no-restricted-imports)',
     at: 'apps/agent/src/seed.ts',

@@ -17,7 +17,7 @@ const apps: Ban = {
   message: 'A package never imports an app, and an app never imports another.',
 };
 const otherApps = (...names: string[]): Ban => ({
-  regex: `(^@sallyport|/)/?(${names.join('|')})(/|$)`,
+  regex: `^@sallyport/(${names.join('|')})(/|$)|/(${names.join('|')})/(src|test)/`,
   message: 'An app never imports another app.',
 });
 const processEnv = {
