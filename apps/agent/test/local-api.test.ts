@@ -115,6 +115,7 @@ describe('a bad request', () => {
     ['/v1/secrets/a%00b', 400, 'request.invalid'],
     ['/v1/secrets/%ff', 400, 'request.invalid'],
     ['/v1/secrets/db/password?version=1', 400, 'request.invalid'],
+    ['/healthz?verbose', 400, 'request.invalid'],
     ['/v1/secretsx', 404, 'request.not_found'],
     ['/', 404, 'request.not_found'],
   ])('for %s is answered %i %s', async (path, status, code) => {

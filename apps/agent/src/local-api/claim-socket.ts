@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { chmod, lstat, rm } from 'node:fs/promises';
+import { lstat, rm } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
 import { AgentError } from '../agent-error.ts';
 import { codeOf } from '../state/system-error.ts';
@@ -83,6 +83,4 @@ async function bind(server: Server, path: string, mode: number): Promise<void> {
     process.umask(umask);
   }
   await listening;
-  // A umask cannot add what the system leaves out at birth.
-  await chmod(path, mode);
 }
