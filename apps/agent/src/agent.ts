@@ -97,7 +97,8 @@ export class Agent {
     if (restored === undefined) return;
     this.#replica.raiseFloor(restored.highWater.revision);
     if (restored.applied === undefined) return;
-    this.contact.restore(restored.highWater.contactAtMs);
+    // 0 is the mark of an enrolment: a crash came between the first bundle and its own mark.
+    if (restored.highWater.contactAtMs > 0) this.contact.restore(restored.highWater.contactAtMs);
     const { revision, epoch, changes } = restored.applied;
     this.#parts.log.info(
       { revision, epoch, entries: changes.length, fromDisk: true },

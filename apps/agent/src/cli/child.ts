@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
 import type { Environment } from '@sallyport/config/load';
 import { AgentError } from '../agent-error.ts';
@@ -25,23 +25,29 @@ const fromTerminal: ReadonlySet<NodeJS.Signals> = new Set([
 
 /** Runs a command on this process's streams, passes signals on, and returns the exit code that tells how it ended. */
 export async function runChild(command: string, args: string[], env: Environment): Promise<number> {
-  const child = spawn(command, args, { stdio: 'inherit', env });
-  const handlers = forwarded.map((signal) => {
-    const handler = () =>
-      void (process.stdin.isTTY && fromTerminal.has(signal) ? false : child.kill(signal));
-    return [signal, handler] as const;
-  });
-  for (const [signal, handler] of handlers) process.on(signal, handler);
+  let child: ChildProcess | undefined;
+  const pass = (signal: NodeJS.Signals) => {
+    if (!process.stdin.isTTY || !fromTerminal.has(signal)) child?.kill(signal);
+  };
+  // Before the start: a signal that ended this process then would leave the command without a parent.
+  for (const signal of forwarded) process.on(signal, pass);
   try {
-    return await new Promise<number>((resolve, reject) => {
-      child.once('error', (error) => reject(cannotRun(command, error)));
-      child.once('exit', (code, signal) =>
-        resolve(code ?? exitCodes.signalBase + constants.signals[signal ?? 'SIGKILL']),
-      );
-    });
+    child = spawn(command, args, { stdio: 'inherit', env });
+    return await exitCodeOf(child);
+  } catch (error) {
+    throw cannotRun(command, error);
   } finally {
-    for (const [signal, handler] of handlers) process.off(signal, handler);
+    for (const signal of forwarded) process.off(signal, pass);
   }
+}
+
+async function exitCodeOf(child: ChildProcess): Promise<number> {
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (code, signal) =>
+      resolve(code ?? exitCodes.signalBase + constants.signals[signal ?? 'SIGKILL']),
+    );
+  });
 }
 
 function cannotRun(command: string, cause: unknown): AgentError {
