@@ -1,13 +1,11 @@
-import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { DemoFailure } from './narrator.ts';
+import { freePort } from '@sallyport/embedded-postgres/free-port';
+import { stopSurvivor } from '@sallyport/embedded-postgres/stop-survivor';
+import { startProcess, type TestProcess } from '@sallyport/testkit/process';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const START_TIMEOUT_MS = 30_000;
@@ -21,10 +19,10 @@ export type Scene = {
   controlPlaneFolder: string;
   agentFolder: string;
   socket: string;
-  startControlPlane(): Promise<ChildProcess>;
+  startControlPlane(): Promise<TestProcess>;
   /** Runs an agent command to its end. */
-  agent(args: string[], input?: string): Promise<{ code: number; output: string }>;
-  startAgent(): Promise<ChildProcess>;
+  agent(args: string[], input?: string): Promise<{ code: number | null; output: string }>;
+  startAgent(): TestProcess;
   caCertificate(): Promise<string>;
   end(): Promise<void>;
 };
@@ -44,21 +42,22 @@ export async function createScene(): Promise<Scene> {
     await freePort(),
   ];
   const socket = join(agentFolder, 'agent.sock');
-  const running = new Set<ChildProcess>();
+  const started: TestProcess[] = [];
 
-  const run = (program: 'control-plane' | 'agent', args: string[], env: Record<string, string>) => {
+  const run = (
+    program: 'control-plane' | 'agent',
+    args: string[],
+    env: Record<string, string>,
+    input?: string,
+  ) => {
     const main = join(root, 'apps', program, 'src', 'main.ts');
-    const child = spawn(
-      process.execPath,
-      ['--disable-warning=ExperimentalWarning', main, ...args],
-      {
-        cwd: folder,
-        env: { PATH: process.env['PATH'] ?? '', HOME: folder, ...env },
-        stdio: ['pipe', 'pipe', 'pipe'],
-      },
-    );
-    running.add(child);
-    child.once('exit', () => running.delete(child));
+    const child = startProcess({
+      command: [process.execPath, '--disable-warning=ExperimentalWarning', main, ...args],
+      cwd: folder,
+      env: { HOME: folder, ...env },
+      ...(input === undefined ? {} : { input }),
+    });
+    started.push(child);
     return child;
   };
   const agentEnvironment = {
@@ -82,57 +81,20 @@ export async function createScene(): Promise<Scene> {
         SALLYPORT_METRICS_PORT: String(metricsPort),
         SALLYPORT_OWNER_PASSWORD_FILE: passwordFile,
       });
-      await lineOf(child, 'Sallyport is running.');
+      await child.waitForLine(/Sallyport is running\./, START_TIMEOUT_MS);
       return child;
     },
     async agent(args, input) {
-      const child = run('agent', args, agentEnvironment);
-      let output = '';
-      child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-      child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
-      child.stdin.end(input ?? '');
-      const [code] = await once(child, 'close');
-      return { code: Number(code), output };
+      const child = run('agent', args, agentEnvironment, input);
+      const { code } = await child.exited;
+      return { code, output: child.output() };
     },
-    async startAgent() {
-      const child = run('agent', ['run'], agentEnvironment);
-      child.stdout.resume();
-      child.stderr.resume();
-      return child;
-    },
+    startAgent: () => run('agent', ['run'], agentEnvironment),
     caCertificate: () => readFile(join(controlPlaneFolder, 'ca.pem'), 'utf8'),
     async end() {
-      for (const child of running) child.kill('SIGTERM');
-      await Promise.all([...running].map((child) => once(child, 'exit')));
+      await Promise.all(started.map((child) => child.stop()));
+      // After a failure the database may have outlived a control plane that was killed.
+      await stopSurvivor(join(controlPlaneFolder, 'postgres'));
     },
   };
-}
-
-async function lineOf(child: ChildProcess, text: string): Promise<void> {
-  let said = '';
-  child.stderr?.on('data', (chunk: Buffer) => (said = (said + chunk.toString()).slice(-2_000)));
-  const { stdout } = child;
-  if (stdout === null) throw new DemoFailure('the process has no output');
-  const timeout = AbortSignal.timeout(START_TIMEOUT_MS);
-  const seen = new Promise<void>((resolve, reject) => {
-    createInterface({ input: stdout }).on('line', (line) => {
-      if (line.includes(text)) resolve();
-    });
-    child.once('exit', () => reject(new DemoFailure(`the control plane did not start:\n${said}`)));
-    timeout.addEventListener('abort', () =>
-      reject(new DemoFailure(`the control plane did not start in time:\n${said}`)),
-    );
-  });
-  await seen;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string')
-    throw new DemoFailure('no free port was given');
-  return address.port;
 }

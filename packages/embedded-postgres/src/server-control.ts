@@ -1,8 +1,8 @@
 import { readFile, stat } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { EmbeddedPostgresError } from './failure.ts';
+import { freePort } from './free-port.ts';
 import type { Place } from './place.ts';
 import { findPostmaster } from './postmaster.ts';
 import type { Postmaster } from './postmaster.ts';
@@ -90,19 +90,6 @@ export async function stopServer(place: Place, log: (message: string) => void): 
 function pgCtl(place: Place, args: string[]) {
   const options = { cwd: place.directory, user: place.user };
   return run(join(place.binaries, 'pg_ctl'), ['-D', place.dataDirectory, ...args], options);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string')
-    throw new EmbeddedPostgresError('No free port on 127.0.0.1.');
-  return address.port;
 }
 
 async function readFrom(path: string, position: number): Promise<string> {

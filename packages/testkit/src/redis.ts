@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
+import { freePort } from '@sallyport/embedded-postgres/free-port';
 
 export type TestRedis = { url: string; stop(): Promise<void> };
 export type QueueLeg = { name: 'postgres' | 'redis'; redisUrl: string | undefined; prefix: string };
@@ -48,14 +48,4 @@ export function queueLegs(): QueueLeg[] {
   return redisUrl === undefined
     ? [postgres]
     : [postgres, { name: 'redis', redisUrl, prefix: `test-${randomUUID()}` }];
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no free port was given');
-  return address.port;
 }
