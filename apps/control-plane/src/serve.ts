@@ -12,6 +12,11 @@ import { loadRootKey } from './platform/root-key-source.ts';
 import { welcome } from './welcome.ts';
 
 const STOP_DEADLINE_MS = 20_000;
+const LISTEN_FAILURES = new Map<unknown, string>([
+  ['EADDRINUSE', 'is in use by another program'],
+  ['EADDRNOTAVAIL', 'is not an address of this host'],
+  ['EACCES', 'needs more rights'],
+]);
 
 /** Runs a control plane until it is told to stop. Logs go to standard error, words for people to standard output. */
 export async function serve({
@@ -84,23 +89,11 @@ async function listenOn(
   try {
     await app.listen(at);
   } catch (error) {
-    if (
-      error instanceof Error &&
-      'code' in error &&
-      (error.code === 'EADDRINUSE' || error.code === 'EADDRNOTAVAIL' || error.code === 'EACCES')
-    ) {
-      const why =
-        error.code === 'EADDRINUSE'
-          ? 'is in use by another program'
-          : error.code === 'EACCES'
-            ? 'needs more rights'
-            : 'is not an address of this host';
-      throw new Error(
-        `${at.host}:${at.port} ${why}; stop that, or set ${key}.host and ${key}.port`,
-        { cause: error },
-      );
-    }
-    throw error;
+    const why = error instanceof Error && 'code' in error && LISTEN_FAILURES.get(error.code);
+    if (typeof why !== 'string') throw error;
+    throw new Error(`${at.host}:${at.port} ${why}; stop that, or set ${key}.host and ${key}.port`, {
+      cause: error,
+    });
   }
 }
 

@@ -1,5 +1,5 @@
 import { generateDeliveryKey, type DeliveryKey } from '@sallyport/crypto/delivery-key';
-import { Keyring, sealForGroup } from '../keyrings/index.ts';
+import { sealForGroup, type Keyring } from '../keyrings/index.ts';
 import type { Db } from '../platform/db.ts';
 import type { Platform } from '../platform/platform.ts';
 import { getDeliveryKey, insertDeliveryKey, nextEpoch } from './delivery-keys.store.ts';
@@ -31,19 +31,19 @@ export async function startEpoch(tx: Db, platform: Platform, groupId: string): P
   await createDeliveryKey(tx, platform, groupId, await nextEpoch(tx, groupId));
 }
 
-/** Opens the delivery key of an epoch. */
+/** Opens the delivery key of an epoch with the group's keyring; the caller zeroes it. */
 export async function openStoredDeliveryKey(
   db: Db,
-  platform: Platform,
+  keyring: Keyring,
   groupId: string,
   epoch: number,
 ): Promise<DeliveryKey> {
   const row = await getDeliveryKey(db, groupId, epoch);
-  return Keyring.use(db, platform, groupId, async (keyring) => ({
-    group: groupId,
-    epoch,
-    key: keyring.open(field(groupId, epoch), { sealed: row.sealedKey, keyVersion: row.keyVersion }),
-  }));
+  const key = keyring.open(field(groupId, epoch), {
+    sealed: row.sealedKey,
+    keyVersion: row.keyVersion,
+  });
+  return { group: groupId, epoch, key };
 }
 
 function field(groupId: string, epoch: number) {

@@ -50,8 +50,10 @@ async function sealCurrent(
 ): Promise<BuiltState> {
   const { revision, epoch, bundle } = await getGroupState(tx, groupId);
   if (bundle !== undefined) return { groupId, revision, epoch, bundle };
-  const delivery = await openStoredDeliveryKey(tx, platform, groupId, epoch);
-  const contents = await openContents(tx, platform, groupId);
+  const { delivery, contents } = await Keyring.use(tx, platform, groupId, async (keyring) => ({
+    contents: await openContents(tx, keyring, groupId),
+    delivery: await openStoredDeliveryKey(tx, keyring, groupId, epoch),
+  }));
   const hasLive = contents.some(({ part }) => part === 'live');
   const issuedAt = new Date(platform.clock.now()).toISOString();
   const sealPart = async (part: BundlePart) => {
@@ -83,21 +85,19 @@ async function sealCurrent(
   }
 }
 
-async function openContents(tx: Db, platform: Platform, groupId: string): Promise<Content[]> {
+async function openContents(tx: Db, keyring: Keyring, groupId: string): Promise<Content[]> {
   const secrets = await listContentSecrets(tx, groupId);
   const plugins = await listContentPlugins(tx, groupId);
-  const opened = await Keyring.use(tx, platform, groupId, async (keyring) =>
-    secrets.map((row): Content => {
-      const value = keyring.open(secretValueField(row.versionId), row);
-      const entry = {
-        kind: 'secret',
-        name: row.name,
-        version: row.version,
-        length: value.byteLength,
-      } as const;
-      return { entry, part: row.offline === 'allow' ? 'durable' : 'live', value };
-    }),
-  );
+  const opened = secrets.map((row): Content => {
+    const value = keyring.open(secretValueField(row.versionId), row);
+    const entry = {
+      kind: 'secret',
+      name: row.name,
+      version: row.version,
+      length: value.byteLength,
+    } as const;
+    return { entry, part: row.offline === 'allow' ? 'durable' : 'live', value };
+  });
   const configs = plugins.map(({ name, version, config }): Content => {
     const value = Buffer.from(JSON.stringify(config), 'utf8');
     return {

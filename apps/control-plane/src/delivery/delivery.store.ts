@@ -128,7 +128,7 @@ export type Acknowledgement = {
   seenAtMs: number;
 };
 
-/** Writes many acknowledgements in one statement; a revision never goes backwards. Returns agents that were lost and are back. */
+/** Writes many acknowledgements in one statement; a revision never goes backwards, and who was lost is back. */
 export async function writeAcknowledgements(db: Db, batch: Acknowledgement[]): Promise<void> {
   await db.$executeRaw`
     UPDATE agents a SET

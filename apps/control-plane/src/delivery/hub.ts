@@ -62,12 +62,4 @@ export class Hub {
   groups(): string[] {
     return [...this.#byGroup.keys()];
   }
-
-  has(agentId: string): boolean {
-    return this.#byAgent.has(agentId);
-  }
-
-  agents(): string[] {
-    return [...this.#byAgent.keys()];
-  }
 }

@@ -46,7 +46,6 @@ export type JobWorker = Worker<unknown, unknown, string, Backend, JobProgress, C
  * only a worker, which blocks, has one of its own.
  */
 export interface QueueBackend {
-  readonly kind: 'redis' | 'postgres';
   queue(
     name: string,
     options?: Omit<QueueOptions, 'connection'> & {
@@ -80,7 +79,6 @@ function openOnRedis(
   );
   const shared = { connection, prefix };
   return {
-    kind: 'redis',
     queue: (name, extra = {}) =>
       new Queue(name, { streams: { events: { maxLen: MAX_EVENTS } }, ...extra, ...shared }),
     worker: (name, process) => new Worker(name, (job) => process(job.name), shared),
@@ -113,7 +111,6 @@ async function openOnPostgres(
   const onOwn: BackendFactory<Backend, Connection> = (name, opts, extra) =>
     createPostgresBackend(name, { ...opts, connection: worker }, extra);
   return {
-    kind: 'postgres',
     queue: (name, extra = {}) => new Queue(name, { ...extra, connection: pool }, onPool),
     worker: (name, process) =>
       new Worker(name, (job) => process(job.name), { connection: worker }, onOwn),

@@ -105,9 +105,9 @@ export class AgentTasks {
     if (!held) throw lockLost();
   }
 
-  /** @throws AppError `task.lock_lost` */
+  /** Ends a task whose lock the queue checks once more. @throws AppError `task.lock_lost` */
   async complete(agentId: string, taskId: string, lock: string): Promise<void> {
-    const job = await this.#locked(agentId, taskId, lock);
+    const job = await this.#job(agentId, taskId);
     await job.moveToCompleted('done', lock, false).catch(rethrowLost);
     this.#platform.metrics.tasks.inc({ transition: 'completed' });
   }
@@ -119,7 +119,8 @@ export class AgentTasks {
     lock: string,
     reason: string,
   ): Promise<{ dead: boolean }> {
-    const job = await this.#locked(agentId, taskId, lock);
+    await this.extend(agentId, taskId, lock);
+    const job = await this.#job(agentId, taskId);
     const dead = job.attemptsMade + 1 >= MAX_ATTEMPTS;
     await job
       .moveToFailed(dead ? new UnrecoverableError(reason) : new Error(reason), lock, false)
@@ -136,8 +137,7 @@ export class AgentTasks {
     for (const { agentId, id, kind } of open) await this.enqueue(agentId, id, kind);
   }
 
-  async #locked(agentId: string, taskId: string, lock: string): Promise<Job> {
-    await this.extend(agentId, taskId, lock);
+  async #job(agentId: string, taskId: string): Promise<Job> {
     const job = await this.#queue(agentId).getJob(taskId);
     if (job === undefined) throw lockLost();
     return job;

@@ -86,6 +86,9 @@ describe.each(queueLegs())('delivery with the queue on $name', (leg) => {
       await agent.call('POST', `/tasks/${task?.id}/extend`, { lock: 'another' }),
     ).toMatchObject({ status: 409, body: { code: 'task.lock_lost' } });
     expect(
+      await agent.call('POST', `/tasks/${task?.id}/complete`, { lock: 'x', result: diagnosis }),
+    ).toMatchObject({ status: 409, body: { code: 'task.lock_lost' } });
+    expect(
       (await agent.call('POST', `/tasks/${task?.id}/complete`, { lock, result: diagnosis })).status,
     ).toBe(204);
     expect(await owner.call('GET', `/agents/${agent.id}/tasks/${task?.id}`)).toMatchObject({
