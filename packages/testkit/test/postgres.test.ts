@@ -8,10 +8,11 @@ afterAll(expectNoLeftovers);
 const startAndWait = `
   import { startTestPostgres } from '${new URL('../src/postgres.ts', import.meta.url).href}';
   const { source, adminUrl, stop } = await startTestPostgres();
-  console.log(source, adminUrl);
   process.once('SIGTERM', stop);
   const alive = setInterval(() => {}, 1000);
   process.once('SIGTERM', () => clearInterval(alive));
+  // Last: whoever reads this line may send the signal at once.
+  console.log(source, adminUrl);
 `;
 
 function startRun(env: Record<string, string>) {
