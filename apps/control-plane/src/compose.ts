@@ -64,13 +64,14 @@ export async function compose({
   queuePrefix,
 }: Parts): Promise<ControlPlane> {
   const db = new Database(databaseUrl);
+  const hub = new Hub();
   const platform: Platform = {
     clock,
     log,
     db,
     rootKey,
     hashing: new BoundedPool(HASHING),
-    metrics: createMetrics(),
+    metrics: createMetrics(() => hub.size),
   };
   const trust = await openTrust(platform);
   const firstOwner = await db.transaction(async (tx) => {
@@ -84,7 +85,6 @@ export async function compose({
   );
   const tasks = new AgentTasks(platform, backend);
   const revocations = new Revocations(platform);
-  const hub = new Hub();
   const feed = new GroupFeed({
     build: (groupId) => buildBundle(platform, trust, groupId),
     hub,

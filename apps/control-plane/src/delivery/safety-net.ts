@@ -60,7 +60,6 @@ export class SafetyNet {
       if ((await feed.knownRevision(id)) !== revision) feed.refresh(id);
     }
     for (const agentId of await tasks.reload()) hub.settle(agentId, 'changed');
-    platform.metrics.waitingPulls.set(hub.size);
     this.#lastLookMs = performance.now();
   }
 

@@ -3,7 +3,8 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom
 /** Every metric of the control plane, in one place. */
 export type Metrics = ReturnType<typeof createMetrics>;
 
-export function createMetrics() {
+/** `waitingPulls` is asked at each scrape. */
+export function createMetrics(waitingPulls: () => number) {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -20,6 +21,9 @@ export function createMetrics() {
       name: 'sallyport_waiting_pulls',
       help: 'Agents whose pull waits on this replica',
       registers,
+      collect() {
+        this.set(waitingPulls());
+      },
     }),
     deliveries: new Counter({
       name: 'sallyport_deliveries_total',

@@ -1,0 +1,42 @@
+import { parseArgs } from 'node:util';
+import { fanout } from './fanout.ts';
+import { propagation } from './propagation.ts';
+import { tableOf, type BenchResult } from './result.ts';
+
+type Benchmark = {
+  run: (size: number, say: (line: string) => void) => Promise<BenchResult>;
+  size: number;
+  what: string;
+};
+
+const benchmarks = new Map<string, Benchmark>([
+  ['propagation', { run: propagation, size: 200, what: '--size changes to one agent' }],
+  ['fanout', { run: fanout, size: 1_000, what: 'one change to --size waiting agents' }],
+]);
+
+const usage = `npm run bench -- <name> [--size N] [--json]\n${[...benchmarks]
+  .map(([name, { what, size }]) => `  ${name}: ${what} (${size})`)
+  .join('\n')}\n`;
+
+try {
+  await main();
+} catch (error) {
+  process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    options: { size: { type: 'string' }, json: { type: 'boolean', default: false } },
+    allowPositionals: true,
+  });
+  const benchmark = benchmarks.get(positionals[0] ?? '');
+  const size = Number(values.size ?? benchmark?.size);
+  if (benchmark === undefined || positionals.length !== 1 || !Number.isInteger(size) || size < 1)
+    throw new Error(`usage: ${usage}`);
+  const say = (line: string) => void process.stderr.write(`bench: ${line}\n`);
+  const result = await benchmark.run(size, say);
+  // The table goes where people look; with --json standard output ends with the object.
+  process.stdout.write(tableOf(result));
+  if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+}
