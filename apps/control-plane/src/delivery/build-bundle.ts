@@ -1,110 +1,119 @@
-import type { BundleEntry, BundlePart } from '@sallyport/contract';
+import {
+  MAX_INLINE_BUNDLE_BYTES,
+  type Bundle,
+  type BundleEntry,
+  type BundlePart,
+} from '@sallyport/contract';
 import { sealBundlePart } from '@sallyport/crypto/bundle';
 import type { BundlePayload } from '@sallyport/crypto/bundle-payload';
+import type { DeliveryKey } from '@sallyport/crypto/delivery-key';
 import { openStoredDeliveryKey } from '../delivery-keys/index.ts';
 import { Keyring } from '../keyrings/index.ts';
-import type { Db } from '../platform/db.ts';
 import type { Platform } from '../platform/platform.ts';
 import { secretValueField } from '../secrets/index.ts';
 import type { Trust } from '../trust/index.ts';
 import {
-  getGroupState,
   keepBundle,
-  listContentPlugins,
-  listContentSecrets,
-  type GroupState,
+  readContent,
+  type ContentPlugin,
+  type ContentSecret,
+  type KeptBundle,
 } from './delivery.store.ts';
 
+/** A group's current revision as bytes; `isLarge`: too large for a reply, so agents fetch it by its path. */
+export type BuiltRevision = {
+  revision: number;
+  epoch: number;
+  bundle: Bundle;
+  isLarge: boolean;
+};
+
 type Content = { entry: BundleEntry; part: BundlePart; value: Uint8Array };
-export type BuiltState = Required<GroupState>;
+type Stamp = Pick<BundlePayload['manifest'], 'group' | 'revision' | 'epoch' | 'issuedAt'>;
 
 /**
- * The group's current revision as a bundle: taken from the database when a replica has built it already,
- * otherwise built from one snapshot and kept there for all.
+ * Builds the bundle of a group's current revision. A large one is kept in the database before anyone is
+ * told of it, since any replica may be asked for it; the first replica's is the one that counts.
  */
 export async function buildBundle(
   platform: Platform,
   trust: Trust,
   groupId: string,
-): Promise<BuiltState> {
-  const { db, metrics } = platform;
-  const state = await db.read((reader) => getGroupState(reader, groupId));
-  if (state.bundle !== undefined) return { ...state, bundle: state.bundle };
+): Promise<BuiltRevision> {
+  const { db, metrics, clock } = platform;
+  const content = await db.read((reader) => readContent(reader, groupId));
+  const { revision, epoch } = content;
+  if (content.kept !== undefined)
+    return { revision, epoch, bundle: bundleOf(content.kept), isLarge: true };
   const endTimer = metrics.bundleSeconds.startTimer();
-  const sealed = await db.snapshot(async (tx) => sealCurrent(tx, platform, trust, groupId));
-  const createdAt = new Date(platform.clock.now());
-  const { revision, epoch, bundle } = sealed;
-  const kept = await db.transaction((tx) =>
-    keepBundle(tx, { groupId, revision, epoch, ...bundle, createdAt }),
-  );
+  const createdAt = new Date(clock.now());
+  const stamp = { group: groupId, revision, epoch, issuedAt: createdAt.toISOString() };
+  const sealed = await sealContent(platform, trust, stamp, content);
   metrics.bundlesBuilt.inc();
   endTimer();
-  return { ...sealed, bundle: kept };
+  const bytes = sealed.durable.length + (sealed.live?.length ?? 0);
+  if (bytes <= MAX_INLINE_BUNDLE_BYTES)
+    return { revision, epoch, bundle: bundleOf(sealed), isLarge: false };
+  const kept = await db.transaction((tx) =>
+    keepBundle(tx, { groupId, revision, epoch, ...sealed, createdAt }),
+  );
+  return { revision, epoch, bundle: bundleOf(kept), isLarge: true };
 }
 
-async function sealCurrent(
-  tx: Db,
+async function sealContent(
   platform: Platform,
   trust: Trust,
-  groupId: string,
-): Promise<BuiltState> {
-  const { revision, epoch, bundle } = await getGroupState(tx, groupId);
-  if (bundle !== undefined) return { groupId, revision, epoch, bundle };
-  const { delivery, contents } = await Keyring.use(tx, platform, groupId, async (keyring) => ({
-    contents: await openContents(tx, keyring, groupId),
-    delivery: await openStoredDeliveryKey(tx, keyring, groupId, epoch),
-  }));
+  stamp: Stamp,
+  { secrets, plugins }: { secrets: ContentSecret[]; plugins: ContentPlugin[] },
+): Promise<KeptBundle> {
+  const { group, epoch } = stamp;
+  const { contents, delivery } = await platform.db.read((reader) =>
+    Keyring.use(reader, platform, group, async (keyring) => {
+      const opened = { delivery: await openStoredDeliveryKey(reader, keyring, group, epoch) };
+      return { ...opened, contents: [...openSecrets(keyring, secrets), ...encodePlugins(plugins)] };
+    }),
+  );
   const hasLive = contents.some(({ part }) => part === 'live');
-  const issuedAt = new Date(platform.clock.now()).toISOString();
-  const sealPart = async (part: BundlePart) => {
-    const own = contents.filter((content) => content.part === part);
-    const payload: BundlePayload = {
-      manifest: {
-        part,
-        group: groupId,
-        revision,
-        epoch,
-        issuedAt,
-        hasLive,
-        entries: own.map(({ entry }) => entry),
-      },
-      values: own.map(({ value }) => value),
-    };
-    return sealBundlePart(payload, trust.signingKeys.signer, delivery);
-  };
+  const seal = (part: BundlePart) =>
+    sealPart(part, { ...stamp, hasLive }, contents, delivery, trust);
   try {
-    return {
-      groupId,
-      revision,
-      epoch,
-      bundle: { durable: await sealPart('durable'), live: hasLive ? await sealPart('live') : null },
-    };
+    return { durable: await seal('durable'), live: hasLive ? await seal('live') : null };
   } finally {
     for (const { value } of contents) value.fill(0);
     delivery.key.fill(0);
   }
 }
 
-async function openContents(tx: Db, keyring: Keyring, groupId: string): Promise<Content[]> {
-  const secrets = await listContentSecrets(tx, groupId);
-  const plugins = await listContentPlugins(tx, groupId);
-  const opened = secrets.map((row): Content => {
-    const value = keyring.open(secretValueField(row.versionId), row);
-    const entry = {
-      kind: 'secret',
-      name: row.name,
-      version: row.version,
-      length: value.byteLength,
-    } as const;
-    return { entry, part: row.offline === 'allow' ? 'durable' : 'live', value };
+async function sealPart(
+  part: BundlePart,
+  stamp: Stamp & { hasLive: boolean },
+  contents: Content[],
+  delivery: DeliveryKey,
+  trust: Trust,
+): Promise<string> {
+  const own = contents.filter((content) => content.part === part);
+  const manifest = { part, ...stamp, entries: own.map(({ entry }) => entry) };
+  const values = own.map(({ value }) => value);
+  return sealBundlePart({ manifest, values }, trust.signingKeys.signer, delivery);
+}
+
+function openSecrets(keyring: Keyring, secrets: ContentSecret[]): Content[] {
+  return secrets.map((secret) => {
+    const { name, version, offline, versionId } = secret;
+    const value = keyring.open(secretValueField(versionId), secret);
+    const entry = { kind: 'secret', name, version, length: value.byteLength } as const;
+    return { entry, part: offline === 'allow' ? 'durable' : 'live', value };
   });
-  const configs = plugins.map(({ name, version, config }): Content => {
+}
+
+function encodePlugins(plugins: ContentPlugin[]): Content[] {
+  return plugins.map(({ name, version, config }) => {
     const value = Buffer.from(JSON.stringify(config), 'utf8');
-    return {
-      entry: { kind: 'plugin', name, version, length: value.byteLength },
-      part: 'durable',
-      value,
-    };
+    const entry = { kind: 'plugin', name, version, length: value.byteLength } as const;
+    return { entry, part: 'durable', value };
   });
-  return [...opened, ...configs];
+}
+
+function bundleOf({ durable, live }: KeptBundle): Bundle {
+  return { durable, ...(live === null ? {} : { live }) };
 }

@@ -1,26 +1,51 @@
 import { encryptionPublicKey, type EncryptionPublicKey } from '@sallyport/contract';
+import { z } from 'zod';
 import type { Db } from '../platform/db.ts';
 
-/** A group's current revision, with its bundle when that was built already. */
-export type GroupState = {
-  groupId: string;
-  revision: number;
-  epoch: number;
-  bundle?: { durable: string; live: string | null };
-};
+const contentRow = z.object({
+  revision: z.int(),
+  epoch: z.int(),
+  durable: z.string().nullable(),
+  live: z.string().nullable(),
+  secrets: z.array(
+    z.object({
+      versionId: z.string(),
+      name: z.string(),
+      version: z.int(),
+      offline: z.string(),
+      sealed: z.base64().transform((text) => Buffer.from(text, 'base64')),
+      keyVersion: z.int(),
+    }),
+  ),
+  plugins: z.array(z.object({ name: z.string(), version: z.int(), config: z.unknown() })),
+});
 
-export async function getGroupState(db: Db, groupId: string): Promise<GroupState> {
-  const group = await db.group.findUniqueOrThrow({
-    where: { id: groupId },
-    select: { revision: true, deliveryEpoch: true },
-  });
-  const bundle = await findBundle(db, groupId, group.revision);
-  return {
-    groupId,
-    revision: group.revision,
-    epoch: group.deliveryEpoch,
-    ...(bundle === undefined ? {} : { bundle }),
-  };
+/** What belongs in a group's current revision; its bundle instead, when that is kept already. */
+export type GroupContent = Pick<z.infer<typeof contentRow>, 'revision' | 'epoch'> &
+  ({ kept: KeptBundle } | { kept?: never; secrets: ContentSecret[]; plugins: ContentPlugin[] });
+export type KeptBundle = { durable: string; live: string | null };
+export type ContentSecret = z.infer<typeof contentRow>['secrets'][number];
+export type ContentPlugin = z.infer<typeof contentRow>['plugins'][number];
+
+/** Reads a group's current revision in one statement, which sees one state of the database. */
+export async function readContent(db: Db, groupId: string): Promise<GroupContent> {
+  const [row] = await db.$queryRaw<unknown[]>`
+    SELECT g.revision, g.delivery_epoch AS epoch, b.durable, b.live,
+      (SELECT coalesce(json_agg(json_build_object(
+          'versionId', v.id, 'name', s.name, 'version', s.version, 'offline', s.offline,
+          'sealed', translate(encode(v.sealed_value, 'base64'), chr(10), ''),
+          'keyVersion', v.key_version) ORDER BY s.name), '[]')
+        FROM secrets s JOIN secret_versions v ON v.secret_id = s.id AND v.version = s.version
+        WHERE s.group_id = g.id AND b.revision IS NULL) AS secrets,
+      (SELECT coalesce(json_agg(json_build_object(
+          'name', p.name, 'version', p.version, 'config', p.config) ORDER BY p.name), '[]')
+        FROM plugins p WHERE p.group_id = g.id AND b.revision IS NULL) AS plugins
+    FROM groups g LEFT JOIN bundles b ON b.group_id = g.id AND b.revision = g.revision
+    WHERE g.id = ${groupId}::uuid`;
+  const { revision, epoch, durable, live, secrets, plugins } = contentRow.parse(row);
+  return durable === null
+    ? { revision, epoch, secrets, plugins }
+    : { revision, epoch, kept: { durable, live } };
 }
 
 export async function listRevisions(
@@ -37,7 +62,7 @@ export async function findBundle(
   db: Db,
   groupId: string,
   revision: number,
-): Promise<{ durable: string; live: string | null } | undefined> {
+): Promise<KeptBundle | undefined> {
   const row = await db.bundle.findUnique({
     where: { groupId_revision: { groupId, revision } },
     select: { durable: true, live: true },
@@ -59,55 +84,12 @@ export async function keepBundle(
     live: string | null;
     createdAt: Date;
   },
-): Promise<{ durable: string; live: string | null }> {
+): Promise<KeptBundle> {
   await tx.bundle.createMany({ data: [row], skipDuplicates: true });
   await tx.bundle.deleteMany({
     where: { groupId: row.groupId, revision: { lte: row.revision - KEPT_BUNDLES } },
   });
   return (await findBundle(tx, row.groupId, row.revision)) ?? row;
-}
-
-export type ContentSecret = {
-  name: string;
-  version: number;
-  offline: string;
-  versionId: string;
-  sealed: Uint8Array;
-  keyVersion: number;
-};
-
-/** The current version of every secret of a group. */
-export async function listContentSecrets(db: Db, groupId: string): Promise<ContentSecret[]> {
-  const rows = await db.$queryRaw<
-    {
-      name: string;
-      version: number;
-      offline: string;
-      id: string;
-      sealed_value: Uint8Array;
-      key_version: number;
-    }[]
-  >`
-    SELECT s.name, s.version, s.offline, v.id, v.sealed_value, v.key_version
-    FROM secrets s JOIN secret_versions v ON v.secret_id = s.id AND v.version = s.version
-    WHERE s.group_id = ${groupId}::uuid ORDER BY s.name`;
-  return rows.map((row) => ({
-    ...row,
-    versionId: row.id,
-    sealed: row.sealed_value,
-    keyVersion: row.key_version,
-  }));
-}
-
-export async function listContentPlugins(
-  db: Db,
-  groupId: string,
-): Promise<{ name: string; version: number; config: unknown }[]> {
-  return db.plugin.findMany({
-    where: { groupId },
-    orderBy: { name: 'asc' },
-    select: { name: true, version: true, config: true },
-  });
 }
 
 export async function getRecipient(

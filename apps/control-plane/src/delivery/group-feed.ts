@@ -1,6 +1,6 @@
-import { MAX_INLINE_BUNDLE_BYTES, type Bundle } from '@sallyport/contract';
+import type { Bundle } from '@sallyport/contract';
 import type { Log } from '../platform/log.ts';
-import type { BuiltState } from './build-bundle.ts';
+import type { BuiltRevision } from './build-bundle.ts';
 import type { Hub } from './hub.ts';
 
 /** How far a group's re-pulls are spread: a large group comes back over a moment, a small one at once. */
@@ -21,12 +21,12 @@ export type Feed = {
  * it once, however many agents ask.
  */
 export class GroupFeed {
-  readonly #build: (groupId: string) => Promise<BuiltState>;
+  readonly #build: (groupId: string) => Promise<BuiltRevision>;
   readonly #hub: Hub;
   readonly #log: Log;
   readonly #current = new Map<string, Promise<Feed>>();
 
-  constructor(deps: { build: (groupId: string) => Promise<BuiltState>; hub: Hub; log: Log }) {
+  constructor(deps: { build: (groupId: string) => Promise<BuiltRevision>; hub: Hub; log: Log }) {
     this.#build = deps.build;
     this.#hub = deps.hub;
     this.#log = deps.log;
@@ -71,16 +71,8 @@ export class GroupFeed {
   }
 }
 
-function feedOf({ revision, epoch, bundle }: BuiltState, waiting: number): Feed {
-  const inline: Bundle = {
-    durable: bundle.durable,
-    ...(bundle.live === null ? {} : { live: bundle.live }),
-  };
-  const bytes = inline.durable.length + (inline.live?.length ?? 0);
-  const content =
-    bytes > MAX_INLINE_BUNDLE_BYTES
-      ? { bundleAt: `/agent/v1/revisions/${revision}/bundle` }
-      : { bundle: inline };
+function feedOf({ revision, epoch, bundle, isLarge }: BuiltRevision, waiting: number): Feed {
+  const content = isLarge ? { bundleAt: `/agent/v1/revisions/${revision}/bundle` } : { bundle };
   const afterMilliseconds = Math.min(MAX_SPREAD_MS, Math.floor(waiting * SPREAD_MS_PER_AGENT));
   const reply = { revision, epoch, ...content, tasks: [], next: { afterMilliseconds } };
   return {

@@ -38,17 +38,6 @@ export class Database {
       .catch(rethrow);
   }
 
-  /** Runs reads that must all see one state of the database. */
-  async snapshot<T>(work: (tx: Db) => Promise<T>): Promise<T> {
-    return this.#client
-      .$transaction(work, {
-        timeout: STATEMENT_TIMEOUT_MS,
-        maxWait: CONNECT_TIMEOUT_MS,
-        isolationLevel: 'RepeatableRead',
-      })
-      .catch(rethrow);
-  }
-
   async close(): Promise<void> {
     await this.#client.$disconnect();
   }
