@@ -52,6 +52,15 @@ describe('the values of a revision', () => {
     ]);
   });
 
+  test('what a revision leaves as it was opens still; what it changes opens to the new value', () => {
+    const held = cache.list('secret');
+    cache.replace(bundleOf(2, ['secret', 'kept', 1, 'same'], ['secret', 'changed', 2, 'new']));
+    const [kept, changed, gone] = held;
+    expect(kept && cache.open(kept).toString()).toBe('same');
+    expect(changed && cache.open(changed).toString()).toBe('new');
+    expect(() => gone && cache.open(gone)).toThrow(RangeError);
+  });
+
   test('a secret that was deleted and made anew with the same version number is a change', () => {
     const changes = cache.replace(
       bundleOf(
@@ -86,5 +95,12 @@ describe('the values of a revision', () => {
     expect(cache.list('secret')).toEqual([]);
     expect(cache.size()).toEqual({ entries: 0, bytes: 0 });
     expect(() => entry && cache.open(entry)).toThrow(RangeError);
+  });
+
+  test('after a wipe the same revision can be taken in again', () => {
+    cache.wipe();
+    cache.replace(bundleOf(1, ['secret', 'kept', 1, 'same']));
+    const entry = cache.find('secret', 'kept');
+    expect(entry && cache.open(entry).toString()).toBe('same');
   });
 });

@@ -1,4 +1,4 @@
-import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { KEY_BYTES, open, seal, type Place } from '@sallyport/crypto/envelope';
 import { zeroBundle, type EntryKind, type OpenedBundle } from '../sync/open-bundle.ts';
 
@@ -8,22 +8,24 @@ export type CachedEntry = { kind: EntryKind; name: string; version: number };
 /** One entry that a revision brought, changed or removed. */
 export type Change = CachedEntry & { removed: boolean };
 
-type SealedEntry = CachedEntry & { sealed: Uint8Array };
+/** `mark` tells equal values from others without opening them. */
+type SealedEntry = CachedEntry & { sealed: Uint8Array; mark: Buffer };
 type Snapshot = {
   revision: number;
   epoch: number;
   complete: boolean;
-  key: Buffer;
   entries: Record<EntryKind, Map<string, SealedEntry>>;
 };
 
 /**
- * The values of the revision the agent runs, each AES-256-GCM sealed in memory. Every revision is
- * sealed under a random key of its own, so that zeroing the key forgets all of it at once.
+ * The values of the revision the agent runs, each AES-256-GCM sealed in memory under a key of this process. What
+ * a revision leaves as it was is not sealed again; what it replaces is zeroed, and `wipe` zeroes the
+ * keys.
  */
 export class ValueCache {
   readonly #group: string;
   #snapshot: Snapshot | undefined;
+  #keys: { sealing: Buffer; marking: Buffer } | undefined;
 
   constructor(group: string) {
     this.#group = group;
@@ -32,12 +34,17 @@ export class ValueCache {
   /** Swaps a revision in as a whole, zeroes its plaintext, and returns what differs from the one before. */
   replace(bundle: OpenedBundle): Change[] {
     const before = this.#snapshot;
-    const after = this.#sealAll(bundle);
-    const changes = this.#difference(before, bundle, after);
+    const after = this.#sealChanged(bundle);
+    const brought = [...allOf(after)].filter((entry) => heldBy(before, entry) !== entry);
+    const dropped = [...allOf(before)].filter((entry) => heldBy(after, entry) !== entry);
     this.#snapshot = after;
-    before?.key.fill(0);
+    for (const { sealed } of dropped) sealed.fill(0);
     zeroBundle(bundle);
-    return changes;
+    const removed = dropped.filter((entry) => heldBy(after, entry) === undefined);
+    return [
+      ...brought.map((entry) => ({ ...shown(entry), removed: false })),
+      ...removed.map((entry) => ({ ...shown(entry), removed: true })),
+    ];
   }
 
   /** Undefined until the first bundle, and after `wipe`. `complete` is false while live values are missing. */
@@ -50,11 +57,11 @@ export class ValueCache {
   }
 
   /** An entry's value in plaintext, of the revision held now; the caller zeroes it. */
-  open({ kind, name }: CachedEntry): Buffer {
-    const held = this.#snapshot?.entries[kind].get(name);
-    if (this.#snapshot === undefined || held === undefined)
+  open(entry: CachedEntry): Buffer {
+    const held = heldBy(this.#snapshot, entry);
+    if (this.#keys === undefined || held === undefined)
       throw new RangeError('the entry is not held any more');
-    return open(this.#snapshot.key, held.sealed, this.#place(held));
+    return open(this.#keys.sealing, held.sealed, this.#place(held));
   }
 
   list(kind: EntryKind): CachedEntry[] {
@@ -72,50 +79,47 @@ export class ValueCache {
 
   /** Forgets everything, beyond recovery. */
   wipe(): void {
-    this.#snapshot?.key.fill(0);
+    this.#keys?.sealing.fill(0);
+    this.#keys?.marking.fill(0);
+    this.#keys = undefined;
     this.#snapshot = undefined;
   }
 
-  #sealAll({ revision, epoch, complete, entries }: OpenedBundle): Snapshot {
-    const key = randomBytes(KEY_BYTES);
-    const snapshot: Snapshot = {
+  #sealChanged({ revision, epoch, complete, entries }: OpenedBundle): Snapshot {
+    const keys = (this.#keys ??= {
+      sealing: randomBytes(KEY_BYTES),
+      marking: randomBytes(KEY_BYTES),
+    });
+    const after: Snapshot = {
       revision,
       epoch,
       complete,
-      key,
       entries: { secret: new Map(), plugin: new Map() },
     };
     for (const { value, ...entry } of entries) {
-      snapshot.entries[entry.kind].set(entry.name, {
-        ...entry,
-        sealed: seal(key, value, this.#place(entry)),
-      });
+      const mark = createHmac('sha256', keys.marking).update(value).digest();
+      const held = heldBy(this.#snapshot, entry);
+      // A deleted and re-created entry may have its old version number, so the values are compared too.
+      const same = held?.version === entry.version && timingSafeEqual(held.mark, mark);
+      const sealedEntry = same
+        ? held
+        : { ...entry, mark, sealed: seal(keys.sealing, value, this.#place(entry)) };
+      after.entries[entry.kind].set(entry.name, sealedEntry);
     }
-    return snapshot;
-  }
-
-  #difference(before: Snapshot | undefined, bundle: OpenedBundle, after: Snapshot): Change[] {
-    const brought = bundle.entries.filter((entry) => !this.#holds(before, entry));
-    const removed = [...allOf(before)].filter(({ kind, name }) => !after.entries[kind].has(name));
-    return [
-      ...brought.map(({ kind, name, version }) => ({ kind, name, version, removed: false })),
-      ...removed.map(({ kind, name, version }) => ({ kind, name, version, removed: true })),
-    ];
-  }
-
-  /** A deleted and re-created entry may have its old version number, so the values are compared too. */
-  #holds(snapshot: Snapshot | undefined, entry: OpenedBundle['entries'][number]): boolean {
-    const held = snapshot?.entries[entry.kind].get(entry.name);
-    if (snapshot === undefined || held?.version !== entry.version) return false;
-    const value = open(snapshot.key, held.sealed, this.#place(held));
-    const same = value.byteLength === entry.value.byteLength && timingSafeEqual(value, entry.value);
-    value.fill(0);
-    return same;
+    return after;
   }
 
   #place({ kind, name }: CachedEntry): Place {
     return { table: 'agent_cache', row: name, field: kind, group: this.#group, keyVersion: 1 };
   }
+}
+
+function heldBy(snapshot: Snapshot | undefined, { kind, name }: CachedEntry) {
+  return snapshot?.entries[kind].get(name);
+}
+
+function shown({ kind, name, version }: CachedEntry): CachedEntry {
+  return { kind, name, version };
 }
 
 function* allOf(snapshot: Snapshot | undefined): Generator<SealedEntry> {
