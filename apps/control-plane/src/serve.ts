@@ -49,12 +49,16 @@ export async function serve({
     await database.stop();
     throw error;
   }
+  // Listened for before anybody is told that it runs: who reads that may stop it at once.
+  const signalled = stopSignal();
   log.info(
     { url: controlPlane.agentUrl(), fingerprint: controlPlane.caFingerprint, roles: config.roles },
     'started',
   );
   process.stdout.write(welcome(controlPlane, config));
-  await untilStopped(controlPlane, database, log);
+  log.info({ reason: await signalled }, 'stopping');
+  await stop(controlPlane, database);
+  log.info('stopped');
 }
 
 type OpenDatabase = { url: string; stop(): Promise<void> };
@@ -97,18 +101,15 @@ async function listenOn(
   }
 }
 
-async function untilStopped(
-  controlPlane: ControlPlane,
-  database: OpenDatabase,
-  log: Log,
-): Promise<void> {
-  const signal = await new Promise<NodeJS.Signals>((stop) => {
-    for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, stop);
+async function stopSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, resolve);
   });
-  log.info({ reason: signal }, 'stopping');
+}
+
+async function stop(controlPlane: ControlPlane, database: OpenDatabase): Promise<void> {
   const deadline = setTimeout(() => process.exit(1), STOP_DEADLINE_MS);
   await controlPlane.stop();
   await database.stop();
   clearTimeout(deadline);
-  log.info('stopped');
 }
