@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import {
   ASSERTION_GRANT,
   enrollReply,
@@ -160,14 +161,14 @@ export class AgentClient {
     const { bundle } = pulled ?? {};
     if (bundle === undefined || this.delivery === undefined)
       throw new Error('there is no bundle to open');
-    const keyring = new Map<string, CryptoKey>();
+    const keyring = new Map<string, KeyObject>();
     for (const { kid, ...jwk } of this.enrolled?.verificationKeys.keys ?? [])
-      keyring.set(kid, await importVerificationKey(jwk));
+      keyring.set(kid, importVerificationKey(jwk));
     const parts: BundlePayload[] = [
-      await openBundlePart(bundle.durable, 'durable', this.delivery, keyring),
+      openBundlePart(bundle.durable, 'durable', this.delivery, keyring),
     ];
     if (bundle.live !== undefined)
-      parts.push(await openBundlePart(bundle.live, 'live', this.delivery, keyring));
+      parts.push(openBundlePart(bundle.live, 'live', this.delivery, keyring));
     return Object.fromEntries(
       parts.flatMap(({ manifest, values }) =>
         manifest.entries.map(({ name }, at) => [name, Buffer.from(values[at] ?? []).toString()]),

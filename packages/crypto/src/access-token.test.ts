@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { keyringOf, newSigningKey } from '../test/signing-keys.ts';
 import { ACCESS_TOKEN_TTL_SECONDS, issueAccessToken, verifyAccessToken } from './access-token.ts';
@@ -13,7 +14,7 @@ const invalid = { name: 'CryptoError', code: 'jwt.invalid' };
 
 describe('access tokens', () => {
   let issuer: SigningKey;
-  let keyring: Map<string, CryptoKey>;
+  let keyring: Map<string, KeyObject>;
   beforeAll(async () => {
     issuer = await newSigningKey();
     keyring = await keyringOf(await newSigningKey(), issuer);

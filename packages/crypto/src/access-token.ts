@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { AGENT_API_AUDIENCE, uuid } from '@sallyport/contract';
 import { decodeProtectedHeader } from 'jose';
 import { CryptoError } from './crypto-error.ts';
@@ -36,7 +37,7 @@ export async function issueAccessToken(
 /** @throws CryptoError `jwt.expired` or `jwt.invalid` */
 export async function verifyAccessToken(
   token: string,
-  keyring: ReadonlyMap<string, CryptoKey>,
+  keyring: ReadonlyMap<string, KeyObject>,
   nowMs: number,
 ): Promise<AccessClaims> {
   const payload = await verifyJwt(token, issuerKey(token, keyring), {
@@ -59,7 +60,7 @@ export async function verifyAccessToken(
   };
 }
 
-function issuerKey(token: string, keyring: ReadonlyMap<string, CryptoKey>): CryptoKey {
+function issuerKey(token: string, keyring: ReadonlyMap<string, KeyObject>): KeyObject {
   try {
     const key = keyring.get(decodeProtectedHeader(token).kid ?? '');
     if (key !== undefined) return key;

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomUUID, type KeyObject } from 'node:crypto';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { SignJWT } from 'jose';
 import { newSigningKey } from '../test/signing-keys.ts';
@@ -24,10 +24,10 @@ const audience = 'urn:sallyport:agent-api';
 
 describe('assertions', () => {
   let agent: SigningKey;
-  let agentPublic: CryptoKey;
+  let agentPublic: KeyObject;
   beforeAll(async () => {
     agent = await newSigningKey();
-    agentPublic = await importVerificationKey(agent.publicJwk);
+    agentPublic = importVerificationKey(agent.publicJwk);
   });
   const verifying = (jwt: string, atMs = nowMs) => verifyAssertion(jwt, agentId, agentPublic, atMs);
   const usual = {

@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash, randomUUID, type KeyObject } from 'node:crypto';
 import {
   AGENT_API_AUDIENCE,
   type EncryptionPublicKey,
@@ -43,7 +43,7 @@ export type EnrollmentClaim = {
 
 /** @throws CryptoError of `verifyJwt`, or `jwt.invalid` when it is about another token or key */
 export async function verifyEnrollmentProof(claim: EnrollmentClaim, nowMs: number): Promise<void> {
-  const payload = await verifyJwt(claim.proof, await importVerificationKey(claim.signingKey), {
+  const payload = await verifyJwt(claim.proof, importVerificationKey(claim.signingKey), {
     typ: ENROLL_TYPE,
     nowMs,
     audience: AGENT_API_AUDIENCE,
@@ -83,7 +83,7 @@ export type VerifiedAssertion = { jti: string; expiresAtMs: number };
 export async function verifyAssertion(
   assertion: string,
   agentId: string,
-  key: CryptoKey,
+  key: KeyObject,
   nowMs: number,
 ): Promise<VerifiedAssertion> {
   const {

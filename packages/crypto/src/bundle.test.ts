@@ -31,7 +31,7 @@ describe('a part of a bundle', () => {
   let signer: SigningKey;
   let keyring: VerificationKeyring;
   const delivery = generateDeliveryKey(group, 2);
-  const opening = (jwe: string, with_: DeliveryKey = delivery, keys = keyring) =>
+  const opening = async (jwe: string, with_: DeliveryKey = delivery, keys = keyring) =>
     openBundlePart(jwe, 'durable', with_, keys);
 
   beforeAll(async () => {

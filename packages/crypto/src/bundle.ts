@@ -1,6 +1,8 @@
+import type { KeyObject } from 'node:crypto';
 import type { BundlePart } from '@sallyport/contract';
-import { CompactEncrypt, CompactSign, compactDecrypt, compactVerify } from 'jose';
+import { CompactEncrypt, CompactSign } from 'jose';
 import { decodeBundlePayload, encodeBundlePayload, type BundlePayload } from './bundle-payload.ts';
+import { openCompactJwe, verifyCompactJws } from './compact.ts';
 import { CryptoError } from './crypto-error.ts';
 import type { DeliveryKey } from './delivery-key.ts';
 import type { SigningKey } from './signing-key.ts';
@@ -8,7 +10,7 @@ import type { SigningKey } from './signing-key.ts';
 const JWS_TYPE = 'sallyport-bundle';
 
 /** The control plane's verification keys by `kid` (the thumbprint). */
-export type VerificationKeyring = ReadonlyMap<string, CryptoKey>;
+export type VerificationKeyring = ReadonlyMap<string, KeyObject>;
 
 /**
  * Signs (EdDSA, RFC 8037, section 3.1), then encrypts (A256GCM, the content key wrapped by the delivery
@@ -33,20 +35,18 @@ export async function sealBundlePart(
 }
 
 /**
- * Opens and verifies one part. Whether its revision may be applied is the caller's to decide.
+ * Opens and verifies one part. The values are views of one buffer, which the caller zeroes. Whether its revision may be applied is the caller's to decide.
  *
  * @throws CryptoError `bundle.unreadable` (wrong delivery key, or one flipped bit), `bundle.unsigned`,
  * `bundle.malformed`, `bundle.wrong_part`, `bundle.wrong_group`, `bundle.wrong_epoch`
  */
-export async function openBundlePart(
+export function openBundlePart(
   jwe: string,
   part: BundlePart,
   delivery: DeliveryKey,
   keyring: VerificationKeyring,
-): Promise<BundlePayload> {
-  const signed = await decrypt(jwe, delivery);
-  const payload = decodeBundlePayload(await verify(signed, keyring));
-  signed.fill(0);
+): BundlePayload {
+  const payload = decodeBundlePayload(verify(decrypt(jwe, delivery), keyring));
   const { manifest } = payload;
   if (manifest.part !== part)
     throw new CryptoError('bundle.wrong_part', `the ${part} part of a bundle was expected`);
@@ -57,18 +57,9 @@ export async function openBundlePart(
   return payload;
 }
 
-async function decrypt(jwe: string, delivery: DeliveryKey): Promise<Uint8Array> {
-  if (!isCanonical(jwe))
-    throw new CryptoError(
-      'bundle.unreadable',
-      'the bundle was changed: it is not as it was encoded',
-    );
+function decrypt(jwe: string, delivery: DeliveryKey): Buffer {
   try {
-    const { plaintext } = await compactDecrypt(jwe, delivery.key, {
-      keyManagementAlgorithms: ['A256KW'],
-      contentEncryptionAlgorithms: ['A256GCM'],
-    });
-    return plaintext;
+    return openCompactJwe(jwe, delivery.key);
   } catch (error) {
     throw new CryptoError(
       'bundle.unreadable',
@@ -78,40 +69,21 @@ async function decrypt(jwe: string, delivery: DeliveryKey): Promise<Uint8Array> 
   }
 }
 
-/** Whether the unused bits at the end of each base64url segment are zero: no cipher covers those. */
-function isCanonical(jwe: string): boolean {
-  return jwe.split('.').every((segment) => {
-    const tail = segment.slice(segment.length - (segment.length % 4));
-    return Buffer.from(tail, 'base64url').toString('base64url') === tail;
-  });
-}
-
-async function verify(jws: Uint8Array, keyring: VerificationKeyring): Promise<Uint8Array> {
+function verify(jws: Buffer, keyring: VerificationKeyring): Buffer {
   try {
-    const { payload, protectedHeader } = await compactVerify(
-      jws,
-      (header) => keyOf(header.kid, keyring),
-      {
-        algorithms: ['EdDSA'],
-      },
-    );
-    if (protectedHeader.typ === JWS_TYPE) return payload;
+    return verifyCompactJws(jws, JWS_TYPE, (kid) => keyOf(kid, keyring));
   } catch (error) {
+    jws.fill(0);
     throw new CryptoError(
       'bundle.unsigned',
       'the bundle is not signed by this agent’s control plane',
       error,
     );
   }
-  throw new CryptoError('bundle.unsigned', 'the bundle is signed, but as something else');
 }
 
-function keyOf(kid: string | undefined, keyring: VerificationKeyring): CryptoKey {
-  const key = keyring.get(kid ?? '');
-  if (key === undefined)
-    throw new CryptoError(
-      'bundle.unsigned',
-      'the bundle names a signing key this agent does not know',
-    );
+function keyOf(kid: unknown, keyring: VerificationKeyring): KeyObject {
+  const key = typeof kid === 'string' ? keyring.get(kid) : undefined;
+  if (key === undefined) throw new RangeError('this agent does not know the signing key it names');
   return key;
 }

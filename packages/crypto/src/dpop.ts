@@ -55,7 +55,7 @@ export async function verifyDpopProof(
       'it is made with another key than the access token is bound to',
     );
   }
-  const payload = await verifyJwt(proof, await importVerificationKey(jwk), {
+  const payload = await verifyJwt(proof, importVerificationKey(jwk), {
     typ: TYPE,
     nowMs,
     requiredClaims: ['jti', 'htm', 'htu', 'iat', 'ath'],

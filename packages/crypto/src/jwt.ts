@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { SignJWT, errors, jwtVerify, type JWTPayload } from 'jose';
 import { CryptoError } from './crypto-error.ts';
 import type { SigningKey } from './signing-key.ts';
@@ -38,7 +39,7 @@ export type JwtExpectation = {
  */
 export async function verifyJwt(
   jwt: string,
-  key: CryptoKey,
+  key: KeyObject,
   expected: JwtExpectation,
 ): Promise<JWTPayload> {
   try {

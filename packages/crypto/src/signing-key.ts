@@ -1,3 +1,4 @@
+import { createPublicKey, type KeyObject } from 'node:crypto';
 import type { SigningPublicKey } from '@sallyport/contract';
 import { signingPublicKey } from '@sallyport/contract';
 import { exportJWK, generateKeyPair, importJWK, calculateJwkThumbprint } from 'jose';
@@ -19,19 +20,19 @@ export async function generateSigningJwk(): Promise<SigningPrivateJwk> {
 export async function importSigningKey(jwk: SigningPrivateJwk): Promise<SigningKey> {
   const publicJwk = signingPublicKey.parse({ kty: jwk.kty, crv: jwk.crv, x: jwk.x });
   return {
-    privateKey: await importOkp(jwk),
+    privateKey: await importPrivate(jwk),
     publicJwk,
     thumbprint: await calculateJwkThumbprint(publicJwk),
   };
 }
 
-/** Prepares a public JWK for verification. */
-export async function importVerificationKey(jwk: SigningPublicKey): Promise<CryptoKey> {
-  return importOkp(jwk);
-}
-
-async function importOkp(jwk: SigningPublicKey | SigningPrivateJwk): Promise<CryptoKey> {
+async function importPrivate(jwk: SigningPrivateJwk): Promise<CryptoKey> {
   const key = await importJWK(jwk, 'Ed25519');
   if (key instanceof Uint8Array) throw new TypeError('an OKP key was read as a symmetric one');
   return key;
+}
+
+/** Prepares a public JWK for verification. */
+export function importVerificationKey(jwk: SigningPublicKey): KeyObject {
+  return createPublicKey({ key: jwk, format: 'jwk' });
 }

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import {
   generateSigningJwk,
   importSigningKey,
@@ -11,9 +12,9 @@ export async function newSigningKey(): Promise<SigningKey> {
 }
 
 /** What the verifiers of these keys hold, by `kid`. */
-export async function keyringOf(...keys: SigningKey[]): Promise<Map<string, CryptoKey>> {
+export async function keyringOf(...keys: SigningKey[]): Promise<Map<string, KeyObject>> {
   const entries = keys.map(
-    async (key) => [key.thumbprint, await importVerificationKey(key.publicJwk)] as const,
+    async (key) => [key.thumbprint, importVerificationKey(key.publicJwk)] as const,
   );
   return new Map(await Promise.all(entries));
 }

@@ -56,7 +56,7 @@ export type Identity = {
 export async function importIdentity(stored: StoredIdentity): Promise<Identity> {
   const { agentId, name, group, controlPlane, trustAnchors } = stored;
   const keyring = stored.verificationKeys.keys.map(
-    async ({ kid, ...jwk }) => [kid, await importVerificationKey(jwk)] as const,
+    async ({ kid, ...jwk }) => [kid, importVerificationKey(jwk)] as const,
   );
   return {
     agentId,

@@ -22,16 +22,16 @@ export type OpenedBundle = {
  *
  * @throws CryptoError of `openBundlePart`; AgentError `bundle.incomplete` when its parts do not belong together
  */
-export async function openBundle(
+export function openBundle(
   bundle: Bundle,
   delivery: DeliveryKey,
   keyring: VerificationKeyring,
-): Promise<OpenedBundle> {
-  const durable = await openBundlePart(bundle.durable, 'durable', delivery, keyring);
+): OpenedBundle {
+  const durable = openBundlePart(bundle.durable, 'durable', delivery, keyring);
   const parts = [durable];
   try {
     if (bundle.live !== undefined)
-      parts.push(await openBundlePart(bundle.live, 'live', delivery, keyring));
+      parts.push(openBundlePart(bundle.live, 'live', delivery, keyring));
     assertBelongTogether(parts);
   } catch (error) {
     for (const value of parts.flatMap((part) => part.values)) value.fill(0);

@@ -105,7 +105,9 @@ export class Replica {
       const { group, encryptionKey } = this.#identity;
       return {
         wrapped,
-        delivery: await asRefusal(openDeliveryKey(wrapped, encryptionKey.privateKey, group.id)),
+        delivery: await asRefusal(async () =>
+          openDeliveryKey(wrapped, encryptionKey.privateKey, group.id),
+        ),
       };
     }
     if (this.#key !== undefined) return this.#key;
@@ -126,7 +128,7 @@ export class Replica {
   }
 
   async #opened(bundle: Bundle, delivery: DeliveryKey): Promise<OpenedBundle> {
-    const opened = await asRefusal(
+    const opened = await asRefusal(async () =>
       openBundle(bundle, delivery, this.#identity.verificationKeyring),
     );
     const heldEpoch = this.#cache.revision()?.epoch ?? 0;
@@ -147,9 +149,9 @@ export class Replica {
 }
 
 /** A bundle that cannot be used is asked for again: the next one may be whole. */
-async function asRefusal<Value>(opening: Promise<Value>): Promise<Value> {
+async function asRefusal<Value>(open: () => Promise<Value>): Promise<Value> {
   try {
-    return await opening;
+    return await open();
   } catch (error) {
     if (!(error instanceof CryptoError)) throw error;
     throw new AgentError(error.code, error.message, { retryable: true, cause: error });

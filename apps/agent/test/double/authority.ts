@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomUUID, type KeyObject } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import {
   enrollBody,
@@ -38,7 +38,7 @@ export type DoubleAgent = {
   id: string;
   name: string;
   group: DoubleGroup;
-  verificationKey: CryptoKey;
+  verificationKey: KeyObject;
   thumbprint: string;
   encryptionKey: CryptoKey;
   isRevoked: boolean;
@@ -82,7 +82,7 @@ export class DoubleAuthority {
       name,
       group,
       thumbprint,
-      verificationKey: await importVerificationKey(signingKey),
+      verificationKey: importVerificationKey(signingKey),
       encryptionKey: await importEncryptionPublicKey(encryptionKey),
       isRevoked: false,
     };
@@ -117,7 +117,7 @@ export class DoubleAuthority {
     if (accessToken === undefined || typeof dpop !== 'string')
       throw new Refusal(401, 'access_token.required');
     const keyring = new Map([
-      [this.#signer.thumbprint, await importVerificationKey(this.#signer.publicJwk)],
+      [this.#signer.thumbprint, importVerificationKey(this.#signer.publicJwk)],
     ]);
     const claims = await verifyAccessToken(accessToken, keyring, this.#now()).catch(
       (error: unknown) => {

@@ -72,7 +72,7 @@ async function verified(
     return await verifyAssertion(
       assertion,
       agent.id,
-      await importVerificationKey(agent.signingKey),
+      importVerificationKey(agent.signingKey),
       nowMs,
     );
   } catch (error) {

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import type { VerificationKeys } from '@sallyport/contract';
 import { open, seal, type Place } from '@sallyport/crypto/envelope';
 import {
@@ -13,7 +14,7 @@ import { insertSigningKey, listSigningKeys, type SigningKeyRow } from './trust.s
 /** The control plane's signing keys: the newest signs, all verify. */
 export type SigningKeys = {
   signer: SigningKey;
-  byKid: ReadonlyMap<string, CryptoKey>;
+  byKid: ReadonlyMap<string, KeyObject>;
   published: VerificationKeys;
 };
 
@@ -28,9 +29,9 @@ export async function loadSigningKeys(
   const newest = rows[0];
   if (newest === undefined) throw new Error('there is no signing key');
   const verifiers = await Promise.all(
-    rows.map(async (row): Promise<[string, CryptoKey]> => [
+    rows.map(async (row): Promise<[string, KeyObject]> => [
       row.id,
-      await importVerificationKey(row.publicKey),
+      importVerificationKey(row.publicKey),
     ]),
   );
   return {
