@@ -1,0 +1,79 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { Installation, type Replica } from '../fixtures/installation.ts';
+import { outcomeOf } from '../fixtures/program.ts';
+
+let installation: Installation;
+let running: Replica;
+beforeAll(async () => {
+  installation = await Installation.create();
+  running = await installation.startReplica('running');
+});
+afterAll(() => installation.end());
+
+/** The words of a control plane that must not start: one line that is no log line, and no stack. */
+async function refusalOf(change: Record<string, string>): Promise<{ code: unknown; said: string }> {
+  const environment = { ...(await installation.replicaEnvironment('refused')), ...change };
+  const { code, stdout, stderr } = await outcomeOf(
+    installation.start('control-plane', [], environment),
+  );
+  expect(stdout).toBe('');
+  const said = stderr.split('\n').filter((line) => !line.startsWith('{'));
+  expect(said).toHaveLength(1);
+  expect(stderr).not.toMatch(/^\s+at /m);
+  return { code, said: said[0] ?? '' };
+}
+
+describe('a control plane that cannot start says why in one line, and exits', () => {
+  test('a port in use: which one, and what to set', async () => {
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const address = taken.address();
+    const port = String(typeof address === 'object' ? address?.port : '');
+    const { code, said } = await refusalOf({ SALLYPORT_AGENT_API_PORT: port });
+    taken.close();
+    expect({ code, said }).toEqual({
+      code: 1,
+      said: `sallyport-server: 127.0.0.1:${port} is in use by another program; stop that, or set agentApi.host and agentApi.port`,
+    });
+  });
+
+  test('[A7-10] another root key than the database’s: never its bytes', async () => {
+    const file = join(installation.folder, 'another-key');
+    const key = randomBytes(32).toString('base64');
+    await writeFile(file, key, { mode: 0o600 });
+    const { code, said } = await refusalOf({ SALLYPORT_ROOT_KEY_FILE: file });
+    expect(code).toBe(1);
+    expect(said).toMatch(/root key is not the one of this database/);
+    expect(said).not.toContain(key);
+  });
+
+  test('a database that is down: where to look, and never its password', async () => {
+    const { code, said } = await refusalOf({
+      DATABASE_URL: 'postgresql://sallyport:hidden-word@127.0.0.1:1/sallyport',
+    });
+    expect(code).toBe(1);
+    expect(said).toMatch(/the database cannot be reached \(ECONNREFUSED\); check DATABASE_URL/);
+    expect(said).not.toContain('hidden-word');
+  });
+
+  test('a root key that others can read: the command that mends it', async () => {
+    const folder = join(installation.folder, 'loose');
+    await mkdir(folder);
+    await writeFile(join(folder, 'root-key'), randomBytes(32).toString('base64'), { mode: 0o644 });
+    const environment = await installation.replicaEnvironment('loose');
+    const { SALLYPORT_ROOT_KEY_FILE: _, ...withoutKey } = environment;
+    const { code, stderr } = await outcomeOf(installation.start('control-plane', [], withoutKey));
+    expect(code).toBe(1);
+    expect(stderr).toContain(`run: chmod 600 ${join(folder, 'root-key')}`);
+  });
+});
+
+test('what refuses to start beside it leaves a running control plane as it was', async () => {
+  const owner = await installation.signIn(running);
+  expect((await owner.do('GET', '/me')).body).toMatchObject({ name: 'owner' });
+});

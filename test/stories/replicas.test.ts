@@ -1,0 +1,85 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { queueLegs } from '@sallyport/testkit/redis';
+import type { Host } from '../fixtures/host.ts';
+import { Installation, redisDatabase, type Replica } from '../fixtures/installation.ts';
+import type { Operator } from '../fixtures/operator.ts';
+
+const REDIS_DATABASE = 8;
+const SECRET = '/groups/plant-7/secrets/db-password';
+/** Far less than the safety net's look every five seconds: only a wake-up is as quick. */
+const AT_ONCE_MS = 1_500;
+
+describe.each(queueLegs())('two control planes on one database, with the queue on $name', (leg) => {
+  let installation: Installation;
+  let first: Replica;
+  let second: Replica;
+  let owner: Operator;
+  let host: Host;
+  beforeAll(async () => {
+    const redisUrl =
+      leg.redisUrl === undefined ? undefined : redisDatabase(leg.redisUrl, REDIS_DATABASE);
+    installation = await Installation.create({ leg: { ...leg, redisUrl } });
+    // At the same time, as an orchestrator would: one of them makes the CA, the keys and the owner.
+    [first, second] = await Promise.all([
+      installation.startReplica('first'),
+      installation.startReplica('second'),
+    ]);
+    owner = await installation.signIn(first);
+    await owner.do('POST', '/groups', { name: 'plant-7' });
+    host = await installation.enrolledHost(owner, second, 'plant-7', 'host');
+    await owner.do('PUT', SECRET, { value: 'first' });
+    await host.run();
+    await host.untilSecret('db-password', 'first');
+  });
+  afterAll(() => installation.end());
+
+  test('that start together have one CA and one owner', async () => {
+    expect(second.ca).toBe(first.ca);
+    expect((await (await installation.signIn(second)).do('GET', '/me')).body).toEqual(
+      (await owner.do('GET', '/me')).body,
+    );
+  });
+
+  test('[SG-11] an agent that waits on one learns at once of a change made through the other', async () => {
+    await owner.do('PUT', SECRET, { value: 'warm' });
+    await host.untilSecret('db-password', 'warm');
+    const begun = performance.now();
+    await owner.do('PUT', SECRET, { value: 'second' });
+    await host.untilSecret('db-password', 'second');
+    expect(performance.now() - begun).toBeLessThan(AT_ONCE_MS);
+  });
+
+  test('a task given through one is done by an agent that waits on the other', async () => {
+    const { code, stdout } = await diagnose(host.agentId);
+    expect({ code, task: JSON.parse(stdout) }).toMatchObject({
+      code: 0,
+      task: { state: 'completed', attempts: 1, result: { cache: { entries: 1 } } },
+    });
+  });
+
+  async function diagnose(agentId: string) {
+    const login = ['login', '--url', first.url, '--ca-file', `${installation.folder}/first/ca.pem`];
+    await installation.cli([...login, '--password-file', '-'], installation.ownerPassword);
+    return installation.cli(['agent', 'diagnose', agentId, '--json']);
+  }
+
+  test('[F-11] a revocation through one ends the pull that is open on the other, and the agent’s cache is gone', async () => {
+    const begun = performance.now();
+    await owner.do('POST', `/agents/${host.agentId}/revoke`);
+    await host.untilHealth(({ status }) => status === 'revoked');
+    expect(performance.now() - begun).toBeLessThan(AT_ONCE_MS);
+    const reply = await host.read('/v1/secrets/db-password');
+    expect(reply.status).not.toBe(200);
+    expect(reply.body).not.toContain('second');
+  });
+
+  test('one that is killed takes nothing with it: the other goes on serving', async () => {
+    const other = await installation.enrolledHost(owner, second, 'plant-7', 'other-host');
+    first.process.kill('SIGKILL');
+    await first.process.exited;
+    await other.run();
+    const through = await installation.signIn(second);
+    await through.do('PUT', SECRET, { value: 'through the one that is left' });
+    await other.untilSecret('db-password', 'through the one that is left');
+  });
+});
