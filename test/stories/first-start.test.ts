@@ -16,10 +16,12 @@ beforeAll(async () => {
   await chmod(folder.path, 0o711);
 });
 afterAll(async () => {
-  await expectNoLeftovers().finally(async () => {
+  try {
+    await expectNoLeftovers();
+  } finally {
     await stopSurvivor(join(folder.path, 'control-plane', 'postgres'));
     await folder.remove();
-  });
+  }
 });
 
 function start(command: string[], env: Record<string, string> = {}, input = ''): TestProcess {

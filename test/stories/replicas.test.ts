@@ -6,8 +6,9 @@ import type { Operator } from '../fixtures/operator.ts';
 
 const REDIS_DATABASE = 8;
 const SECRET = '/groups/plant-7/secrets/db-password';
-/** Far less than the safety net's look every five seconds: only a wake-up is as quick. */
-const AT_ONCE_MS = 1_500;
+/** The safety net looks every three seconds: five changes in a row are as quick by wake-ups alone. */
+const CHANGES = 5;
+const AT_ONCE_MS = 1_000;
 
 describe.each(queueLegs())('two control planes on one database, with the queue on $name', (leg) => {
   let installation: Installation;
@@ -41,12 +42,12 @@ describe.each(queueLegs())('two control planes on one database, with the queue o
   });
 
   test('[SG-11] an agent that waits on one learns at once of a change made through the other', async () => {
-    await owner.do('PUT', SECRET, { value: 'warm' });
-    await host.untilSecret('db-password', 'warm');
-    const begun = performance.now();
-    await owner.do('PUT', SECRET, { value: 'second' });
-    await host.untilSecret('db-password', 'second');
-    expect(performance.now() - begun).toBeLessThan(AT_ONCE_MS);
+    for (let change = 1; change <= CHANGES; change += 1) {
+      const begun = performance.now();
+      await owner.do('PUT', SECRET, { value: `change ${change}` });
+      await host.untilSecret('db-password', `change ${change}`);
+      expect(performance.now() - begun).toBeLessThan(AT_ONCE_MS);
+    }
   });
 
   test('a task given through one is done by an agent that waits on the other', async () => {
@@ -70,7 +71,7 @@ describe.each(queueLegs())('two control planes on one database, with the queue o
     expect(performance.now() - begun).toBeLessThan(AT_ONCE_MS);
     const reply = await host.read('/v1/secrets/db-password');
     expect(reply.status).not.toBe(200);
-    expect(reply.body).not.toContain('second');
+    expect(reply.body).not.toContain('change');
   });
 
   test('one that is killed takes nothing with it: the other goes on serving', async () => {
