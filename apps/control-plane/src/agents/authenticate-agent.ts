@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { verifyAccessToken, type AccessClaims } from '@sallyport/crypto/access-token';
 import { CryptoError } from '@sallyport/crypto/crypto-error';
 import { DPOP_WINDOW_SECONDS, verifyDpopProof } from '@sallyport/crypto/dpop';
@@ -17,6 +18,7 @@ export type AgentRequest = {
 };
 
 const MAX_REMEMBERED_PROOFS = 200_000;
+const MAX_REMEMBERED_TOKENS = 20_000;
 
 /** Tells which agent calls: an access token, a proof by the key it is bound to, and no revocation since. */
 export class AgentAuthenticator {
@@ -25,6 +27,8 @@ export class AgentAuthenticator {
   readonly #clock: Clock;
   /** `jti` -> when it may be forgotten. Insertion order is age, so the front expires first. */
   readonly #seenProofs = new Map<string, number>();
+  /** Digest of an access token that was verified -> its claims, so that each is verified once. */
+  readonly #verified = new Map<string, AccessClaims>();
 
   constructor(deps: { trust: Trust; revocations: Revocations; clock: Clock }) {
     this.#trust = deps.trust;
@@ -49,6 +53,20 @@ export class AgentAuthenticator {
   }
 
   async #claims(accessToken: string): Promise<AccessClaims> {
+    const digest = hash('sha256', accessToken, 'base64url');
+    const known = this.#verified.get(digest);
+    if (known !== undefined && known.expiresAtMs > this.#clock.now()) return known;
+    this.#verified.delete(digest);
+    const claims = await this.#verify(accessToken);
+    this.#verified.set(digest, claims);
+    for (const [oldest] of this.#verified) {
+      if (this.#verified.size <= MAX_REMEMBERED_TOKENS) break;
+      this.#verified.delete(oldest);
+    }
+    return claims;
+  }
+
+  async #verify(accessToken: string): Promise<AccessClaims> {
     try {
       return await verifyAccessToken(accessToken, this.#trust.signingKeys.byKid, this.#clock.now());
     } catch (error) {

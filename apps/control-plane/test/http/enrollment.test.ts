@@ -163,6 +163,21 @@ describe('sessions by signed assertion', () => {
     });
   });
 
+  test('[AX-19] an access token that was accepted before is refused once it has expired; a new session is not', async () => {
+    const agent = await newAgent();
+    await agent.enroll(field(await newToken(), 'token'));
+    await agent.openSession();
+    expect((await agent.pullRaw()).status).toBe(200);
+    expect((await agent.pullRaw()).status).toBe(200);
+    controlPlane.clock.advance((15 * 60 + 61) * 1000);
+    expect(await agent.pullRaw()).toMatchObject({
+      status: 401,
+      body: { code: 'access_token.expired' },
+    });
+    await agent.openSession();
+    expect((await agent.pullRaw()).status).toBe(200);
+  });
+
   test('a DPoP proof is good for one request, one URL and one key', async () => {
     const agent = await newAgent();
     await agent.enroll(field(await newToken(), 'token'));
