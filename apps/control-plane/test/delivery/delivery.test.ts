@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { queueLegs } from '@sallyport/testkit/redis';
-import { AgentClient } from '../agent-client.ts';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { agentIn } from '../group-agents.ts';
 import { field, OperatorClient } from '../operator-client.ts';
 
 describe.each(queueLegs())('delivery with the queue on $name', (leg) => {
@@ -20,27 +20,19 @@ describe.each(queueLegs())('delivery with the queue on $name', (leg) => {
     await controlPlane.end();
   });
 
-  /** A group with one agent that has a session on the given replica. */
-  async function agentIn(group: string, replica = controlPlane): Promise<AgentClient> {
-    await owner.call('POST', '/groups', { name: group });
-    const created = await owner.call('POST', `/groups/${group}/enrollment-tokens`, {});
-    const agent = await AgentClient.create(replica.agentApp, replica.clock);
-    expect((await agent.enroll(field(created.body, 'token'))).status).toBe(201);
-    expect((await agent.openSession()).status).toBe(200);
-    return agent;
-  }
+  const agentOf = (group: string, replica = controlPlane) => agentIn(owner, group, replica);
   const put = (group: string, name: string, value: string) =>
     owner.call('PUT', `/groups/${group}/secrets/${encodeURIComponent(name)}`, { value });
 
   test('[SG-01] a secret that an operator writes reaches the agent as it was written', async () => {
-    const agent = await agentIn('plant-1');
+    const agent = await agentOf('plant-1');
     await put('plant-1', 'db/password', 'first value');
     expect(await agent.open(await agent.pull())).toEqual({ 'db/password': 'first value' });
     expect(await agent.pull()).toBeUndefined();
   });
 
   test('[SG-11] an agent that waits on one replica learns at once of a change made through the other', async () => {
-    const agent = await agentIn('plant-2', second);
+    const agent = await agentOf('plant-2', second);
     await agent.pull();
     const waiting = agent.pull(30);
     await put('plant-2', 'api-key', 'changed');
@@ -49,7 +41,7 @@ describe.each(queueLegs())('delivery with the queue on $name', (leg) => {
   });
 
   test('[F-11] revoking an agent answers its waiting pull, on another replica too, and delivers nothing more', async () => {
-    const agent = await agentIn('plant-3', second);
+    const agent = await agentOf('plant-3', second);
     await agent.pull();
     const waiting = agent.pullRaw(30);
     expect((await owner.call('POST', `/agents/${agent.id}/revoke`)).status).toBe(200);
@@ -63,8 +55,8 @@ describe.each(queueLegs())('delivery with the queue on $name', (leg) => {
   });
 
   test('[AT-03] an agent gets its own group’s secrets and none of another group', async () => {
-    const inA = await agentIn('tenant-a');
-    const inB = await agentIn('tenant-b');
+    const inA = await agentOf('tenant-a');
+    const inB = await agentOf('tenant-b');
     await put('tenant-a', 'a', 'value of a');
     await put('tenant-b', 'b', 'value of b');
     const ofA = await inA.pull();
@@ -74,7 +66,7 @@ describe.each(queueLegs())('delivery with the queue on $name', (leg) => {
   });
 
   test('a task is claimed, extended, completed, and its result shown to operators', async () => {
-    const agent = await agentIn('plant-4');
+    const agent = await agentOf('plant-4');
     await agent.pull();
     const waiting = agent.pull(30, 4);
     const created = await owner.call('POST', `/agents/${agent.id}/tasks`, { kind: 'diagnose' });
@@ -88,6 +80,9 @@ describe.each(queueLegs())('delivery with the queue on $name', (leg) => {
     expect(
       await agent.call('POST', `/tasks/${task?.id}/complete`, { lock: 'x', result: diagnosis }),
     ).toMatchObject({ status: 409, body: { code: 'task.lock_lost' } });
+    expect(await owner.call('GET', `/agents/${agent.id}/tasks/${task?.id}`)).toMatchObject({
+      body: { state: 'claimed', result: null },
+    });
     expect(
       (await agent.call('POST', `/tasks/${task?.id}/complete`, { lock, result: diagnosis })).status,
     ).toBe(204);

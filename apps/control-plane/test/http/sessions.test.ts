@@ -72,6 +72,14 @@ describe('operator sessions', () => {
     expect((await signIn('owner', OWNER_PASSWORD)).status).toBe(201);
   });
 
+  test('failures are counted in a row: a sign-in that succeeds forgets those before it', async () => {
+    for (let round = 1; round <= 2; round += 1) {
+      for (let failure = 1; failure < FAILURES_BEFORE_LOCK; failure += 1)
+        expect((await signIn('owner', 'wrong')).status).toBe(401);
+      expect((await signIn('owner', OWNER_PASSWORD)).status).toBe(201);
+    }
+  });
+
   test('no password reaches the log', () => {
     expect(controlPlane.logged()).toContain('request refused');
     expect(controlPlane.logged()).not.toContain(OWNER_PASSWORD);

@@ -1,0 +1,84 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { asAdmin } from '@sallyport/testkit/database';
+import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { agentIn } from '../group-agents.ts';
+import { OperatorClient } from '../operator-client.ts';
+
+/** The safety net looks every three seconds: three in a row are as quick by wake-ups alone. */
+const AT_ONCE_MS = 1_000;
+const REVOKED = { status: 401, body: { code: 'agent.revoked' } };
+
+let controlPlane: TestControlPlane;
+let second: TestControlPlane;
+let owner: OperatorClient;
+beforeAll(async () => {
+  controlPlane = await startControlPlane();
+  const { databaseUrl, rootKey } = controlPlane;
+  second = await startControlPlane({ databaseUrl, rootKey });
+  owner = await OperatorClient.signedIn(controlPlane.operatorApp);
+});
+afterAll(async () => {
+  await second.end();
+  await controlPlane.end();
+});
+
+const put = (group: string, name: string, value: string) =>
+  owner.call('PUT', `/groups/${group}/secrets/${name}`, { value });
+
+test('[F-11] a revocation ends the pulls that wait on another replica at once', async () => {
+  for (const group of ['at-once-1', 'at-once-2', 'at-once-3']) {
+    const agent = await agentIn(owner, group, second);
+    await agent.pull();
+    const waiting = agent.pullRaw(30);
+    const begun = performance.now();
+    await owner.call('POST', `/agents/${agent.id}/revoke`);
+    expect(await waiting).toMatchObject(REVOKED);
+    expect(performance.now() - begun).toBeLessThan(AT_ONCE_MS);
+  }
+});
+
+test('a revocation begins an epoch whose key the revoked agent never had', async () => {
+  const staying = await agentIn(owner, 'epochs', controlPlane);
+  const leaving = await agentIn(owner, 'epochs', controlPlane);
+  await put('epochs', 'a', 'before');
+  for (const agent of [staying, leaving]) await agent.pull();
+  const { epoch } = staying;
+  await owner.call('POST', `/agents/${leaving.id}/revoke`);
+  await put('epochs', 'a', 'after');
+  let pulled = await staying.pull(30);
+  while (pulled?.bundle === undefined || (await staying.open(pulled))['a'] !== 'after')
+    pulled = await staying.pull(30);
+  expect(staying.epoch).toBe(epoch + 1);
+  await expect(leaving.open(pulled)).rejects.toMatchObject({ code: 'bundle.unreadable' });
+});
+
+test('a revoked agent is refused everything that its access token was good for, and operators cannot give it tasks', async () => {
+  const agent = await agentIn(owner, 'refused', controlPlane);
+  await put('refused', 'a', 'value');
+  await agent.pull();
+  await owner.call('POST', `/agents/${agent.id}/revoke`);
+  const task = `/tasks/${crypto.randomUUID()}`;
+  const bundle = `/revisions/${agent.revision}/bundle`;
+  // The wake-up is on its way.
+  let reply = await agent.call('GET', bundle);
+  while (reply.status === 200) reply = await agent.call('GET', bundle);
+  expect(reply).toMatchObject(REVOKED);
+  const calls: [method: 'POST', path: string, body: unknown][] = [
+    ['POST', `${task}/extend`, { lock: 'x' }],
+    ['POST', `${task}/fail`, { lock: 'x', error: 'x' }],
+  ];
+  for (const [method, path, body] of calls)
+    expect(await agent.call(method, path, body)).toMatchObject(REVOKED);
+  expect(await owner.call('POST', `/agents/${agent.id}/tasks`, { kind: 'diagnose' })).toMatchObject(
+    { status: 404, body: { code: 'agent.not_found' } },
+  );
+});
+
+test('an agent whose revocation this replica has not heard of gets no key of an epoch that it lacks', async () => {
+  const agent = await agentIn(owner, 'unheard', controlPlane);
+  await put('unheard', 'a', 'value');
+  await asAdmin(controlPlane.databaseUrl, (client) =>
+    client.query('UPDATE agents SET revoked_at = now() WHERE id = $1', [agent.id]),
+  );
+  expect(await agent.pullRaw()).toMatchObject(REVOKED);
+});

@@ -1,0 +1,92 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { asAdmin } from '@sallyport/testkit/database';
+import { startTcpGate, type TcpGate } from '@sallyport/testkit/tcp-gate';
+import type { AgentClient } from '../agent-client.ts';
+import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { agentIn } from '../group-agents.ts';
+import { OperatorClient } from '../operator-client.ts';
+
+let controlPlane: TestControlPlane;
+/** A replica that reaches the database through a gate. */
+let second: TestControlPlane;
+let gate: TcpGate;
+let owner: OperatorClient;
+beforeAll(async () => {
+  controlPlane = await startControlPlane();
+  const url = new URL(controlPlane.databaseUrl);
+  gate = await startTcpGate({ host: url.hostname, port: Number(url.port) });
+  url.port = String(gate.port);
+  second = await startControlPlane({ databaseUrl: url.href, rootKey: controlPlane.rootKey });
+  owner = await OperatorClient.signedIn(controlPlane.operatorApp);
+});
+afterAll(async () => {
+  gate.restore();
+  await second.end();
+  await gate.close();
+  await controlPlane.end();
+});
+
+/** Writes behind the control planes' back: nobody is woken. */
+const silently = (statement: string, ...values: unknown[]) =>
+  asAdmin(controlPlane.databaseUrl, (client) => client.query(statement, values));
+
+async function current(group: string, replica = controlPlane): Promise<AgentClient> {
+  const agent = await agentIn(owner, group, replica);
+  await agent.pull();
+  return agent;
+}
+
+test('a change whose wake-up was lost is delivered to an agent that waits', async () => {
+  const agent = await current('lost-change');
+  const { revision } = agent;
+  const waiting = agent.pull(30);
+  await silently('UPDATE groups SET revision = revision + 1 WHERE name = $1', 'lost-change');
+  expect(await waiting).toMatchObject({ revision: revision + 1 });
+}, 15_000);
+
+test('a revocation whose wake-up was lost ends the pull that waits', async () => {
+  const agent = await current('lost-revocation');
+  const waiting = agent.pullRaw(30);
+  const now = new Date(controlPlane.clock.now());
+  await silently('UPDATE agents SET revoked_at = $1 WHERE id = $2', now, agent.id);
+  expect(await waiting).toMatchObject({ status: 401, body: { code: 'agent.revoked' } });
+}, 15_000);
+
+test('a replica that has lost its database delivers nothing, since it may not know of a revocation, and comes back by itself', async () => {
+  const agent = await current('cut-off', second);
+  gate.cut();
+  let reply = await agent.pullRaw();
+  while (reply.status === 204) reply = await agent.pullRaw();
+  expect(reply).toMatchObject({ status: 503, body: { code: 'server.unavailable' } });
+  gate.restore();
+  await owner.call('PUT', '/groups/cut-off/secrets/a', { value: 'while it was away' });
+  reply = await agent.pullRaw();
+  while (reply.status === 503) reply = await agent.pullRaw();
+  expect(await agent.open(await agent.pull())).toEqual({ a: 'while it was away' });
+}, 20_000);
+
+test('an agent that is ahead of the control plane is told so, and gets nothing older', async () => {
+  const agent = await current('ahead');
+  agent.revision += 1;
+  expect(await agent.pullRaw()).toMatchObject({
+    status: 409,
+    body: { code: 'revision.ahead' },
+  });
+});
+
+test('operators see the revision that an agent’s pull has acknowledged', async () => {
+  const agent = await current('acknowledged');
+  await owner.call('PUT', '/groups/acknowledged/secrets/a', { value: 'value' });
+  await agent.pull();
+  await agent.pull();
+  const applied = async () => {
+    const { body } = await owner.call('GET', `/agents/${agent.id}`);
+    return typeof body === 'object' && body !== null
+      ? Reflect.get(body, 'appliedRevision')
+      : undefined;
+  };
+  while ((await applied()) !== agent.revision) {
+    // Written in batches, at most a second later.
+  }
+  expect(agent.revision).toBeGreaterThan(1);
+}, 10_000);
