@@ -62,7 +62,7 @@ test('a replica that has lost its database delivers nothing, since it may not kn
   await owner.call('PUT', '/groups/cut-off/secrets/a', { value: 'while it was away' });
   reply = await agent.pullRaw();
   while (reply.status === 503) reply = await agent.pullRaw();
-  expect(await agent.open(await agent.pull())).toEqual({ a: 'while it was away' });
+  expect(await agent.open(await agent.pull(30))).toEqual({ a: 'while it was away' });
 }, 20_000);
 
 test('an agent that is ahead of the control plane is told so, and gets nothing older', async () => {
@@ -77,7 +77,7 @@ test('an agent that is ahead of the control plane is told so, and gets nothing o
 test('operators see the revision that an agent’s pull has acknowledged', async () => {
   const agent = await current('acknowledged');
   await owner.call('PUT', '/groups/acknowledged/secrets/a', { value: 'value' });
-  await agent.pull();
+  await agent.pull(30);
   await agent.pull();
   const applied = async () => {
     const { body } = await owner.call('GET', `/agents/${agent.id}`);
