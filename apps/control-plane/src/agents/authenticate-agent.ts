@@ -4,6 +4,7 @@ import { CryptoError } from '@sallyport/crypto/crypto-error';
 import { DPOP_WINDOW_SECONDS, verifyDpopProof } from '@sallyport/crypto/dpop';
 import { AppError } from '../platform/app-error.ts';
 import type { Clock } from '../platform/clock.ts';
+import { ExpiringMap } from '../platform/expiring-map.ts';
 import type { Trust } from '../trust/index.ts';
 import { agentRevoked } from './open-agent-session.ts';
 import { proofRefusal } from './proof-refusal.ts';
@@ -25,15 +26,17 @@ export class AgentAuthenticator {
   readonly #trust: Trust;
   readonly #revocations: Revocations;
   readonly #clock: Clock;
-  /** `jti` -> when it may be forgotten. Insertion order is age, so the front expires first. */
-  readonly #seenProofs = new Map<string, number>();
-  /** Digest of an access token that was verified -> its claims, so that each is verified once. */
-  readonly #verified = new Map<string, AccessClaims>();
+  /** By agent and `jti`. */
+  readonly #seenProofs: ExpiringMap<true>;
+  /** By the digest of an access token that was verified: its claims, so that each is verified once. */
+  readonly #verified: ExpiringMap<AccessClaims>;
 
   constructor(deps: { trust: Trust; revocations: Revocations; clock: Clock }) {
     this.#trust = deps.trust;
     this.#revocations = deps.revocations;
     this.#clock = deps.clock;
+    this.#seenProofs = new ExpiringMap(deps.clock, MAX_REMEMBERED_PROOFS);
+    this.#verified = new ExpiringMap(deps.clock, MAX_REMEMBERED_TOKENS);
   }
 
   /** @throws AppError `access_token.*`, `dpop.*`, `clock.skewed`, `agent.revoked` */
@@ -55,14 +58,9 @@ export class AgentAuthenticator {
   async #claims(accessToken: string): Promise<AccessClaims> {
     const digest = hash('sha256', accessToken, 'base64url');
     const known = this.#verified.get(digest);
-    if (known !== undefined && known.expiresAtMs > this.#clock.now()) return known;
-    this.#verified.delete(digest);
+    if (known !== undefined) return known;
     const claims = await this.#verify(accessToken);
-    this.#verified.set(digest, claims);
-    for (const [oldest] of this.#verified) {
-      if (this.#verified.size <= MAX_REMEMBERED_TOKENS) break;
-      this.#verified.delete(oldest);
-    }
+    this.#verified.set(digest, claims, claims.expiresAtMs);
     return claims;
   }
 
@@ -97,16 +95,11 @@ export class AgentAuthenticator {
 
   #acceptOnce(agentId: string, jti: string): void {
     const key = `${agentId}:${jti}`;
-    const now = this.#clock.now();
-    if ((this.#seenProofs.get(key) ?? 0) > now)
+    if (this.#seenProofs.get(key) !== undefined)
       throw new AppError(
         'dpop.replayed',
         'This DPoP proof was used before; sign one for each request.',
       );
-    this.#seenProofs.set(key, now + 2 * DPOP_WINDOW_SECONDS * 1000);
-    for (const [oldest, until] of this.#seenProofs) {
-      if (until > now && this.#seenProofs.size <= MAX_REMEMBERED_PROOFS) break;
-      this.#seenProofs.delete(oldest);
-    }
+    this.#seenProofs.set(key, true, this.#clock.now() + 2 * DPOP_WINDOW_SECONDS * 1000);
   }
 }

@@ -6,6 +6,7 @@ import { verifyTokenSecret } from '@sallyport/crypto/token-hash';
 import { appendAuditEvent } from '../audit/index.ts';
 import { Operation } from '../authorization/index.ts';
 import { AppError } from '../platform/app-error.ts';
+import { ExpiringMap } from '../platform/expiring-map.ts';
 import type { Platform } from '../platform/platform.ts';
 import { deleteSession, findSession } from './operators.store.ts';
 
@@ -37,10 +38,11 @@ export class OperatorSession extends Operation {
 export class SessionAuthenticator {
   readonly #platform: Platform;
   readonly #memoryKey = randomBytes(32);
-  readonly #verified = new Map<string, number>();
+  readonly #verified: ExpiringMap<true>;
 
   constructor(platform: Platform) {
     this.#platform = platform;
+    this.#verified = new ExpiringMap(platform.clock, MAX_REMEMBERED);
   }
 
   /** @throws AppError `session.required`, `session.invalid`, `hashing.busy` */
@@ -64,19 +66,10 @@ export class SessionAuthenticator {
     const memory = createHmac('sha256', this.#memoryKey)
       .update(`${token.id} ${token.secret} ${secretHash}`)
       .digest('base64url');
-    if ((this.#verified.get(memory) ?? 0) > clock.now()) return true;
+    if (this.#verified.get(memory) === true) return true;
     const { valid } = await hashing.run(() => verifyTokenSecret(token.secret, secretHash));
-    if (valid) this.#remember(memory, clock.now() + REMEMBER_MS);
+    if (valid) this.#verified.set(memory, true, clock.now() + REMEMBER_MS);
     return valid;
-  }
-
-  #remember(memory: string, until: number): void {
-    this.#verified.delete(memory);
-    this.#verified.set(memory, until);
-    for (const oldest of this.#verified.keys()) {
-      if (this.#verified.size <= MAX_REMEMBERED) break;
-      this.#verified.delete(oldest);
-    }
   }
 }
 
