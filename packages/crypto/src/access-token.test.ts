@@ -17,7 +17,7 @@ describe('access tokens', () => {
   let keyring: Map<string, KeyObject>;
   beforeAll(async () => {
     issuer = await newSigningKey();
-    keyring = await keyringOf(await newSigningKey(), issuer);
+    keyring = keyringOf(await newSigningKey(), issuer);
   });
 
   test('say who the session is, under any key of the issuer', async () => {

@@ -36,7 +36,7 @@ describe('a part of a bundle', () => {
 
   beforeAll(async () => {
     signer = await newSigningKey();
-    keyring = await keyringOf(await newSigningKey(), signer);
+    keyring = keyringOf(await newSigningKey(), signer);
   });
 
   test('opens with the group’s delivery key and a known signing key, as it was sealed', async () => {

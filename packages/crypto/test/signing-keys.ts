@@ -12,9 +12,6 @@ export async function newSigningKey(): Promise<SigningKey> {
 }
 
 /** What the verifiers of these keys hold, by `kid`. */
-export async function keyringOf(...keys: SigningKey[]): Promise<Map<string, KeyObject>> {
-  const entries = keys.map(
-    async (key) => [key.thumbprint, importVerificationKey(key.publicJwk)] as const,
-  );
-  return new Map(await Promise.all(entries));
+export function keyringOf(...keys: SigningKey[]): Map<string, KeyObject> {
+  return new Map(keys.map((key) => [key.thumbprint, importVerificationKey(key.publicJwk)]));
 }

@@ -56,7 +56,7 @@ export type Identity = {
 export async function importIdentity(stored: StoredIdentity): Promise<Identity> {
   const { agentId, name, group, controlPlane, trustAnchors } = stored;
   const keyring = stored.verificationKeys.keys.map(
-    async ({ kid, ...jwk }) => [kid, importVerificationKey(jwk)] as const,
+    ({ kid, ...jwk }) => [kid, importVerificationKey(jwk)] as const,
   );
   return {
     agentId,
@@ -64,7 +64,7 @@ export async function importIdentity(stored: StoredIdentity): Promise<Identity> 
     group,
     controlPlane,
     trustAnchors,
-    verificationKeyring: new Map(await Promise.all(keyring)),
+    verificationKeyring: new Map(keyring),
     signingKey: await importSigningKey(stored.signingKey),
     encryptionKey: await importEncryptionKey(stored.encryptionKey),
     highWaterKey: deriveHighWaterKey(Buffer.from(stored.signingKey.d, 'base64url'), agentId),

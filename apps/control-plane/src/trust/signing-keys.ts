@@ -28,12 +28,7 @@ export async function loadSigningKeys(
   const rows = existing.length > 0 ? existing : [await createSigningKey(tx, rootKey, nowMs)];
   const newest = rows[0];
   if (newest === undefined) throw new Error('there is no signing key');
-  const verifiers = await Promise.all(
-    rows.map(async (row): Promise<[string, KeyObject]> => [
-      row.id,
-      importVerificationKey(row.publicKey),
-    ]),
-  );
+  const verifiers = rows.map((row) => [row.id, importVerificationKey(row.publicKey)] as const);
   return {
     signer: await importSigningKey(openPrivateKey(rootKey, newest)),
     byKid: new Map(verifiers),
