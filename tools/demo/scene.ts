@@ -16,6 +16,7 @@ export type Scene = {
   ownerPassword: string;
   operatorUrl: string;
   agentUrl: string;
+  metricsUrl: string;
   controlPlaneFolder: string;
   agentFolder: string;
   socket: string;
@@ -70,6 +71,7 @@ export async function createScene(): Promise<Scene> {
     ownerPassword,
     operatorUrl: `https://127.0.0.1:${operatorPort}`,
     agentUrl: `https://127.0.0.1:${agentPort}`,
+    metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
     controlPlaneFolder,
     agentFolder,
     socket,
