@@ -131,7 +131,7 @@ const rows: Row[] = [
   },
   {
     what: 'a page’s size, as a query says it',
-    schema: pageQuery.shape.limit,
+    schema: pageQuery(uuid).shape.limit,
     accepted: ['1', '200', undefined],
     refused: ['0', '201', '-1', '1.5', 'all', ''],
   },

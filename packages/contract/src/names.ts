@@ -28,6 +28,14 @@ export const operatorName = z
     'use 1 to 64 of a-z, 0-9 and . _ @ -, starting with a letter or digit',
   );
 
+/** Text that Postgres keeps as it came: no NUL, and no half of a surrogate pair, which UTF-8 cannot write. */
+export const storableText = /^[^\0\p{Cs}]*$/u;
+
+/** What an agent says of itself, for people to read; whoever prints it must escape it. */
+export function remark(maxLength: number) {
+  return z.string().max(maxLength).regex(storableText, 'use text without NUL, in UTF-8');
+}
+
 /** An instant, ISO 8601 in UTC. */
 export const instant = z.iso.datetime();
 

@@ -1,12 +1,14 @@
 import { z } from 'zod';
 
-/** Query of every list: at most `limit` rows after the opaque `cursor` of the page before. */
-export const pageQuery = z.strictObject({
-  limit: z.coerce.number().int().min(1).max(200).default(50),
-  cursor: z.string().max(256).optional(),
-});
+/** Query of a list: at most `limit` rows after `cursor`, the `nextCursor` of the page before, of the list's own form. */
+export function pageQuery<Cursor extends z.ZodType<string>>(cursor: Cursor) {
+  return z.strictObject({
+    limit: z.coerce.number().int().min(1).max(200).default(50),
+    cursor: cursor.optional(),
+  });
+}
 
-export type PageQuery = z.infer<typeof pageQuery>;
+export type PageQuery = { limit: number; cursor?: string | undefined };
 
 /** A page: `nextCursor` is absent on the last one. */
 export function page<Item extends z.ZodType>(item: Item) {

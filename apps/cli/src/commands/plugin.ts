@@ -1,4 +1,4 @@
-import { groupName, plugin, pluginConfig, resourceName } from '@sallyport/contract';
+import { groupName, plugin, putPluginBody, resourceName } from '@sallyport/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { route } from '../api-client.ts';
@@ -73,7 +73,10 @@ export function addPluginCommands(program: Command, context: Context): void {
 }
 
 async function readConfig({ terminal }: Context, file: string): Promise<unknown> {
-  const parsed = pluginConfig.safeParse(await readJson(terminal, file));
+  const parsed = putPluginBody.shape.config.safeParse(await readJson(terminal, file));
   if (parsed.success) return parsed.data;
-  throw new CliError('input.unusable', 'a plugin’s configuration is a JSON object');
+  throw new CliError(
+    'input.unusable',
+    'a plugin’s configuration is a JSON object of at most 32 levels, without NUL',
+  );
 }

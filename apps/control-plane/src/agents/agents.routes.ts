@@ -35,7 +35,7 @@ const listTokensSchema = {
   tags: tokenTags,
   summary: 'List enrollment tokens',
   params: groupParams,
-  querystring: pageQuery,
+  querystring: pageQuery(uuid),
   response: { 200: page(enrollmentToken), ...problemResponses },
 };
 
@@ -108,7 +108,7 @@ export function agentsRoutes(platform: Platform): FastifyPluginAsyncZod {
           tags,
           summary: 'List agents',
           params: groupParams,
-          querystring: pageQuery,
+          querystring: pageQuery(uuid),
           response: { 200: page(agent), ...problemResponses },
         },
       },

@@ -33,7 +33,7 @@ export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
         schema: {
           tags,
           summary: 'List groups',
-          querystring: pageQuery,
+          querystring: pageQuery(groupName),
           response: { 200: page(group), ...problemResponses },
         },
       },

@@ -52,7 +52,7 @@ export function pluginsRoutes(platform: Platform): FastifyPluginAsyncZod {
           tags,
           summary: 'List plugins',
           params: groupParams,
-          querystring: pageQuery,
+          querystring: pageQuery(resourceName),
           response: { 200: page(plugin), ...problemResponses },
         },
       },

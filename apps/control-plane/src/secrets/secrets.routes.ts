@@ -27,6 +27,7 @@ const tags = ['secrets'];
 const groupParams = z.object({ group: groupName });
 const params = z.object({ group: groupName, secret: resourceName });
 const path = '/groups/:group/secrets/:secret';
+const versionCursor = z.string().regex(/^[1-9]\d{0,8}$/, 'use the number of a version');
 
 /** `/api/v1/groups/:group/secrets`. */
 export function secretsRoutes(platform: Platform): FastifyPluginAsyncZod {
@@ -57,7 +58,7 @@ export function secretsRoutes(platform: Platform): FastifyPluginAsyncZod {
           tags,
           summary: 'List secrets, without values',
           params: groupParams,
-          querystring: pageQuery,
+          querystring: pageQuery(resourceName),
           response: { 200: page(secret), ...problemResponses },
         },
       },
@@ -87,7 +88,7 @@ export function secretsRoutes(platform: Platform): FastifyPluginAsyncZod {
           tags,
           summary: 'List the versions of a secret',
           params,
-          querystring: pageQuery,
+          querystring: pageQuery(versionCursor),
           response: { 200: page(secretVersion), ...problemResponses },
         },
       },

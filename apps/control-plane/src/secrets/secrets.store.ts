@@ -79,7 +79,7 @@ export async function listVersions(
   { limit, cursor }: PageQuery,
 ): Promise<Omit<VersionRow, 'sealedValue' | 'keyVersion'>[]> {
   return db.secretVersion.findMany({
-    where: { secretId, ...(cursor === undefined ? {} : { version: { lt: Number(cursor) || 0 } }) },
+    where: { secretId, ...(cursor === undefined ? {} : { version: { lt: Number(cursor) } }) },
     orderBy: { version: 'desc' },
     take: limit + 1,
     select: { id: true, version: true, createdBy: true, createdAt: true },

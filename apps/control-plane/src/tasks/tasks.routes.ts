@@ -51,7 +51,7 @@ export function tasksRoutes(platform: Platform, tasks: AgentTasks): FastifyPlugi
           tags,
           summary: 'List an agent’s tasks',
           params: agentParams,
-          querystring: pageQuery,
+          querystring: pageQuery(uuid),
           response: { 200: page(task), ...problemResponses },
         },
       },

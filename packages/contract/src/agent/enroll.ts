@@ -1,13 +1,13 @@
 import { z } from 'zod';
-import { agentName, groupName, uuid } from '../names.ts';
+import { agentName, groupName, remark, uuid } from '../names.ts';
 import { encryptionPublicKey, signingPublicKey, verificationKeys } from './public-keys.ts';
 
 /** What an agent says of its host; shown to operators, never trusted. */
 export const agentFacts = z.strictObject({
-  agentVersion: z.string().max(64),
-  platform: z.string().max(64),
-  architecture: z.string().max(64),
-  runtime: z.string().max(64),
+  agentVersion: remark(64),
+  platform: remark(64),
+  architecture: remark(64),
+  runtime: remark(64),
 });
 
 /** The audience of an enrolment's and a session's proofs. */

@@ -12,8 +12,8 @@ export const agentStatus = z.enum(['starting', 'ready', 'degraded']);
  */
 export const pullBody = z.strictObject({
   protocol: z.int(),
-  revision: z.int().min(0),
-  epoch: z.int().min(0),
+  revision: z.int32().min(0),
+  epoch: z.int32().min(0),
   status: agentStatus,
   waitSeconds: z.int().min(0).max(MAX_PULL_WAIT_SECONDS),
   taskCapacity: z.int().min(0).max(16),

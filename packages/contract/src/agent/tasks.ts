@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { uuid } from '../names.ts';
+import { remark, uuid } from '../names.ts';
 import { agentFacts } from './enroll.ts';
 
 export const taskKind = z.enum(['diagnose']);
@@ -22,9 +22,9 @@ export const diagnosis = z.strictObject({
   clockOffsetMilliseconds: z.number().nullable(),
   tls: z
     .strictObject({
-      protocol: z.string().max(32),
-      cipher: z.string().max(64),
-      peerFingerprint: z.string().max(128),
+      protocol: remark(32),
+      cipher: remark(64),
+      peerFingerprint: remark(128),
     })
     .nullable(),
   cache: z.strictObject({ revision: z.int(), epoch: z.int(), entries: z.int(), bytes: z.int() }),
@@ -44,5 +44,5 @@ export const completeTaskBody = z.strictObject({ lock: z.string().max(64), resul
 /** `POST /agent/v1/tasks/:id/fail`. `error` is a sentence for operators, without values. */
 export const failTaskBody = z.strictObject({
   lock: z.string().max(64),
-  error: z.string().max(500),
+  error: remark(500),
 });

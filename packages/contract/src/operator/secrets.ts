@@ -10,6 +10,8 @@ export const offlinePolicy = z.enum(['allow', 'deny']);
 export const secretValue = z
   .string()
   .min(1)
+  // Half of a surrogate pair has no UTF-8: it would be stored as another character, and the value with it.
+  .refine((value) => value.isWellFormed(), 'use text that can be written in UTF-8')
   .refine(
     (value) => new TextEncoder().encode(value).byteLength <= MAX_SECRET_BYTES,
     'use at most 65536 bytes of UTF-8',
@@ -41,7 +43,7 @@ export const secretVersion = z.strictObject({
 });
 
 /** `POST /api/v1/groups/:group/secrets/:secret/reveal`; the current version when none is named. */
-export const revealSecretBody = z.strictObject({ version: z.int().min(1).optional() });
+export const revealSecretBody = z.strictObject({ version: z.int32().min(1).optional() });
 
 /** The only reply of the operator API that carries a secret's value. */
 export const revealedSecret = z.strictObject({
