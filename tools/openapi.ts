@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { loadConfig } from '@sallyport/config/load';
-import { Secret } from '@sallyport/config/secret';
 import { compose } from '../apps/control-plane/src/compose.ts';
 import { systemClock } from '../apps/control-plane/src/platform/clock.ts';
 import { serverConfig } from '../apps/control-plane/src/platform/config.ts';
@@ -22,9 +21,8 @@ else if ((await readFile(path, 'utf8').catch(() => '')) !== document) {
 async function servedDocument(databaseUrl: string): Promise<string> {
   await migrate(databaseUrl);
   const { config } = loadConfig(serverConfig, { env: {}, programName: 'openapi' });
-  const owner = { name: 'owner', password: new Secret(randomBytes(16).toString('hex')) };
   const controlPlane = await compose({
-    config: { ...config, owner },
+    config,
     databaseUrl,
     rootKey: randomBytes(32),
     clock: systemClock,

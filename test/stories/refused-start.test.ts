@@ -73,6 +73,15 @@ describe('a control plane that cannot start says why in one line, and exits', ()
   });
 });
 
+test('a first owner whose name nobody could sign in with is refused, as a setting and not by its value', async () => {
+  const environment = await installation.replicaEnvironment('refused');
+  const named = { ...environment, SALLYPORT_OWNER_NAME: 'The Boss' };
+  const { code, stderr } = await outcomeOf(installation.start('control-plane', [], named));
+  expect(code).toBe(2);
+  expect(stderr).toMatch(/owner\.name \(SALLYPORT_OWNER_NAME\): use 1 to 64 of a-z/);
+  expect(stderr).not.toContain('Boss');
+});
+
 test('what refuses to start beside it leaves a running control plane as it was', async () => {
   const owner = await installation.signIn(running);
   expect((await owner.do('GET', '/me')).body).toMatchObject({ name: 'owner' });

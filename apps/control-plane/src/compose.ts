@@ -40,7 +40,8 @@ export type ControlPlane = {
   operatorApp: FastifyInstance;
   agentApp: FastifyInstance;
   metricsApp: FastifyInstance;
-  firstOwner: FirstOwner | undefined;
+  /** Makes the first owner, if nobody is there yet. To be called when nothing can fail any more: its password is shown once. */
+  createFirstOwner(): Promise<FirstOwner | undefined>;
   caFingerprint: string;
   caCertificate: string;
   platform: Platform;
@@ -74,10 +75,6 @@ export async function compose({
     metrics: createMetrics(() => hub.size),
   };
   const trust = await openTrust(platform);
-  const firstOwner = await db.transaction(async (tx) => {
-    await lockFirstStart(tx);
-    return createFirstOwner(tx, platform, config.owner);
-  });
 
   const backend = await openQueueBackend(
     { databaseUrl, redisUrl: config.redis.url?.reveal(), prefix: queuePrefix },
@@ -145,7 +142,11 @@ export async function compose({
     operatorApp,
     agentApp,
     metricsApp,
-    firstOwner,
+    createFirstOwner: () =>
+      db.transaction(async (tx) => {
+        await lockFirstStart(tx);
+        return createFirstOwner(tx, platform, config.owner);
+      }),
     caFingerprint: trust.authority.fingerprint,
     caCertificate: trust.authority.certificatePem,
     platform,

@@ -4,6 +4,7 @@ import { startEmbeddedPostgres } from '@sallyport/embedded-postgres/start';
 import type { FastifyInstance } from 'fastify';
 import pino from 'pino';
 import { compose, type ControlPlane } from './compose.ts';
+import type { FirstOwner } from './operators/index.ts';
 import { systemClock } from './platform/clock.ts';
 import type { ServerConfig } from './platform/config.ts';
 import { createLog, type Log } from './platform/log.ts';
@@ -33,6 +34,7 @@ export async function serve({
   const rootKey = await loadRootKey(config.rootKey, dataDir);
   const database = await openDatabase(config, dataDir, log);
   let controlPlane: ControlPlane | undefined;
+  let firstOwner: FirstOwner | undefined;
   try {
     await migrate(database.url, { log: (reason) => log.info({ reason }, 'migrations') });
     controlPlane = await compose({
@@ -44,6 +46,8 @@ export async function serve({
     });
     await listen(controlPlane, config);
     await writeFile(join(dataDir, 'ca.pem'), controlPlane.caCertificate);
+    // Only where the password is shown, and last: a start that fails after it would have shown it to nobody.
+    if (config.roles.includes('operator-api')) firstOwner = await controlPlane.createFirstOwner();
   } catch (error) {
     await controlPlane?.stop();
     await database.stop();
@@ -55,7 +59,7 @@ export async function serve({
     { url: controlPlane.agentUrl(), fingerprint: controlPlane.caFingerprint, roles: config.roles },
     'started',
   );
-  process.stdout.write(welcome(controlPlane, config));
+  process.stdout.write(welcome(controlPlane, config, firstOwner));
   log.info({ reason: await signalled }, 'stopping');
   await stop(controlPlane, database);
   log.info('stopped');

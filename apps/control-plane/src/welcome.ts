@@ -1,9 +1,13 @@
 import type { ControlPlane } from './compose.ts';
+import type { FirstOwner } from './operators/index.ts';
 import type { ServerConfig } from './platform/config.ts';
 
 /** What a person who starts a control plane needs next. The generated password is in it once. */
-export function welcome(controlPlane: ControlPlane, config: ServerConfig): string {
-  const { operatorApp, agentUrl, caFingerprint, firstOwner } = controlPlane;
+export function welcome(
+  { operatorApp, agentUrl, caFingerprint }: ControlPlane,
+  config: ServerConfig,
+  firstOwner: FirstOwner | undefined,
+): string {
   if (!config.roles.includes('operator-api')) return 'Sallyport is running.\n';
   const url = operatorApp.listeningOrigin;
   const name = firstOwner?.name ?? config.owner.name;

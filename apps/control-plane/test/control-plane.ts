@@ -45,6 +45,7 @@ export async function startControlPlane(
     log,
     ...(options.leg === undefined ? {} : { queuePrefix: options.leg.prefix }),
   });
+  await controlPlane.createFirstOwner();
   return {
     ...controlPlane,
     databaseUrl,

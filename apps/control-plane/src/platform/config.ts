@@ -1,4 +1,5 @@
 import { port, secret } from '@sallyport/config/fields';
+import { operatorName } from '@sallyport/contract';
 import { z } from 'zod';
 
 const processRole = z.enum(['operator-api', 'agent-api', 'worker']);
@@ -43,8 +44,7 @@ export const serverConfig = z.strictObject({
     ),
   owner: z
     .strictObject({
-      name: z
-        .string()
+      name: operatorName
         .default('owner')
         .describe('Name of the first operator, made at the first start'),
       password: secret()
