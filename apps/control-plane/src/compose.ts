@@ -50,7 +50,9 @@ export type ControlPlane = {
   stop(): Promise<void>;
 };
 
+/** Together they leave one of the runtime's four threads to files and names. */
 const HASHING = { concurrency: 2, queued: 64 };
+const PASSWORD_HASHING = { concurrency: 1, queued: 16 };
 const HALF_LIFE_MS = (SERVER_CERTIFICATE_DAYS * 24 * 60 * 60 * 1000) / 2;
 /** A day at a time: a timer cannot run for 45. */
 const RENEWAL_CHECK_MS = 24 * 60 * 60 * 1000;
@@ -72,6 +74,7 @@ export async function compose({
     db,
     rootKey,
     hashing: new BoundedPool(HASHING),
+    passwordHashing: new BoundedPool(PASSWORD_HASHING),
     metrics: createMetrics(() => hub.size),
   };
   const trust = await openTrust(platform);

@@ -33,18 +33,18 @@ export async function signIn(
   name: string,
   password: string,
 ): Promise<NewSession> {
-  const { db, clock, hashing } = platform;
+  const { db, clock, passwordHashing } = platform;
   const now = new Date(clock.now());
   const lockedUntil = await db.read((reader) => findLock(reader, name, now));
   if (lockedUntil !== undefined) throw locked(lockedUntil, now);
 
   const operator = await db.read((reader) => findOperator(reader, name));
-  const checked = await hashing.run(async () =>
+  const checked = await passwordHashing.run(async () =>
     verifyPassword(password, operator?.passwordHash ?? (await hashOfNobody())),
   );
   if (operator === undefined || !checked.valid) throw await recordFailure(platform, op, name);
   if (checked.outdated) {
-    const passwordHash = await hashing.run(() => hashPassword(password));
+    const passwordHash = await passwordHashing.run(() => hashPassword(password));
     await db.read((writer) => updatePasswordHash(writer, operator.id, passwordHash));
   }
   return openSession(platform, op, operator);

@@ -10,6 +10,9 @@ export type Platform = {
   log: Log;
   db: Database;
   rootKey: Uint8Array;
+  /** For tokens: their bearers have shown an id that exists. */
   hashing: BoundedPool;
+  /** For passwords, which anybody may try: its queue must not hold up who is signed in. */
+  passwordHashing: BoundedPool;
   metrics: Metrics;
 };

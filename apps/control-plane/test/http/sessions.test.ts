@@ -80,6 +80,16 @@ describe('operator sessions', () => {
     }
   });
 
+  test('a flood of guesses is refused beyond what may wait, and holds up nobody who is signed in', async () => {
+    const operator = await OperatorClient.signedIn(controlPlane.operatorApp);
+    const guesses = Array.from({ length: 100 }, (_, at) => signIn(`nobody-${at}`, 'a guess'));
+    const refused = await Promise.race(guesses);
+    expect(refused).toMatchObject({ status: 429, body: { code: 'hashing.busy' } });
+    expect(await operator.call('GET', '/me')).toMatchObject({ status: 200 });
+    const answers = await Promise.all(guesses);
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([401, 429]));
+  }, 30_000);
+
   test('no password reaches the log', () => {
     expect(controlPlane.logged()).toContain('request refused');
     expect(controlPlane.logged()).not.toContain(OWNER_PASSWORD);
