@@ -40,7 +40,7 @@ describe('[SG-24] GET /v1/secrets/{name}', () => {
       expect(headers).toMatchObject({
         'content-type': 'application/json',
         'cache-control': 'no-store',
-        etag: '"1"',
+        etag: expect.stringMatching(/^"1-[\w-]{12}"$/),
       });
       expect(Number(headers.age)).toBeLessThan(60);
       expect(headers.warning).toBeUndefined();
@@ -51,15 +51,18 @@ describe('[SG-24] GET /v1/secrets/{name}', () => {
     expect(await daemon.secret('awkward')).toBe(awkward);
   });
 
-  test.each(['"1"', 'W/"1"', '"0", "1"', '*'])(
-    'answers 304 without the value to If-None-Match: %s',
-    async (tag) => {
-      const { status, headers, body } = await daemon.ask('/v1/secrets/db/password', {
-        headers: { 'if-none-match': tag },
-      });
-      expect({ status, body, etag: headers.etag }).toEqual({ status: 304, body: '', etag: '"1"' });
-    },
-  );
+  test.each<(etag: string) => string>([
+    (etag) => etag,
+    (etag) => `W/${etag}`,
+    (etag) => `"0", ${etag}`,
+    () => '*',
+  ])('answers 304 without the value to If-None-Match: %s', async (tagOf) => {
+    const { etag = '' } = (await daemon.ask('/v1/secrets/db/password')).headers;
+    const { status, headers, body } = await daemon.ask('/v1/secrets/db/password', {
+      headers: { 'if-none-match': tagOf(etag) },
+    });
+    expect({ status, body, etag: headers.etag }).toEqual({ status: 304, body: '', etag });
+  });
 
   test('answers the value to If-None-Match of another version', async () => {
     expect(
@@ -68,10 +71,32 @@ describe('[SG-24] GET /v1/secrets/{name}', () => {
   });
 });
 
+test('[SG-04] a secret that was deleted and made anew is served, though its version is 1 again', async () => {
+  double.putSecret('recreated', 'old');
+  await daemon.untilHealth(({ revision }) => revision === double.group.revision);
+  const { etag = '' } = (await daemon.ask('/v1/secrets/recreated')).headers;
+  double.deleteSecret('recreated');
+  double.putSecret('recreated', 'new');
+  await daemon.untilHealth(({ revision }) => revision === double.group.revision);
+  const { status, body } = await daemon.ask('/v1/secrets/recreated', {
+    headers: { 'if-none-match': etag },
+  });
+  expect({ status, ...JSON.parse(body || '{}') }).toMatchObject({
+    status: 200,
+    version: 1,
+    value: 'new',
+  });
+  double.deleteSecret('recreated');
+  await daemon.untilHealth(({ revision }) => revision === double.group.revision);
+});
+
 describe('[SG-24] the other reads', () => {
   test('GET /v1/config/{plugin} answers the JSON object itself', async () => {
     const { status, headers, body } = await daemon.ask('/v1/config/rate-limit');
-    expect({ status, etag: headers.etag }).toEqual({ status: 200, etag: '"1"' });
+    expect({ status, etag: headers.etag }).toEqual({
+      status: 200,
+      etag: expect.stringMatching(/^"1-/),
+    });
     expect(JSON.parse(body)).toEqual({ perSecond: 5, nested: { list: [1, 'two'] } });
   });
 

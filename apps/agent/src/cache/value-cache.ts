@@ -8,8 +8,11 @@ export type CachedEntry = { kind: EntryKind; name: string; version: number };
 /** One entry that a revision brought, changed or removed. */
 export type Change = CachedEntry & { removed: boolean };
 
+/** An entry as it is held; `etag` (RFC 9110, section 8.8.3) is another one for every other value. */
+export type HeldEntry = CachedEntry & { etag: string };
+
 /** `mark` tells equal values from others without opening them. */
-type SealedEntry = CachedEntry & { sealed: Uint8Array; mark: Buffer };
+type SealedEntry = HeldEntry & { sealed: Uint8Array; mark: Buffer };
 type Snapshot = {
   revision: number;
   epoch: number;
@@ -52,7 +55,7 @@ export class ValueCache {
     return this.#snapshot;
   }
 
-  find(kind: EntryKind, name: string): CachedEntry | undefined {
+  find(kind: EntryKind, name: string): HeldEntry | undefined {
     return this.#snapshot?.entries[kind].get(name);
   }
 
@@ -103,7 +106,12 @@ export class ValueCache {
       const same = held?.version === entry.version && timingSafeEqual(held.mark, mark);
       const sealedEntry = same
         ? held
-        : { ...entry, mark, sealed: seal(keys.sealing, value, this.#place(entry)) };
+        : {
+            ...entry,
+            mark,
+            etag: etagOf(entry, mark),
+            sealed: seal(keys.sealing, value, this.#place(entry)),
+          };
       after.entries[entry.kind].set(entry.name, sealedEntry);
     }
     return after;
@@ -112,6 +120,11 @@ export class ValueCache {
   #place({ kind, name }: CachedEntry): Place {
     return { table: 'agent_cache', row: name, field: kind, group: this.#group, keyVersion: 1 };
   }
+}
+
+/** The version alone would be the same for an entry that was deleted and made anew. The mark is keyed: it tells nothing of the value. */
+function etagOf({ version }: CachedEntry, mark: Buffer): string {
+  return `"${version}-${mark.toString('base64url', 0, 9)}"`;
 }
 
 function heldBy(snapshot: Snapshot | undefined, { kind, name }: CachedEntry) {

@@ -39,7 +39,7 @@ export function sendList(agent: Agent, { kind }: Collection, response: ServerRes
   response.writeHead(200, { ...replyHeaders(agent), 'content-length': body.byteLength }).end(body);
 }
 
-/** One value; 304 when the caller has its version. All plaintext is zeroed once it is with the system. */
+/** One value; 304 when the caller has it. All plaintext is zeroed once it is with the system. */
 export function sendValue(
   agent: Agent,
   collection: Collection,
@@ -50,7 +50,7 @@ export function sendValue(
   const held = heldBy(agent);
   const entry = agent.cache.find(collection.kind, name);
   if (entry === undefined) throw missing(collection, name, held.complete);
-  const headers = { ...replyHeaders(agent), etag: `"${entry.version}"` };
+  const headers = { ...replyHeaders(agent), etag: entry.etag };
   if (matches(request.headers['if-none-match'], headers.etag)) {
     response.writeHead(304, headers).end();
     return;
