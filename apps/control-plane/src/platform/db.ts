@@ -10,17 +10,20 @@ const CONNECT_TIMEOUT_MS = 5_000;
 /** A writer waits this long for another writer of the same group. */
 const LOCK_TIMEOUT_MS = 5_000;
 const STATEMENT_TIMEOUT_MS = 15_000;
+/** A server that falls silent cannot keep its own timeout. */
+const SILENCE_TIMEOUT_MS = STATEMENT_TIMEOUT_MS + 1_000;
 
 /** Postgres through Prisma. Every failure leaves it as an `AppError`. */
 export class Database {
   readonly #client: PrismaClient;
 
-  constructor(url: string) {
+  constructor(url: string, silenceTimeoutMs = SILENCE_TIMEOUT_MS) {
     this.#client = new PrismaClient({
       adapter: new PrismaPg({
         connectionString: url,
         max: POOL_SIZE,
         connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+        query_timeout: silenceTimeoutMs,
         options: `-c lock_timeout=${LOCK_TIMEOUT_MS} -c statement_timeout=${STATEMENT_TIMEOUT_MS}`,
       }),
     });
@@ -92,7 +95,7 @@ function isUnreachable(error: unknown, state: string | undefined): boolean {
   if (state !== undefined && (state.startsWith('08') || state.startsWith('57P'))) return true;
   return (
     error instanceof Error &&
-    /Connection terminated|ECONNREFUSED|ECONNRESET|timeout exceeded when trying to connect/.test(
+    /Connection terminated|ECONNREFUSED|ECONNRESET|timeout exceeded when trying to connect|Query read timeout/.test(
       error.message,
     )
   );
