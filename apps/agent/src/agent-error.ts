@@ -5,6 +5,7 @@ import type { LinkErrorCode } from '@sallyport/tls/https-link';
 /** The codes of errors that are born on the agent itself. */
 export type OwnErrorCode =
   | 'usage.invalid'
+  | 'output.lost'
   | 'state.unsafe'
   | 'state.unusable'
   | 'identity.missing'

@@ -285,3 +285,24 @@ test('the log is JSON on standard error, tells the agent’s life, and holds no 
   for (const canary of ['word', 'perSecond', signingKey.d, encryptionKey.d])
     expect(daemon.output()).not.toContain(canary);
 });
+
+const onLinux = process.platform === 'linux' ? test : test.skip;
+
+describe('a value whose reader is gone', () => {
+  const piped = (redirection: string) =>
+    startProcess({
+      command: ['sh', '-c', `"$0" "$@" ${redirection}`, node, main, 'get', 'db/password', ...flags],
+    });
+
+  test('is no failure for a pipe: its reader has what it wanted', async () => {
+    const left = piped('| true');
+    await left.exited;
+    expect(left.output()).toBe('');
+  });
+
+  onLinux('is a failure for a file, which would look whole', async () => {
+    const full = piped('> /dev/full');
+    expect(await full.exited).toEqual({ code: 1, signal: null });
+    expect(full.output()).toMatch(/^sallyport-agent: standard output cannot be written \(ENOSPC\)/);
+  });
+});

@@ -15,8 +15,14 @@ const terminal = {
 };
 const environment = readEnvironment(env);
 
-// The reader of a pipe may leave early, as `head` does.
-stdout.on('error', () => process.exit());
+stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // The reader of a pipe may leave early, as `head` does.
+  if (error.code === 'EPIPE') process.exit();
+  stderr.write(
+    `sallyport: standard output cannot be written (${error.code ?? 'unknown reason'})\n`,
+  );
+  process.exit(1);
+});
 
 process.exitCode = await run(process.argv.slice(2), {
   terminal,

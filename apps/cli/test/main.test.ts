@@ -20,6 +20,8 @@ afterEach(async () => {
 });
 afterAll(expectNoLeftovers);
 
+const onLinux = process.platform === 'linux' ? test : test.skip;
+
 function sallyport(...args: string[]): TestProcess {
   return startProcess({
     command: [process.execPath, main, ...args],
@@ -57,4 +59,12 @@ test('as a program it says in one line what is wrong, without a stack', async ()
   expect(whoami.stderr).toEqual([
     expect.stringMatching(/^sallyport: sign in first.*\(session\.required\)$/),
   ]);
+});
+
+onLinux('what cannot be written is a failure, and not an empty file that looks whole', async () => {
+  const full = startProcess({
+    command: ['sh', '-c', '"$0" "$@" > /dev/full', process.execPath, main, '--version'],
+  });
+  expect(await full.exited).toEqual({ code: 1, signal: null });
+  expect(full.output()).toBe('sallyport: standard output cannot be written (ENOSPC)');
 });
