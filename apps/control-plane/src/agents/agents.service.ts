@@ -36,8 +36,8 @@ export async function revokeAgent(platform: Platform, op: Operation, id: string)
   const { db, clock } = platform;
   return db.transaction(async (tx) => {
     const agent = await existingAgent(tx, id);
-    const revision = await advanceGroup(tx, agent.groupId);
     if (await markRevoked(tx, id, new Date(clock.now()))) {
+      const revision = await advanceGroup(tx, agent.groupId);
       await startEpoch(tx, platform, agent.groupId);
       await publishWakeup(tx, { kind: 'revoked', agentId: id });
       const act = {

@@ -82,3 +82,11 @@ test('an agent whose revocation this replica has not heard of gets no key of an 
   );
   expect(await agent.pullRaw()).toMatchObject(REVOKED);
 });
+
+test('revoking twice is the same as once: the group’s revision stays, and nothing is sent anew', async () => {
+  const agent = await agentIn(owner, 'twice', controlPlane);
+  await owner.call('POST', `/agents/${agent.id}/revoke`);
+  const once = await owner.call('GET', '/groups/twice');
+  expect((await owner.call('POST', `/agents/${agent.id}/revoke`)).status).toBe(200);
+  expect((await owner.call('GET', '/groups/twice')).body).toEqual(once.body);
+});
