@@ -86,7 +86,17 @@ export class WakeupListener {
   }
 
   #receive(payload: string | undefined): void {
-    const parsed = wakeup.safeParse(JSON.parse(payload ?? 'null'));
+    const parsed = wakeup.safeParse(jsonOf(payload));
     if (parsed.success) this.#onWakeup(parsed.data);
+    else this.#log.warn('a notification that is no wake-up was passed over');
+  }
+}
+
+/** Whoever may connect to the database may notify; what is no JSON must not end this process. */
+function jsonOf(payload: string | undefined): unknown {
+  try {
+    return JSON.parse(payload ?? '');
+  } catch {
+    return undefined;
   }
 }
