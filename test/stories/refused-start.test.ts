@@ -61,6 +61,13 @@ describe('a control plane that cannot start says why in one line, and exits', ()
     expect(said).not.toContain('hidden-word');
   });
 
+  test('a Redis that is down: where to look, and never its password', async () => {
+    const { code, said } = await refusalOf({ REDIS_URL: 'redis://:hidden-word@127.0.0.1:1' });
+    expect(code).toBe(1);
+    expect(said).toMatch(/Redis cannot be reached; check REDIS_URL/);
+    expect(said).not.toContain('hidden-word');
+  });
+
   test('a root key that others can read: the command that mends it', async () => {
     const folder = join(installation.folder, 'loose');
     await mkdir(folder);

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import {
   createPostgresBackend,
   isPgPool,
@@ -24,6 +25,7 @@ export type QueueBackendOptions = {
 
 const SCHEMA = 'bullmq';
 const POOL_SIZE = 5;
+const COMMAND_TIMEOUT_MS = 5_000;
 /** Kept per queue in its event stream; nobody reads more. */
 const MAX_EVENTS = 100;
 
@@ -68,21 +70,37 @@ export async function openQueueBackend(
     : openOnRedis(options.redisUrl, options, log);
 }
 
-function openOnRedis(
+async function openOnRedis(
   url: string,
   { prefix = 'sallyport' }: QueueBackendOptions,
   log: Log,
-): QueueBackend {
-  const connection = new Redis(url, { maxRetriesPerRequest: null, enableReadyCheck: true });
-  connection.on('error', (error: Error) =>
-    log.warn({ err: error }, 'Redis cannot be reached; trying again'),
-  );
+): Promise<QueueBackend> {
+  // A request must not wait for Redis to come back; a worker may, and has to.
+  const connection = new Redis(url, {
+    maxRetriesPerRequest: null,
+    enableOfflineQueue: false,
+    commandTimeout: COMMAND_TIMEOUT_MS,
+  });
+  const workers = new Redis(url, { maxRetriesPerRequest: null });
+  for (const redis of [connection, workers])
+    redis.on('error', (error: Error) =>
+      log.warn({ err: error }, 'Redis cannot be reached; trying again'),
+    );
+  await once(connection, 'ready').catch((cause: unknown) => {
+    connection.disconnect();
+    workers.disconnect();
+    throw new Error('Redis cannot be reached; check REDIS_URL and that it is running', { cause });
+  });
   const shared = { connection, prefix };
   return {
     queue: (name, extra = {}) =>
       new Queue(name, { streams: { events: { maxLen: MAX_EVENTS } }, ...extra, ...shared }),
-    worker: (name, process) => new Worker(name, (job) => process(job.name), shared),
-    close: async () => void (await connection.quit().catch(() => connection.disconnect())),
+    worker: (name, process) =>
+      new Worker(name, (job) => process(job.name), { connection: workers, prefix }),
+    close: async () => {
+      connection.disconnect();
+      workers.disconnect();
+    },
   };
 }
 
@@ -100,6 +118,8 @@ async function openOnPostgres(
   const pool: unknown = new pg.Pool({
     connectionString: databaseUrl,
     max: POOL_SIZE,
+    connectionTimeoutMillis: COMMAND_TIMEOUT_MS,
+    query_timeout: COMMAND_TIMEOUT_MS,
     options: `-c search_path=${SCHEMA}`,
   });
   if (!isPgPool(pool)) throw new TypeError('this version of pg has no pool that BullMQ can use');

@@ -11,6 +11,7 @@ import { listOpenTasks, markClaimed } from './tasks.store.ts';
 export const LOCK_SECONDS = 30;
 export const MAX_ATTEMPTS = 3;
 const RETRY_BACKOFF_MS = 1_000;
+const QUEUE_TIMEOUT_MS = 2_000;
 
 /**
  * The queues of tasks, one per agent, without a worker: agents claim when they pull. The queue leases and
@@ -48,7 +49,7 @@ export class AgentTasks {
 
   /** Puts a task on its agent's queue; a second time changes nothing. */
   async enqueue(agentId: string, taskId: string, kind: TaskKind): Promise<void> {
-    await this.#queue(agentId).add(
+    const added = this.#queue(agentId).add(
       kind,
       {},
       {
@@ -59,12 +60,23 @@ export class AgentTasks {
         removeOnFail: 100,
       },
     );
+    await inTime(added);
   }
 
-  /** Claims up to `capacity` tasks under a lock each. */
+  /** Claims up to `capacity` tasks under a lock each; none while the queue is away, since secrets must go on. */
   async claim(agentId: string, capacity: number): Promise<ClaimedTask[]> {
     if (!this.#mayHaveWork.delete(agentId)) return [];
     const claimed: ClaimedTask[] = [];
+    try {
+      await this.#claimInto(claimed, agentId, capacity);
+    } catch (error) {
+      // Not noticed again here, or the pull would ask in a tight loop: the next `reload` does.
+      this.#platform.log.warn({ err: error, agentId }, 'tasks wait for their queue to come back');
+    }
+    return claimed;
+  }
+
+  async #claimInto(claimed: ClaimedTask[], agentId: string, capacity: number): Promise<void> {
     for (
       let next = await this.#claimOne(agentId);
       next !== undefined;
@@ -77,13 +89,12 @@ export class AgentTasks {
         break;
       }
     }
-    return claimed;
   }
 
   async #claimOne(agentId: string): Promise<ClaimedTask | undefined> {
     const queue = this.#queue(agentId);
     const lock = randomUUID();
-    const [data, id] = await queue.getBackend().moveToActive(lock);
+    const [data, id] = await inTime(queue.getBackend().moveToActive(lock));
     if (!id) return undefined;
     const job = Job.fromJSON(queue, data, String(id));
     const attempt = job.attemptsMade + 1;
@@ -99,9 +110,8 @@ export class AgentTasks {
 
   /** @throws AppError `task.lock_lost` */
   async extend(agentId: string, taskId: string, lock: string): Promise<void> {
-    const held = await this.#queue(agentId)
-      .getBackend()
-      .extendLock(taskId, lock, LOCK_SECONDS * 1000);
+    const backend = this.#queue(agentId).getBackend();
+    const held = await inTime(backend.extendLock(taskId, lock, LOCK_SECONDS * 1000));
     if (!held) throw lockLost();
   }
 
@@ -164,6 +174,23 @@ function lockLost(): AppError {
     'task.lock_lost',
     'The task is no longer held under this lock; drop it, it will come again if it is still to be done.',
   );
+}
+
+/** BullMQ waits for its connection without end, and whoever asked would wait with it. */
+async function inTime<Value>(work: Promise<Value>): Promise<Value> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new Error('no answer in time')), QUEUE_TIMEOUT_MS);
+  try {
+    return await Promise.race([work, late.promise]);
+  } catch (cause) {
+    throw new AppError(
+      'server.unavailable',
+      'The task queue cannot be reached; try again shortly.',
+      { retryAfterSeconds: 5, cause },
+    );
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function rethrowLost(error: unknown): never {

@@ -1,0 +1,50 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { queueLegs } from '@sallyport/testkit/redis';
+import { startTcpGate, type TcpGate } from '@sallyport/testkit/tcp-gate';
+import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { agentIn } from '../group-agents.ts';
+import { field, OperatorClient } from '../operator-client.ts';
+
+const redisLegs = queueLegs().filter(({ name }) => name === 'redis');
+
+(redisLegs.length === 0 ? describe.skip : describe)('[F-21] a Redis that is lost', () => {
+  let gate: TcpGate;
+  let controlPlane: TestControlPlane;
+  let owner: OperatorClient;
+  beforeAll(async () => {
+    const [leg] = redisLegs;
+    const url = new URL(leg?.redisUrl ?? '');
+    gate = await startTcpGate({ host: url.hostname, port: Number(url.port) });
+    url.port = String(gate.port);
+    controlPlane = await startControlPlane({
+      leg: { name: 'redis', prefix: leg?.prefix ?? '', redisUrl: url.href },
+    });
+    owner = await OperatorClient.signedIn(controlPlane.operatorApp);
+  });
+  afterAll(async () => {
+    gate.restore();
+    await controlPlane.end();
+    await gate.close();
+  });
+
+  test.each(['cut', 'freeze'] as const)(
+    'holds up neither a secret nor an operator (%s), and the task comes when it is back',
+    async (loss) => {
+      const agent = await agentIn(owner, loss, controlPlane);
+      await agent.pull();
+      gate[loss]();
+      const created = await owner.call('POST', `/agents/${agent.id}/tasks`, { kind: 'diagnose' });
+      expect(created).toMatchObject({ status: 201, body: { state: 'queued' } });
+      await owner.call('PUT', `/groups/${loss}/secrets/a`, { value: `written while ${loss}` });
+      const pulled = await agent.pull(10, 1);
+      expect(await agent.open(pulled)).toEqual({ a: `written while ${loss}` });
+      expect(pulled?.tasks).toEqual([]);
+
+      gate.restore();
+      let task = (await agent.pull(10, 1))?.tasks[0];
+      while (task === undefined) task = (await agent.pull(10, 1))?.tasks[0];
+      expect(task.id).toBe(field(created.body, 'id'));
+    },
+    60_000,
+  );
+});
