@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ControlPlaneDouble } from './control-plane-double.ts';
 import { enrollWith, startDaemon, until, type Enrolled, type TestDaemon } from './harness.ts';
@@ -89,6 +90,13 @@ test('[SG-04] a secret that was deleted and made anew is served, though its vers
   double.deleteSecret('recreated');
   await daemon.untilHealth(({ revision }) => revision === double.group.revision);
 });
+
+test('a connection that says nothing is closed before it can keep others out for long', async () => {
+  const silent = connect(enrolled.socket).resume();
+  const begun = performance.now();
+  await once(silent, 'close');
+  expect(performance.now() - begun).toBeLessThan(10_000);
+}, 20_000);
 
 describe('[SG-24] the other reads', () => {
   test('GET /v1/config/{plugin} answers the JSON object itself', async () => {

@@ -13,6 +13,8 @@ const limits = {
   headersTimeout: 5_000,
   requestTimeout: 10_000,
   keepAliveTimeout: 60_000,
+  /** Else silent connections are looked for twice a minute only, and can fill the server until then. */
+  connectionsCheckingInterval: 1_000,
 };
 const MAX_CONNECTIONS = 512;
 

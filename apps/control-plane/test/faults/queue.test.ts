@@ -45,6 +45,6 @@ const redisLegs = queueLegs().filter(({ name }) => name === 'redis');
       while (task === undefined) task = (await agent.pull(10, 1))?.tasks[0];
       expect(task.id).toBe(field(created.body, 'id'));
     },
-    60_000,
+    90_000,
   );
 });
