@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { formatToken, mintToken } from '@sallyport/crypto/token';
 import { asAdmin } from '@sallyport/testkit/database';
 import { AgentClient } from '../agent-client.ts';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
@@ -88,6 +89,16 @@ describe('enrolment', () => {
     const refused = await (await newAgent()).enroll(mistyped);
     expect(refused).toMatchObject({ status: 401, body: { code: 'token.malformed' } });
     expect(refused.text).not.toContain(mistyped);
+  });
+
+  test('[AX-17] [AT-01] a token that was made up for the id of a real one is refused like an unknown one', async () => {
+    const created = await newToken();
+    const forged = formatToken(mintToken('enroll', field(created, 'id')));
+    expect(await (await newAgent()).enroll(forged)).toMatchObject({
+      status: 401,
+      body: { code: 'token.unknown' },
+    });
+    expect((await (await newAgent()).enroll(field(created, 'token'))).status).toBe(201);
   });
 
   test('a token bound to a network is refused from another address', async () => {

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { asAdmin } from '@sallyport/testkit/database';
-import { AgentClient } from '../agent-client.ts';
-import { OWNER_PASSWORD, startControlPlane, type TestControlPlane } from '../control-plane.ts';
-import { field, OperatorClient, type Reply } from '../operator-client.ts';
+import { z } from 'zod';
+import { everyChange } from '../changes.ts';
+import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { agentIn } from '../group-agents.ts';
+import { OperatorClient } from '../operator-client.ts';
 
 let controlPlane: TestControlPlane;
 let owner: OperatorClient;
@@ -18,61 +20,10 @@ async function sql(statement: string): Promise<Record<string, unknown>[]> {
   });
 }
 
-type Change = { action: string; outcome?: 'refused'; act: () => Promise<Reply> };
-
 const GROUP = '/groups/plant-7';
 
-/** Every change that the API knows, in an order in which each is possible. */
-async function changes(): Promise<Change[]> {
-  let token = '';
-  let tokenId = '';
-  const agent = await AgentClient.create(controlPlane.agentApp, controlPlane.clock);
-  const late = await AgentClient.create(controlPlane.agentApp, controlPlane.clock);
-  const signIn = (password: string) =>
-    new OperatorClient(controlPlane.operatorApp).call('POST', '/sessions', {
-      name: 'owner',
-      password,
-    });
-  const signOut = async () =>
-    (await OperatorClient.signedIn(controlPlane.operatorApp)).call('DELETE', '/sessions/current');
-  const makeToken = async () => {
-    const reply = await owner.call('POST', `${GROUP}/enrollment-tokens`, {});
-    [token, tokenId] = [field(reply.body, 'token'), field(reply.body, 'id')];
-    return reply;
-  };
-  return [
-    { action: 'session:create', outcome: 'refused', act: () => signIn('not the password') },
-    { action: 'session:create', act: () => signIn(OWNER_PASSWORD) },
-    { action: 'session:delete', act: signOut },
-    { action: 'group:create', act: () => owner.call('POST', '/groups', { name: 'plant-7' }) },
-    { action: 'enrollment-token:create', act: makeToken },
-    { action: 'agent:enroll', act: () => agent.enroll(token) },
-    { action: 'agent:enroll', outcome: 'refused', act: () => late.enroll(token) },
-    {
-      action: 'enrollment-token:revoke',
-      act: () => owner.call('DELETE', `${GROUP}/enrollment-tokens/${tokenId}`),
-    },
-    {
-      action: 'task:create',
-      act: () => owner.call('POST', `/agents/${agent.id}/tasks`, { kind: 'diagnose' }),
-    },
-    {
-      action: 'secret:write',
-      act: () => owner.call('PUT', `${GROUP}/secrets/a`, { value: 'value' }),
-    },
-    { action: 'secret:reveal', act: () => owner.call('POST', `${GROUP}/secrets/a/reveal`, {}) },
-    { action: 'secret:delete', act: () => owner.call('DELETE', `${GROUP}/secrets/a`) },
-    {
-      action: 'plugin:write',
-      act: () => owner.call('PUT', `${GROUP}/plugins/p`, { config: { a: 1 } }),
-    },
-    { action: 'plugin:delete', act: () => owner.call('DELETE', `${GROUP}/plugins/p`) },
-    { action: 'agent:revoke', act: () => owner.call('POST', `/agents/${agent.id}/revoke`) },
-  ];
-}
-
 test('every change leaves an audit event of who did it, with its outcome', async () => {
-  for (const { action, outcome = 'done', act } of await changes()) {
+  for (const { action, outcome, act } of await everyChange(controlPlane, owner, 'plant-7')) {
     const [before] = await sql('SELECT count(*)::int AS events FROM audit_events');
     const reply = await act();
     expect({ action, refused: reply.status >= 400 }).toEqual({
@@ -80,12 +31,39 @@ test('every change leaves an audit event of who did it, with its outcome', async
       refused: outcome === 'refused',
     });
     const events = await sql(
-      `SELECT action, outcome, actor_name <> '' AS named, request_id <> '' AS traced
+      `SELECT action, outcome, actor_kind AS actor, actor_name <> '' AS named, request_id <> '' AS traced
          FROM audit_events ORDER BY at, id OFFSET ${Number(before?.['events'])}`,
     );
-    expect(events).toContainEqual({ action, outcome, named: true, traced: true });
+    const acting = action === 'agent:enroll' ? 'agent' : 'operator';
+    const actor = outcome === 'refused' ? 'anonymous' : acting;
+    expect(events).toEqual([{ action, outcome, actor, named: true, traced: true }]);
   }
 });
+
+/** Every operation of the published API that is more than a look, but for signing in and out. */
+async function changingOperations(): Promise<string[]> {
+  const reply = await controlPlane.operatorApp.inject('/api/openapi.json');
+  const { paths } = openApi.parse(reply.json());
+  return Object.entries(paths)
+    .flatMap(([path, operations]) =>
+      Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`),
+    )
+    .filter((operation) => !/^GET |\/sessions/.test(operation))
+    .toSorted();
+}
+
+const openApi = z.object({ paths: z.record(z.string(), z.record(z.string(), z.unknown())) });
+
+/** A path as the API document spells it. */
+function routeOf(path: string): string {
+  return `/api/v1${path}`.replace(
+    /\/(group|agent|enrollment-token|secret|plugin)s\/[^/]+/g,
+    (_, kind: string) => {
+      const name = kind === 'enrollment-token' ? 'token' : kind;
+      return `/${kind}s/{${name}}`;
+    },
+  );
+}
 
 test('a role that may only look is refused every change, and nothing is changed', async () => {
   await owner.call('PUT', `${GROUP}/secrets/kept`, { value: 'kept' });
@@ -117,6 +95,9 @@ test('a role that may only look is refused every change, and nothing is changed'
     });
   }
   expect(await counts()).toEqual(before);
+  expect(refused.map(([method, path]) => `${method} ${routeOf(path)}`).toSorted()).toEqual(
+    await changingOperations(),
+  );
   expect((await owner.call('GET', `${GROUP}/secrets`)).status).toBe(200);
   await sql(`UPDATE operators SET role = 'owner'`);
 });
@@ -126,12 +107,14 @@ test('[SG-11] every change to what a group receives moves its revision by one, a
     const [row] = await sql(`SELECT revision::int FROM groups WHERE name = 'plant-7'`);
     return Number(row?.['revision']);
   };
+  const leaving = await agentIn(owner, 'plant-7', controlPlane);
   let expected = await revision();
   const steps: [method: 'GET' | 'PUT' | 'POST' | 'DELETE', path: string, body?: object][] = [
     ['PUT', `${GROUP}/secrets/b`, { value: 'value' }],
     ['PUT', `${GROUP}/plugins/p`, { config: { a: 1 } }],
     ['DELETE', `${GROUP}/plugins/p`],
     ['DELETE', `${GROUP}/secrets/b`],
+    ['POST', `/agents/${leaving.id}/revoke`],
   ];
   for (const [method, path, body] of steps) {
     expect((await owner.call(method, path, body)).status).toBeLessThan(300);

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { formatToken, mintToken, parseToken } from '@sallyport/crypto/token';
 import {
   FAILURES_BEFORE_LOCK,
   LOCK_SECONDS,
@@ -17,7 +18,7 @@ const signIn = (name: string, password: string) =>
   new OperatorClient(controlPlane.operatorApp).call('POST', '/sessions', { name, password });
 
 describe('operator sessions', () => {
-  test('[AX-17] a session token opens the API; none, a malformed and an unknown one are refused', async () => {
+  test('[AX-17] [AT-01] a session token opens the API; none and a mistyped one are refused', async () => {
     const owner = await OperatorClient.signedIn(controlPlane.operatorApp);
     expect(await owner.call('GET', '/me')).toMatchObject({
       status: 200,
@@ -34,6 +35,20 @@ describe('operator sessions', () => {
       status: 401,
       body: { code: 'session.invalid' },
     });
+  });
+
+  test('[AX-17] [AT-01] a token that was made up, for the id of a real session or for none, is refused, also once the real one was believed', async () => {
+    const owner = await OperatorClient.signedIn(controlPlane.operatorApp);
+    const { id } = parseToken(owner.token ?? '', 'session');
+    const forger = new OperatorClient(controlPlane.operatorApp);
+    for (const forgedId of [id, crypto.randomUUID()]) {
+      expect((await owner.call('GET', '/me')).status).toBe(200);
+      forger.token = formatToken(mintToken('session', forgedId));
+      expect(await forger.call('GET', '/me')).toMatchObject({
+        status: 401,
+        body: { code: 'session.invalid' },
+      });
+    }
   });
 
   test('[AX-17] an expired and an ended session are refused', async () => {

@@ -1,0 +1,60 @@
+import { AgentClient } from './agent-client.ts';
+import { OWNER_PASSWORD, type TestControlPlane } from './control-plane.ts';
+import { field, OperatorClient, type Reply } from './operator-client.ts';
+
+/** A change that the API knows: what it is in the audit, how it ends, and the act itself. */
+export type Change = { action: string; outcome: 'done' | 'refused'; act: () => Promise<Reply> };
+
+/** Every change that the API knows, done to one group, in an order in which each is possible. */
+export async function everyChange(
+  controlPlane: TestControlPlane,
+  owner: OperatorClient,
+  groupName: string,
+): Promise<Change[]> {
+  const { operatorApp, agentApp, clock } = controlPlane;
+  const group = `/groups/${groupName}`;
+  const agent = await AgentClient.create(agentApp, clock);
+  const late = await AgentClient.create(agentApp, clock);
+  const leaving = await OperatorClient.signedIn(operatorApp);
+  let token = '';
+  let tokenId = '';
+  const makeToken = async () => {
+    const reply = await owner.call('POST', `${group}/enrollment-tokens`, {});
+    if (reply.status === 201)
+      [token, tokenId] = [field(reply.body, 'token'), field(reply.body, 'id')];
+    return reply;
+  };
+  const signIn = (password: string) =>
+    new OperatorClient(operatorApp).call('POST', '/sessions', { name: 'owner', password });
+  const done = (action: string, act: () => Promise<Reply>): Change => ({
+    action,
+    outcome: 'done',
+    act,
+  });
+  const refused = (action: string, act: () => Promise<Reply>): Change => ({
+    action,
+    outcome: 'refused',
+    act,
+  });
+  return [
+    refused('session:create', () => signIn('not the password')),
+    done('session:create', () => signIn(OWNER_PASSWORD)),
+    done('session:delete', () => leaving.call('DELETE', '/sessions/current')),
+    done('group:create', () => owner.call('POST', '/groups', { name: groupName })),
+    done('enrollment-token:create', makeToken),
+    done('agent:enroll', () => agent.enroll(token)),
+    refused('agent:enroll', () => late.enroll(token)),
+    done('enrollment-token:revoke', () =>
+      owner.call('DELETE', `${group}/enrollment-tokens/${tokenId}`),
+    ),
+    done('task:create', () =>
+      owner.call('POST', `/agents/${agent.id}/tasks`, { kind: 'diagnose' }),
+    ),
+    done('secret:write', () => owner.call('PUT', `${group}/secrets/a`, { value: 'value' })),
+    done('secret:reveal', () => owner.call('POST', `${group}/secrets/a/reveal`, {})),
+    done('secret:delete', () => owner.call('DELETE', `${group}/secrets/a`)),
+    done('plugin:write', () => owner.call('PUT', `${group}/plugins/p`, { config: { a: 1 } })),
+    done('plugin:delete', () => owner.call('DELETE', `${group}/plugins/p`)),
+    done('agent:revoke', () => owner.call('POST', `/agents/${agent.id}/revoke`)),
+  ];
+}
