@@ -5,7 +5,7 @@ import type { Environment } from '@sallyport/config/load';
 export type CliContext = {
   env: Environment;
   hostname: string;
-  stdin: NodeJS.ReadableStream;
+  stdin: NodeJS.ReadableStream & { isTTY?: boolean };
   stdout: { write(data: string | Uint8Array): unknown; isTTY?: boolean };
   stderr: { write(text: string): unknown };
 };

@@ -10,6 +10,7 @@ import { readAgentConfig, type ConfigFlags } from '../config.ts';
 import { enroll } from '../link/enroll.ts';
 import { StateDirectory } from '../state/state-directory.ts';
 import type { CliContext } from './context.ts';
+import { promptHidden } from './hidden-prompt.ts';
 
 export type EnrollFlags = ConfigFlags & {
   url: string;
@@ -56,12 +57,13 @@ export async function enrollAgent(flags: EnrollFlags, context: CliContext): Prom
 }
 
 /** @throws AgentError `usage.invalid` when there is none; CryptoError `token.malformed` for a mistyped one */
-async function readToken({ tokenFile }: EnrollFlags, { env, stdin }: CliContext): Promise<string> {
+async function readToken({ tokenFile }: EnrollFlags, context: CliContext): Promise<string> {
+  const { env } = context;
   const file = tokenFile ?? env['SALLYPORT_ENROLLMENT_TOKEN_FILE'];
   const given =
     file === undefined
       ? env['SALLYPORT_ENROLLMENT_TOKEN']
-      : await (file === '-' ? text(stdin) : readOwnFile(file, 'token'));
+      : await (file === '-' ? readInput(context) : readOwnFile(file, 'token'));
   if (given === undefined) {
     throw new AgentError('usage.invalid', 'there is no enrollment token', {
       advice:
@@ -71,6 +73,12 @@ async function readToken({ tokenFile }: EnrollFlags, { env, stdin }: CliContext)
   const token = given.trim();
   parseToken(token, 'enroll');
   return token;
+}
+
+/** A person is asked for a line; from a pipe or a file everything is taken. */
+async function readInput(context: CliContext): Promise<string> {
+  if (context.stdin.isTTY !== true) return text(context.stdin);
+  return promptHidden('Enrollment token (not shown): ', context);
 }
 
 async function readTrustAnchor(
