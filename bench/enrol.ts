@@ -35,7 +35,7 @@ async function enrolOne(
     signingKey: await generateSigningJwk(),
     encryptionKey: await generateEncryptionJwk(),
   };
-  const signingKey = await importSigningKey(keys.signingKey);
+  const signingKey = importSigningKey(keys.signingKey);
   const { publicJwk: encryptionKey } = await importEncryptionKey(keys.encryptionKey);
   const reply = await link.request('POST', '/agent/v1/enroll', {
     json: {

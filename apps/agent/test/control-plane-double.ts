@@ -67,7 +67,7 @@ export class ControlPlaneDouble {
   }
 
   static async start(): Promise<ControlPlaneDouble> {
-    const signer = await importSigningKey(await generateSigningJwk());
+    const signer = importSigningKey(await generateSigningJwk());
     const tls = await makeAuthority();
     const group = await DoubleGroup.create();
     const double = new ControlPlaneDouble(

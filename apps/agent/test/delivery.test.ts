@@ -148,7 +148,7 @@ describe('a bundle that is not as it should be', () => {
   });
 
   test('signed by somebody else is refused', async () => {
-    const impostor = await importSigningKey(await generateSigningJwk());
+    const impostor = importSigningKey(await generateSigningJwk());
     const { id, delivery } = double.group;
     const manifest: BundleManifest = {
       part: 'durable',

@@ -56,7 +56,7 @@ export class AgentClient {
   }
 
   static async create(app: FastifyInstance, clock: Clock): Promise<AgentClient> {
-    const signing = await importSigningKey(await generateSigningJwk());
+    const signing = importSigningKey(await generateSigningJwk());
     return new AgentClient(app, clock, {
       signing,
       encryption: await importEncryptionKey(await generateEncryptionJwk()),
@@ -107,7 +107,7 @@ export class AgentClient {
     return reply;
   }
 
-  async dpop(method: string, path: string): Promise<string> {
+  dpop(method: string, path: string): string {
     return signDpopProof(
       this.signing,
       { method, url: `https://${HOST}/agent/v1${path}`, accessToken: this.accessToken ?? '' },
@@ -124,7 +124,7 @@ export class AgentClient {
   ): Promise<Reply> {
     const proof = {
       authorization: `DPoP ${this.accessToken ?? ''}`,
-      dpop: await this.dpop(method, path),
+      dpop: this.dpop(method, path),
     };
     return this.#send(method, path, body, { ...proof, ...headers });
   }

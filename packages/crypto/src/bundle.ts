@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import type { BundlePart } from '@sallyport/contract';
 import { CompactEncrypt, CompactSign } from 'jose';
 import { decodeBundlePayload, encodeBundlePayload, type BundlePayload } from './bundle-payload.ts';
-import { openCompactJwe, verifyCompactJws } from './compact.ts';
+import { openCompactJwe, verifyCompactJws, type Header } from './compact.ts';
 import { CryptoError } from './crypto-error.ts';
 import type { DeliveryKey } from './delivery-key.ts';
 import type { SigningKey } from './signing-key.ts';
@@ -71,7 +71,7 @@ function decrypt(jwe: string, delivery: DeliveryKey): Buffer {
 
 function verify(jws: Buffer, keyring: VerificationKeyring): Buffer {
   try {
-    return verifyCompactJws(jws, JWS_TYPE, (kid) => keyOf(kid, keyring));
+    return verifyCompactJws(jws, JWS_TYPE, (header) => keyOf(header, keyring));
   } catch (error) {
     jws.fill(0);
     throw new CryptoError(
@@ -82,7 +82,7 @@ function verify(jws: Buffer, keyring: VerificationKeyring): Buffer {
   }
 }
 
-function keyOf(kid: unknown, keyring: VerificationKeyring): KeyObject {
+function keyOf({ kid }: Header, keyring: VerificationKeyring): KeyObject {
   const key = typeof kid === 'string' ? keyring.get(kid) : undefined;
   if (key === undefined) throw new RangeError('this agent does not know the signing key it names');
   return key;

@@ -1,11 +1,12 @@
-import { createDecipheriv, verify, type KeyObject } from 'node:crypto';
+import { createDecipheriv, sign, verify, type KeyObject } from 'node:crypto';
 
 /**
- * Opens the two compact serialisations that bundles are made of, each for one algorithm, synchronously and
- * on buffers: an agent does this for every change, and must be able to zero what it has opened.
+ * The two compact serialisations that bundles and proofs are made of, each for one algorithm, synchronously
+ * and on buffers: an agent opens a bundle for every change, and must be able to zero what it has opened; a
+ * proof comes with every request, and a thread is dearer than its signature.
  */
 
-type Header = Readonly<Record<string, unknown>>;
+export type Header = Readonly<Record<string, unknown>>;
 
 const KEY_WRAP_IV = Buffer.alloc(8, 0xa6);
 const NONCE_BYTES = 12;
@@ -46,6 +47,13 @@ function unwrapKey(key: Uint8Array, wrapped: Buffer): Buffer {
   return Buffer.concat([unwrapping.update(wrapped), unwrapping.final()]);
 }
 
+/** Signs a compact JWS of `EdDSA` with Ed25519 (RFC 7515, section 5.1; RFC 8037, section 3.1). */
+export function signCompactJws(header: Header, payload: Uint8Array, key: KeyObject): string {
+  const headerText = Buffer.from(JSON.stringify({ alg: 'EdDSA', ...header })).toString('base64url');
+  const input = `${headerText}.${Buffer.from(payload).toString('base64url')}`;
+  return `${input}.${sign(null, Buffer.from(input, 'ascii'), key).toString('base64url')}`;
+}
+
 /**
  * Verifies a compact JWS of `EdDSA` with Ed25519 (RFC 7515, section 5.2; RFC 8037, section 3.1) and returns
  * its payload, which the caller owns. Throws for another algorithm or type, and for a wrong signature.
@@ -53,7 +61,7 @@ function unwrapKey(key: Uint8Array, wrapped: Buffer): Buffer {
 export function verifyCompactJws(
   jws: Buffer,
   typ: string,
-  keyOf: (kid: unknown) => KeyObject,
+  keyOf: (header: Header) => KeyObject,
 ): Buffer {
   const first = jws.indexOf(DOT);
   const second = jws.indexOf(DOT, first + 1);
@@ -61,7 +69,7 @@ export function verifyCompactJws(
   const header = headerOf(segmentBytes(jws.toString('ascii', 0, first)));
   assertHeader(header, { alg: 'EdDSA', typ });
   const signature = segmentBytes(jws.toString('ascii', second + 1));
-  if (!verify(null, jws.subarray(0, second), keyOf(header['kid']), signature))
+  if (!verify(null, jws.subarray(0, second), keyOf(header), signature))
     throw new RangeError('the signature is wrong');
   return decodeInPlace(jws.subarray(first + 1, second));
 }

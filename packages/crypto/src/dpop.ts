@@ -1,9 +1,10 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { hash, randomUUID, type KeyObject } from 'node:crypto';
 import { signingPublicKey } from '@sallyport/contract';
-import { calculateJwkThumbprint, decodeProtectedHeader } from 'jose';
+import { z } from 'zod';
+import { signCompactJws, verifyCompactJws, type Header } from './compact.ts';
 import { CryptoError } from './crypto-error.ts';
-import { CLOCK_TOLERANCE_SECONDS, isJwtId, signJwt, verifyJwt } from './jwt.ts';
-import { importVerificationKey, type SigningKey } from './signing-key.ts';
+import { CLOCK_TOLERANCE_SECONDS, MAX_JWT_ID_LENGTH } from './jwt.ts';
+import { importVerificationKey, signingKeyThumbprint, type SigningKey } from './signing-key.ts';
 
 const TYPE = 'dpop+jwt';
 
@@ -13,58 +14,47 @@ const MAX_AGE_SECONDS = CLOCK_TOLERANCE_SECONDS;
 /** The longest time from a proof's first possible acceptance, by a clock that is behind, to its last; in seconds. */
 export const DPOP_WINDOW_SECONDS = CLOCK_TOLERANCE_SECONDS + MAX_AGE_SECONDS;
 
+/** RFC 9449, section 4.2; closed, so that a claim that would have to be heeded is not passed over. */
+const proofClaims = z.strictObject({
+  jti: z.string().min(1).max(MAX_JWT_ID_LENGTH),
+  htm: z.string(),
+  htu: z.string(),
+  iat: z.number(),
+  ath: z.string(),
+});
+
 /** The request a proof is for. `url` is scheme, host and path, without query (RFC 9449, section 4.2). */
 export type DpopRequest = { method: string; url: string; accessToken: string };
 
 /** Makes a proof of possession for one request (RFC 9449, section 4.2). */
-export async function signDpopProof(
-  key: SigningKey,
-  request: DpopRequest,
-  nowMs: number,
-): Promise<string> {
-  return signJwt(
-    key,
-    TYPE,
-    {
-      jti: randomUUID(),
-      htm: request.method,
-      htu: request.url,
-      iat: Math.floor(nowMs / 1000),
-      ath: accessTokenHash(request.accessToken),
-    },
-    { jwk: key.publicJwk },
-  );
+export function signDpopProof(key: SigningKey, request: DpopRequest, nowMs: number): string {
+  const claims: z.infer<typeof proofClaims> = {
+    jti: randomUUID(),
+    htm: request.method,
+    htu: request.url,
+    iat: Math.floor(nowMs / 1000),
+    ath: accessTokenHash(request.accessToken),
+  };
+  const header = { typ: TYPE, jwk: key.publicJwk };
+  return signCompactJws(header, Buffer.from(JSON.stringify(claims)), key.privateKey);
 }
 
 /**
- * Checks a proof as RFC 9449, section 4.3 lists it, for a key already imported for `thumbprint`, and returns its
- * `jti`, which the caller must accept once in `DPOP_WINDOW_SECONDS`.
+ * Checks a proof as RFC 9449, section 4.3 lists it, by the key of `thumbprint`, and returns its `jti`, which
+ * the caller must accept once in `DPOP_WINDOW_SECONDS`.
  *
  * @throws CryptoError `jwt.invalid`, or `jwt.not_yet_valid` / `jwt.expired` when the clocks stand apart
  */
-export async function verifyDpopProof(
+export function verifyDpopProof(
   proof: string,
   request: DpopRequest,
   thumbprint: string,
   nowMs: number,
-): Promise<{ jti: string }> {
-  const jwk = await headerKey(proof);
-  if ((await calculateJwkThumbprint(jwk)) !== thumbprint) {
-    throw new CryptoError(
-      'jwt.invalid',
-      'it is made with another key than the access token is bound to',
-    );
-  }
-  const payload = await verifyJwt(proof, importVerificationKey(jwk), {
-    typ: TYPE,
-    nowMs,
-    requiredClaims: ['jti', 'htm', 'htu', 'iat', 'ath'],
-  });
-  const { jti, iat = 0 } = payload;
-  const sameRequest = payload['htm'] === request.method && payload['htu'] === request.url;
-  if (!sameRequest || payload['ath'] !== accessTokenHash(request.accessToken) || !isJwtId(jti)) {
+): { jti: string } {
+  const { jti, htm, htu, iat, ath } = verifiedClaims(proof, thumbprint);
+  const sameRequest = htm === request.method && htu === request.url;
+  if (!sameRequest || ath !== accessTokenHash(request.accessToken))
     throw new CryptoError('jwt.invalid', 'it was made for another request or access token');
-  }
   const ageSeconds = nowMs / 1000 - iat;
   if (ageSeconds >= MAX_AGE_SECONDS) throw new CryptoError('jwt.expired', 'it is too old');
   if (ageSeconds < -CLOCK_TOLERANCE_SECONDS)
@@ -72,14 +62,28 @@ export async function verifyDpopProof(
   return { jti };
 }
 
-async function headerKey(proof: string) {
+function verifiedClaims(proof: string, thumbprint: string): z.infer<typeof proofClaims> {
   try {
-    return signingPublicKey.parse(decodeProtectedHeader(proof).jwk);
+    const keyOf = (header: Header) => boundKey(header, thumbprint);
+    const payload = verifyCompactJws(Buffer.from(proof, 'latin1'), TYPE, keyOf);
+    return proofClaims.parse(JSON.parse(payload.toString('utf8')));
   } catch (error) {
-    throw new CryptoError('jwt.invalid', 'it carries no Ed25519 public key', error);
+    if (error instanceof CryptoError) throw error;
+    throw new CryptoError('jwt.invalid', 'its signature, form or claims are wrong', error);
   }
 }
 
+/** The key that the proof shows, if it is the one that the access token is bound to. */
+function boundKey({ jwk }: Header, thumbprint: string): KeyObject {
+  const shown = signingPublicKey.safeParse(jwk);
+  if (!shown.success) throw new CryptoError('jwt.invalid', 'it carries no Ed25519 public key');
+  if (signingKeyThumbprint(shown.data) === thumbprint) return importVerificationKey(shown.data);
+  throw new CryptoError(
+    'jwt.invalid',
+    'it is made with another key than the access token is bound to',
+  );
+}
+
 function accessTokenHash(accessToken: string): string {
-  return createHash('sha256').update(accessToken, 'ascii').digest('base64url');
+  return hash('sha256', accessToken, 'base64url');
 }

@@ -7,20 +7,18 @@ import type { SigningKey } from './signing-key.ts';
 export const CLOCK_TOLERANCE_SECONDS = 60;
 
 /** Signs claims as an EdDSA JWT of the given `typ` (RFC 8725, section 3.11: explicit typing). */
-export async function signJwt(
-  key: SigningKey,
-  typ: string,
-  claims: JWTPayload,
-  header: { jwk?: SigningKey['publicJwk'] } = {},
-): Promise<string> {
+export async function signJwt(key: SigningKey, typ: string, claims: JWTPayload): Promise<string> {
   return new SignJWT(claims)
-    .setProtectedHeader({ alg: 'EdDSA', typ, kid: key.thumbprint, ...header })
+    .setProtectedHeader({ alg: 'EdDSA', typ, kid: key.thumbprint })
     .sign(key.privateKey);
 }
 
+/** A `jti` is remembered for as long as it could be used again. */
+export const MAX_JWT_ID_LENGTH = 64;
+
 /** Whether a claim can serve as `jti`: the signer may have put any JSON there (RFC 7519, section 4.1.7). */
 export function isJwtId(claim: unknown): claim is string {
-  return typeof claim === 'string' && claim.length > 0 && claim.length <= 64;
+  return typeof claim === 'string' && claim.length > 0 && claim.length <= MAX_JWT_ID_LENGTH;
 }
 
 /** What a JWT must be to be believed; `nowMs` is the verifier's clock. */

@@ -98,7 +98,7 @@ async function requestOnce(
   keys: PrivateKeys,
   serverClock: ServerClock,
 ): Promise<EnrollReply> {
-  const signingKey = await importSigningKey(keys.signingKey);
+  const signingKey = importSigningKey(keys.signingKey);
   const { publicJwk: encryptionKey } = await importEncryptionKey(keys.encryptionKey);
   const proof = await signEnrollmentProof(signingKey, token, encryptionKey, serverClock.now());
   const json = {

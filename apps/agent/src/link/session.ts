@@ -63,7 +63,7 @@ export class Session {
     const { identity, link, serverClock } = this.#parts;
     const { token } = await this.#current(request.signal);
     const url = this.#baseUrl + request.path;
-    const dpop = await signDpopProof(
+    const dpop = signDpopProof(
       identity.signingKey,
       { method: request.method, url, accessToken: token },
       serverClock.now(),

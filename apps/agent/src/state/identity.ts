@@ -65,7 +65,7 @@ export async function importIdentity(stored: StoredIdentity): Promise<Identity> 
     controlPlane,
     trustAnchors,
     verificationKeyring: new Map(keyring),
-    signingKey: await importSigningKey(stored.signingKey),
+    signingKey: importSigningKey(stored.signingKey),
     encryptionKey: await importEncryptionKey(stored.encryptionKey),
     highWaterKey: deriveHighWaterKey(Buffer.from(stored.signingKey.d, 'base64url'), agentId),
   };

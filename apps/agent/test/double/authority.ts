@@ -66,7 +66,7 @@ export class DoubleAuthority {
   async enroll(body: unknown, trustAnchor: string): Promise<EnrollReply> {
     const { token, name, signingKey, encryptionKey, proof } = enrollBody.parse(body);
     await inTime(
-      verifyEnrollmentProof({ proof, signingKey, encryptionKey, token }, this.#now()),
+      () => verifyEnrollmentProof({ proof, signingKey, encryptionKey, token }, this.#now()),
       'proof.invalid',
     );
     const known = this.#tokens.get(token);
@@ -100,7 +100,7 @@ export class DoubleAuthority {
     const agent = this.agents.get(uuid.parse(decodeJwt(assertion).iss));
     if (agent === undefined) throw new Refusal(401, 'agent.unknown');
     const { jti } = await inTime(
-      verifyAssertion(assertion, agent.id, agent.verificationKey, this.#now()),
+      () => verifyAssertion(assertion, agent.id, agent.verificationKey, this.#now()),
       'assertion.invalid',
     );
     this.#once(jti, 'assertion.replayed');
@@ -130,7 +130,8 @@ export class DoubleAuthority {
       },
     );
     const { jti } = await inTime(
-      verifyDpopProof(dpop, { method, url, accessToken }, claims.keyThumbprint, this.#now()),
+      async () =>
+        verifyDpopProof(dpop, { method, url, accessToken }, claims.keyThumbprint, this.#now()),
       'dpop.invalid',
     );
     this.#once(jti, 'dpop.replayed');
@@ -146,9 +147,9 @@ export class DoubleAuthority {
   }
 }
 
-async function inTime<Value>(verifying: Promise<Value>, code: ErrorCode): Promise<Value> {
+async function inTime<Value>(verify: () => Promise<Value>, code: ErrorCode): Promise<Value> {
   try {
-    return await verifying;
+    return await verify();
   } catch (error) {
     const skewed =
       error instanceof CryptoError &&

@@ -34,7 +34,7 @@ export class DoubleGroup {
   }
 
   static async create(name = 'plant-7'): Promise<DoubleGroup> {
-    return new DoubleGroup(name, await importSigningKey(await generateSigningJwk()));
+    return new DoubleGroup(name, importSigningKey(await generateSigningJwk()));
   }
 
   putSecret(name: string, value: string, offline: 'allow' | 'deny' = 'allow'): void {

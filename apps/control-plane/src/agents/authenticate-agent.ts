@@ -51,7 +51,7 @@ export class AgentAuthenticator {
     const claims = await this.#claims(accessToken);
     if (this.#revocations.has(claims.agentId)) throw agentRevoked();
     const proof = { method: request.method, url: request.url, accessToken };
-    this.#acceptOnce(claims.agentId, await this.#proofId(request.dpop, proof, claims));
+    this.#acceptOnce(claims.agentId, this.#proofId(request.dpop, proof, claims));
     return claims;
   }
 
@@ -81,13 +81,13 @@ export class AgentAuthenticator {
     }
   }
 
-  async #proofId(
+  #proofId(
     dpop: string,
     proof: { method: string; url: string; accessToken: string },
     claims: AccessClaims,
-  ): Promise<string> {
+  ): string {
     try {
-      return (await verifyDpopProof(dpop, proof, claims.keyThumbprint, this.#clock.now())).jti;
+      return verifyDpopProof(dpop, proof, claims.keyThumbprint, this.#clock.now()).jti;
     } catch (error) {
       throw proofRefusal(error, 'dpop.invalid', 'The DPoP proof is not accepted');
     }

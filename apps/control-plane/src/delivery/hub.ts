@@ -7,6 +7,14 @@ export type Waiter = {
   answer: (outcome: WaitOutcome) => void;
 };
 
+/** Whether a waiter runs another revision or epoch than the group's current one. */
+export function isBehind(
+  { revision, epoch }: Waiter,
+  current: { revision: number; epoch: number },
+): boolean {
+  return revision !== current.revision || epoch !== current.epoch;
+}
+
 /** `changed`: look again; `nothing`: the time is up; the rest end the pull with an error. */
 export type WaitOutcome = 'changed' | 'nothing' | 'revoked' | 'superseded' | 'stopping' | 'gone';
 
@@ -45,8 +53,7 @@ export class Hub {
   settleGroup(groupId: string, current: { revision: number; epoch: number }): void {
     for (const agentId of this.#byGroup.get(groupId) ?? []) {
       const waiter = this.#byAgent.get(agentId);
-      if (waiter?.revision !== current.revision || waiter.epoch !== current.epoch)
-        this.settle(agentId, 'changed');
+      if (waiter !== undefined && isBehind(waiter, current)) this.settle(agentId, 'changed');
     }
   }
 

@@ -11,7 +11,7 @@ import type { AgentTasks } from '../tasks/index.ts';
 import type { Acknowledgements } from './acknowledgements.ts';
 import { getRecipient } from './delivery.store.ts';
 import type { Feed, GroupFeed } from './group-feed.ts';
-import type { Hub, Waiter, WaitOutcome } from './hub.ts';
+import { isBehind, type Hub, type Waiter, type WaitOutcome } from './hub.ts';
 
 export type PullDeps = {
   platform: Platform;
@@ -157,17 +157,25 @@ async function wait(
     gone.addEventListener('abort', leave, { once: true });
     hub.add(waiter);
     if (gone.aborted) leave();
-    else recheck(deps, waiter);
+    else recheck(deps, waiter, body.taskCapacity);
   });
 }
 
 /** A change, a task or a revocation may have come between the look and the wait: nobody would wake this pull for it. */
-function recheck({ hub, feed, revocations, tasks }: PullDeps, waiter: Waiter): void {
-  if (revocations.has(waiter.agentId)) hub.settle(waiter.agentId, 'revoked', waiter);
-  else if (tasks.mayHaveWork(waiter.agentId)) hub.settle(waiter.agentId, 'changed', waiter);
+function recheck(
+  { hub, feed, revocations, tasks }: PullDeps,
+  waiter: Waiter,
+  taskCapacity: number,
+): void {
+  const { agentId, groupId } = waiter;
+  if (revocations.has(agentId)) hub.settle(agentId, 'revoked', waiter);
+  // An agent that takes no tasks would be woken again and again for one that waits.
+  else if (taskCapacity > 0 && tasks.mayHaveWork(agentId)) hub.settle(agentId, 'changed', waiter);
   else
-    feed.get(waiter.groupId).then(
-      (current) => hub.settleGroup(waiter.groupId, current),
+    feed.get(groupId).then(
+      (current) => {
+        if (isBehind(waiter, current)) hub.settle(agentId, 'changed', waiter);
+      },
       () => {},
     );
 }

@@ -21,7 +21,7 @@ export async function createAgentApp({
   certificate,
 }: AgentAppDeps): Promise<FastifyInstance> {
   const { platform, tasks } = pullDeps;
-  const app = await createApp(platform, {
+  const app = createApp(platform, {
     name: 'agent-api',
     certificate,
     requestTimeoutMs: (MAX_PULL_WAIT_SECONDS + 15) * 1000,

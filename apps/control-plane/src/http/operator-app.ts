@@ -1,3 +1,4 @@
+import helmet from '@fastify/helmet';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import { PROTOCOL, systemInfo } from '@sallyport/contract';
@@ -30,10 +31,15 @@ export async function createOperatorApp({
   certificate,
   info,
 }: OperatorAppDeps): Promise<FastifyInstance> {
-  const app = await createApp(platform, {
+  const app = createApp(platform, {
     name: 'operator-api',
     certificate,
     requestTimeoutMs: 30_000,
+  });
+  // Here only: no browser comes to the agent API, whose replies go out by the thousand.
+  await app.register(helmet, {
+    global: true,
+    contentSecurityPolicy: { directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
   });
   await app.register(swagger, {
     openapi: {

@@ -30,7 +30,7 @@ export async function loadSigningKeys(
   if (newest === undefined) throw new Error('there is no signing key');
   const verifiers = rows.map((row) => [row.id, importVerificationKey(row.publicKey)] as const);
   return {
-    signer: await importSigningKey(openPrivateKey(rootKey, newest)),
+    signer: importSigningKey(openPrivateKey(rootKey, newest)),
     byKid: new Map(verifiers),
     published: { keys: rows.map((row) => ({ ...row.publicKey, kid: row.id })) },
   };
@@ -42,7 +42,7 @@ async function createSigningKey(
   nowMs: number,
 ): Promise<SigningKeyRow> {
   const jwk = await generateSigningJwk();
-  const { thumbprint, publicJwk } = await importSigningKey(jwk);
+  const { thumbprint, publicJwk } = importSigningKey(jwk);
   const row = {
     id: thumbprint,
     publicKey: publicJwk,

@@ -193,14 +193,14 @@ describe('sessions by signed assertion', () => {
     const agent = await newAgent();
     await agent.enroll(field(await newToken(), 'token'));
     await agent.openSession();
-    const dpop = await agent.dpop('GET', '/revisions/1/bundle');
+    const dpop = agent.dpop('GET', '/revisions/1/bundle');
     expect(
       (await agent.call('GET', '/revisions/1/bundle', undefined, { dpop })).body,
     ).toMatchObject({ code: 'bundle.not_found' });
     expect(
       (await agent.call('GET', '/revisions/1/bundle', undefined, { dpop })).body,
     ).toMatchObject({ code: 'dpop.replayed' });
-    const elsewhere = await agent.dpop('GET', '/revisions/2/bundle');
+    const elsewhere = agent.dpop('GET', '/revisions/2/bundle');
     expect(
       (await agent.call('GET', '/revisions/1/bundle', undefined, { dpop: elsewhere })).body,
     ).toMatchObject({ code: 'dpop.invalid' });
