@@ -9,6 +9,7 @@ import {
   type PullDeps,
 } from './delivery/index.ts';
 import { createAgentApp } from './http/agent-app.ts';
+import { keepCertificateFresh } from './http/certificate-renewal.ts';
 import { createMetricsApp } from './http/metrics-app.ts';
 import { createOperatorApp } from './http/operator-app.ts';
 import { startMaintenance } from './maintenance/index.ts';
@@ -23,7 +24,7 @@ import type { Platform } from './platform/platform.ts';
 import { openQueueBackend } from './platform/queue-backend.ts';
 import { WakeupListener, type Wakeup } from './platform/wakeups.ts';
 import { AgentTasks } from './tasks/index.ts';
-import { lockFirstStart, openTrust, SERVER_CERTIFICATE_DAYS } from './trust/index.ts';
+import { lockFirstStart, openTrust } from './trust/index.ts';
 
 /** What the control plane is made of; everything that is not configuration comes in from outside. */
 export type Parts = {
@@ -53,9 +54,6 @@ export type ControlPlane = {
 /** Together they leave one of the runtime's four threads to files and names. */
 const HASHING = { concurrency: 2, queued: 64 };
 const PASSWORD_HASHING = { concurrency: 1, queued: 16 };
-const HALF_LIFE_MS = (SERVER_CERTIFICATE_DAYS * 24 * 60 * 60 * 1000) / 2;
-/** A day at a time: a timer cannot run for 45. */
-const RENEWAL_CHECK_MS = 24 * 60 * 60 * 1000;
 
 /** Puts the control plane together. The only place that constructs. */
 export async function compose({
@@ -109,7 +107,7 @@ export async function compose({
     wakeup: onWakeup,
     connected: () => {
       feed.forgetAll();
-      void safetyNet.lookQuietly();
+      void safetyNet.lookAfresh();
     },
   });
   await listener.start();
@@ -128,18 +126,16 @@ export async function compose({
     tasks,
     isCurrent,
   };
-  const certificate = await trust.authority.issueServerCertificate(config.publicHosts, clock.now());
+  const issueCertificate = () =>
+    trust.authority.issueServerCertificate(config.publicHosts, clock.now());
+  const certificate = await issueCertificate();
   const authenticator = new AgentAuthenticator({ trust, revocations, clock });
   const agentApp = await createAgentApp({ pullDeps, trust, authenticator, certificate });
   const agentUrl = () => config.agentApi.publicUrl ?? agentApp.listeningOrigin;
   const info = { caFingerprint: trust.authority.fingerprint, agentUrl };
   const operatorApp = await createOperatorApp({ platform, tasks, certificate, info });
   const metricsApp = await createMetricsApp(platform, async () => isCurrent());
-  const renewal = keepCertificateFresh(
-    [agentApp, operatorApp],
-    () => trust.authority.issueServerCertificate(config.publicHosts, clock.now()),
-    platform,
-  );
+  const renewal = keepCertificateFresh([agentApp, operatorApp], issueCertificate, platform);
 
   return {
     operatorApp,
@@ -166,28 +162,4 @@ export async function compose({
       await db.close();
     },
   };
-}
-
-function keepCertificateFresh(
-  apps: FastifyInstance[],
-  issue: () => Promise<{ cert: string; key: string }>,
-  { clock, log }: Platform,
-): NodeJS.Timeout {
-  let renewAt = clock.now() + HALF_LIFE_MS;
-  const check = async () => {
-    if (clock.now() < renewAt) return;
-    const certificate = await issue();
-    for (const { server } of apps)
-      if ('setSecureContext' in server && typeof server.setSecureContext === 'function')
-        server.setSecureContext(certificate);
-    renewAt = clock.now() + HALF_LIFE_MS;
-    log.info('the server certificate was renewed');
-  };
-  return setInterval(
-    () =>
-      void check().catch((error: unknown) =>
-        log.error({ err: error }, 'the server certificate could not be renewed'),
-      ),
-    RENEWAL_CHECK_MS,
-  );
 }

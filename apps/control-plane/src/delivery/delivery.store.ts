@@ -116,7 +116,7 @@ export async function writeAcknowledgements(db: Db, batch: Acknowledgement[]): P
     UPDATE agents a SET
       applied_revision = greatest(a.applied_revision, b.revision),
       status = b.status,
-      last_seen_at = to_timestamp(b.seen_at_ms / 1000.0),
+      last_seen_at = greatest(a.last_seen_at, to_timestamp(b.seen_at_ms / 1000.0)),
       lost_at = NULL
     FROM unnest(
       ${batch.map(({ agentId }) => agentId)}::uuid[],

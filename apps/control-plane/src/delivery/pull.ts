@@ -40,8 +40,9 @@ export async function pull(
   gone: AbortSignal,
 ): Promise<PullAnswer> {
   checkProtocol(body.protocol);
-  deps.acknowledgements.record(agent.agentId, body.revision, body.status);
   const ready = await lookNow(deps, agent, body);
+  // After the look, which refuses a revision that does not exist: what is recorded only grows.
+  deps.acknowledgements.record(agent.agentId, body.revision, body.status);
   if (ready !== undefined || body.waitSeconds === 0) return ready;
   return afterWait(deps, agent, body, gone);
 }
@@ -87,8 +88,7 @@ async function lookNow(deps: PullDeps, agent: AccessClaims, body: PullBody): Pro
       'The control plane has lost its database; try again shortly.',
       { retryAfterSeconds: 5 },
     );
-  const feed = await deps.feed.get(agent.groupId);
-  if (body.revision > feed.revision) throw ahead();
+  const feed = await feedFor(deps, agent.groupId, body.revision);
   const behind = body.revision < feed.revision || body.epoch !== feed.epoch;
   const tasks =
     body.taskCapacity > 0 ? await deps.tasks.claim(agent.agentId, body.taskCapacity) : [];
@@ -108,6 +108,16 @@ async function lookNow(deps: PullDeps, agent: AccessClaims, body: PullBody): Pro
     next: { afterMilliseconds: behind ? feed.afterMilliseconds : 0 },
   };
   return Buffer.from(JSON.stringify(reply));
+}
+
+/** An agent that is ahead of this replica may have heard through another what this one has not: the database tells. */
+async function feedFor({ feed }: PullDeps, groupId: string, running: number): Promise<Feed> {
+  const known = await feed.get(groupId);
+  if (running <= known.revision) return known;
+  feed.refresh(groupId);
+  const current = await feed.get(groupId);
+  if (running > current.revision) throw ahead();
+  return current;
 }
 
 async function deliveryKeyFor(

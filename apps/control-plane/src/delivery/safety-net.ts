@@ -25,7 +25,7 @@ export class SafetyNet {
   readonly #deps: Deps;
   #lastLookMs = -Infinity;
   #timer: NodeJS.Timeout | undefined;
-  #looking: Promise<void> = Promise.resolve();
+  #looking: Promise<void> | undefined;
 
   constructor(deps: Deps) {
     this.#deps = deps;
@@ -42,14 +42,22 @@ export class SafetyNet {
     return performance.now() - this.#lastLookMs < STALE_AFTER_MS;
   }
 
-  /** One look at a time; a failure is logged, and shows as `isFresh` turning false. */
+  /** One look at a time, however long it takes; a failure is logged, and shows as `isFresh` turning false. */
   async lookQuietly(): Promise<void> {
-    this.#looking = this.#looking.then(() =>
-      this.look().catch((error: unknown) =>
+    this.#looking ??= this.look()
+      .catch((error: unknown) =>
         this.#deps.platform.log.warn({ err: error }, 'the safety net could not read the database'),
-      ),
-    );
+      )
+      .finally(() => {
+        this.#looking = undefined;
+      });
     return this.#looking;
+  }
+
+  /** A look that begins from now on: one that is under way may have read before what it is asked for. */
+  async lookAfresh(): Promise<void> {
+    await this.#looking;
+    return this.lookQuietly();
   }
 
   async look(): Promise<void> {

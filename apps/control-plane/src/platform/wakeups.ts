@@ -13,6 +13,8 @@ export type Wakeup = z.infer<typeof wakeup>;
 
 const CHANNEL = 'sallyport_wakeups';
 const RECONNECT_MS = 500;
+/** A connection that carries nothing any more is found out by asking, and given up when no answer comes in this time. */
+const ASK_EVERY_MS = 3_000;
 
 /**
  * Publishes within the caller's transaction: Postgres delivers it when, and only when, that commits.
@@ -28,8 +30,10 @@ export class WakeupListener {
   readonly #log: Log;
   readonly #onWakeup: (message: Wakeup) => void;
   readonly #onConnected: () => void;
+  readonly #askEveryMs: number;
   #client: pg.Client | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #asking: NodeJS.Timeout | undefined;
   #closed = false;
   #connected = false;
 
@@ -37,11 +41,13 @@ export class WakeupListener {
     url: string,
     log: Log,
     on: { wakeup: (message: Wakeup) => void; connected: () => void },
+    askEveryMs = ASK_EVERY_MS,
   ) {
     this.#url = url;
     this.#log = log;
     this.#onWakeup = on.wakeup;
     this.#onConnected = on.connected;
+    this.#askEveryMs = askEveryMs;
   }
 
   /** Whether every wake-up since `connected` was last called has been heard. */
@@ -55,6 +61,8 @@ export class WakeupListener {
       connectionString: this.#url,
       keepAlive: true,
       connectionTimeoutMillis: 5_000,
+      // Shorter than the interval: one question at a time.
+      query_timeout: 0.8 * this.#askEveryMs,
     });
     this.#client = client;
     client.on('notification', ({ payload }) => this.#receive(payload));
@@ -64,6 +72,7 @@ export class WakeupListener {
       await client.connect();
       await client.query(`LISTEN ${CHANNEL}`);
       this.#connected = true;
+      this.#asking = setInterval(() => void this.#ask(client), this.#askEveryMs);
       this.#onConnected();
     } catch (error) {
       this.#log.warn({ err: error }, 'cannot listen for wake-ups; trying again');
@@ -74,11 +83,21 @@ export class WakeupListener {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
+    clearInterval(this.#asking);
     await this.#client?.end();
+  }
+
+  async #ask(client: pg.Client): Promise<void> {
+    await client.query('SELECT 1').catch((error: unknown) => {
+      if (this.#client !== client) return;
+      this.#log.warn({ err: error }, 'the connection for wake-ups is silent; making another');
+      this.#lost(client);
+    });
   }
 
   #lost(client: pg.Client): void {
     if (this.#client !== client) return;
+    clearInterval(this.#asking);
     this.#client = undefined;
     this.#connected = false;
     client.end().catch(() => {});

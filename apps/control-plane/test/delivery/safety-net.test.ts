@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { asAdmin } from '@sallyport/testkit/database';
 import { startTcpGate, type TcpGate } from '@sallyport/testkit/tcp-gate';
+import { z } from 'zod';
 import type { AgentClient } from '../agent-client.ts';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
@@ -74,19 +75,34 @@ test('an agent that is ahead of the control plane is told so, and gets nothing o
   });
 });
 
-test('operators see the revision that an agent’s pull has acknowledged', async () => {
+test('an agent that is ahead of a replica alone, which missed the wake-up, is served', async () => {
+  const agent = await current('heard-elsewhere', second);
+  await silently('UPDATE groups SET revision = revision + 1 WHERE name = $1', 'heard-elsewhere');
+  agent.revision += 1;
+  expect((await agent.pullRaw()).status).toBe(204);
+});
+
+test('operators see the revision that an agent’s pull has acknowledged, and none that there never was', async () => {
   const agent = await current('acknowledged');
   await owner.call('PUT', '/groups/acknowledged/secrets/a', { value: 'value' });
   await agent.pull(30);
+  const { revision } = agent;
+  agent.revision = 2 ** 31 - 1;
+  expect((await agent.pullRaw()).status).toBe(409);
+  agent.revision = revision;
   await agent.pull();
-  const applied = async () => {
-    const { body } = await owner.call('GET', `/agents/${agent.id}`);
-    return typeof body === 'object' && body !== null
-      ? Reflect.get(body, 'appliedRevision')
-      : undefined;
-  };
-  while ((await applied()) !== agent.revision) {
-    // Written in batches, at most a second later.
-  }
-  expect(agent.revision).toBeGreaterThan(1);
+  const shown = z.object({ appliedRevision: z.int() });
+  const applied = async () =>
+    shown.parse((await owner.call('GET', `/agents/${agent.id}`)).body).appliedRevision;
+  let seen = await applied();
+  // Written in batches, at most a second later.
+  while (seen < revision) seen = await applied();
+  expect(seen).toBe(revision);
 }, 10_000);
+
+test('an agent that takes no tasks waits in peace while one waits for it', async () => {
+  const agent = await current('no-capacity');
+  await owner.call('POST', `/agents/${agent.id}/tasks`, { kind: 'diagnose' });
+  expect((await agent.pullRaw(1, 0)).status).toBe(204);
+  expect((await agent.pull(10, 1))?.tasks).toHaveLength(1);
+});

@@ -4,6 +4,8 @@ import { connect } from 'node:tls';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { HttpsLink } from '@sallyport/tls/https-link';
 import { fetchPinnedCa } from '@sallyport/tls/pin';
+import { makeAuthority } from '@sallyport/tls/test/authority';
+import { replaceCertificate } from '../../src/http/certificate-renewal.ts';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
 
 let controlPlane: TestControlPlane;
@@ -69,4 +71,25 @@ test('[AX-05] [AT-17] TLS 1.2 and 1.3 are accepted and 1.1 is not', async () => 
       code: expect.stringMatching(/ERR_SSL|ECONNRESET/),
     });
   }
+});
+
+test('[AX-08] a renewed certificate is shown to new connections, and weak cipher suites stay refused', async () => {
+  const authority = await makeAuthority();
+  const handshake = async (ciphers: string) => {
+    const port = Number(new URL(origins[0] ?? '').port);
+    const tls12 = { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' } as const;
+    const socket = connect({ port, host: '127.0.0.1', ca: authority.ca, ciphers, ...tls12 });
+    try {
+      await once(socket, 'secureConnect');
+      return socket.getCipher().name;
+    } finally {
+      socket.destroy();
+    }
+  };
+  replaceCertificate(controlPlane.operatorApp, await authority.issue());
+  const strong = 'ECDHE-ECDSA-AES128-GCM-SHA256';
+  expect(await handshake(strong)).toBe(strong);
+  await expect(handshake('ECDHE-ECDSA-AES128-SHA256')).rejects.toMatchObject({
+    code: expect.stringMatching(/ALERT_HANDSHAKE_FAILURE$/),
+  });
 });

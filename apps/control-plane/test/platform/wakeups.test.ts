@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { asAdmin, createTestDatabase } from '@sallyport/testkit/database';
+import { startTcpGate } from '@sallyport/testkit/tcp-gate';
 import { createLog } from '../../src/platform/log.ts';
 import { WakeupListener, type Wakeup } from '../../src/platform/wakeups.ts';
 
@@ -35,3 +36,36 @@ test.each(['', 'not JSON', '{"kind":"group"}', 'null'])(
     expect(await heard.promise).toEqual(message);
   },
 );
+
+test('a connection that falls silent is noticed, and another one hears again', async () => {
+  const { hostname, port } = new URL(url);
+  await using gate = await startTcpGate({ host: hostname, port: Number(port) });
+  const gatedUrl = new URL(url);
+  gatedUrl.port = String(gate.port);
+  const noticed = Promise.withResolvers<void>();
+  let connected = Promise.withResolvers<void>();
+  const wakeup = Promise.withResolvers<Wakeup>();
+  const write = (line: string) => {
+    if (line.includes('is silent')) noticed.resolve();
+  };
+  const on = { wakeup: wakeup.resolve, connected: () => connected.resolve() };
+  const silent = new WakeupListener(gatedUrl.href, createLog('warn', { write }), on, 100);
+  try {
+    await silent.start();
+    await connected.promise;
+    connected = Promise.withResolvers();
+    gate.freeze();
+    await noticed.promise;
+    expect(silent.connected).toBe(false);
+    gate.cut();
+    gate.restore();
+    await connected.promise;
+    const message = { kind: 'group', groupId: randomUUID() };
+    await asAdmin(url, (client) =>
+      client.query('SELECT pg_notify($1, $2)', ['sallyport_wakeups', JSON.stringify(message)]),
+    );
+    expect(await wakeup.promise).toEqual(message);
+  } finally {
+    await silent.close();
+  }
+}, 10_000);

@@ -1,0 +1,40 @@
+import { tlsOptions } from '@sallyport/tls/policy';
+import type { FastifyInstance } from 'fastify';
+import type { Platform } from '../platform/platform.ts';
+import { SERVER_CERTIFICATE_DAYS, type ServerCertificate } from '../trust/index.ts';
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+const HALF_LIFE_MS = (SERVER_CERTIFICATE_DAYS * DAY_MS) / 2;
+
+/** Gives the listeners a new certificate at half of its life. Looks once a day, since no timer runs for 45. */
+export function keepCertificateFresh(
+  apps: FastifyInstance[],
+  issue: () => Promise<ServerCertificate>,
+  { clock, log }: Platform,
+): NodeJS.Timeout {
+  let renewAt = clock.now() + HALF_LIFE_MS;
+  const renewIfDue = async () => {
+    if (clock.now() < renewAt) return;
+    const certificate = await issue();
+    for (const app of apps) replaceCertificate(app, certificate);
+    renewAt = clock.now() + HALF_LIFE_MS;
+    log.info('the server certificate was renewed');
+  };
+  return setInterval(
+    () =>
+      void renewIfDue().catch((error: unknown) =>
+        log.error({ err: error }, 'the server certificate could not be renewed'),
+      ),
+    DAY_MS,
+  );
+}
+
+/** For the connections to come. The policy goes with it: Node would forget it for its own defaults. */
+export function replaceCertificate(
+  { server }: Pick<FastifyInstance, 'server'>,
+  certificate: ServerCertificate,
+): void {
+  if (!('setSecureContext' in server) || typeof server.setSecureContext !== 'function')
+    throw new TypeError('the listener does not speak TLS');
+  server.setSecureContext({ ...certificate, ...tlsOptions() });
+}
