@@ -1,3 +1,4 @@
+import { MAX_REPLY_BYTES } from '@sallyport/contract';
 import { HttpsLink } from '@sallyport/tls/https-link';
 import { AgentError, framesOf, internalError } from './agent-error.ts';
 import { createAgent } from './agent.ts';
@@ -29,6 +30,7 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
   const link = new HttpsLink({
     baseUrl: identity.controlPlane,
     ca: identity.trustAnchors.join('\n'),
+    maxBodyBytes: MAX_REPLY_BYTES,
   });
   const agent = createAgent({
     identity,

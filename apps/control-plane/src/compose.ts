@@ -14,14 +14,16 @@ import { createMetricsApp } from './http/metrics-app.ts';
 import { createOperatorApp } from './http/operator-app.ts';
 import { startMaintenance } from './maintenance/index.ts';
 import { createFirstOwner, type FirstOwner } from './operators/index.ts';
+import { AppError } from './platform/app-error.ts';
 import { BoundedPool } from './platform/bounded-pool.ts';
 import type { Clock } from './platform/clock.ts';
 import type { ServerConfig } from './platform/config.ts';
-import { Database } from './platform/db.ts';
+import { Database, groupBusy } from './platform/db.ts';
 import type { Log } from './platform/log.ts';
 import { createMetrics } from './platform/metrics.ts';
 import type { Platform } from './platform/platform.ts';
 import { openQueueBackend } from './platform/queue-backend.ts';
+import { Turns } from './platform/turns.ts';
 import { WakeupListener, type Wakeup } from './platform/wakeups.ts';
 import { AgentTasks } from './tasks/index.ts';
 import { lockFirstStart, openTrust } from './trust/index.ts';
@@ -51,9 +53,15 @@ export type ControlPlane = {
   stop(): Promise<void>;
 };
 
+const hashingBusy = () =>
+  new AppError('hashing.busy', 'Too many credentials are being checked; try again shortly.', {
+    retryAfterSeconds: 2,
+  });
 /** Together they leave one of the runtime's four threads to files and names. */
-const HASHING = { concurrency: 2, queued: 64 };
-const PASSWORD_HASHING = { concurrency: 1, queued: 16 };
+const HASHING = { concurrency: 2, queued: 64, refusal: hashingBusy };
+const PASSWORD_HASHING = { concurrency: 1, queued: 16, refusal: hashingBusy };
+/** Two, so that one writer prepares what it can while another holds the group. */
+const GROUP_TURNS = { concurrency: 2, queued: 64, refusal: groupBusy };
 
 /** Puts the control plane together. The only place that constructs. */
 export async function compose({
@@ -73,6 +81,7 @@ export async function compose({
     rootKey,
     hashing: new BoundedPool(HASHING),
     passwordHashing: new BoundedPool(PASSWORD_HASHING),
+    groupTurns: new Turns(GROUP_TURNS),
     metrics: createMetrics(() => hub.size),
   };
   const trust = await openTrust(platform);

@@ -27,6 +27,7 @@ export const errorCodes = {
   'group.not_found': 'notFound',
   'group.exists': 'conflict',
   'group.busy': 'unavailable',
+  'group.too_large': 'tooLarge',
   'token.not_found': 'notFound',
   'token.malformed': 'unauthenticated',
   'token.unknown': 'unauthenticated',

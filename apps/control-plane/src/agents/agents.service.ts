@@ -2,7 +2,7 @@ import type { Agent, PageQuery } from '@sallyport/contract';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
 import { startEpoch } from '../delivery-keys/index.ts';
-import { advanceGroup, existingGroup } from '../groups/index.ts';
+import { advanceGroup, existingGroup, inTurn } from '../groups/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Db } from '../platform/db.ts';
 import { pageOf, type Page } from '../platform/page-of.ts';
@@ -34,16 +34,16 @@ export async function listGroupAgents(
 export async function revokeAgent(platform: Platform, op: Operation, id: string): Promise<Agent> {
   op.authorize('agent:revoke');
   const { db, clock } = platform;
-  return db.transaction(async (tx) => {
-    const agent = await existingAgent(tx, id);
+  const { groupId } = await db.read((reader) => existingAgent(reader, id));
+  return inTurn(platform, groupId, async (tx) => {
     if (await markRevoked(tx, id, new Date(clock.now()))) {
-      const revision = await advanceGroup(tx, agent.groupId);
-      await startEpoch(tx, platform, agent.groupId);
+      const revision = await advanceGroup(tx, groupId);
+      await startEpoch(tx, platform, groupId);
       await publishWakeup(tx, { kind: 'revoked', agentId: id });
       const act = {
         action: 'agent:revoke',
         subject: `agent:${id}`,
-        groupId: agent.groupId,
+        groupId,
         outcome: 'done',
         details: { revision },
       } as const;

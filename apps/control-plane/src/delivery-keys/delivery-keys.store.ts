@@ -20,8 +20,10 @@ export async function getDeliveryKey(
   db: Db,
   groupId: string,
   epoch: number,
-): Promise<{ sealedKey: Uint8Array; keyVersion: number }> {
-  return db.deliveryKey.findUniqueOrThrow({ where: { groupId_epoch: { groupId, epoch } } });
+): Promise<{ sealed: Uint8Array; keyVersion: number }> {
+  const where = { groupId_epoch: { groupId, epoch } };
+  const { sealedKey, keyVersion } = await db.deliveryKey.findUniqueOrThrow({ where });
+  return { sealed: sealedKey, keyVersion };
 }
 
 /** Moves the group to its next epoch, under the lock of its row. */

@@ -38,12 +38,17 @@ export async function openStoredDeliveryKey(
   groupId: string,
   epoch: number,
 ): Promise<DeliveryKey> {
-  const row = await getDeliveryKey(db, groupId, epoch);
-  const key = keyring.open(field(groupId, epoch), {
-    sealed: row.sealedKey,
-    keyVersion: row.keyVersion,
-  });
-  return { group: groupId, epoch, key };
+  return openDeliveryKey(keyring, groupId, epoch, await getDeliveryKey(db, groupId, epoch));
+}
+
+/** Opens a delivery key that was read already; the caller zeroes it. */
+export function openDeliveryKey(
+  keyring: Keyring,
+  groupId: string,
+  epoch: number,
+  sealed: { sealed: Uint8Array; keyVersion: number },
+): DeliveryKey {
+  return { group: groupId, epoch, key: keyring.open(field(groupId, epoch), sealed) };
 }
 
 function field(groupId: string, epoch: number) {

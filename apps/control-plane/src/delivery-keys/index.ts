@@ -1,1 +1,6 @@
-export { createDeliveryKey, openStoredDeliveryKey, startEpoch } from './delivery-keys.ts';
+export {
+  createDeliveryKey,
+  openDeliveryKey,
+  openStoredDeliveryKey,
+  startEpoch,
+} from './delivery-keys.ts';

@@ -7,7 +7,7 @@ import {
 import { sealBundlePart } from '@sallyport/crypto/bundle';
 import type { BundlePayload } from '@sallyport/crypto/bundle-payload';
 import type { DeliveryKey } from '@sallyport/crypto/delivery-key';
-import { openStoredDeliveryKey } from '../delivery-keys/index.ts';
+import { openDeliveryKey } from '../delivery-keys/index.ts';
 import { Keyring } from '../keyrings/index.ts';
 import type { Platform } from '../platform/platform.ts';
 import { secretValueField } from '../secrets/index.ts';
@@ -17,6 +17,7 @@ import {
   readContent,
   type ContentPlugin,
   type ContentSecret,
+  type GroupContent,
   type KeptBundle,
 } from './delivery.store.ts';
 
@@ -64,15 +65,13 @@ async function sealContent(
   platform: Platform,
   trust: Trust,
   stamp: Stamp,
-  { secrets, plugins }: { secrets: ContentSecret[]; plugins: ContentPlugin[] },
+  { secrets, plugins, keyring: wrapped, deliveryKey }: GroupContent,
 ): Promise<KeptBundle> {
   const { group, epoch } = stamp;
-  const { contents, delivery } = await platform.db.read((reader) =>
-    Keyring.use(reader, platform, group, async (keyring) => {
-      const opened = { delivery: await openStoredDeliveryKey(reader, keyring, group, epoch) };
-      return { ...opened, contents: [...openSecrets(keyring, secrets), ...encodePlugins(plugins)] };
-    }),
-  );
+  const { contents, delivery } = await Keyring.lend(platform, group, wrapped, async (keyring) => ({
+    delivery: openDeliveryKey(keyring, group, epoch, deliveryKey),
+    contents: [...openSecrets(keyring, secrets), ...encodePlugins(plugins)],
+  }));
   const hasLive = contents.some(({ part }) => part === 'live');
   const seal = (part: BundlePart) =>
     sealPart(part, { ...stamp, hasLive }, contents, delivery, trust);

@@ -1,6 +1,10 @@
 import { encryptionPublicKey, type EncryptionPublicKey } from '@sallyport/contract';
 import { z } from 'zod';
 import type { Db } from '../platform/db.ts';
+import { Prisma } from '../platform/prisma-client/client.ts';
+
+/** As `base64()` below writes it. */
+const bytes = z.base64().transform((text) => Buffer.from(text, 'base64'));
 
 const contentRow = z.object({
   revision: z.int(),
@@ -13,39 +17,49 @@ const contentRow = z.object({
       name: z.string(),
       version: z.int(),
       offline: z.string(),
-      sealed: z.base64().transform((text) => Buffer.from(text, 'base64')),
+      sealed: bytes,
       keyVersion: z.int(),
     }),
   ),
   plugins: z.array(z.object({ name: z.string(), version: z.int(), config: z.unknown() })),
+  keyring: z.array(z.object({ version: z.int(), wrappedKey: bytes })),
+  deliveryKey: z.object({ sealed: bytes, keyVersion: z.int() }),
 });
 
 /** What belongs in a group's current revision; its bundle instead, when that is kept already. */
-export type GroupContent = Pick<z.infer<typeof contentRow>, 'revision' | 'epoch'> &
-  ({ kept: KeptBundle } | { kept?: never; secrets: ContentSecret[]; plugins: ContentPlugin[] });
+export type GroupContent = Omit<z.infer<typeof contentRow>, 'durable' | 'live'> & {
+  kept: KeptBundle | undefined;
+};
 export type KeptBundle = { durable: string; live: string | null };
-export type ContentSecret = z.infer<typeof contentRow>['secrets'][number];
-export type ContentPlugin = z.infer<typeof contentRow>['plugins'][number];
+export type ContentSecret = GroupContent['secrets'][number];
+export type ContentPlugin = GroupContent['plugins'][number];
 
-/** Reads a group's current revision in one statement, which sees one state of the database. */
+/** A column of bytes as base64 without line ends, for JSON. */
+const base64 = (column: string) =>
+  Prisma.raw(`translate(encode(${column}, 'base64'), chr(10), '')`);
+
+/** Reads a group's current revision, and the keys to it, in one statement, which sees one state of the database. */
 export async function readContent(db: Db, groupId: string): Promise<GroupContent> {
   const [row] = await db.$queryRaw<unknown[]>`
     SELECT g.revision, g.delivery_epoch AS epoch, b.durable, b.live,
       (SELECT coalesce(json_agg(json_build_object(
           'versionId', v.id, 'name', s.name, 'version', s.version, 'offline', s.offline,
-          'sealed', translate(encode(v.sealed_value, 'base64'), chr(10), ''),
-          'keyVersion', v.key_version) ORDER BY s.name), '[]')
+          'sealed', ${base64('v.sealed_value')}, 'keyVersion', v.key_version) ORDER BY s.name), '[]')
         FROM secrets s JOIN secret_versions v ON v.secret_id = s.id AND v.version = s.version
         WHERE s.group_id = g.id AND b.revision IS NULL) AS secrets,
       (SELECT coalesce(json_agg(json_build_object(
           'name', p.name, 'version', p.version, 'config', p.config) ORDER BY p.name), '[]')
-        FROM plugins p WHERE p.group_id = g.id AND b.revision IS NULL) AS plugins
+        FROM plugins p WHERE p.group_id = g.id AND b.revision IS NULL) AS plugins,
+      (SELECT json_agg(json_build_object(
+          'version', k.version, 'wrappedKey', ${base64('k.wrapped_key')}))
+        FROM keyring_versions k WHERE k.group_id = g.id) AS keyring,
+      (SELECT json_build_object(
+          'sealed', ${base64('d.sealed_key')}, 'keyVersion', d.key_version)
+        FROM delivery_keys d WHERE d.group_id = g.id AND d.epoch = g.delivery_epoch) AS "deliveryKey"
     FROM groups g LEFT JOIN bundles b ON b.group_id = g.id AND b.revision = g.revision
     WHERE g.id = ${groupId}::uuid`;
-  const { revision, epoch, durable, live, secrets, plugins } = contentRow.parse(row);
-  return durable === null
-    ? { revision, epoch, secrets, plugins }
-    : { revision, epoch, kept: { durable, live } };
+  const { durable, live, ...content } = contentRow.parse(row);
+  return { ...content, kept: durable === null ? undefined : { durable, live } };
 }
 
 export async function listRevisions(

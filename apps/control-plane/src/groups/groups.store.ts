@@ -42,3 +42,20 @@ export async function advanceGroup(tx: Db, groupId: string): Promise<number> {
   await publishWakeup(tx, { kind: 'group', groupId });
   return revision;
 }
+
+/** Besides its name, what an entry takes of a bundle's manifest at most, in bytes. */
+const ENTRY_BYTES = 96;
+
+/** The bytes that a group's values, their names and their places in the manifest take; seals count too. */
+export async function measureGroup(tx: Db, groupId: string): Promise<number> {
+  const [row] = await tx.$queryRaw<{ bytes: number }[]>`
+    SELECT coalesce(sum(bytes + ${ENTRY_BYTES}), 0)::float8 AS bytes FROM (
+      SELECT octet_length(v.sealed_value) + octet_length(s.name) AS bytes
+        FROM secrets s JOIN secret_versions v ON v.secret_id = s.id AND v.version = s.version
+        WHERE s.group_id = ${groupId}::uuid
+      UNION ALL
+      SELECT octet_length(p.config::text) + octet_length(p.name)
+        FROM plugins p WHERE p.group_id = ${groupId}::uuid
+    ) AS entries`;
+  return row?.bytes ?? 0;
+}

@@ -52,14 +52,23 @@ export class Keyring {
     this.#keys = keys;
   }
 
-  /** Lends the group's keyring to `work` and zeroes its keys afterwards. */
+  /** Reads the group's keyring and lends it to `work`. */
   static async use<T>(
     db: Db,
-    { rootKey }: Platform,
+    platform: Platform,
     groupId: string,
     work: (keyring: Keyring) => Promise<T>,
   ): Promise<T> {
-    const wrapped = await listKeyringVersions(db, groupId);
+    return Keyring.lend(platform, groupId, await listKeyringVersions(db, groupId), work);
+  }
+
+  /** Lends the keyring of these keys to `work` and zeroes them afterwards. */
+  static async lend<T>(
+    { rootKey }: Pick<Platform, 'rootKey'>,
+    groupId: string,
+    wrapped: WrappedKey[],
+    work: (keyring: Keyring) => Promise<T>,
+  ): Promise<T> {
     const keys = new Map(wrapped.map((key) => [key.version, unwrap(rootKey, groupId, key)]));
     try {
       return await work(new Keyring(groupId, keys));

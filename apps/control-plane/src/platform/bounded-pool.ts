@@ -1,30 +1,23 @@
-import { AppError } from './app-error.ts';
+import type { AppError } from './app-error.ts';
 
-/**
- * Runs expensive work, such as hashing, at most `concurrency` at a time, with at most `queued` more
- * waiting; beyond that the caller is told to come back (429).
- */
+/** How much runs at a time, how much more may wait, and what the rest is told. */
+export type PoolLimits = { concurrency: number; queued: number; refusal: () => AppError };
+
+/** Runs work that is dear, such as hashing, within limits. */
 export class BoundedPool {
-  readonly #concurrency: number;
-  readonly #queued: number;
+  readonly #limits: PoolLimits;
   readonly #waiting: (() => void)[] = [];
   #running = 0;
 
-  constructor(limits: { concurrency: number; queued: number }) {
-    this.#concurrency = limits.concurrency;
-    this.#queued = limits.queued;
+  constructor(limits: PoolLimits) {
+    this.#limits = limits;
   }
 
-  /** @throws AppError `hashing.busy` when the queue is full */
+  /** @throws AppError the refusal, when the queue is full */
   async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#running >= this.#concurrency) {
-      if (this.#waiting.length >= this.#queued) {
-        throw new AppError(
-          'hashing.busy',
-          'Too many credentials are being checked; try again shortly.',
-          { retryAfterSeconds: 2 },
-        );
-      }
+    const { concurrency, queued, refusal } = this.#limits;
+    if (this.#running >= concurrency) {
+      if (this.#waiting.length >= queued) throw refusal();
       await new Promise<void>((admit) => this.#waiting.push(admit));
     } else {
       this.#running += 1;

@@ -5,7 +5,9 @@ import { Prisma, PrismaClient } from './prisma-client/client.ts';
 /** What a store takes: the database, inside a transaction or not. */
 export type Db = Prisma.TransactionClient;
 
-const POOL_SIZE = 10;
+/** Two pools: what waits for a lock in a transaction must not hold up sessions, pulls and the safety net. */
+const TRANSACTIONS = 8;
+const STATEMENTS = 6;
 const CONNECT_TIMEOUT_MS = 5_000;
 /** A writer waits this long for another writer of the same group. */
 const LOCK_TIMEOUT_MS = 5_000;
@@ -13,36 +15,43 @@ const STATEMENT_TIMEOUT_MS = 15_000;
 /** A server that falls silent cannot keep its own timeout. */
 const SILENCE_TIMEOUT_MS = STATEMENT_TIMEOUT_MS + 1_000;
 
-/** Postgres through Prisma. Every failure leaves it as an `AppError`. */
+/**
+ * Postgres through Prisma. What operators can wait for or mend leaves it as an `AppError`; a broken unique
+ * constraint and defects leave it as they are.
+ */
 export class Database {
-  readonly #client: PrismaClient;
+  readonly #transactions: PrismaClient;
+  readonly #statements: PrismaClient;
 
   constructor(url: string, silenceTimeoutMs = SILENCE_TIMEOUT_MS) {
-    this.#client = new PrismaClient({
-      adapter: new PrismaPg({
-        connectionString: url,
-        max: POOL_SIZE,
-        connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-        query_timeout: silenceTimeoutMs,
-        options: `-c lock_timeout=${LOCK_TIMEOUT_MS} -c statement_timeout=${STATEMENT_TIMEOUT_MS}`,
-      }),
-    });
+    const connect = (max: number) =>
+      new PrismaClient({
+        adapter: new PrismaPg({
+          connectionString: url,
+          max,
+          connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+          query_timeout: silenceTimeoutMs,
+          options: `-c lock_timeout=${LOCK_TIMEOUT_MS} -c statement_timeout=${STATEMENT_TIMEOUT_MS}`,
+        }),
+      });
+    this.#transactions = connect(TRANSACTIONS);
+    this.#statements = connect(STATEMENTS);
   }
 
   /** Runs statements that need no transaction. */
   async read<T>(work: (db: Db) => Promise<T>): Promise<T> {
-    return work(this.#client).catch(rethrow);
+    return work(this.#statements).catch(rethrow);
   }
 
   /** Runs `work` in one transaction; whatever it throws rolls back. */
   async transaction<T>(work: (tx: Db) => Promise<T>): Promise<T> {
-    return this.#client
+    return this.#transactions
       .$transaction(work, { timeout: STATEMENT_TIMEOUT_MS, maxWait: CONNECT_TIMEOUT_MS })
       .catch(rethrow);
   }
 
   async close(): Promise<void> {
-    await this.#client.$disconnect();
+    await Promise.all([this.#transactions.$disconnect(), this.#statements.$disconnect()]);
   }
 }
 
@@ -54,6 +63,16 @@ export function isUniqueViolation(error: unknown): boolean {
   );
 }
 
+/** Another change to the group takes too long, or too many wait for it. */
+export function groupBusy(cause?: unknown): AppError {
+  return new AppError(
+    'group.busy',
+    'Other changes to this group are taking too long; try again shortly.',
+    { retryAfterSeconds: 2, cause },
+  );
+}
+
+/** Prisma's codes for a database that is away, too slow, in a deadlock, or read-only after a failover. */
 const UNREACHABLE = new Set([
   'P1001',
   'P1002',
@@ -62,27 +81,29 @@ const UNREACHABLE = new Set([
   'P1017',
   'P2024',
   'P2028',
+  'P2034',
   'P2037',
+  'P2039',
 ]);
+/**
+ * SQLSTATE classes and codes of a database in trouble (PostgreSQL, appendix A): connections, resources,
+ * operator intervention, system errors; deadlock, serialisation, a server that became read-only.
+ */
+const IN_TROUBLE = /^(08|53|57|58)|^(40P01|40001|25006)$/;
 
 function rethrow(error: unknown): never {
   if (error instanceof AppError || isUniqueViolation(error)) throw error;
   const state = sqlStateOf(error);
-  if (state === '55P03') {
+  if (state === '55P03') throw groupBusy(error);
+  if (isUnreachable(error, state)) {
     throw new AppError(
-      'group.busy',
-      'Another change to this group is taking too long; try again shortly.',
+      'server.unavailable',
+      'The database cannot be reached or is in trouble; try again shortly.',
       {
-        retryAfterSeconds: 2,
+        retryAfterSeconds: 5,
         cause: error,
       },
     );
-  }
-  if (isUnreachable(error, state)) {
-    throw new AppError('server.unavailable', 'The database cannot be reached; try again shortly.', {
-      retryAfterSeconds: 5,
-      cause: error,
-    });
   }
   throw error;
 }
@@ -91,8 +112,7 @@ function isUnreachable(error: unknown, state: string | undefined): boolean {
   if (error instanceof Prisma.PrismaClientInitializationError) return true;
   if (error instanceof Prisma.PrismaClientKnownRequestError && UNREACHABLE.has(error.code))
     return true;
-  // Class 08 is a broken connection, 57P01 to 57P05 a server that is going away.
-  if (state !== undefined && (state.startsWith('08') || state.startsWith('57P'))) return true;
+  if (state !== undefined && IN_TROUBLE.test(state)) return true;
   return (
     error instanceof Error &&
     /Connection terminated|ECONNREFUSED|ECONNRESET|timeout exceeded when trying to connect|Query read timeout/.test(

@@ -3,6 +3,7 @@ import type { Clock } from './clock.ts';
 import type { Database } from './db.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
+import type { Turns } from './turns.ts';
 
 /** What every slice stands on; made once, by `compose.ts`. */
 export type Platform = {
@@ -14,5 +15,7 @@ export type Platform = {
   hashing: BoundedPool;
   /** For passwords, which anybody may try: its queue must not hold up who is signed in. */
   passwordHashing: BoundedPool;
+  /** By group: writers of one group wait for each other anyway, and must not hold every connection while they do. */
+  groupTurns: Turns;
   metrics: Metrics;
 };

@@ -1,7 +1,7 @@
 import type { PageQuery } from '@sallyport/contract';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
-import { advanceGroup, existingGroup } from '../groups/index.ts';
+import { changeGroup, existingGroup, refuseTooLarge } from '../groups/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Db } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
@@ -30,10 +30,9 @@ export async function putPlugin(
   config: PluginConfig,
 ): Promise<{ plugin: ShownPlugin; created: boolean }> {
   op.authorize('plugin:write');
-  const { db, clock } = platform;
+  const { clock } = platform;
   const group = await existingGroup(platform, path.group);
-  return db.transaction(async (tx) => {
-    const revision = await advanceGroup(tx, group.id);
+  return changeGroup(platform, group.id, async (tx, revision) => {
     const existing = await findPlugin(tx, group.id, path.plugin);
     const now = new Date(clock.now());
     const plugin = {
@@ -45,6 +44,7 @@ export async function putPlugin(
       updatedAt: now,
     };
     await upsertPlugin(tx, group.id, plugin);
+    await refuseTooLarge(tx, group.id);
     const details = { version: plugin.version, revision };
     const act = {
       action: 'plugin:write',
@@ -86,10 +86,9 @@ export async function removePlugin(
   path: PluginPath,
 ): Promise<void> {
   op.authorize('plugin:delete');
-  const { db, clock } = platform;
+  const { clock } = platform;
   const group = await existingGroup(platform, path.group);
-  await db.transaction(async (tx) => {
-    const revision = await advanceGroup(tx, group.id);
+  await changeGroup(platform, group.id, async (tx, revision) => {
     const plugin = await existingPlugin(tx, group.id, path.plugin);
     await deletePlugin(tx, plugin.id);
     const details = { version: plugin.version, revision };

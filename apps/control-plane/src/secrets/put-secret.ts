@@ -1,13 +1,13 @@
 import type { SecretMetadata } from '@sallyport/contract';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
-import { advanceGroup, existingGroup } from '../groups/index.ts';
+import { changeGroup, existingGroup, refuseTooLarge } from '../groups/index.ts';
 import { sealForGroup } from '../keyrings/index.ts';
 import { newId } from '../platform/new-id.ts';
 import type { Platform } from '../platform/platform.ts';
 import { secretValueField } from './secret-field.ts';
 import { shownSecret, type SecretPath } from './secrets.service.ts';
-import { findSecret, insertVersion, upsertSecret, type OfflinePolicy } from './secrets.store.ts';
+import { insertVersion, upsertSecret, type OfflinePolicy } from './secrets.store.ts';
 
 /**
  * Creates a secret, or adds a version to it: every put is a new version, so that what agents hold can be
@@ -20,22 +20,12 @@ export async function putSecret(
   body: { value: string; offline?: OfflinePolicy | undefined },
 ): Promise<{ secret: SecretMetadata; created: boolean }> {
   op.authorize('secret:write');
-  const { db, clock } = platform;
+  const { clock } = platform;
   const group = await existingGroup(platform, path.group);
   const plaintext = Buffer.from(body.value, 'utf8');
-  return db.transaction(async (tx) => {
-    const revision = await advanceGroup(tx, group.id);
-    const existing = await findSecret(tx, group.id, path.secret);
+  return changeGroup(platform, group.id, async (tx, revision) => {
     const now = new Date(clock.now());
-    const secret = {
-      id: existing?.id ?? newId(),
-      name: path.secret,
-      offline: body.offline ?? existing?.offline ?? ('deny' as const),
-      version: (existing?.version ?? 0) + 1,
-      createdAt: existing?.createdAt ?? now,
-      updatedAt: now,
-    };
-    await upsertSecret(tx, group.id, secret);
+    const secret = await upsertSecret(tx, group.id, path.secret, body.offline, now);
     const versionId = newId();
     const sealed = await sealForGroup(
       tx,
@@ -50,6 +40,7 @@ export async function putSecret(
       createdAt: now,
       ...sealed,
     });
+    await refuseTooLarge(tx, group.id);
     await appendAuditEvent(
       tx,
       op,
@@ -62,6 +53,6 @@ export async function putSecret(
       },
       clock.now(),
     );
-    return { secret: shownSecret(secret), created: existing === undefined };
+    return { secret: shownSecret(secret), created: secret.version === 1 };
   });
 }

@@ -1,7 +1,7 @@
 import type { PageQuery, SecretMetadata } from '@sallyport/contract';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
-import { advanceGroup, existingGroup } from '../groups/index.ts';
+import { changeGroup, existingGroup } from '../groups/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Db } from '../platform/db.ts';
 import { pageOf, type Page } from '../platform/page-of.ts';
@@ -71,10 +71,9 @@ export async function removeSecret(
   path: SecretPath,
 ): Promise<void> {
   op.authorize('secret:delete');
-  const { db, clock } = platform;
+  const { clock } = platform;
   const group = await existingGroup(platform, path.group);
-  await db.transaction(async (tx) => {
-    const revision = await advanceGroup(tx, group.id);
+  await changeGroup(platform, group.id, async (tx, revision) => {
     const secret = await existingSecret(tx, group.id, path.secret);
     await deleteSecret(tx, secret.id);
     const details = { version: secret.version, revision };

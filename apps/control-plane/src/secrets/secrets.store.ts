@@ -2,6 +2,7 @@ import { offlinePolicy, type PageQuery } from '@sallyport/contract';
 import type { z } from 'zod';
 import type { SealedField } from '../keyrings/index.ts';
 import type { Db } from '../platform/db.ts';
+import { newId } from '../platform/new-id.ts';
 
 export type OfflinePolicy = z.infer<typeof offlinePolicy>;
 export type SecretRow = {
@@ -43,14 +44,34 @@ export async function listSecrets(
   return rows.map((row) => ({ ...row, offline: offlinePolicy.parse(row.offline) }));
 }
 
-/** Creates the secret or moves it to `version`. */
-export async function upsertSecret(tx: Db, groupId: string, row: SecretRow): Promise<void> {
-  const { id, version, offline, updatedAt } = row;
-  await tx.secret.upsert({
-    where: { id },
-    create: { ...row, groupId, kind: 'stored', delivery: 'bundle' },
-    update: { version, offline, updatedAt },
+/** Creates the secret with version 1, or moves it to its next version; `offline` stays as it was when absent. */
+export async function upsertSecret(
+  tx: Db,
+  groupId: string,
+  name: string,
+  offline: OfflinePolicy | undefined,
+  now: Date,
+): Promise<SecretRow> {
+  const { offline: stored, ...row } = await tx.secret.upsert({
+    where: { groupId_name: { groupId, name } },
+    create: {
+      id: newId(),
+      groupId,
+      name,
+      kind: 'stored',
+      delivery: 'bundle',
+      offline: offline ?? 'deny',
+      version: 1,
+      createdAt: now,
+      updatedAt: now,
+    },
+    update: {
+      version: { increment: 1 },
+      updatedAt: now,
+      ...(offline === undefined ? {} : { offline }),
+    },
   });
+  return { ...row, offline: offlinePolicy.parse(stored) };
 }
 
 export async function insertVersion(

@@ -1,8 +1,12 @@
 import { signingPublicKey, type SigningPublicKey } from '@sallyport/contract';
 import type { Db } from '../platform/db.ts';
 
-/** Held to the end of the transaction: of many replicas that start at once, one makes what is missing. */
+/**
+ * Held to the end of the transaction: of many replicas that start at once, one makes what is missing, and
+ * the others wait for it longer than a writer waits for a group.
+ */
 export async function lockFirstStart(tx: Db): Promise<void> {
+  await tx.$executeRaw`SET LOCAL lock_timeout = 0`;
   await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtext('sallyport first start'))`;
 }
 

@@ -39,10 +39,34 @@ test('[F-14] a change that is held open and commits late reaches the agent; othe
   expect(await agent.open(pulled)).toEqual({ a: 'after the held one' });
 });
 
+test('[F-14] however many changes queue for a group that is held, other groups, sessions and pulls go on', async () => {
+  const holder = new pg.Client({ connectionString: controlPlane.databaseUrl });
+  await holder.connect();
+  await holder.query('BEGIN');
+  await holder.query(`SELECT FROM groups WHERE name = 'held' FOR UPDATE`);
+  let answered = 0;
+  const queued = Array.from({ length: 100 }, async (_, index) => {
+    const { status } = await owner.call('PUT', `/groups/held/secrets/q${index}`, { value: 'x' });
+    answered += 1;
+    return status;
+  });
+  // Beyond the queue the rest is told at once to come back.
+  const waiting = queued.length - 34;
+  while (answered < queued.length - waiting) await owner.call('GET', '/me');
+  expect((await owner.call('PUT', '/groups/free/secrets/b', { value: 'x' })).status).toBe(201);
+  expect((await agent.pullRaw()).status).toBeLessThan(300);
+  expect(answered).toBe(queued.length - waiting);
+  await holder.query('COMMIT');
+  await holder.end();
+  const statuses = await Promise.all(queued);
+  expect(statuses.filter((status) => status === 201)).toHaveLength(waiting);
+  expect(statuses.filter((status) => status === 503)).toHaveLength(queued.length - waiting);
+});
+
 test('[F-13] when every database connection is cut, no acknowledged change is lost and delivery comes back by itself', async () => {
   expect(
     (await owner.call('PUT', '/groups/held/secrets/b', { value: 'acknowledged' })).status,
-  ).toBe(200 + 1);
+  ).toBe(201);
   await asAdmin(controlPlane.databaseUrl, async (client) => {
     await client.query(
       'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',

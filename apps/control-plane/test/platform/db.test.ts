@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createTestDatabase } from '@sallyport/testkit/database';
 import { startTcpGate, type TcpGate } from '@sallyport/testkit/tcp-gate';
 import { Database } from '../../src/platform/db.ts';
+import { lockFirstStart } from '../../src/trust/index.ts';
 
 const SILENCE_TIMEOUT_MS = 300;
 
@@ -39,4 +40,46 @@ test('[F-13] a database that falls silent is given up, within a transaction too,
   await expect(held).rejects.toMatchObject(unavailable);
   gate.restore();
   expect(await db.transaction((tx) => tx.group.count())).toBe(0);
+});
+
+describe('an error of the database', () => {
+  const raise = (state: string) =>
+    db.transaction(async (tx) => {
+      await tx.$executeRawUnsafe(`DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '${state}'; END $$`);
+    });
+
+  test.each([
+    ['08006', 'a connection that failed'],
+    ['25006', 'a server that became read-only'],
+    ['40001', 'transactions that collide'],
+    ['40P01', 'a deadlock'],
+    ['53100', 'a full disk'],
+    ['53300', 'too many connections'],
+    ['57014', 'a statement that took too long'],
+    ['57P01', 'a server that goes away'],
+    ['58030', 'a disk that fails'],
+  ])('%s, %s, is one that passes', async (state) => {
+    await expect(raise(state)).rejects.toMatchObject({
+      code: 'server.unavailable',
+      retryAfterSeconds: 5,
+    });
+  });
+
+  test('55P03, a lock that is held, says that the group is busy', async () => {
+    await expect(raise('55P03')).rejects.toMatchObject({ code: 'group.busy' });
+  });
+
+  test('that is a defect is no passing one', async () => {
+    await expect(raise('22012')).rejects.not.toMatchObject({ code: 'server.unavailable' });
+  });
+});
+
+test('a first start waits for another one longer than a writer for a group', async () => {
+  const waits = (before: (tx: Parameters<typeof lockFirstStart>[0]) => Promise<void>) =>
+    db.transaction(async (tx) => {
+      await before(tx);
+      return tx.$queryRaw`SHOW lock_timeout`;
+    });
+  expect(await waits(lockFirstStart)).toEqual([{ lock_timeout: '0' }]);
+  expect(await waits(async () => {})).toEqual([{ lock_timeout: '5s' }]);
 });

@@ -1,6 +1,12 @@
 import { z } from 'zod';
 import { instant, resourceName, uuid } from '../names.ts';
 
+/** The longest reply that an agent reads, in bytes: room for the bundle of the largest group. */
+export const MAX_REPLY_BYTES = 16 * 1024 * 1024;
+
+/** What a group's values and their names may take together, in bytes; a bundle is 16/9 of it, base64 twice. */
+export const MAX_GROUP_BYTES = 8 * 1024 * 1024;
+
 /**
  * A revision as bytes: each part a compact JWE around a compact JWS. `durable` may be kept on disk
  * exactly as received; `live` is for memory only and absent when the group has nothing of the kind.
