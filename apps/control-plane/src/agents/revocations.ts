@@ -12,6 +12,8 @@ const WINDOW_MS = 2 * ACCESS_TOKEN_TTL_SECONDS * 1000;
 export class Revocations {
   readonly #platform: Platform;
   #revoked = new Set<string>();
+  /** Heard since the last `reload` began, whose statement may not have seen them yet. */
+  #heard = new Set<string>();
 
   constructor(platform: Platform) {
     this.#platform = platform;
@@ -19,18 +21,20 @@ export class Revocations {
 
   add(agentId: string): void {
     this.#revoked.add(agentId);
+    this.#heard.add(agentId);
   }
 
   has(agentId: string): boolean {
     return this.#revoked.has(agentId);
   }
 
-  /** Re-reads the list; returns the ids that are new here. */
+  /** Re-reads the list, which forgets what is older than any access token; returns the ids that are new here. */
   async reload(): Promise<string[]> {
+    const heard = (this.#heard = new Set<string>());
     const since = new Date(this.#platform.clock.now() - WINDOW_MS);
     const ids = await this.#platform.db.read((reader) => listRevokedSince(reader, since));
     const fresh = ids.filter((id) => !this.#revoked.has(id));
-    for (const id of fresh) this.#revoked.add(id);
+    this.#revoked = new Set([...ids, ...heard]);
     return fresh;
   }
 }

@@ -65,6 +65,12 @@ export class GroupFeed {
     return (await this.#current.get(groupId)?.catch(() => undefined))?.revision;
   }
 
+  /** Forgets the groups for which nobody waits here: a bundle each would be kept for ever. */
+  forgetIdle(): void {
+    for (const groupId of this.#current.keys())
+      if (this.#hub.waitsIn(groupId) === 0) this.#current.delete(groupId);
+  }
+
   /** Forgets everything: wake-ups may have been missed. */
   forgetAll(): void {
     this.#current.clear();

@@ -63,6 +63,7 @@ export class SafetyNet {
   async look(): Promise<void> {
     const { platform, hub, feed, revocations, tasks } = this.#deps;
     for (const agentId of await revocations.reload()) hub.settle(agentId, 'revoked');
+    feed.forgetIdle();
     const rows = await platform.db.read((reader) => listRevisions(reader, hub.groups()));
     for (const { id, revision } of rows) {
       if ((await feed.knownRevision(id)) !== revision) feed.refresh(id);

@@ -1,6 +1,6 @@
 import type { PageQuery } from '@sallyport/contract';
 import type { Db } from '../platform/db.ts';
-import { publishWakeup } from '../platform/wakeups.ts';
+import { wakeupNotification } from '../platform/wakeups.ts';
 
 export type GroupRow = {
   id: string;
@@ -34,13 +34,13 @@ export async function listGroups(db: Db, { limit, cursor }: PageQuery): Promise<
  * group's row until then: revisions of one group are committed in order. So call it first in a change.
  */
 export async function advanceGroup(tx: Db, groupId: string): Promise<number> {
-  const { revision } = await tx.group.update({
-    where: { id: groupId },
-    data: { revision: { increment: 1 } },
-    select: { revision: true },
-  });
-  await publishWakeup(tx, { kind: 'group', groupId });
-  return revision;
+  const [moved] = await tx.$queryRaw<{ revision: number }[]>`
+    WITH moved AS (
+      UPDATE groups SET revision = revision + 1 WHERE id = ${groupId}::uuid RETURNING revision
+    )
+    SELECT revision, ${wakeupNotification({ kind: 'group', groupId })} FROM moved`;
+  if (moved === undefined) throw new Error('there is no such group');
+  return moved.revision;
 }
 
 /** Besides its name, what an entry takes of a bundle's manifest at most, in bytes. */

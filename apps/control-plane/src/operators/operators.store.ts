@@ -23,7 +23,12 @@ export async function updatePasswordHash(db: Db, id: string, passwordHash: strin
   await db.operator.update({ where: { id }, data: { passwordHash } });
 }
 
-export type SessionRow = { id: string; secretHash: string; expiresAt: Date; operator: OperatorRow };
+export type SessionRow = {
+  id: string;
+  secretHash: string;
+  expiresAt: Date;
+  operator: Omit<OperatorRow, 'passwordHash'>;
+};
 
 export async function insertSession(
   tx: Db,
@@ -32,11 +37,22 @@ export async function insertSession(
   await tx.operatorSession.create({ data: row });
 }
 
+/** In one statement, since it comes before every request. */
 export async function findSession(db: Db, id: string): Promise<SessionRow | undefined> {
-  const row = await db.operatorSession.findUnique({ where: { id }, include: { operator: true } });
-  return row === null
+  const [row] = await db.$queryRaw<
+    { secret_hash: string; expires_at: Date; operator_id: string; name: string; role: string }[]
+  >`
+    SELECT s.secret_hash, s.expires_at, o.id AS operator_id, o.name, o.role
+    FROM operator_sessions s JOIN operators o ON o.id = s.operator_id
+    WHERE s.id = ${id}::uuid`;
+  return row === undefined
     ? undefined
-    : { ...row, operator: { ...row.operator, role: role.parse(row.operator.role) } };
+    : {
+        id,
+        secretHash: row.secret_hash,
+        expiresAt: row.expires_at,
+        operator: { id: row.operator_id, name: row.name, role: role.parse(row.role) },
+      };
 }
 
 export async function deleteSession(tx: Db, id: string): Promise<void> {

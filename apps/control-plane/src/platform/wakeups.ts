@@ -2,6 +2,7 @@ import pg from 'pg';
 import { z } from 'zod';
 import type { Db } from './db.ts';
 import type { Log } from './log.ts';
+import { Prisma } from './prisma-client/client.ts';
 
 /** What the replicas tell each other. A lost one costs time, never correctness: the safety net re-reads. */
 export const wakeup = z.discriminatedUnion('kind', [
@@ -21,7 +22,12 @@ const ASK_EVERY_MS = 3_000;
  * So a change and its wake-up cannot come apart, whichever queue back end is in use.
  */
 export async function publishWakeup(tx: Db, message: Wakeup): Promise<void> {
-  await tx.$queryRaw`SELECT pg_notify(${CHANNEL}, ${JSON.stringify(message)})::text`;
+  await tx.$queryRaw`SELECT ${wakeupNotification(message)}`;
+}
+
+/** The same as an expression, for a statement that has more to do. */
+export function wakeupNotification(message: Wakeup): Prisma.Sql {
+  return Prisma.sql`pg_notify(${CHANNEL}, ${JSON.stringify(message)})::text`;
 }
 
 /** One LISTEN connection per replica, kept up until `close`. */
@@ -71,6 +77,8 @@ export class WakeupListener {
     try {
       await client.connect();
       await client.query(`LISTEN ${CHANNEL}`);
+      // Closed meanwhile, and this client with it.
+      if (this.#client !== client) return;
       this.#connected = true;
       this.#asking = setInterval(() => void this.#ask(client), this.#askEveryMs);
       this.#onConnected();
@@ -84,7 +92,9 @@ export class WakeupListener {
     this.#closed = true;
     clearTimeout(this.#timer);
     clearInterval(this.#asking);
-    await this.#client?.end();
+    const client = this.#client;
+    this.#client = undefined;
+    await client?.end();
   }
 
   async #ask(client: pg.Client): Promise<void> {
