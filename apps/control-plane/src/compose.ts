@@ -90,7 +90,7 @@ export async function compose({
     { databaseUrl, redisUrl: config.redis.url?.reveal(), prefix: queuePrefix },
     log,
   );
-  const tasks = new AgentTasks(platform, backend);
+  const tasks = await AgentTasks.open(platform, backend);
   const revocations = new Revocations(platform);
   const feed = new GroupFeed({
     build: (groupId) => buildBundle(platform, trust, groupId),

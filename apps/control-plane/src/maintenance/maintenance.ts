@@ -21,12 +21,10 @@ export async function startMaintenance(
   backend: QueueBackend,
   tasks: AgentTasks,
 ): Promise<{ stop(): Promise<void> }> {
-  const queue = backend.queue(QUEUE, {
+  const open = await backend.queues({
     defaultJobOptions: { removeOnComplete: true, removeOnFail: 50 },
   });
-  queue.on('error', (error) =>
-    platform.log.warn({ err: error }, 'the maintenance queue reported an error'),
-  );
+  const queue = open(QUEUE);
   for (const [name, every] of Object.entries(schedule))
     await queue.upsertJobScheduler(name, { every }, { name });
   const chores: Record<Chore, () => Promise<void>> = {
@@ -43,12 +41,7 @@ export async function startMaintenance(
   worker.on('error', (error) =>
     platform.log.warn({ err: error }, 'the maintenance worker reported an error'),
   );
-  return {
-    stop: async () => {
-      await worker.close();
-      await queue.close();
-    },
-  };
+  return { stop: () => worker.close() };
 }
 
 function isChore(name: string): name is Chore {

@@ -1,16 +1,16 @@
 import { once } from 'node:events';
 import {
   createPostgresBackend,
+  createRedisBackend,
   isPgPool,
   Queue,
   Worker,
   type BackendFactory,
   type ConnectionOptions,
+  type IQueueBackend,
   type JobProgress,
   type PostgresConnectionOptions,
-  type PostgresQueueBackend,
   type QueueOptions,
-  type RedisQueueBackend,
 } from 'bullmq';
 import { Redis } from 'ioredis';
 import pg from 'pg';
@@ -28,8 +28,9 @@ const POOL_SIZE = 5;
 const COMMAND_TIMEOUT_MS = 5_000;
 /** Kept per queue in its event stream; nobody reads more. */
 const MAX_EVENTS = 100;
+/** Names what queues share in place of a queue; no job is ever put under it. */
+const SHARED = 'shared';
 
-type Backend = RedisQueueBackend | PostgresQueueBackend;
 type Connection = ConnectionOptions | PostgresConnectionOptions;
 export type JobQueue = Queue<
   unknown,
@@ -38,24 +39,25 @@ export type JobQueue = Queue<
   unknown,
   unknown,
   string,
-  Backend,
+  IQueueBackend,
   Connection
 >;
-export type JobWorker = Worker<unknown, unknown, string, Backend, JobProgress, Connection>;
+export type JobWorker = Worker<unknown, unknown, string, IQueueBackend, JobProgress, Connection>;
+
+/** What queues have in common. The last three are a worker's, for queues that are claimed from without one. */
+export type QueueSettings = Omit<QueueOptions, 'connection'> & {
+  lockDuration?: number;
+  maxStalledCount?: number;
+  stalledInterval?: number;
+};
 
 /**
  * BullMQ on Redis when there is one, on Postgres otherwise. Every queue shares one connection (or pool);
  * only a worker, which blocks, has one of its own.
  */
 export interface QueueBackend {
-  queue(
-    name: string,
-    options?: Omit<QueueOptions, 'connection'> & {
-      lockDuration?: number;
-      maxStalledCount?: number;
-      stalledInterval?: number;
-    },
-  ): JobQueue;
+  /** Opens queues by name. One that is not needed any more is dropped: it holds nothing, and nothing holds it. */
+  queues(settings: QueueSettings): Promise<(name: string) => JobQueue>;
   worker(name: string, process: (jobName: string) => Promise<void>): JobWorker;
   close(): Promise<void>;
 }
@@ -91,10 +93,12 @@ async function openOnRedis(
     workers.disconnect();
     throw new Error('Redis cannot be reached; check REDIS_URL and that it is running', { cause });
   });
-  const shared = { connection, prefix };
   return {
-    queue: (name, extra = {}) =>
-      new Queue(name, { streams: { events: { maxLen: MAX_EVENTS } }, ...extra, ...shared }),
+    queues: (settings) => {
+      const streams = { events: { maxLen: MAX_EVENTS } };
+      const options = { streams, ...settings, connection, prefix };
+      return queuesOver(createRedisBackend(SHARED, options), options);
+    },
     worker: (name, process) =>
       new Worker(name, (job) => process(job.name), { connection: workers, prefix }),
     close: async () => {
@@ -126,14 +130,31 @@ async function openOnPostgres(
   pool.on('error', (error) => log.warn({ err: error }, 'the queue lost a database connection'));
   const worker = { connectionString: databaseUrl, schema: SCHEMA, max: 2 };
   // BullMQ's types tie a queue to one kind of connection; the factory is where the kind is known.
-  const onPool: BackendFactory<Backend, Connection> = (name, opts, extra) =>
-    createPostgresBackend(name, { ...opts, connection: pool }, extra);
-  const onOwn: BackendFactory<Backend, Connection> = (name, opts, extra) =>
+  const onOwn: BackendFactory<IQueueBackend, Connection> = (name, opts, extra) =>
     createPostgresBackend(name, { ...opts, connection: worker }, extra);
   return {
-    queue: (name, extra = {}) => new Queue(name, { ...extra, connection: pool }, onPool),
+    queues: (settings) => {
+      const options = { ...settings, connection: pool };
+      return queuesOver(createPostgresBackend(SHARED, options), options);
+    },
     worker: (name, process) =>
       new Worker(name, (job) => process(job.name), { connection: worker }, onOwn),
     close: async () => pool.end(),
   };
+}
+
+/**
+ * A queue that makes its own back end adds listeners to the connection, and on Postgres even closing it
+ * does not take them away. So one back end listens, and each queue gets a sibling of it, which does not.
+ */
+async function queuesOver(
+  shared: IQueueBackend,
+  options: QueueOptions<Connection>,
+): Promise<(name: string) => JobQueue> {
+  // The connection has a listener that logs; without one here, its errors would be thrown.
+  shared.on('error', () => {});
+  // BullMQ keeps a failure to get ready for good, so it must not be met later, while the server is away.
+  await shared.waitUntilReady();
+  const sibling: BackendFactory<IQueueBackend, Connection> = (name) => shared.forQueue(name);
+  return (name) => new Queue(name, options, sibling);
 }

@@ -19,13 +19,22 @@ const QUEUE_TIMEOUT_MS = 2_000;
  */
 export class AgentTasks {
   readonly #platform: Platform;
-  readonly #backend: QueueBackend;
+  readonly #openQueue: (name: string) => JobQueue;
   readonly #queues = new Map<string, JobQueue>();
   #mayHaveWork = new Set<string>();
 
-  constructor(platform: Platform, backend: QueueBackend) {
+  private constructor(platform: Platform, openQueue: (name: string) => JobQueue) {
     this.#platform = platform;
-    this.#backend = backend;
+    this.#openQueue = openQueue;
+  }
+
+  static async open(platform: Platform, backend: QueueBackend): Promise<AgentTasks> {
+    const openQueue = await backend.queues({
+      lockDuration: LOCK_SECONDS * 1000,
+      maxStalledCount: MAX_ATTEMPTS,
+      stalledInterval: 5_000,
+    });
+    return new AgentTasks(platform, openQueue);
   }
 
   /** Whether there may be something to claim; false is certain until the next wake-up or look. */
@@ -156,14 +165,7 @@ export class AgentTasks {
   #queue(agentId: string): JobQueue {
     const existing = this.#queues.get(agentId);
     if (existing !== undefined) return existing;
-    const queue = this.#backend.queue(`agent-${agentId}`, {
-      lockDuration: LOCK_SECONDS * 1000,
-      maxStalledCount: MAX_ATTEMPTS,
-      stalledInterval: 5_000,
-    });
-    queue.on('error', (error) =>
-      this.#platform.log.warn({ err: error, agentId }, 'a task queue reported an error'),
-    );
+    const queue = this.#openQueue(`agent-${agentId}`);
     this.#queues.set(agentId, queue);
     return queue;
   }
