@@ -5,7 +5,7 @@ import { Job, UnrecoverableError } from 'bullmq';
 import { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { JobQueue, QueueBackend } from '../platform/queue-backend.ts';
-import { listOpenTasks, markClaimed } from './tasks.store.ts';
+import { listOpenTasks, markClaimed, markDead } from './tasks.store.ts';
 
 /** How long an agent may hold a task without a word. */
 export const LOCK_SECONDS = 30;
@@ -13,9 +13,13 @@ export const MAX_ATTEMPTS = 3;
 const RETRY_BACKOFF_MS = 1_000;
 const QUEUE_TIMEOUT_MS = 2_000;
 
+/** A task that an agent says it holds. */
+export type HeldTask = { agentId: string; taskId: string; lock: string };
+
 /**
  * The queues of tasks, one per agent, without a worker: agents claim when they pull. The queue leases and
- * retries; the row in Postgres is the record, from which a queue that lost its jobs is filled again.
+ * waits between attempts; the row in Postgres is the record: it counts the attempts and says how the task
+ * ended, and from it a queue that lost its jobs is filled again.
  */
 export class AgentTasks {
   readonly #platform: Platform;
@@ -31,6 +35,7 @@ export class AgentTasks {
   static async open(platform: Platform, backend: QueueBackend): Promise<AgentTasks> {
     const openQueue = await backend.queues({
       lockDuration: LOCK_SECONDS * 1000,
+      // Redis wants a number. Only a worker would act on it: here the row counts.
       maxStalledCount: MAX_ATTEMPTS,
       stalledInterval: 5_000,
     });
@@ -66,7 +71,8 @@ export class AgentTasks {
         attempts: MAX_ATTEMPTS,
         backoff: { type: 'exponential', delay: RETRY_BACKOFF_MS },
         removeOnComplete: true,
-        removeOnFail: 100,
+        // Its id must be free, should the row say that the task is still to be done.
+        removeOnFail: true,
       },
     );
     await inTime(added);
@@ -100,52 +106,54 @@ export class AgentTasks {
     }
   }
 
+  /** The next task that may still be tried; what is in its way has ended, and is taken off the queue. */
   async #claimOne(agentId: string): Promise<ClaimedTask | undefined> {
     const queue = this.#queue(agentId);
     const lock = randomUUID();
     const [data, id] = await inTime(queue.getBackend().moveToActive(lock));
     if (!id) return undefined;
     const job = Job.fromJSON(queue, data, String(id));
-    const attempt = job.attemptsMade + 1;
-    await this.#platform.db.read((writer) => markClaimed(writer, String(id), attempt));
-    return {
-      id: String(id),
-      kind: taskKind.parse(job.name),
-      lock,
-      lockSeconds: LOCK_SECONDS,
-      attempt,
-    };
+    const taskId = String(id);
+    const { db } = this.#platform;
+    const attempt = await db.read((writer) => markClaimed(writer, taskId, MAX_ATTEMPTS));
+    if (attempt === undefined) {
+      await this.#endUnfinished(taskId);
+      await inTime(job.moveToFailed(new UnrecoverableError('the task has ended'), lock, false));
+      return this.#claimOne(agentId);
+    }
+    const kind = taskKind.parse(job.name);
+    return { id: taskId, kind, lock, lockSeconds: LOCK_SECONDS, attempt };
+  }
+
+  /** A task that was handed out as often as it may be, each time without a word of how it went. */
+  async #endUnfinished(taskId: string): Promise<void> {
+    const { db, clock, metrics } = this.#platform;
+    const error = `The agent took this task ${MAX_ATTEMPTS} times and never told how it went; read the agent’s log, then give it the task again.`;
+    const ended = await db.read((writer) => markDead(writer, taskId, error, new Date(clock.now())));
+    if (ended) metrics.tasks.inc({ transition: 'dead' });
   }
 
   /** @throws AppError `task.lock_lost` */
-  async extend(agentId: string, taskId: string, lock: string): Promise<void> {
+  async extend({ agentId, taskId, lock }: HeldTask): Promise<void> {
     const backend = this.#queue(agentId).getBackend();
     const held = await inTime(backend.extendLock(taskId, lock, LOCK_SECONDS * 1000));
     if (!held) throw lockLost();
   }
 
-  /** Ends a task whose lock the queue checks once more. @throws AppError `task.lock_lost` */
-  async complete(agentId: string, taskId: string, lock: string): Promise<void> {
-    const job = await this.#job(agentId, taskId);
-    await job.moveToCompleted('done', lock, false).catch(rethrowLost);
+  /** Takes a task that is done off the queue. @throws AppError `task.lock_lost` */
+  async complete(held: HeldTask): Promise<void> {
+    const job = await this.#job(held);
+    await job.moveToCompleted('done', held.lock, false).catch(rethrowLost);
     this.#platform.metrics.tasks.inc({ transition: 'completed' });
   }
 
-  /** Gives a task back with a reason; `dead` when that was its last attempt. @throws AppError `task.lock_lost` */
-  async fail(
-    agentId: string,
-    taskId: string,
-    lock: string,
-    reason: string,
-  ): Promise<{ dead: boolean }> {
-    await this.extend(agentId, taskId, lock);
-    const job = await this.#job(agentId, taskId);
-    const dead = job.attemptsMade + 1 >= MAX_ATTEMPTS;
+  /** Lets go of a task that failed, to come `again` after a pause or not at all. @throws AppError `task.lock_lost` */
+  async fail(held: HeldTask, reason: string, { again }: { again: boolean }): Promise<void> {
+    const job = await this.#job(held);
     await job
-      .moveToFailed(dead ? new UnrecoverableError(reason) : new Error(reason), lock, false)
+      .moveToFailed(again ? new Error(reason) : new UnrecoverableError(reason), held.lock, false)
       .catch(rethrowLost);
-    this.#platform.metrics.tasks.inc({ transition: dead ? 'dead' : 'failed' });
-    return { dead };
+    this.#platform.metrics.tasks.inc({ transition: again ? 'failed' : 'dead' });
   }
 
   /** Frees tasks whose agent fell silent, and refills a queue that lost its jobs. */
@@ -156,7 +164,7 @@ export class AgentTasks {
     for (const { agentId, id, kind } of open) await this.enqueue(agentId, id, kind);
   }
 
-  async #job(agentId: string, taskId: string): Promise<Job> {
+  async #job({ agentId, taskId }: HeldTask): Promise<Job> {
     const job = await this.#queue(agentId).getJob(taskId);
     if (job === undefined) throw lockLost();
     return job;

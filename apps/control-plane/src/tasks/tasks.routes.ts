@@ -85,7 +85,8 @@ export function heldTasksRoutes(platform: Platform, tasks: AgentTasks): FastifyP
       '/tasks/:task/extend',
       { config, schema: { params: taskParams, body: extendTaskBody, response } },
       async (request, reply) => {
-        await tasks.extend(agentOf(request).agentId, request.params.task, request.body.lock);
+        const { agentId } = agentOf(request);
+        await tasks.extend({ agentId, taskId: request.params.task, lock: request.body.lock });
         return reply.code(204).send(null);
       },
     );

@@ -7,14 +7,13 @@ import { newId } from '../platform/new-id.ts';
 import { pageOf, type Page } from '../platform/page-of.ts';
 import type { Platform } from '../platform/platform.ts';
 import { publishWakeup } from '../platform/wakeups.ts';
-import type { AgentTasks } from './agent-tasks.ts';
+import { MAX_ATTEMPTS, type AgentTasks, type HeldTask } from './agent-tasks.ts';
 import {
   findTask,
   insertTask,
   listTasks,
   markCompleted,
-  markDead,
-  markQueued,
+  markFailed,
   type TaskRow,
 } from './tasks.store.ts';
 
@@ -90,33 +89,32 @@ export async function listAgentTasks(
   return pageOf(rows.map(shown), query.limit, (task) => task.id);
 }
 
-/** An agent's word about a task it holds. */
-export type HeldTask = { agentId: string; taskId: string; lock: string };
-
+/** Ends a task with its result. @throws AppError `task.lock_lost` */
 export async function completeTask(
   { db, clock }: Platform,
   tasks: AgentTasks,
   held: HeldTask,
   result: Diagnosis,
 ): Promise<void> {
-  await tasks.extend(held.agentId, held.taskId, held.lock);
-  // The record first: should the queue's part be lost, the task runs twice, and never not at all.
+  await tasks.extend(held);
+  // The record first: should the queue's part be lost, the next claim finds that the task has ended.
   await db.read((writer) => markCompleted(writer, held.taskId, result, new Date(clock.now())));
-  await tasks.complete(held.agentId, held.taskId, held.lock);
+  await tasks.complete(held);
 }
 
+/** Gives a task back with a reason; it comes again until its attempts are used up. @throws AppError `task.lock_lost` */
 export async function failTask(
   { db, clock }: Platform,
   tasks: AgentTasks,
   held: HeldTask,
   error: string,
 ): Promise<void> {
-  const { dead } = await tasks.fail(held.agentId, held.taskId, held.lock, error);
-  await db.read((writer) =>
-    dead
-      ? markDead(writer, held.taskId, error, new Date(clock.now()))
-      : markQueued(writer, held.taskId, error),
+  await tasks.extend(held);
+  const now = new Date(clock.now());
+  const state = await db.read((writer) =>
+    markFailed(writer, held.taskId, error, { maxAttempts: MAX_ATTEMPTS, now }),
   );
+  await tasks.fail(held, error, { again: state === 'queued' });
 }
 
 function shown({ id, kind, state, attempts, result, error, createdAt, finishedAt }: TaskRow): Task {

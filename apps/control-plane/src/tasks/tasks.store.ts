@@ -9,6 +9,8 @@ import { z } from 'zod';
 import type { Db } from '../platform/db.ts';
 
 const taskState = z.enum(['queued', 'claimed', 'completed', 'dead']);
+/** What has not ended. */
+const open = { state: { in: ['queued', 'claimed'] } };
 
 export type TaskRow = {
   id: string;
@@ -48,31 +50,68 @@ export async function listTasks(
   return rows.map(parsed);
 }
 
-export async function markClaimed(db: Db, id: string, attempts: number): Promise<void> {
-  await db.task.updateMany({
-    where: { id, state: { in: ['queued', 'claimed'] } },
-    data: { state: 'claimed', attempts },
+/**
+ * Counts an attempt and returns its number; undefined when the task has ended, or had all its attempts.
+ * The count is kept here, since a queue that lost its jobs has lost theirs.
+ */
+export async function markClaimed(
+  db: Db,
+  id: string,
+  maxAttempts: number,
+): Promise<number | undefined> {
+  const [row] = await db.task.updateManyAndReturn({
+    where: { id, ...open, attempts: { lt: maxAttempts } },
+    data: { state: 'claimed', attempts: { increment: 1 } },
+    select: { attempts: true },
   });
+  return row?.attempts;
 }
 
-export async function markQueued(db: Db, id: string, error: string): Promise<void> {
-  await db.task.updateMany({ where: { id, state: 'claimed' }, data: { state: 'queued', error } });
+/**
+ * Ends an attempt that failed: `queued` to be tried again, `dead` if it was the last; undefined when the
+ * task had ended before. A second time changes nothing.
+ */
+export async function markFailed(
+  db: Db,
+  id: string,
+  error: string,
+  { maxAttempts, now }: { maxAttempts: number; now: Date },
+): Promise<'queued' | 'dead' | undefined> {
+  const [row] = await db.$queryRaw<{ state: 'queued' | 'dead' }[]>`
+    UPDATE tasks SET
+      error = ${error},
+      state = CASE WHEN attempts < ${maxAttempts} THEN 'queued' ELSE 'dead' END,
+      finished_at = CASE WHEN attempts < ${maxAttempts} THEN NULL ELSE ${now}::timestamptz END
+    WHERE id = ${id}::uuid AND state IN ('queued', 'claimed')
+    RETURNING state`;
+  return row?.state;
 }
 
+/** Keeps the result, unless the task has ended. */
 export async function markCompleted(
-  tx: Db,
+  db: Db,
   id: string,
   result: Diagnosis,
   finishedAt: Date,
 ): Promise<void> {
-  await tx.task.updateMany({
-    where: { id },
+  await db.task.updateMany({
+    where: { id, ...open },
     data: { state: 'completed', result, error: null, finishedAt },
   });
 }
 
-export async function markDead(tx: Db, id: string, error: string, finishedAt: Date): Promise<void> {
-  await tx.task.updateMany({ where: { id }, data: { state: 'dead', error, finishedAt } });
+/** Gives the task up, unless it has ended; tells which of the two it was. */
+export async function markDead(
+  db: Db,
+  id: string,
+  error: string,
+  finishedAt: Date,
+): Promise<boolean> {
+  const { count } = await db.task.updateMany({
+    where: { id, ...open },
+    data: { state: 'dead', error, finishedAt },
+  });
+  return count === 1;
 }
 
 /** Tasks that are not finished, of agents that are not revoked. */
@@ -80,7 +119,7 @@ export async function listOpenTasks(
   db: Db,
 ): Promise<{ id: string; agentId: string; kind: TaskKind; state: string }[]> {
   const rows = await db.task.findMany({
-    where: { state: { in: ['queued', 'claimed'] }, agent: { revokedAt: null } },
+    where: { ...open, agent: { revokedAt: null } },
     select: { id: true, agentId: true, kind: true, state: true },
     take: 10_000,
   });

@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { asAdmin } from '@sallyport/testkit/database';
 import { queueLegs } from '@sallyport/testkit/redis';
 import { markLostAgents } from '../../src/maintenance/maintenance.ts';
+import { openQueueBackend, type QueueBackend } from '../../src/platform/queue-backend.ts';
+import { AgentTasks } from '../../src/tasks/index.ts';
 import { AgentClient } from '../agent-client.ts';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
 import { field, OperatorClient } from '../operator-client.ts';
@@ -11,14 +13,30 @@ const ATTEMPTS = 3;
 const FIRST_PAUSE_MS = 900;
 const SECOND_PAUSE_MS = 1_900;
 
+/** A report that a task is done. */
+const doneWith = (lock: string) => ({
+  lock,
+  result: {
+    facts: { agentVersion: '0.1.0', platform: 'linux', architecture: 'x64', runtime: 'test' },
+    uptimeSeconds: 1,
+    clockOffsetMilliseconds: null,
+    tls: null,
+    cache: { revision: 1, epoch: 1, entries: 0, bytes: 0 },
+    disk: { durableBundleBytes: null, durableRevision: null, freeBytes: 1, quarantined: 0 },
+  },
+});
+
 describe.each(queueLegs())('with the queue on $name', (leg) => {
   let controlPlane: TestControlPlane;
   let second: TestControlPlane;
   let owner: OperatorClient;
   let agent: AgentClient;
+  let backend: QueueBackend;
   beforeAll(async () => {
     controlPlane = await startControlPlane({ leg });
-    const { databaseUrl, rootKey } = controlPlane;
+    const { databaseUrl, rootKey, platform } = controlPlane;
+    const { redisUrl, prefix } = leg;
+    backend = await openQueueBackend({ databaseUrl, redisUrl, prefix }, platform.log);
     second = await startControlPlane({ leg, databaseUrl, rootKey });
     owner = await OperatorClient.signedIn(controlPlane.operatorApp);
     await owner.call('POST', '/groups', { name: 'plant-7' });
@@ -29,9 +47,32 @@ describe.each(queueLegs())('with the queue on $name', (leg) => {
     await agent.pull();
   });
   afterAll(async () => {
+    await backend.close();
     await second.end();
     await controlPlane.end();
   });
+
+  async function createTask(): Promise<string> {
+    const created = await owner.call('POST', `/agents/${agent.id}/tasks`, { kind: 'diagnose' });
+    return field(created.body, 'id');
+  }
+
+  async function shownTask(id: string): Promise<unknown> {
+    return (await owner.call('GET', `/agents/${agent.id}/tasks/${id}`)).body;
+  }
+
+  async function sql(statement: string, values: unknown[] = []): Promise<void> {
+    await asAdmin(controlPlane.databaseUrl, (client) => client.query(statement, values));
+  }
+
+  /** The agent says nothing more of the task: its lock ends, and the queue has the task back. */
+  async function fallSilent({ id, lock }: { id: string; lock: string }): Promise<void> {
+    const open = await backend.queues({ maxStalledCount: ATTEMPTS, stalledInterval: 1 });
+    const queue = open(`agent-${agent.id}`);
+    await queue.getBackend().extendLock(id, lock, 1);
+    while ((await queue.getJobState(id)) === 'active')
+      await queue.getBackend().moveStalledJobsToWait();
+  }
 
   async function nextTask() {
     for (;;) {
@@ -68,6 +109,79 @@ describe.each(queueLegs())('with the queue on $name', (leg) => {
     expect(pauses[1]).toBeGreaterThan(FIRST_PAUSE_MS);
     expect(pauses[2]).toBeGreaterThan(SECOND_PAUSE_MS);
     expect((await agent.pull(0, 1))?.tasks ?? []).toEqual([]);
+  });
+
+  test('an agent that takes a task and falls silent uses up its attempts; then it is dead, and the next comes', async () => {
+    const poison = await createTask();
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+      const task = await nextTask();
+      expect(task).toMatchObject({ id: poison, attempt });
+      expect(await shownTask(poison)).toMatchObject({ state: 'claimed', attempts: attempt });
+      await fallSilent(task);
+    }
+    const next = await createTask();
+    const task = await nextTask();
+    expect(task).toMatchObject({ id: next, attempt: 1 });
+    // What stalled is first again on Redis, and last on Postgres.
+    expect((await agent.pull(0, 1))?.tasks ?? []).toEqual([]);
+    expect(await shownTask(poison)).toMatchObject({
+      state: 'dead',
+      attempts: ATTEMPTS,
+      error: expect.stringMatching(/took this task 3 times and never told how it went/),
+    });
+    const lost = { lock: task.lock, error: 'of no interest' };
+    expect((await agent.call('POST', `/tasks/${poison}/fail`, lost)).body).toMatchObject({
+      code: 'task.lock_lost',
+    });
+    expect((await agent.call('POST', `/tasks/${next}/complete`, doneWith(task.lock))).status).toBe(
+      204,
+    );
+  });
+
+  test('a failure that could not be recorded can be told again', async () => {
+    await sql(`ALTER TABLE tasks ADD CONSTRAINT refusal CHECK (error <> 'refused') NOT VALID`);
+    const id = await createTask();
+    const { lock } = await nextTask();
+    const failed = { lock, error: 'refused' };
+    expect((await agent.call('POST', `/tasks/${id}/fail`, failed)).status).toBe(500);
+    await sql('ALTER TABLE tasks DROP CONSTRAINT refusal');
+    expect(await shownTask(id)).toMatchObject({ state: 'claimed', error: null });
+    expect((await agent.call('POST', `/tasks/${id}/fail`, failed)).status).toBe(204);
+    expect(await shownTask(id)).toMatchObject({ state: 'queued', error: 'refused' });
+    const again = await nextTask();
+    expect(again).toMatchObject({ id, attempt: 2 });
+    await agent.call('POST', `/tasks/${id}/complete`, doneWith(again.lock));
+  });
+
+  test('a task that has ended stays as it ended, whatever an agent that still holds it says', async () => {
+    const completed = await createTask();
+    const { lock } = await nextTask();
+    await sql(`UPDATE tasks SET state = 'completed' WHERE id = $1`, [completed]);
+    const failed = { lock, error: 'too late' };
+    expect((await agent.call('POST', `/tasks/${completed}/fail`, failed)).status).toBe(204);
+    expect(await shownTask(completed)).toMatchObject({ state: 'completed', error: null });
+
+    const dead = await createTask();
+    const held = await nextTask();
+    await sql(`UPDATE tasks SET state = 'dead', error = 'given up' WHERE id = $1`, [dead]);
+    const done = doneWith(held.lock);
+    expect((await agent.call('POST', `/tasks/${dead}/complete`, done)).status).toBe(204);
+    expect(await shownTask(dead)).toMatchObject({ state: 'dead', error: 'given up', result: null });
+  });
+
+  test('a task that the queue has given up, and the record has not, is repaired and comes again', async () => {
+    const id = await createTask();
+    await sql('UPDATE tasks SET attempts = $2 WHERE id = $1', [id, ATTEMPTS - 1]);
+    const { lock } = await nextTask();
+    await agent.call('POST', `/tasks/${id}/fail`, { lock, error: 'diagnose.failed' });
+    expect(await shownTask(id)).toMatchObject({ state: 'dead' });
+    // As a database that was restored from a backup has it.
+    await sql(`UPDATE tasks SET state = 'claimed', attempts = 1 WHERE id = $1`, [id]);
+    await (await AgentTasks.open(controlPlane.platform, backend)).repair();
+    const again = await nextTask();
+    expect(again).toMatchObject({ id, attempt: 2 });
+    await agent.call('POST', `/tasks/${id}/complete`, doneWith(again.lock));
+    expect(await shownTask(id)).toMatchObject({ state: 'completed', attempts: 2, error: null });
   });
 
   test('an agent that fell silent is lost once, whichever replicas look for it at the same time', async () => {
