@@ -12,7 +12,12 @@ const LOST_AFTER_MS = 3 * 60_000;
 const QUEUE = 'maintenance';
 
 /** The periodic work: name and interval in milliseconds. */
-const schedule = { 'forget-expired': 60_000, 'mark-lost': 15_000, 'repair-tasks': 10_000 } as const;
+const schedule = {
+  'forget-expired': 60_000,
+  'mark-lost': 15_000,
+  'repair-tasks': 10_000,
+  'end-abandoned-tasks': 60_000,
+} as const;
 type Chore = keyof typeof schedule;
 
 /** Runs the periodic work as BullMQ job schedulers: once per interval, however many replicas there are. */
@@ -31,6 +36,7 @@ export async function startMaintenance(
     'forget-expired': () => forgetExpired(platform),
     'mark-lost': () => markLostAgents(platform),
     'repair-tasks': () => tasks.repair(),
+    'end-abandoned-tasks': () => tasks.endAbandoned(),
   };
   const worker = backend.worker(QUEUE, async (name) => {
     if (isChore(name)) await chores[name]();

@@ -5,13 +5,23 @@ import { Job, UnrecoverableError } from 'bullmq';
 import { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { JobQueue, QueueBackend } from '../platform/queue-backend.ts';
-import { listOpenTasks, markClaimed, markDead } from './tasks.store.ts';
+import {
+  listBusyAgents,
+  listOpenTasks,
+  markAbandoned,
+  markClaimed,
+  markDead,
+} from './tasks.store.ts';
 
 /** How long an agent may hold a task without a word. */
 export const LOCK_SECONDS = 30;
 export const MAX_ATTEMPTS = 3;
 const RETRY_BACKOFF_MS = 1_000;
 const QUEUE_TIMEOUT_MS = 2_000;
+/** About a second's work: a task that is looked after costs a millisecond. */
+const AT_ONCE = 1_000;
+const ABANDONED_AFTER_DAYS = 7;
+const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** A task that an agent says it holds. */
 export type HeldTask = { agentId: string; taskId: string; lock: string };
@@ -26,6 +36,8 @@ export class AgentTasks {
   readonly #openQueue: (name: string) => JobQueue;
   readonly #queues = new Map<string, JobQueue>();
   #mayHaveWork = new Set<string>();
+  /** The task that `repair` ended with, and goes on from. */
+  #repaired: string | undefined;
 
   private constructor(platform: Platform, openQueue: (name: string) => JobQueue) {
     this.#platform = platform;
@@ -54,8 +66,7 @@ export class AgentTasks {
 
   /** Re-reads who has open tasks; returns their ids. */
   async reload(): Promise<string[]> {
-    const open = await this.#platform.db.read((reader) => listOpenTasks(reader));
-    this.#mayHaveWork = new Set(open.map(({ agentId }) => agentId));
+    this.#mayHaveWork = new Set(await this.#platform.db.read((reader) => listBusyAgents(reader)));
     for (const agentId of this.#queues.keys())
       if (!this.#mayHaveWork.has(agentId)) this.#queues.delete(agentId);
     return [...this.#mayHaveWork];
@@ -156,12 +167,26 @@ export class AgentTasks {
     this.#platform.metrics.tasks.inc({ transition: again ? 'failed' : 'dead' });
   }
 
-  /** Frees tasks whose agent fell silent, and refills a queue that lost its jobs. */
+  /** Frees tasks whose agent fell silent, and refills a queue that lost its jobs: some at a time, each in its turn. */
   async repair(): Promise<void> {
-    const open = await this.#platform.db.read((reader) => listOpenTasks(reader));
-    for (const agentId of new Set(open.map((task) => task.agentId)))
+    const from = { after: this.#repaired, limit: AT_ONCE };
+    const some = await this.#platform.db.read((reader) => listOpenTasks(reader, from));
+    for (const agentId of new Set(some.map((task) => task.agentId)))
       await this.#queue(agentId).getBackend().moveStalledJobsToWait();
-    for (const { agentId, id, kind } of open) await this.enqueue(agentId, id, kind);
+    for (const { agentId, id, kind } of some) await this.enqueue(agentId, id, kind);
+    this.#repaired = some.length === AT_ONCE ? some.at(-1)?.id : undefined;
+  }
+
+  /** Gives up tasks that nobody finished for days: their agent may never come back. */
+  async endAbandoned(): Promise<void> {
+    const { db, clock, metrics } = this.#platform;
+    const now = clock.now();
+    const before = new Date(now - ABANDONED_AFTER_DAYS * DAY_MS);
+    const error = `The agent did not finish this task in ${ABANDONED_AFTER_DAYS} days; see that it runs, then give it the task again.`;
+    const end = { error, finishedAt: new Date(now) };
+    const ended = await db.read((writer) => markAbandoned(writer, before, AT_ONCE, end));
+    metrics.tasks.inc({ transition: 'dead' }, ended.length);
+    for (const { agentId, id } of ended) await inTime(this.#queue(agentId).remove(id));
   }
 
   async #job({ agentId, taskId }: HeldTask): Promise<Job> {

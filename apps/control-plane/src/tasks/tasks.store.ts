@@ -114,14 +114,44 @@ export async function markDead(
   return count === 1;
 }
 
-/** Tasks that are not finished, of agents that are not revoked. */
+/** Gives up to `limit` tasks up that were created before `before` and have not ended; returns them. */
+export async function markAbandoned(
+  db: Db,
+  before: Date,
+  limit: number,
+  { error, finishedAt }: { error: string; finishedAt: Date },
+): Promise<{ id: string; agentId: string }[]> {
+  return db.task.updateManyAndReturn({
+    where: { ...open, createdAt: { lt: before } },
+    data: { state: 'dead', error, finishedAt },
+    select: { id: true, agentId: true },
+    limit,
+  });
+}
+
+/** Agents that have a task which has not ended; revoked ones are left out. */
+export async function listBusyAgents(db: Db): Promise<string[]> {
+  const rows = await db.agent.findMany({
+    where: { revokedAt: null, tasks: { some: open } },
+    select: { id: true },
+  });
+  return rows.map(({ id }) => id);
+}
+
+/** Up to `limit` tasks that have not ended, of agents that are not revoked: in order of their ids, from the one after `after`. */
 export async function listOpenTasks(
   db: Db,
-): Promise<{ id: string; agentId: string; kind: TaskKind; state: string }[]> {
+  { after, limit }: { after: string | undefined; limit: number },
+): Promise<{ id: string; agentId: string; kind: TaskKind }[]> {
   const rows = await db.task.findMany({
-    where: { ...open, agent: { revokedAt: null } },
-    select: { id: true, agentId: true, kind: true, state: true },
-    take: 10_000,
+    where: {
+      ...open,
+      agent: { revokedAt: null },
+      ...(after === undefined ? {} : { id: { gt: after } }),
+    },
+    orderBy: { id: 'asc' },
+    take: limit,
+    select: { id: true, agentId: true, kind: true },
   });
   return rows.map((row) => ({ ...row, kind: taskKind.parse(row.kind) }));
 }

@@ -6,12 +6,16 @@ import { openQueueBackend, type QueueBackend } from '../../src/platform/queue-ba
 import { AgentTasks } from '../../src/tasks/index.ts';
 import { AgentClient } from '../agent-client.ts';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { agentIn } from '../group-agents.ts';
 import { field, OperatorClient } from '../operator-client.ts';
 
 const ATTEMPTS = 3;
 /** The first pause is a second, the second two; a queue's clock may round. */
 const FIRST_PAUSE_MS = 900;
 const SECOND_PAUSE_MS = 1_900;
+/** How many tasks one repair looks after, and more than anything reads at once. */
+const AT_ONCE = 1_000;
+const MANY = 10_001;
 
 /** A report that a task is done. */
 const doneWith = (lock: string) => ({
@@ -182,6 +186,50 @@ describe.each(queueLegs())('with the queue on $name', (leg) => {
     expect(again).toMatchObject({ id, attempt: 2 });
     await agent.call('POST', `/tasks/${id}/complete`, doneWith(again.lock));
     expect(await shownTask(id)).toMatchObject({ state: 'completed', attempts: 2, error: null });
+  });
+
+  test('a task that nobody finished for a week is dead, and off the queue; a younger one waits on', async () => {
+    const [old, young] = [await createTask(), await createTask()];
+    const age = (id: string, days: number) =>
+      sql(`UPDATE tasks SET created_at = created_at - $2 * interval '1 day' WHERE id = $1`, [
+        id,
+        days,
+      ]);
+    await age(old, 7.1);
+    await age(young, 6.9);
+    await (await AgentTasks.open(controlPlane.platform, backend)).endAbandoned();
+    expect(await shownTask(old)).toMatchObject({
+      state: 'dead',
+      attempts: 0,
+      error: expect.stringMatching(/did not finish this task in 7 days; see that it runs/),
+    });
+    expect(await shownTask(young)).toMatchObject({ state: 'queued', error: null });
+    const queue = (await backend.queues({}))(`agent-${agent.id}`);
+    expect(await queue.getJob(old)).toBeUndefined();
+    const { id, lock } = await nextTask();
+    expect(id).toBe(young);
+    await agent.call('POST', `/tasks/${id}/complete`, doneWith(lock));
+  });
+
+  test('however many tasks another agent has, each of the others is noticed, and repaired in its turn', async () => {
+    const busy = await agentIn(owner, 'plant-7', controlPlane);
+    const flood = `INSERT INTO tasks (id, agent_id, kind, state, created_by, created_at)
+      SELECT lpad(n::text, 32, '0')::uuid, $1, 'diagnose', 'queued', 'owner', now() FROM generate_series(1, $2::int) n`;
+    await sql(flood, [busy.id, MANY]);
+    const id = await createTask();
+    const tasks = await AgentTasks.open(controlPlane.platform, backend);
+    expect(await tasks.reload()).toEqual(expect.arrayContaining([busy.id, agent.id]));
+
+    await sql('DELETE FROM tasks WHERE agent_id = $1', [busy.id]);
+    await sql(flood, [busy.id, AT_ONCE]);
+    const queue = (await backend.queues({}))(`agent-${agent.id}`);
+    await queue.remove(id);
+    await tasks.repair();
+    await tasks.repair();
+    expect(await queue.getJobState(id)).toBe('waiting');
+    await sql('DELETE FROM tasks WHERE agent_id = $1', [busy.id]);
+    const { lock } = await nextTask();
+    await agent.call('POST', `/tasks/${id}/complete`, doneWith(lock));
   });
 
   test('an agent that fell silent is lost once, whichever replicas look for it at the same time', async () => {

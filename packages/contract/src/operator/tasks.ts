@@ -5,7 +5,7 @@ import { instant, uuid } from '../names.ts';
 /** `POST /api/v1/agents/:agent/tasks`. */
 export const createTaskBody = z.strictObject({ kind: taskKind });
 
-/** `dead`: every attempt failed; `error` says how the last one did. */
+/** `dead`: given up, after its last attempt or because nobody finished it for a week; `error` says which. */
 export const task = z.strictObject({
   id: uuid,
   kind: taskKind,
