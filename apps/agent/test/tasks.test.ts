@@ -49,6 +49,14 @@ describe('a diagnose task', () => {
     await daemon.untilSecret('db/password', 'second');
   });
 
+  test('beyond what the agent does at a time is not held up by a pull that waits', async () => {
+    const later = { status: 503, headers: { 'retry-after': '1' } };
+    double.failNext('/agent/v1/tasks/', later, later, later, later);
+    const give = () => double.giveTask(enrolled.identity.agentId);
+    const [, , , , fifth] = [give(), give(), give(), give(), give()];
+    await until(() => nonEmpty(double.requestsTo(`/agent/v1/tasks/${fifth.id}/complete`)));
+  });
+
   test('whose report does not arrive is reported again', async () => {
     double.failNext('/agent/v1/tasks/', { status: 503 }, { status: 502 });
     const task = double.giveTask(enrolled.identity.agentId);

@@ -32,6 +32,8 @@ export type SyncParts = {
 
 /** A pull that took longer than this was held back by the control plane, as it should be. */
 const HELD_BACK_MS = 1000;
+/** How long a pull that can take no task waits: the agent may be free for one at any moment. */
+const BUSY_WAIT_SECONDS = 2;
 
 /**
  * Pulls, applies, keeps and acknowledges until `signal` aborts. Resolves early, with the refusal, when
@@ -74,13 +76,15 @@ async function pull(parts: SyncParts, signal: AbortSignal): Promise<PullReply | 
   await session.open(signal);
   const { revision, epoch } = replica.position();
   const health = parts.isDegraded() ? 'degraded' : 'ready';
+  const taskCapacity = tasks.capacity();
+  const waitSeconds = taskCapacity === 0 ? BUSY_WAIT_SECONDS : MAX_PULL_WAIT_SECONDS;
   const body: PullBody = {
     protocol: PROTOCOL,
     revision,
     epoch,
     status: revision === 0 ? 'starting' : health,
-    waitSeconds: contact.state === 'connected' ? MAX_PULL_WAIT_SECONDS : 0,
-    taskCapacity: tasks.capacity(),
+    waitSeconds: contact.state === 'connected' ? waitSeconds : 0,
+    taskCapacity,
   };
   return controlPlane.pull(body, signal);
 }
