@@ -6,6 +6,7 @@ import type { LinkErrorCode } from '@sallyport/tls/https-link';
 export type OwnErrorCode =
   | 'usage.invalid'
   | 'output.lost'
+  | 'state.in_use'
   | 'state.unsafe'
   | 'state.unusable'
   | 'identity.missing'

@@ -23,7 +23,7 @@ const CONFIRM_EVERY_MS = 5 * 60_000;
  */
 export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSignal): Promise<void> {
   const clock = systemClock;
-  const state = await StateDirectory.open(config.stateDir);
+  using state = await StateDirectory.open(config.stateDir);
   await assertNotRevoked(state);
   const identity = await loadIdentity(state);
   const durableStore = new DurableStore(state, identity.highWaterKey, clock, log);

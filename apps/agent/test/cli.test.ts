@@ -229,11 +229,14 @@ describe('run', () => {
   });
 
   test('at a socket that is in use exits 8', async () => {
-    const { code, stderr } = await sallyportAgent(['run', ...flags]);
+    const other = await enrollWith(double, 'web-3');
+    const own = ['--state-dir', other.stateDir, '--socket', enrolled.socket];
+    const { code, stderr } = await sallyportAgent(['run', ...own]);
     expect({ code, stderr }).toEqual({
       code: 8,
       stderr: expect.stringContaining(`another agent answers at ${enrolled.socket}`),
     });
+    await other.home.remove();
   });
 
   test('[F-02] killed and started again without a control plane, it serves in under two seconds and stops in two', async () => {

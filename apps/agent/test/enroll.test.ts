@@ -80,7 +80,11 @@ describe('[SG-22] enrolment with a single-use token', () => {
       `Enrolled as web-1 (${identity.agentId}) in group plant-7. Start it with: sallyport-agent run\n`,
     );
     expect((await stat(join(stateDir, 'identity.json'))).mode & 0o777).toBe(0o600);
-    expect((await readdir(stateDir)).toSorted()).toEqual(['high-water.json', 'identity.json']);
+    expect((await readdir(stateDir)).toSorted()).toEqual([
+      'high-water.json',
+      'identity.json',
+      'lock',
+    ]);
   });
 
   test('is refused the second time, in one line, and keeps nothing', async () => {
@@ -293,7 +297,11 @@ describe('an identity that is there already', () => {
     await writeFile(tokenFile, double.mintToken());
     expect((await enroll('--force')).exitCode).toBe(0);
     expect((await readIdentity()).signingKey).not.toEqual(before.signingKey);
-    expect((await readdir(stateDir)).toSorted()).toEqual(['high-water.json', 'identity.json']);
+    expect((await readdir(stateDir)).toSorted()).toEqual([
+      'high-water.json',
+      'identity.json',
+      'lock',
+    ]);
   });
 });
 

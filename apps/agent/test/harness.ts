@@ -38,7 +38,7 @@ export type Enrolled = {
 export async function enrollWith(double: ControlPlaneDouble, name = 'web-1'): Promise<Enrolled> {
   const home = await createTempDirectory('agent');
   const stateDir = join(home.path, 'state');
-  const state = await StateDirectory.open(stateDir);
+  using state = await StateDirectory.open(stateDir);
   const link = new HttpsLink({ baseUrl: double.url, ca: double.ca });
   const identity = await enroll({
     state,

@@ -233,9 +233,11 @@ describe('GET /v1/watch', () => {
 });
 
 test('a socket that a running agent answers is refused to a second one, and the first lives on', async () => {
-  await expect(startDaemon(enrolled)).rejects.toMatchObject({
+  const other = await enrollWith(double, 'web-2');
+  await expect(startDaemon({ ...other, socket: enrolled.socket })).rejects.toMatchObject({
     code: 'socket.in_use',
     message: `another agent answers at ${enrolled.socket}`,
   });
+  await other.home.remove();
   expect(await daemon.secret('db/password')).toBe('s3cret');
 });

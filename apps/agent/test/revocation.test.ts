@@ -31,10 +31,10 @@ describe('[F-11] revoked while its pull waits, the agent', () => {
     const startedAt = performance.now();
     double.revoke(enrolled.identity.agentId);
     await daemon.untilHealth(({ status }) => status === 'revoked');
-    await until(async () => (await files()).length === 1);
+    await until(async () => (await files()).length === 2);
     expect(performance.now() - startedAt).toBeLessThan(5000);
 
-    expect(await files()).toEqual(['revoked.json']);
+    expect(await files()).toEqual(['lock', 'revoked.json']);
     const { status, body } = await daemon.ask('/v1/secrets/db/password');
     expect({ status, code: JSON.parse(body).code }).toEqual({ status: 403, code: 'agent.revoked' });
     expect((await daemon.ask('/v1/secrets')).status).toBe(403);
@@ -54,7 +54,7 @@ describe('[F-11] revoked while its pull waits, the agent', () => {
 
   test('leaves no key and no bundle behind, and cannot be started again', async () => {
     double.revoke(enrolled.identity.agentId);
-    await until(async () => (await files()).join() === 'revoked.json');
+    await until(async () => (await files()).join() === 'lock,revoked.json');
     await daemon.stop();
     expect(await readFile(join(enrolled.stateDir, 'revoked.json'), 'utf8')).not.toContain(
       enrolled.identity.signingKey.d,
@@ -70,14 +70,14 @@ test('a wipe that a crash cut off is finished by the next start', async () => {
   await daemon.stop();
   await writeFile(join(enrolled.stateDir, 'revoked.json'), '{}', { mode: 0o600 });
   await expect(startDaemon(enrolled)).rejects.toMatchObject({ code: 'agent.revoked' });
-  expect(await files()).toEqual(['revoked.json']);
+  expect(await files()).toEqual(['lock', 'revoked.json']);
 });
 
 test('revoked while it was away, the agent wipes itself at its first word with the control plane', async () => {
   await daemon.stop();
   double.revoke(enrolled.identity.agentId);
   daemon = await startDaemon(enrolled);
-  await until(async () => (await files()).join() === 'revoked.json');
+  await until(async () => (await files()).join() === 'lock,revoked.json');
 });
 
 describe('nothing else wipes:', () => {
@@ -100,7 +100,7 @@ describe('nothing else wipes:', () => {
         daemon.log.some(({ code }) => code === refusal.code),
     );
     expect(await daemon.secret('db/password')).toBe('second');
-    expect(await files()).toEqual(['bundle.json', 'high-water.json', 'identity.json']);
+    expect(await files()).toEqual(['bundle.json', 'high-water.json', 'identity.json', 'lock']);
   });
 });
 
@@ -120,7 +120,7 @@ test('an agent that the control plane does not know keeps serving, and its statu
 test('a disk that takes no marker does not keep memory, keys and bundles from being wiped', async () => {
   await mkdir(join(enrolled.stateDir, 'revoked.json.tmp'));
   double.revoke(enrolled.identity.agentId);
-  await until(async () => (await files()).join() === 'revoked.json.tmp');
+  await until(async () => (await files()).join() === 'lock,revoked.json.tmp');
   expect((await daemon.ask('/v1/secrets/db/password')).status).toBe(403);
   await until(() =>
     daemon.log.some(({ code, level }) => level === 'error' && code === 'state.unusable'),

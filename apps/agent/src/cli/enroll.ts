@@ -30,7 +30,7 @@ export async function enrollAgent(flags: EnrollFlags, context: CliContext): Prom
   const controlPlane = flags.url.replace(/\/+$/, '');
   const name = chooseName(flags.name, context.hostname);
   const token = await readToken(flags, context);
-  const state = await StateDirectory.open(config.stateDir);
+  using state = await StateDirectory.open(config.stateDir);
   const trustAnchor = await readTrustAnchor(flags, controlPlane);
   const link = new HttpsLink({ baseUrl: controlPlane, ca: trustAnchor });
   try {

@@ -21,13 +21,14 @@ describe('the state directory', () => {
   test('is made 0700 and its files 0600, whatever the umask is', async () => {
     const umask = process.umask(0);
     try {
-      const state = await StateDirectory.open(path);
+      using state = await StateDirectory.open(path);
       await state.write('identity.json', '{}');
     } finally {
       process.umask(umask);
     }
     expect((await stat(path)).mode & 0o777).toBe(0o700);
-    expect((await stat(join(path, 'identity.json'))).mode & 0o777).toBe(0o600);
+    for (const name of ['identity.json', 'lock'])
+      expect((await stat(join(path, name))).mode & 0o777).toBe(0o600);
   });
 
   test.each(['750', '705', '701', '770'])(
@@ -52,6 +53,22 @@ describe('the state directory', () => {
     });
   });
 
+  test('is not locked through a symbolic link', async () => {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+    await symlink(join(home.path, 'elsewhere'), join(path, 'lock'));
+    await expect(StateDirectory.open(path)).rejects.toEqual(unsafe(/./));
+    expect(await readdir(home.path)).not.toContain('elsewhere');
+  });
+
+  test('whose lock is damaged is refused with the way out', async () => {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+    await writeFile(join(path, 'lock'), 'not a lock'.repeat(100), { mode: 0o600 });
+    await expect(StateDirectory.open(path)).rejects.toMatchObject({
+      code: 'state.unusable',
+      advice: expect.stringContaining('remove that file'),
+    });
+  });
+
   test('of another user is refused with the command that repairs it', async () => {
     const stats = await stat(home.path);
     stats.uid += 1;
@@ -65,7 +82,7 @@ describe('a file of the state directory', () => {
   test.each(['640', '604', '644'])(
     'of mode 0%s is refused with the command that repairs it',
     async (mode) => {
-      const state = await StateDirectory.open(path);
+      using state = await StateDirectory.open(path);
       await state.write('identity.json', '{}');
       await chmod(join(path, 'identity.json'), mode);
       await expect(state.read('identity.json')).rejects.toEqual(unsafe(/^chmod 600 /));
@@ -73,27 +90,28 @@ describe('a file of the state directory', () => {
   );
 
   test('that is a symbolic link is not followed', async () => {
-    const state = await StateDirectory.open(path);
+    using state = await StateDirectory.open(path);
     await writeFile(join(home.path, 'elsewhere'), '{}', { mode: 0o600 });
     await symlink(join(home.path, 'elsewhere'), join(path, 'identity.json'));
     await expect(state.read('identity.json')).rejects.toEqual(unsafe(/./));
   });
 
   test('that is not there reads as undefined', async () => {
-    expect(await (await StateDirectory.open(path)).read('bundle.json')).toBeUndefined();
+    using state = await StateDirectory.open(path);
+    expect(await state.read('bundle.json')).toBeUndefined();
   });
 
   test('is replaced as a whole, also over what a crash left behind', async () => {
-    const state = await StateDirectory.open(path);
+    using state = await StateDirectory.open(path);
     await writeFile(join(path, 'bundle.json.tmp'), 'half');
     await state.write('bundle.json', 'first');
     await state.write('bundle.json', 'second');
     expect((await state.read('bundle.json'))?.toString()).toBe('second');
-    expect(await readdir(path)).toEqual(['bundle.json']);
+    expect(await readdir(path)).toEqual(['bundle.json', 'lock']);
   });
 
   test('that cannot be written is an error with a reason, and the old bytes stay', async () => {
-    const state = await StateDirectory.open(path);
+    using state = await StateDirectory.open(path);
     await state.write('bundle.json', 'first');
     await mkdir(join(path, 'bundle.json.tmp'));
     await expect(state.write('bundle.json', 'second')).rejects.toMatchObject({

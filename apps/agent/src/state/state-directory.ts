@@ -3,6 +3,7 @@ import { lstat, mkdir, open } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { AgentError } from '../agent-error.ts';
 import { removeFile, writeFileAtomically } from './atomic-file.ts';
+import { lockDirectory } from './lock.ts';
 import { assertPrivate } from './private-path.ts';
 import { codeOf } from './system-error.ts';
 
@@ -14,28 +15,38 @@ export type StateFile =
   | 'high-water.json'
   | 'revoked.json';
 
-/** The one directory the agent writes to: 0700, its files 0600, all its own; anything looser is refused. */
-export class StateDirectory {
+/**
+ * The one directory the agent writes to: 0700, its files 0600, all its own; anything looser is refused.
+ * It is this process's alone until it is disposed of, or the process ends.
+ */
+export class StateDirectory implements Disposable {
   readonly path: string;
+  readonly #lock: Disposable;
 
-  private constructor(path: string) {
+  private constructor(path: string, lock: Disposable) {
     this.path = path;
+    this.#lock = lock;
   }
 
   /**
    * Opens a directory, and makes it first when it is not there.
    *
-   * @throws AgentError `state.unsafe`, or `state.unusable` when it cannot be made or read
+   * @throws AgentError `state.in_use` while another process has it open, `state.unsafe`, or
+   * `state.unusable` when it cannot be made, read or locked
    */
-  static async open(path: string): Promise<StateDirectory> {
-    const directory = new StateDirectory(resolve(path));
+  static async open(given: string): Promise<StateDirectory> {
+    const path = resolve(given);
     try {
-      await mkdir(directory.path, { recursive: true, mode: 0o700 });
-      assertPrivate(directory.path, await lstat(directory.path), 'directory');
+      await mkdir(path, { recursive: true, mode: 0o700 });
+      assertPrivate(path, await lstat(path), 'directory');
+      return new StateDirectory(path, await lockDirectory(path));
     } catch (error) {
-      throw unusable(directory.path, error);
+      throw unusable(path, error);
     }
-    return directory;
+  }
+
+  [Symbol.dispose](): void {
+    this.#lock[Symbol.dispose]();
   }
 
   join(name: string): string {
