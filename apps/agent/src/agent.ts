@@ -133,7 +133,7 @@ export class Agent {
     this.contact.failed(refusal);
     this.#parts.log.error(
       { code: refusal.code },
-      'the control plane has revoked this agent: values and keys are wiped',
+      'the control plane has revoked this agent: values and delivery key are wiped from memory',
     );
     await this.#parts.onRevoked?.();
   }

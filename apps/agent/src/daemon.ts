@@ -26,6 +26,7 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
   using state = await StateDirectory.open(config.stateDir);
   await assertNotRevoked(state);
   const identity = await loadIdentity(state);
+  await discardPending(state, log);
   const durableStore = new DurableStore(state, identity.highWaterKey, clock, log);
   const link = new HttpsLink({
     baseUrl: identity.controlPlane,
@@ -88,6 +89,19 @@ async function forget(
     log.error(
       { code: fault.code, detail: fault.message, stack: framesOf(fault) },
       'identity and bundles could not be removed from disk',
+    );
+  }
+}
+
+/** Of an enrolment that was cut off: keys that an enrolled agent has no use for. */
+async function discardPending(state: StateDirectory, log: Log): Promise<void> {
+  try {
+    await state.destroy('identity.pending.json');
+  } catch (error) {
+    const fault = error instanceof AgentError ? error : internalError(error);
+    log.warn(
+      { code: fault.code, detail: fault.message },
+      'keys of an enrolment that was cut off could not be removed from disk',
     );
   }
 }

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, link, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { ControlPlaneDouble } from './control-plane-double.ts';
@@ -24,6 +24,7 @@ afterEach(async () => {
   await enrolled.home.remove();
 });
 
+const inState = (name: string) => join(enrolled.stateDir, name);
 const files = async () => (await readdir(enrolled.stateDir)).toSorted();
 
 describe('[F-11] revoked while its pull waits, the agent', () => {
@@ -56,7 +57,7 @@ describe('[F-11] revoked while its pull waits, the agent', () => {
     double.revoke(enrolled.identity.agentId);
     await until(async () => (await files()).join() === 'lock,revoked.json');
     await daemon.stop();
-    expect(await readFile(join(enrolled.stateDir, 'revoked.json'), 'utf8')).not.toContain(
+    expect(await readFile(inState('revoked.json'), 'utf8')).not.toContain(
       enrolled.identity.signingKey.d,
     );
     await expect(startDaemon(enrolled)).rejects.toMatchObject({
@@ -66,11 +67,86 @@ describe('[F-11] revoked while its pull waits, the agent', () => {
   });
 });
 
-test('a wipe that a crash cut off is finished by the next start', async () => {
-  await daemon.stop();
-  await writeFile(join(enrolled.stateDir, 'revoked.json'), '{}', { mode: 0o600 });
-  await expect(startDaemon(enrolled)).rejects.toMatchObject({ code: 'agent.revoked' });
-  expect(await files()).toEqual(['lock', 'revoked.json']);
+test.each(['{}', '{"format":1,"agen', ''])(
+  'a wipe that a crash cut off is finished by the next start, also by a marker that reads %p',
+  async (marker) => {
+    await daemon.stop();
+    await writeFile(inState('revoked.json'), marker, { mode: 0o600 });
+    await expect(startDaemon(enrolled)).rejects.toMatchObject({ code: 'agent.revoked' });
+    expect(await files()).toEqual(['lock', 'revoked.json']);
+  },
+);
+
+describe('private keys on disk', () => {
+  const keyFiles = [
+    ...['identity.json', 'identity.json.tmp'],
+    ...['identity.pending.json', 'identity.pending.json.tmp'],
+  ];
+
+  test('[F-11] are overwritten and removed by a revocation, with all that crashes left behind', async () => {
+    const key = enrolled.identity.signingKey.d;
+    for (const name of [...keyFiles.slice(1), 'bundle.json.tmp', 'high-water.json.tmp'])
+      await writeFile(inState(name), key, { mode: 0o600 });
+    const kept = (name: string) => join(enrolled.home.path, name);
+    for (const name of keyFiles) await link(inState(name), kept(name));
+    double.revoke(enrolled.identity.agentId);
+    await until(async () => (await files()).join() === 'lock,revoked.json');
+    for (const name of keyFiles) expect(await readFile(kept(name), 'utf8')).toMatch(/^\0+$/);
+  });
+
+  test('are not overwritten through a symbolic link, which is removed', async () => {
+    const elsewhere = join(enrolled.home.path, 'elsewhere');
+    await writeFile(elsewhere, 'of somebody else');
+    await symlink(elsewhere, inState('identity.pending.json'));
+    double.revoke(enrolled.identity.agentId);
+    await until(async () => (await files()).join() === 'lock,revoked.json');
+    expect(await readFile(elsewhere, 'utf8')).toBe('of somebody else');
+  });
+
+  test('of an enrolment that was cut off are gone once the agent runs', async () => {
+    await daemon.stop();
+    await writeFile(inState('identity.pending.json'), '{}', { mode: 0o600 });
+    await link(inState('identity.pending.json'), join(enrolled.home.path, 'kept'));
+    daemon = await startDaemon(enrolled);
+    expect(await files()).not.toContain('identity.pending.json');
+    expect(await readFile(join(enrolled.home.path, 'kept'), 'utf8')).toBe('\0\0');
+  });
+});
+
+describe('another agent that was enrolled in the directory meanwhile', () => {
+  let other: Enrolled;
+  beforeEach(async () => {
+    other = await enrollWith(double, 'web-2');
+    await copyFile(join(other.stateDir, 'identity.json'), inState('identity.json'));
+  });
+  afterEach(() => other.home.remove());
+
+  const expectOther = async () =>
+    expect(JSON.parse(await readFile(inState('identity.json'), 'utf8'))).toEqual(other.identity);
+
+  test('keeps its files when the old one is revoked, whose memory is wiped all the same', async () => {
+    const before = await files();
+    double.revoke(enrolled.identity.agentId);
+    await until(() => daemon.log.some(({ code }) => code === 'identity.exists'));
+    expect((await daemon.ask('/v1/secrets/db/password')).status).toBe(403);
+    expect(await files()).toEqual(before);
+    await expectOther();
+  });
+
+  test('is not taken for the one that a marker names', async () => {
+    await daemon.stop();
+    const marker = {
+      format: 1,
+      agentId: enrolled.identity.agentId,
+      group: 'plant-7',
+      controlPlane: double.url,
+      revokedAt: new Date().toISOString(),
+    };
+    await writeFile(inState('revoked.json'), JSON.stringify(marker), { mode: 0o600 });
+    daemon = await startDaemon(enrolled);
+    await daemon.untilSecret('db/password', 'first');
+    await expectOther();
+  });
 });
 
 test('revoked while it was away, the agent wipes itself at its first word with the control plane', async () => {
@@ -118,11 +194,19 @@ test('an agent that the control plane does not know keeps serving, and its statu
 });
 
 test('a disk that takes no marker does not keep memory, keys and bundles from being wiped', async () => {
-  await mkdir(join(enrolled.stateDir, 'revoked.json.tmp'));
+  await mkdir(inState('revoked.json.tmp'));
   double.revoke(enrolled.identity.agentId);
   await until(async () => (await files()).join() === 'lock,revoked.json.tmp');
   expect((await daemon.ask('/v1/secrets/db/password')).status).toBe(403);
   await until(() =>
     daemon.log.some(({ code, level }) => level === 'error' && code === 'state.unusable'),
   );
+});
+
+test('a file that cannot be removed does not keep the others from being wiped', async () => {
+  await mkdir(inState('identity.json.tmp'));
+  await mkdir(inState('bundle.json.tmp'));
+  double.revoke(enrolled.identity.agentId);
+  await until(() => daemon.log.some(({ code }) => code === 'state.unusable'));
+  expect(await files()).toEqual(['bundle.json.tmp', 'identity.json.tmp', 'lock', 'revoked.json']);
 });

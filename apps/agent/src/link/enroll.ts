@@ -125,7 +125,7 @@ async function keep(state: StateDirectory, identity: StoredIdentity): Promise<vo
   await state.write('high-water.json', encodeHighWater({ revision: 0, contactAtMs: 0 }, key));
   await state.remove('revoked.json');
   await state.write('identity.json', JSON.stringify(identity));
-  await state.remove('identity.pending.json');
+  await state.destroy('identity.pending.json');
 }
 
 function mayHaveRegistered({ code }: AgentError): boolean {

@@ -1,12 +1,14 @@
+import { constants } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { codeOf } from './system-error.ts';
 
 /**
  * Replaces a file as a whole, mode 0600: after a crash at any point the path holds the old bytes or the
  * new ones, and the new ones for certain once this resolves. One writer per path at a time.
  */
 export async function writeFileAtomically(path: string, data: string | Uint8Array): Promise<void> {
-  const temporary = `${path}.tmp`;
+  const temporary = temporaryOf(path);
   await rm(temporary, { force: true });
   try {
     await writeDurably(temporary, data);
@@ -18,10 +20,33 @@ export async function writeFileAtomically(path: string, data: string | Uint8Arra
   await syncDirectory(dirname(path));
 }
 
-/** Removes a file, if it is there, so that it stays removed after a crash. */
+/** Removes a file, if it is there, and what a crash left of writing it, so that both stay removed. */
 export async function removeFile(path: string): Promise<void> {
   await rm(path, { force: true });
+  await rm(temporaryOf(path), { force: true });
   await syncDirectory(dirname(path));
+}
+
+/** As `removeFile`, and overwrites both before, as far as the file system lets that count. */
+export async function destroyFile(path: string): Promise<void> {
+  const overwritten = await Promise.allSettled([overwrite(path), overwrite(temporaryOf(path))]);
+  await removeFile(path);
+  for (const outcome of overwritten) if (outcome.status === 'rejected') throw outcome.reason;
+}
+
+function temporaryOf(path: string): string {
+  return `${path}.tmp`;
+}
+
+async function overwrite(path: string): Promise<void> {
+  try {
+    await using file = await open(path, constants.O_RDWR | constants.O_NOFOLLOW);
+    await file.writeFile(Buffer.alloc((await file.stat()).size));
+    await file.sync();
+  } catch (error) {
+    // Of a link there is nothing to overwrite here: its target is not this agent's.
+    if (codeOf(error) !== 'ENOENT' && codeOf(error) !== 'ELOOP') throw error;
+  }
 }
 
 async function writeDurably(path: string, data: string | Uint8Array): Promise<void> {

@@ -82,6 +82,18 @@ export async function loadIdentity(state: StateDirectory): Promise<Identity> {
   return importIdentity(parseStored(bytes, state.join('identity.json')));
 }
 
+const namesAgent = z.object({ agentId: uuid });
+
+/** The agent whose identity is in a directory; undefined when there is none, or none that can be read. */
+export async function agentIdIn(state: StateDirectory): Promise<string | undefined> {
+  try {
+    const bytes = await state.read('identity.json');
+    return bytes && namesAgent.parse(JSON.parse(bytes.toString('utf8'))).agentId;
+  } catch {
+    return undefined;
+  }
+}
+
 function parseStored(bytes: Buffer, path: string): StoredIdentity {
   try {
     return storedIdentity.parse(JSON.parse(bytes.toString('utf8')));

@@ -1,6 +1,6 @@
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { codeOf } from './system-error.ts';
+import { codeOf, unusable } from './system-error.ts';
 
 const NEWEST_KEPT = 8;
 
@@ -26,7 +26,11 @@ export class Quarantine {
   }
 
   async clear(): Promise<void> {
-    await rm(this.#path, { recursive: true, force: true });
+    try {
+      await rm(this.#path, { recursive: true, force: true });
+    } catch (error) {
+      throw unusable(this.#path, error);
+    }
   }
 
   async #names(): Promise<string[]> {

@@ -1,10 +1,8 @@
-import { open } from 'node:fs/promises';
 import { z } from 'zod';
 import { AgentError } from '../agent-error.ts';
-import type { Identity } from './identity.ts';
+import { agentIdIn, type Identity } from './identity.ts';
 import { Quarantine } from './quarantine.ts';
 import type { StateDirectory } from './state-directory.ts';
-import { codeOf } from './system-error.ts';
 
 /** `revoked.json`: what was here, and when the control plane took it back. */
 const marker = z.strictObject({
@@ -17,13 +15,22 @@ const marker = z.strictObject({
 
 /**
  * Removes identity and bundles, and leaves a marker. The marker comes first, so that a crash on the way
- * is finished by the next `assertNotRevoked`.
+ * is finished by the next `assertNotRevoked`. Every file is tried, whatever becomes of the others.
+ *
+ * @throws AgentError `state.unusable`; `identity.exists` when another agent is enrolled here by now,
+ * whose files are left alone
  */
 export async function wipeState(
   state: StateDirectory,
   identity: Identity,
   nowMs: number,
 ): Promise<void> {
+  if (await isOfAnother(state, identity.agentId)) {
+    throw new AgentError(
+      'identity.exists',
+      `another agent is enrolled in ${state.path} by now, and its files are left alone`,
+    );
+  }
   const { agentId, group, controlPlane } = identity;
   const revokedAt = new Date(nowMs).toISOString();
   const content = {
@@ -45,46 +52,48 @@ export async function wipeState(
 export async function assertNotRevoked(state: StateDirectory): Promise<void> {
   const bytes = await state.read('revoked.json');
   if (bytes === undefined) return;
+  const revoked = parseMarker(bytes);
+  if (revoked !== undefined && (await isOfAnother(state, revoked.agentId))) return;
   await removeEverything(state);
-  throw new AgentError(
-    'agent.revoked',
-    `the agent in ${state.path} was revoked${describe(bytes)}`,
-    {
-      advice: 'enrol again with a new enrollment token',
-    },
-  );
+  const when = revoked === undefined ? '' : ` at ${revoked.revokedAt}`;
+  throw new AgentError('agent.revoked', `the agent in ${state.path} was revoked${when}`, {
+    advice: 'enrol again with a new enrollment token',
+  });
 }
 
 /** Makes room for another identity: nothing of the old one is left but what `identity.json` holds. */
 export async function forgetBundles(state: StateDirectory): Promise<void> {
-  await state.remove('bundle.json');
-  await state.remove('high-water.json');
-  await new Quarantine(state.path).clear();
+  const removed = await Promise.allSettled([
+    state.remove('bundle.json'),
+    state.remove('high-water.json'),
+    new Quarantine(state.path).clear(),
+  ]);
+  throwFirst(removed);
 }
 
 async function removeEverything(state: StateDirectory): Promise<void> {
-  await overwrite(state.join('identity.json'));
-  await state.remove('identity.json');
-  await state.remove('identity.pending.json');
-  await forgetBundles(state);
+  const removed = await Promise.allSettled([
+    state.destroy('identity.json'),
+    state.destroy('identity.pending.json'),
+    forgetBundles(state),
+  ]);
+  throwFirst(removed);
 }
 
-/** Private keys are overwritten before they are unlinked, as far as the file system lets that count. */
-async function overwrite(path: string): Promise<void> {
+function throwFirst(outcomes: PromiseSettledResult<void>[]): void {
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+}
+
+async function isOfAnother(state: StateDirectory, agentId: string): Promise<boolean> {
+  const there = await agentIdIn(state);
+  return there !== undefined && there !== agentId;
+}
+
+/** Undefined when it is damaged: that it is there says enough. */
+function parseMarker(bytes: Buffer): z.infer<typeof marker> | undefined {
   try {
-    const file = await open(path, 'r+');
-    try {
-      await file.write(Buffer.alloc((await file.stat()).size), 0);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error;
+    return marker.parse(JSON.parse(bytes.toString('utf8')));
+  } catch {
+    return undefined;
   }
-}
-
-function describe(bytes: Buffer): string {
-  const parsed = marker.safeParse(JSON.parse(bytes.toString('utf8')));
-  return parsed.success ? ` at ${parsed.data.revokedAt}` : '';
 }

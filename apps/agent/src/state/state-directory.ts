@@ -1,11 +1,10 @@
 import { constants } from 'node:fs';
 import { lstat, mkdir, open } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { AgentError } from '../agent-error.ts';
-import { removeFile, writeFileAtomically } from './atomic-file.ts';
+import { destroyFile, removeFile, writeFileAtomically } from './atomic-file.ts';
 import { lockDirectory } from './lock.ts';
 import { assertPrivate } from './private-path.ts';
-import { codeOf } from './system-error.ts';
+import { codeOf, unusable } from './system-error.ts';
 
 /** The files of a state directory. */
 export type StateFile =
@@ -79,16 +78,21 @@ export class StateDirectory implements Disposable {
     }
   }
 
+  /** Removes a file, if it is there, and what a crash left of writing it. */
   async remove(name: StateFile): Promise<void> {
-    await removeFile(this.join(name));
+    try {
+      await removeFile(this.join(name));
+    } catch (error) {
+      throw unusable(this.join(name), error);
+    }
   }
-}
 
-function unusable(path: string, error: unknown): unknown {
-  const code = codeOf(error);
-  if (code === undefined) return error;
-  return new AgentError('state.unusable', `${path} cannot be used (${code})`, {
-    advice: 'make it a directory that this user may write, with space left',
-    cause: error,
-  });
+  /** As `remove`, for a file that holds private keys: it is overwritten first. */
+  async destroy(name: StateFile): Promise<void> {
+    try {
+      await destroyFile(this.join(name));
+    } catch (error) {
+      throw unusable(this.join(name), error);
+    }
+  }
 }

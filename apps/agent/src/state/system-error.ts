@@ -1,6 +1,18 @@
+import { AgentError } from '../agent-error.ts';
+
 /** The code of a system error (`ENOENT`), undefined for any other error. */
 export function codeOf(error: unknown): string | undefined {
   const code =
     Error.isError(error) && 'code' in error && 'syscall' in error ? error.code : undefined;
   return typeof code === 'string' ? code : undefined;
+}
+
+/** `state.unusable` for a system error met at a path of the state directory; any other error as it is. */
+export function unusable(path: string, error: unknown): unknown {
+  const code = codeOf(error);
+  if (code === undefined) return error;
+  return new AgentError('state.unusable', `${path} cannot be used (${code})`, {
+    advice: 'make it a directory that this user may write, with space left',
+    cause: error,
+  });
 }
