@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -325,6 +325,16 @@ describe('a reply that is lost', () => {
     expect((await enroll()).stderr).toMatch(/agent\.keys_taken — .*--force/);
     expect((await enroll('--force')).exitCode).toBe(0);
   });
+
+  test.each(['', '{"controlPlane":"ht', '{}'])(
+    'is made up for with new keys when those of the first attempt are damaged (%p)',
+    async (pending) => {
+      await mkdir(stateDir, { mode: 0o700 });
+      await writeFile(join(stateDir, 'identity.pending.json'), pending, { mode: 0o600 });
+      expect((await enroll()).stderr).toBe('');
+      expect(await readdir(stateDir)).not.toContain('identity.pending.json');
+    },
+  );
 
   test('before the request was handled costs nothing: the same command works', async () => {
     double.failNext('/agent/v1/enroll', 'hang up');

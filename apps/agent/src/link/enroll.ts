@@ -66,15 +66,23 @@ async function assertFree({ state, force }: Enrollment): Promise<void> {
 
 async function pendingKeys({ state, controlPlane, force }: Enrollment): Promise<PrivateKeys> {
   const bytes = force ? undefined : await state.read('identity.pending.json');
-  const pending = pendingEnrollment.safeParse(bytes && JSON.parse(bytes.toString('utf8')));
-  if (pending.success && pending.data.controlPlane === controlPlane)
-    return privateKeys.parse(onlyKeys(pending.data));
+  const pending = bytes && parsePending(bytes);
+  if (pending?.controlPlane === controlPlane) return onlyKeys(pending);
   const keys = {
     signingKey: await generateSigningJwk(),
     encryptionKey: await generateEncryptionJwk(),
   };
   await state.write('identity.pending.json', JSON.stringify({ controlPlane, ...keys }));
   return keys;
+}
+
+/** Undefined when it is damaged: a crash came while it was written, before anything was sent. */
+function parsePending(bytes: Buffer): z.infer<typeof pendingEnrollment> | undefined {
+  try {
+    return pendingEnrollment.parse(JSON.parse(bytes.toString('utf8')));
+  } catch {
+    return undefined;
+  }
 }
 
 function onlyKeys({ signingKey, encryptionKey }: PrivateKeys): PrivateKeys {
