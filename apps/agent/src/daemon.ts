@@ -39,7 +39,12 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
     clock,
     log,
     durableStore,
-    onRevoked: () => forget(state, identity, localApi, log),
+    onRevoked: async () => {
+      localApi.revoke();
+      // What is still being written would come back after the wipe.
+      await durableStore.settled();
+      await forget(state, identity, log);
+    },
   });
   await agent.restore();
   const localApi = await LocalApi.listen({
@@ -74,13 +79,7 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
   log.info({}, 'stopped');
 }
 
-async function forget(
-  state: StateDirectory,
-  identity: Identity,
-  localApi: LocalApi,
-  log: Log,
-): Promise<void> {
-  localApi.revoke();
+async function forget(state: StateDirectory, identity: Identity, log: Log): Promise<void> {
   try {
     await wipeState(state, identity, systemClock.now());
     log.warn({}, 'identity and bundles are removed; enrol again with a new enrollment token');

@@ -23,6 +23,9 @@ export type DurableState = {
   error: string | undefined;
 };
 
+/** A revision that runs, and when the control plane last confirmed it. */
+type Unkept = { copy: DurableCopy; contactAtMs: number };
+
 /** How a run begins: what disk gave, and the revision below which nothing may be taken. */
 export type Restored = { applied: Applied | undefined; highWater: HighWater };
 
@@ -38,7 +41,8 @@ export class DurableStore {
   readonly #log: Log;
   readonly #quarantine: Quarantine;
   #highWater: HighWater = { revision: 0, contactAtMs: 0 };
-  #marking = Promise.resolve();
+  #unkept: Unkept | undefined;
+  #writing = Promise.resolve();
   #state: DurableState = { revision: undefined, bytes: 0, error: undefined };
 
   constructor(
@@ -85,32 +89,25 @@ export class DurableStore {
 
   /** Replaces the stored bundle, then the mark. Never rejects: a full disk must not stop delivery. */
   async keep(copy: DurableCopy): Promise<void> {
-    const text = JSON.stringify({
-      format: 1,
-      deliveryKey: copy.deliveryKey,
-      durable: copy.durable,
-    });
-    try {
-      // The other order would make the agent refuse its own bundle after a crash between the two.
-      await this.#directory.write('bundle.json', text);
-      await this.#mark({ revision: copy.revision, contactAtMs: this.#clock.now() });
-      this.#state = { revision: copy.revision, bytes: Buffer.byteLength(text), error: undefined };
-    } catch (error) {
-      this.#failed(error, copy.revision, 'the revision runs, but could not be kept on disk');
-    }
+    this.#unkept = { copy, contactAtMs: this.#clock.now() };
+    await this.#inTurn(() => this.#keepNewest());
   }
 
-  /** Notes when the control plane last confirmed what is kept. Never rejects. */
+  /**
+   * Notes when the control plane last confirmed what runs, and tries again to keep what could not be
+   * kept: the time stands for the bundle beside it, so it never advances without. Never rejects.
+   */
   async confirm(contactAtMs: number): Promise<void> {
-    try {
-      await this.#mark({ ...this.#highWater, contactAtMs });
-    } catch (error) {
-      this.#failed(
-        error,
-        this.#highWater.revision,
-        'the time of the last contact could not be kept on disk',
-      );
-    }
+    await this.#inTurn(async () => {
+      if (this.#unkept === undefined) return this.#note(contactAtMs);
+      this.#unkept = { ...this.#unkept, contactAtMs };
+      return this.#keepNewest();
+    });
+  }
+
+  /** Resolves once everything that was begun is written. */
+  async settled(): Promise<void> {
+    await this.#writing;
   }
 
   async describe(): Promise<Diagnosis['disk']> {
@@ -131,31 +128,87 @@ export class DurableStore {
   }
 
   /** One write after the other: the sync loop and the daemon's timer both come here. */
+  #inTurn(write: () => Promise<void>): Promise<void> {
+    this.#writing = this.#writing.then(write);
+    return this.#writing;
+  }
+
+  async #keepNewest(): Promise<void> {
+    const unkept = this.#unkept;
+    if (unkept === undefined) return;
+    const { revision, deliveryKey, durable } = unkept.copy;
+    const text = JSON.stringify({ format: 1, deliveryKey, durable });
+    try {
+      // The other order would make the agent refuse its own bundle after a crash between the two.
+      await this.#directory.write('bundle.json', text);
+      await this.#mark({ revision, contactAtMs: unkept.contactAtMs });
+      this.#state = { revision, bytes: Buffer.byteLength(text), error: undefined };
+      if (this.#unkept === unkept) this.#unkept = undefined;
+    } catch (error) {
+      this.#failed(error, revision, 'the revision runs, but could not be kept on disk');
+      await this.#outdate(revision);
+    }
+  }
+
+  /** What is on disk is older than what has run: another start must not go back to it. */
+  async #outdate(revision: number): Promise<void> {
+    try {
+      await this.#mark({ ...this.#highWater, revision });
+    } catch (error) {
+      this.#failed(error, revision, 'the high-water mark could not be kept on disk');
+    }
+  }
+
+  async #note(contactAtMs: number): Promise<void> {
+    const { revision } = this.#highWater;
+    try {
+      await this.#mark({ revision, contactAtMs });
+      this.#state = { ...this.#state, error: undefined };
+    } catch (error) {
+      this.#failed(error, revision, 'the time of the last contact could not be kept on disk');
+    }
+  }
+
   async #mark(highWater: HighWater): Promise<void> {
+    await this.#directory.write('high-water.json', encodeHighWater(highWater, this.#key));
     this.#highWater = highWater;
-    const write = () =>
-      this.#directory.write('high-water.json', encodeHighWater(this.#highWater, this.#key));
-    this.#marking = this.#marking.then(write, write);
-    await this.#marking;
   }
 
   #failed(error: unknown, revision: number, message: string): void {
+    this.#state = { ...this.#state, error: this.#report(error, revision, message) };
+  }
+
+  /** Logs a fault and returns its code. */
+  #report(error: unknown, revision: number | undefined, message: string): string {
     const fault = error instanceof AgentError ? error : internalError(error);
-    this.#state = { ...this.#state, error: fault.code };
-    this.#log.error(
-      { code: fault.code, detail: fault.message, revision, stack: framesOf(fault) },
-      message,
-    );
+    const { code, message: detail } = fault;
+    this.#log.error({ code, detail, revision, stack: framesOf(fault) }, message);
+    return code;
   }
 
   async #refuse(error: unknown): Promise<void> {
-    const { code, message } = error instanceof AgentError ? error : internalError(error);
-    this.#state = { ...this.#state, error: code };
-    this.#log.error(
-      { code, detail: message },
-      'the bundle on disk is refused and quarantined; it will be fetched again',
+    const code = this.#report(
+      error,
+      undefined,
+      'the bundle on disk is refused; it will be fetched again',
     );
-    await this.#quarantine.take(this.#directory.join('bundle.json'), code, this.#clock.now());
+    this.#state = { ...this.#state, error: code };
+    const path = this.#directory.join('bundle.json');
+    try {
+      await this.#quarantine.take(path, code, this.#clock.now());
+    } catch (cause) {
+      this.#report(cause, undefined, 'the refused bundle cannot be quarantined, and is removed');
+      await this.#discard();
+    }
+  }
+
+  /** Never rejects: what cannot be removed is refused again by the next start, and replaced by `keep`. */
+  async #discard(): Promise<void> {
+    try {
+      await this.#directory.remove('bundle.json');
+    } catch (error) {
+      this.#report(error, undefined, 'the refused bundle could not be removed from disk');
+    }
   }
 }
 

@@ -1,0 +1,87 @@
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { ControlPlaneDouble } from './control-plane-double.ts';
+import { enrollWith, startDaemon, until, type Enrolled, type TestDaemon } from './harness.ts';
+
+let double: ControlPlaneDouble;
+let enrolled: Enrolled;
+let daemon: TestDaemon;
+
+beforeEach(async () => {
+  double = await ControlPlaneDouble.start();
+  double.putSecret('db/password', 'first');
+  enrolled = await enrollWith(double);
+  daemon = await startDaemon(enrolled);
+  await untilAcknowledged();
+});
+
+afterEach(async () => {
+  await daemon.stop();
+  await double.stop();
+  await enrolled.home.remove();
+});
+
+const path = (name: string) => join(enrolled.stateDir, name);
+const untilAcknowledged = () => until(() => double.lastPull()?.revision === double.group.revision);
+
+async function restartOffline(): Promise<void> {
+  await daemon.stop();
+  await double.stop();
+  daemon = await startDaemon(enrolled);
+}
+
+describe('a revision that the disk did not take', () => {
+  beforeEach(async () => {
+    await mkdir(path('bundle.json.tmp'));
+    double.putSecret('db/password', 'second');
+    await untilAcknowledged();
+  });
+
+  test('[F-02] is kept at the latest when the agent stops, if the disk has recovered', async () => {
+    await rm(path('bundle.json.tmp'), { recursive: true });
+    await restartOffline();
+    expect(await daemon.secret('db/password')).toBe('second');
+    expect((await daemon.health()).durable).toMatchObject({
+      revision: double.group.revision,
+      error: null,
+    });
+  });
+
+  test('[F-04] does not give way to the one before it when the agent starts again', async () => {
+    await restartOffline();
+    expect((await daemon.ask('/v1/secrets/db/password')).status).toBe(503);
+    expect((await daemon.health()).durable.error).toBe('bundle.older');
+  });
+});
+
+describe('[F-03] a bundle that is refused while the quarantine', () => {
+  beforeEach(async () => {
+    await daemon.stop();
+    await writeFile(path('bundle.json'), '');
+  });
+
+  async function expectFetchedAgain(code: string): Promise<void> {
+    await restartOffline();
+    expect((await daemon.ask('/v1/secrets/db/password')).status).toBe(503);
+    expect((await daemon.health()).durable.error).toBe('bundle.malformed');
+    expect(daemon.log.filter(({ level }) => level === 'error').at(-1)).toMatchObject({ code });
+    expect(await readdir(enrolled.stateDir)).not.toContain('bundle.json');
+    await double.start();
+    await daemon.untilSecret('db/password', 'first');
+  }
+
+  test('is a file is removed and fetched again', async () => {
+    await writeFile(path('quarantine'), 'precious');
+    await expectFetchedAgain('state.unusable');
+    expect(await readFile(path('quarantine'), 'utf8')).toBe('precious');
+  });
+
+  test('is a symbolic link is removed and fetched again, and nothing is moved to where it leads', async () => {
+    const elsewhere = join(enrolled.home.path, 'elsewhere');
+    await mkdir(elsewhere);
+    await symlink(elsewhere, path('quarantine'));
+    await expectFetchedAgain('state.unsafe');
+    expect(await readdir(elsewhere)).toEqual([]);
+  });
+});
