@@ -18,6 +18,9 @@ export type Call = {
   signal?: AbortSignal | undefined;
 };
 
+/** Longer is not believed: no mistake on the way may keep an agent away for days. */
+const MOST_RETRY_AFTER_SECONDS = 300;
+
 /**
  * One request to the control plane. Every reply also sets the server clock.
  *
@@ -25,7 +28,7 @@ export type Call = {
  * for every failure of the link, with the code of its `LinkError`
  */
 export async function call(
-  link: Link,
+  link: Pick<Link, 'request'>,
   serverClock: ServerClock,
   { method, path, ...request }: Call,
 ): Promise<LinkReply> {
@@ -63,7 +66,6 @@ function fromLink(error: LinkError): AgentError {
 
 function refusal({ status, headers, body }: LinkReply): AgentError {
   const document = problemOf(body);
-  const retryAfter = Number(headers['retry-after']);
   const code = document?.code ?? 'reply.unexpected';
   return new AgentError(
     code,
@@ -71,10 +73,16 @@ function refusal({ status, headers, body }: LinkReply): AgentError {
     {
       status,
       retryable: mayPass(code, status),
-      retryAfterMs: Number.isFinite(retryAfter) ? retryAfter * 1000 : undefined,
+      retryAfterMs: retryAfterMs(headers['retry-after']),
       advice: adviceFor(code),
     },
   );
+}
+
+/** Retry-After in its form of seconds (RFC 9110, section 10.2.3); undefined for anything else. */
+function retryAfterMs(header: string | undefined): number | undefined {
+  if (header === undefined || !/^\d+$/.test(header)) return undefined;
+  return Math.min(Number(header), MOST_RETRY_AFTER_SECONDS) * 1000;
 }
 
 function problemOf(body: Buffer) {

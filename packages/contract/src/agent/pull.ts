@@ -32,6 +32,6 @@ export const pullReply = z.strictObject({
   bundle: bundle.optional(),
   bundleAt: z.string().optional(),
   tasks: z.array(claimedTask),
-  next: z.strictObject({ afterMilliseconds: z.int().min(0) }),
+  next: z.strictObject({ afterMilliseconds: z.int().min(0).max(600_000) }),
 });
 export type PullReply = z.infer<typeof pullReply>;

@@ -14,6 +14,6 @@ export const sessionBody = z.strictObject({
 export const sessionReply = z.strictObject({
   accessToken: z.string(),
   tokenType: z.literal('DPoP'),
-  expiresInSeconds: z.int(),
+  expiresInSeconds: z.int().min(1).max(86_400),
 });
 export type SessionReply = z.infer<typeof sessionReply>;

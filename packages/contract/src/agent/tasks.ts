@@ -10,7 +10,7 @@ export const claimedTask = z.strictObject({
   id: uuid,
   kind: taskKind,
   lock: z.string(),
-  lockSeconds: z.int(),
+  lockSeconds: z.int().min(1).max(3_600),
   attempt: z.int(),
 });
 export type ClaimedTask = z.infer<typeof claimedTask>;
