@@ -3,13 +3,21 @@ import { createClock, type TestClock } from '@sallyport/testkit/clock';
 import { AgentError } from '../agent-error.ts';
 import { Contact } from './contact.ts';
 
+const HOUR = 3_600_000;
+
 let clock: TestClock;
+/** How far the host's clock was set forward (or back) while the agent ran. */
+let steppedMs: number;
 let contact: Contact;
 const unreachable = new AgentError('link.refused', 'nobody listens', { retryable: true });
 
 beforeEach(() => {
   clock = createClock();
-  contact = new Contact(clock);
+  steppedMs = 0;
+  contact = new Contact({
+    now: () => clock.now() + steppedMs,
+    monotonic: () => clock.now(),
+  });
 });
 
 describe('what the agent knows of its link', () => {
@@ -48,12 +56,6 @@ describe('what the agent knows of its link', () => {
     expect(contact.hasBeenMade).toBe(true);
   });
 
-  test('a clock that was set back does not make an age negative', () => {
-    contact.made();
-    clock.advance(-5000);
-    expect(contact.ageSeconds()).toBe(0);
-  });
-
   test.each([
     ['a refusal', new AgentError('agent.unknown', 'x', { status: 401 }), 'refused'],
     [
@@ -81,5 +83,51 @@ describe('what the agent knows of its link', () => {
     expect(contact.made()).toBe(true);
     expect(contact.made()).toBe(false);
     expect(contact.lastError).toBeUndefined();
+  });
+});
+
+describe('a host’s clock that is set while the agent runs', () => {
+  test('back, makes values neither younger nor their age zero', () => {
+    contact.made();
+    contact.failed(unreachable);
+    steppedMs = -2 * HOUR;
+    clock.advance(HOUR);
+    expect(contact.ageSeconds()).toBe(3600);
+    expect(contact.staleSinceMs()).toBe(clock.now() - 3 * HOUR);
+    expect(contact.lastMs).toBe(clock.now() - 3 * HOUR);
+  });
+
+  test('forward, while a pull waits, makes nothing stale', () => {
+    contact.made();
+    clock.advance(30_000);
+    steppedMs = 2 * 60_000;
+    expect(contact.staleSinceMs()).toBeUndefined();
+    expect(contact.ageSeconds()).toBe(30);
+  });
+
+  test('does not change the age of what an earlier run kept', () => {
+    contact.restore(clock.now() - HOUR);
+    steppedMs = -3 * HOUR;
+    clock.advance(60_000);
+    expect(contact.ageSeconds()).toBe(3660);
+    expect(contact.lastMs).toBe(clock.now() - HOUR - 60_000 - 3 * HOUR);
+  });
+});
+
+describe('a last contact that lies in the future', () => {
+  beforeEach(() => {
+    contact.restore(clock.now() + HOUR);
+    clock.advance(90_000);
+  });
+
+  test('leaves values as old as the agent’s start at least, never fresh', () => {
+    expect(contact.staleSinceMs()).toBe(clock.now() - 90_000);
+    expect(contact.ageSeconds()).toBe(90);
+  });
+
+  test('is not handed on as a contact of this run', () => {
+    expect(contact.lastMs).toBeUndefined();
+    contact.made();
+    expect(contact.lastMs).toBe(clock.now());
   });
 });

@@ -17,31 +17,39 @@ export type ContactError = {
   atMs: number;
 };
 
-/** What the agent knows of its link: whether it holds, since when, and how old that makes the values. */
+/**
+ * What the agent knows of its link: whether it holds, since when, and how old that makes the values. Ages
+ * are told by the monotonic clock, since the host's may be set while the agent runs.
+ */
 export class Contact {
-  readonly #clock: Pick<Clock, 'now'>;
-  readonly #startedAtMs: number;
+  readonly #clock: Pick<Clock, 'now' | 'monotonic'>;
+  /** Of the monotonic clock, as `#last` is. */
+  readonly #started: number;
   #state: ContactState = 'connecting';
   #sinceMs: number;
   #made = false;
-  #lastMs: number | undefined;
+  #last: number | undefined;
   #lastError: ContactError | undefined;
 
-  constructor(clock: Pick<Clock, 'now'>) {
+  constructor(clock: Pick<Clock, 'now' | 'monotonic'>) {
     this.#clock = clock;
-    this.#startedAtMs = clock.now();
-    this.#sinceMs = this.#startedAtMs;
+    this.#started = clock.monotonic();
+    this.#sinceMs = clock.now();
   }
 
-  /** Values from before this process were current at that time (milliseconds since the epoch). */
+  /**
+   * Values from before this process were current at that time (milliseconds since the epoch). A time yet
+   * to come tells only that a clock was wrong, and leaves it unknown.
+   */
   restore(contactAtMs: number): void {
-    this.#lastMs = contactAtMs;
+    const agoMs = this.#clock.now() - contactAtMs;
+    if (agoMs >= 0) this.#last = this.#clock.monotonic() - agoMs;
   }
 
   /** The control plane served the agent just now. Returns whether it had not before. */
   made(): boolean {
     this.#made = true;
-    this.#lastMs = this.#clock.now();
+    this.#last = this.#clock.monotonic();
     this.#lastError = undefined;
     return this.#enter('connected');
   }
@@ -75,24 +83,31 @@ export class Contact {
     return this.#made;
   }
 
-  /** When the control plane last confirmed the values; undefined before it ever did. */
+  /** When the control plane last confirmed the values (milliseconds since the epoch); undefined where that is unknown. */
   get lastMs(): number | undefined {
-    return this.#lastMs;
+    return this.#last === undefined ? undefined : this.#epochMs(this.#last);
   }
 
-  /** Whole seconds since the control plane last confirmed the values, or since the start. */
+  /** Whole seconds since the control plane last confirmed the values; at least those since the start. */
   ageSeconds(): number {
-    return Math.max(
-      0,
-      Math.floor((this.#clock.now() - (this.#lastMs ?? this.#startedAtMs)) / 1000),
-    );
+    return Math.floor(this.#silenceMs() / 1000);
   }
 
-  /** The time up to which the values are known to be current, when that is not now. */
+  /** The time up to which the values are known to be current, or of the start, when that is not now. */
   staleSinceMs(): number | undefined {
-    const last = this.#lastMs ?? this.#startedAtMs;
-    const silent = this.#clock.now() - last > SILENCE_MS;
-    return this.#state === 'connected' && !silent ? undefined : last;
+    const silent = this.#silenceMs() > SILENCE_MS;
+    return this.#state === 'connected' && !silent
+      ? undefined
+      : this.#epochMs(this.#last ?? this.#started);
+  }
+
+  #silenceMs(): number {
+    return this.#clock.monotonic() - (this.#last ?? this.#started);
+  }
+
+  /** By the host's clock as it is set now, in whole milliseconds. */
+  #epochMs(moment: number): number {
+    return Math.max(0, Math.floor(this.#clock.now() - (this.#clock.monotonic() - moment)));
   }
 
   #enter(state: ContactState): boolean {
