@@ -85,3 +85,15 @@ describe('[F-03] a bundle that is refused while the quarantine', () => {
     expect(await readdir(elsewhere)).toEqual([]);
   });
 });
+
+test('[F-02] offline, configuration that is not there is known not to be, and a secret is not', async () => {
+  double.putSecret('memory-only', 'live', 'deny');
+  await untilAcknowledged();
+  await restartOffline();
+  const answer = async (asked: string) => {
+    const { status, body } = await daemon.ask(asked);
+    return { status, code: JSON.parse(body).code };
+  };
+  expect(await answer('/v1/config/nowhere')).toEqual({ status: 404, code: 'plugin.not_found' });
+  expect(await answer('/v1/secrets/nowhere')).toEqual({ status: 503, code: 'agent.not_ready' });
+});

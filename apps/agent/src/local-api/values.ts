@@ -78,13 +78,14 @@ function heldBy(agent: Agent): { revision: number; complete: boolean } {
 function missing({ kind, notFound }: Collection, name: string, complete: boolean): AgentError {
   if (!resourceName.safeParse(name).success)
     return new AgentError('request.invalid', 'the path does not hold a valid name');
-  if (complete)
+  // Configuration may always be kept on disk, so that none of it is missing while secrets are.
+  if (complete || kind === 'plugin')
     return new AgentError(notFound, `the group has no ${kind} of this name`, {
       advice: 'see what there is with: sallyport-agent list',
     });
   return new AgentError(
     'agent.not_ready',
-    `${kind}s that may not be kept on disk are unknown until the control plane is reached`,
+    'secrets that may not be kept on disk are unknown until the control plane is reached',
     {
       advice: 'wait, or see why with: sallyport-agent status',
     },
