@@ -1,6 +1,8 @@
 import { homedir } from 'node:os';
+import { resolve } from 'node:path';
 import { loadConfig, type Environment } from '@sallyport/config/load';
 import { z } from 'zod';
+import { AgentError } from './agent-error.ts';
 import { logLevels } from './log.ts';
 import { defaultSocket, defaultStateDirectory } from './state/default-paths.ts';
 
@@ -43,11 +45,20 @@ export type ConfigFlags = {
   socket?: string | undefined;
 };
 
-/** Reads the configuration: defaults < file < environment < flags. Throws `ConfigError` with every problem at once. */
+/**
+ * Reads the configuration: defaults < file < environment < flags. The socket is an absolute path.
+ *
+ * @throws ConfigError with every problem at once, AgentError `usage.invalid` for an empty flag
+ */
 export function readAgentConfig(
   flags: ConfigFlags,
   env: Environment,
 ): { config: AgentConfig; warnings: string[] } {
+  refuseEmpty({
+    '--config': flags.config,
+    '--state-dir': flags.stateDir,
+    '--socket': flags.socket,
+  });
   const { config, warnings } = loadConfig(agentConfig, {
     file: flags.config ?? env['SALLYPORT_AGENT_CONFIG'],
     env: ownVariables(env),
@@ -58,8 +69,17 @@ export function readAgentConfig(
     flags.stateDir ??
     config.stateDir ??
     defaultStateDirectory(env, homedir(), process.getuid?.() === 0);
-  const socket = flags.socket ?? config.socket ?? defaultSocket(stateDir);
+  const socket = resolve(flags.socket ?? config.socket ?? defaultSocket(stateDir));
   return { config: { ...config, stateDir, socket }, warnings };
+}
+
+/** An empty path is most likely a variable that nobody set, and means the current directory or TCP to the system. */
+function refuseEmpty(flags: Record<string, string | undefined>): void {
+  const empty = Object.keys(flags).find((name) => flags[name] === '');
+  if (empty === undefined) return;
+  throw new AgentError('usage.invalid', `${empty} is empty`, {
+    advice: 'give it a path, or leave it out',
+  });
 }
 
 /** `SALLYPORT_` variables of other programs in the same shell are no typos. */

@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process';
-import { access, chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { access, chmod, lstat, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { expectNoLeftovers, startProcess, type TestProcess } from '@sallyport/testkit/process';
@@ -191,6 +193,9 @@ describe('a command line that is wrong', () => {
     ['an unknown option', ['get', 'x', '--fast'], /unknown option '--fast'/],
     ['a missing argument', ['get'], /missing required argument 'name'/],
     ['an unknown key in the configuration', ['list', '--config', 'CONFIG'], /sockets/],
+    ['an empty socket', ['get', 'x', '--socket', ''], /--socket is empty — give it a path/],
+    ['an empty state directory', ['run', '--state-dir='], /--state-dir is empty/],
+    ['an empty configuration file', ['list', '--config='], /--config is empty/],
     ['a missing configuration file', ['list', '--config', '/no/file.yaml'], /\/no\/file\.yaml/],
   ])('because of %s exits 2 and names it', async (_, args, message) => {
     const config = join(enrolled.home.path, 'agent.yaml');
@@ -226,6 +231,28 @@ describe('run', () => {
       code: 6,
       stderr: expect.stringContaining(`chmod 700 ${open}`),
     });
+  });
+
+  test('at a socket whose name is a number makes that file, and opens no TCP port', async () => {
+    const other = await enrollWith(double, 'numbered');
+    const probe = createServer().listen(0, '127.0.0.1');
+    await once(probe, 'listening');
+    const address = probe.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    await new Promise((resolve) => probe.close(resolve));
+    const at = ['--state-dir', other.stateDir, '--socket', String(port)];
+    const agent = startProcess({ command: [node, main, 'run', ...at], cwd: other.home.path });
+    await agent.waitForLine(/"revision applied"/);
+    const asked = startProcess({
+      command: [node, main, 'get', 'db/password', ...at],
+      cwd: other.home.path,
+    });
+    expect(await asked.exited).toEqual({ code: 0, signal: null });
+    expect(asked.output()).toBe('pä$$ "word"');
+    expect((await lstat(join(other.home.path, String(port)))).isSocket()).toBe(true);
+    await expect(once(connect(port, '127.0.0.1'), 'connect')).rejects.toThrow('ECONNREFUSED');
+    await agent.stop();
+    await other.home.remove();
   });
 
   test('at a socket that is in use exits 8', async () => {

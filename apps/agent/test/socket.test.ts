@@ -50,6 +50,28 @@ describe('[SG-24] the socket', () => {
     expect(umaskAtBind).toBe(0o177);
   });
 
+  test('is a file also when its name is a number, and no TCP port is opened', async () => {
+    const before = process.cwd();
+    process.chdir(home.path);
+    const server = createServer();
+    try {
+      await listenOnSocket(server, '38471', 0o600);
+      expect(server.address()).toBe(join(home.path, '38471'));
+      expect((await lstat('38471')).isSocket()).toBe(true);
+      const second = listenOnSocket(createServer(), '38471', 0o600);
+      await expect(second).rejects.toMatchObject({ code: 'socket.in_use' });
+    } finally {
+      process.chdir(before);
+      await new Promise((resolve) => server.close(resolve));
+    }
+  });
+
+  test('with an empty path is refused', async () => {
+    await expect(listenOnSocket(createServer(), '', 0o600)).rejects.toMatchObject({
+      code: 'socket.unusable',
+    });
+  });
+
   test('that a crashed agent left behind is replaced', async () => {
     const path = join(home.path, 'stale.sock');
     // Node removes the name that it made, so a renamed socket stays, as after SIGKILL.

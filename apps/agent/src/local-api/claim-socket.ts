@@ -1,12 +1,14 @@
 import { once } from 'node:events';
 import { lstat, rm } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
+import { resolve } from 'node:path';
 import { AgentError } from '../agent-error.ts';
 import { codeOf } from '../state/system-error.ts';
 
 /** `sun_path` less its final NUL: 108 on Linux, 104 on macOS and the BSDs. */
 const MAX_PATH_BYTES = process.platform === 'linux' ? 107 : 103;
 const ALL_PERMISSIONS = 0o777;
+const SET_ANOTHER = 'set a short one with --socket or SALLYPORT_AGENT_SOCKET';
 
 /**
  * Listens on a unix socket of the given mode, which at no time has a wider one. A socket that nobody
@@ -14,15 +16,17 @@ const ALL_PERMISSIONS = 0o777;
  *
  * @throws AgentError `socket.path_too_long`, `socket.in_use`, `socket.unusable`
  */
-export async function listenOnSocket(server: Server, path: string, mode: number): Promise<void> {
+export async function listenOnSocket(server: Server, name: string, mode: number): Promise<void> {
+  if (name === '')
+    throw new AgentError('socket.unusable', 'the socket path is empty', { advice: SET_ANOTHER });
+  // `listen` and `connect` take a number alone for a TCP port, on all interfaces.
+  const path = resolve(name);
   const bytes = Buffer.byteLength(path);
   if (bytes > MAX_PATH_BYTES) {
     throw new AgentError(
       'socket.path_too_long',
       `the socket path is ${bytes} bytes long, and the system allows ${MAX_PATH_BYTES}`,
-      {
-        advice: 'set a shorter one with --socket or SALLYPORT_AGENT_SOCKET',
-      },
+      { advice: SET_ANOTHER },
     );
   }
   try {
@@ -61,7 +65,7 @@ async function makeWay(path: string): Promise<void> {
 }
 
 async function isAnswered(path: string): Promise<boolean> {
-  const socket = connect(path);
+  const socket = connect({ path });
   try {
     await once(socket, 'connect');
     return true;
@@ -78,7 +82,7 @@ async function bind(server: Server, path: string, mode: number): Promise<void> {
   const listening = once(server, 'listening');
   const umask = process.umask(ALL_PERMISSIONS & ~mode);
   try {
-    server.listen(path);
+    server.listen({ path });
   } finally {
     process.umask(umask);
   }
