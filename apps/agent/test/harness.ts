@@ -14,11 +14,12 @@ import type { StoredIdentity } from '../src/state/identity.ts';
 import { StateDirectory } from '../src/state/state-directory.ts';
 import type { ControlPlaneDouble } from './control-plane-double.ts';
 
-/** Looks again until `look` gives something, or fails after ten seconds. */
+/** Looks again until `look` gives something, or fails after `withinMs`. */
 export async function until<Value>(
   look: () => Promise<Value | undefined | false> | Value | undefined | false,
+  withinMs = 10_000,
 ): Promise<Value> {
-  const deadline = performance.now() + 10_000;
+  const deadline = performance.now() + withinMs;
   for (;;) {
     const value = await look();
     if (value !== undefined && value !== false) return value;

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { AgentError, framesOf, internalError } from '../agent-error.ts';
 import type { Log } from '../log.ts';
 import { listenOnSocket } from './claim-socket.ts';
@@ -17,6 +18,10 @@ const limits = {
   connectionsCheckingInterval: 1_000,
 };
 const MAX_CONNECTIONS = 512;
+/** A reader may take nothing of its reply for this long, and up to twice as long: Node looks this often. */
+const UNREAD_TIMEOUT_MS = 5_000;
+/** Replies that wait for their readers may hold this much memory together, and one reply more. */
+const MAX_UNREAD_BYTES = 16 * 1024 * 1024;
 
 export type LocalApiParts = HealthParts & { socket: string; socketMode: number; log: Log };
 
@@ -25,11 +30,15 @@ export class LocalApi {
   readonly #parts: LocalApiParts;
   readonly #server: Server;
   readonly #watch: WatchHub;
+  readonly #answering = new WeakSet<Socket>();
+  #unreadBytes = 0;
 
   private constructor(parts: LocalApiParts) {
     this.#parts = parts;
     this.#watch = new WatchHub(parts.agent);
-    this.#server = createServer(limits, (request, response) => this.#answer(request, response));
+    this.#server = createServer(limits, (request, response) =>
+      this.#answerInTurn(request, response),
+    );
     this.#server.maxConnections = MAX_CONNECTIONS;
   }
 
@@ -58,6 +67,25 @@ export class LocalApi {
     await closed;
   }
 
+  /** A connection carries one request at a time: else it could ask for any number of replies and read none. */
+  #answerInTurn(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request;
+    if (this.#answering.has(socket)) return void socket.destroy();
+    this.#answering.add(socket);
+    response.once('close', () => this.#answering.delete(socket));
+    this.#answer(request, response);
+    const unread = response.writableLength;
+    if (unread > 0) this.#awaitReader(response, socket, unread);
+  }
+
+  /** What the system took at once is no concern of the agent; the rest is in its memory until it is read. */
+  #awaitReader(response: ServerResponse, socket: Socket, bytes: number): void {
+    this.#unreadBytes += bytes;
+    response.once('close', () => (this.#unreadBytes -= bytes));
+    // Node counts it anew when bytes have gone, and replaces it once the reply is read.
+    socket.setTimeout(UNREAD_TIMEOUT_MS);
+  }
+
   #answer(request: IncomingMessage, response: ServerResponse): void {
     const requestId = requestIdOf(request);
     response.setHeader('x-request-id', requestId);
@@ -83,6 +111,15 @@ export class LocalApi {
         advice: 'use GET',
       });
     if (url.includes('?')) throw new AgentError('request.invalid', 'the path takes no query');
+    if (url === '/healthz') return this.#sendHealth(response);
+    if (this.#unreadBytes > MAX_UNREAD_BYTES)
+      throw new AgentError(
+        'agent.busy',
+        'too many replies wait for programs that do not read them',
+        {
+          advice: 'try again in a few seconds',
+        },
+      );
     if (url.startsWith('/v1/secrets/'))
       return sendValue(agent, secrets, nameIn(url, '/v1/secrets/'), request, response);
     if (url.startsWith('/v1/config/'))
@@ -90,7 +127,6 @@ export class LocalApi {
     if (url === '/v1/secrets') return sendList(agent, secrets, response);
     if (url === '/v1/config') return sendList(agent, configs, response);
     if (url === '/v1/watch') return this.#watch.add(response);
-    if (url === '/healthz') return this.#sendHealth(response);
     throw new AgentError('request.not_found', 'there is nothing at this path', {
       advice: 'see /v1/secrets, /v1/config, /v1/watch and /healthz',
     });

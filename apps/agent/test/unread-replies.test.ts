@@ -1,0 +1,85 @@
+import { once } from 'node:events';
+import { Agent, request, type IncomingMessage } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { buffer } from 'node:stream/consumers';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { ControlPlaneDouble } from './control-plane-double.ts';
+import { enrollWith, startDaemon, until, type Enrolled, type TestDaemon } from './harness.ts';
+
+const LARGE_BYTES = 900 * 1024;
+let double: ControlPlaneDouble;
+let enrolled: Enrolled;
+let daemon: TestDaemon;
+
+beforeAll(async () => {
+  double = await ControlPlaneDouble.start();
+  double.putSecret('small', 'x'.repeat(60 * 1024));
+  double.putPlugin('large', { filler: 'x'.repeat(LARGE_BYTES) });
+  enrolled = await enrollWith(double);
+  daemon = await startDaemon(enrolled);
+  await daemon.untilHealth(({ status }) => status === 'ready');
+});
+
+afterAll(async () => {
+  await daemon.stop();
+  await double.stop();
+  await enrolled.home.remove();
+});
+
+const get = (path: string) => `GET ${path} HTTP/1.1\r\nhost: agent\r\n\r\n`;
+
+/** A program that asks and reads nothing. */
+function askAndLeave(text: string): Socket {
+  const socket = connect(enrolled.socket).pause();
+  socket.on('error', () => {});
+  socket.write(text);
+  return socket;
+}
+
+/** How much comes until the connection ends, also by a reset. */
+function readToEnd(socket: Socket): Promise<number> {
+  const { promise, resolve } = Promise.withResolvers<number>();
+  let bytes = 0;
+  socket.on('data', (chunk) => (bytes += chunk.length)).on('close', () => resolve(bytes));
+  socket.resume();
+  return promise;
+}
+
+describe('[SG-24] a program that does not read its replies', () => {
+  test('gets one at a time: a request before the end of a reply ends the connection', async () => {
+    const received = await readToEnd(askAndLeave(get('/v1/secrets/small').repeat(1_700)));
+    expect(received).toBeLessThan(2 * 60 * 1024);
+  });
+
+  test('and one that asks again when it has the reply keeps its connection', async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const sockets = new Set<Socket>();
+    for (let count = 0; count < 200; count += 1) {
+      const path = count % 2 === 0 ? '/v1/config/large' : '/v1/secrets/small';
+      const sent = request({ socketPath: enrolled.socket, path, agent }).end();
+      const [response]: IncomingMessage[] = await once(sent, 'response');
+      if (response === undefined) throw new Error('no response');
+      expect(response.statusCode).toBe(200);
+      sockets.add(response.socket);
+      await buffer(response);
+    }
+    agent.destroy();
+    expect(sockets.size).toBe(1);
+  });
+
+  test('is one of few: the agent is busy while such replies fill their share of memory, and hangs up on them', async () => {
+    const readers = Array.from({ length: 40 }, () => askAndLeave(get('/v1/config/large')));
+    const refused = await until(async () => {
+      const reply = await daemon.ask('/v1/secrets/small');
+      return reply.status === 200 ? undefined : reply;
+    });
+    expect(refused).toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
+    expect(JSON.parse(refused.body)).toMatchObject({ code: 'agent.busy' });
+    expect((await daemon.health()).status).toBe('ready');
+    await until(async () => (await daemon.ask('/v1/secrets/small')).status === 200, 15_000);
+    // The last ones were told that the agent is busy, and may ask again.
+    const received = await Promise.all(readers.slice(0, 10).map(readToEnd));
+    expect(Math.max(...received)).toBeLessThan(LARGE_BYTES);
+    for (const reader of readers) reader.destroy();
+  }, 20_000);
+});
