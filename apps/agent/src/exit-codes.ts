@@ -1,6 +1,7 @@
 import { ConfigError } from '@sallyport/config/load';
 import { CryptoError } from '@sallyport/crypto/crypto-error';
 import { LinkError } from '@sallyport/tls/https-link';
+import { CommanderError } from 'commander';
 import { AgentError, type AgentErrorCode } from './agent-error.ts';
 
 /**
@@ -48,6 +49,7 @@ const byCode: Partial<Record<AgentErrorCode, number>> = {
 /** The exit code for whatever a command threw. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof ConfigError) return exitCodes.usage;
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
   if (error instanceof AgentError || error instanceof LinkError || error instanceof CryptoError) {
     return byCode[error.code] ?? exitCodes.error;
   }

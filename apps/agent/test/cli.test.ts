@@ -189,7 +189,7 @@ describe('[SG-25] exec', () => {
 
 describe('a command line that is wrong', () => {
   test.each([
-    ['an unknown command', ['fetch'], /unknown command 'fetch'/],
+    ['an unknown command', ['lst'], /unknown command \(Did you mean list\?\)/],
     ['an unknown option', ['get', 'x', '--fast'], /unknown option '--fast'/],
     ['a missing argument', ['get'], /missing required argument 'name'/],
     ['an unknown key in the configuration', ['list', '--config', 'CONFIG'], /sockets/],
@@ -206,6 +206,26 @@ describe('a command line that is wrong', () => {
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr).toMatch(message);
     expect(stderr).not.toMatch(/^ {4}at /m);
+  });
+});
+
+describe('a secret on a command line', () => {
+  test.each([
+    ['after =', ['enroll', '--url', 'x', '--token=sp_enroll_canary'], "unknown option '--token'"],
+    [
+      'without =',
+      ['enroll', '--url', 'x', '--tokensp_enroll_canary'],
+      "unknown option '--tokensp'",
+    ],
+    ['after a letter', ['enroll', '--url', 'x', '-tcanary'], "unknown option '-t'"],
+    ['as an argument', ['run', 'sp_enroll_canary'], 'too many arguments'],
+    ['as the command', ['sp_enroll_canary'], 'unknown command'],
+  ])('%s is refused and not repeated', async (_, args, told) => {
+    const { code, stdout, stderr } = await inProcess(args);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(/^sallyport-agent: [^\n]*\n$/);
+    expect(stderr).toContain(told);
+    expect(stderr).not.toContain('canary');
   });
 });
 

@@ -1,3 +1,4 @@
+import { usageMessage } from '@sallyport/config/usage-message';
 import type { ProblemIssue } from '@sallyport/contract';
 import { LinkError } from '@sallyport/tls/https-link';
 import { Command, CommanderError } from 'commander';
@@ -91,15 +92,4 @@ function failureOf(error: unknown): Failure {
   }
   const message = 'sallyport met a defect of its own; report the command that shows it';
   return { code: 'cli.internal', message };
-}
-
-/** Commander's words, less what was typed where that may be a value. */
-function usageMessage({ code, message }: CommanderError): string {
-  if (code === 'commander.excessArguments') {
-    return 'too many arguments; a value is never one of them, give it on standard input or with --file';
-  }
-  return message
-    .replace(/^error: /, '')
-    .replace(/(unknown option '--[^'=]*)=[^']*'/, "$1'")
-    .replaceAll(/\s+/g, ' ');
 }

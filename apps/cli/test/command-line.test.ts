@@ -133,6 +133,10 @@ describe('a command line that is wrong', () => {
       'in an option that does not exist',
       ['secret', 'set', '--group', 'a', 'db/password', '--value=canary'],
     ],
+    ['after a letter', ['secret', 'set', '--group', 'a', 'db/password', '-vcanary']],
+    ['with a quote', ['secret', 'set', '--group', 'a', 'db/password', "--value=it's-canary"]],
+    ['without a =', ['secret', 'set', '--group', 'a', 'db/password', '--value_canary']],
+    ['in the place of a command', ['secret', 'canary']],
     ['as a password', ['login', '--url', 'https://a', '--password=canary']],
   ])('with a secret %s is refused, and the secret is not repeated', async (_, args) => {
     for (const json of [[], ['--json']]) {

@@ -1,4 +1,4 @@
-import { Command, CommanderError } from 'commander';
+import { Command } from 'commander';
 import type { ConfigFlags } from '../config.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { VERSION } from '../version.ts';
@@ -23,8 +23,6 @@ export async function runProgram(args: string[], context: CliContext): Promise<n
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
   } catch (error) {
-    if (error instanceof CommanderError)
-      return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
     return reportFailure(error, context);
   }
 }
@@ -39,7 +37,8 @@ function makeProgram({ stdout, stderr }: CliContext): Command {
     .configureOutput({
       writeOut: (text) => void stdout.write(text),
       writeErr: (text) => void stderr.write(text),
-      outputError: (text, write) => write(`sallyport-agent: ${text.replace(/^error: /, '')}`),
+      // Told by `reportFailure`: the parser's words repeat what was typed, which may be a secret.
+      outputError: () => {},
     });
 }
 

@@ -1,6 +1,8 @@
 import { ConfigError } from '@sallyport/config/load';
+import { usageMessage } from '@sallyport/config/usage-message';
 import { CryptoError } from '@sallyport/crypto/crypto-error';
 import { LinkError } from '@sallyport/tls/https-link';
+import { CommanderError } from 'commander';
 import { AgentError, internalError, sentenceOf } from '../agent-error.ts';
 import { exitCodeOf } from '../exit-codes.ts';
 import type { CliContext } from './context.ts';
@@ -13,7 +15,13 @@ export function reportFailure(error: unknown, { stderr }: Pick<CliContext, 'stde
 
 function linesOf(error: unknown): readonly string[] {
   if (error instanceof ConfigError) return error.problems;
+  if (error instanceof CommanderError) return isTold(error) ? [] : [usageMessage(error)];
   if (error instanceof AgentError) return [sentenceOf(error)];
   if (error instanceof LinkError || error instanceof CryptoError) return [error.message];
   return [sentenceOf(internalError(error))];
+}
+
+/** Help and version are no failures; a command line without a command has been answered with the help. */
+function isTold({ code, exitCode }: CommanderError): boolean {
+  return exitCode === 0 || code === 'commander.help';
 }
