@@ -1,3 +1,4 @@
+import { printable } from '@sallyport/contract';
 import type { Terminal } from './terminal.ts';
 
 /** A label and what it says. */
@@ -63,14 +64,4 @@ export function table(
         .trimEnd(),
     )
     .join('\n');
-}
-
-/**
- * Text that came over the network, such as what an agent says of its host, may hold escape sequences that
- * would rewrite the screen of the person who reads it: they are shown instead of obeyed.
- */
-export function printable(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
-    return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
-  });
 }

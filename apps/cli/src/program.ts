@@ -1,5 +1,5 @@
 import { usageMessage } from '@sallyport/config/usage-message';
-import type { ProblemIssue } from '@sallyport/contract';
+import { printable, type ProblemIssue } from '@sallyport/contract';
 import { LinkError } from '@sallyport/tls/https-link';
 import { Command, CommanderError } from 'commander';
 import { ApiError, CliError } from './cli-error.ts';
@@ -11,7 +11,6 @@ import { addSessionCommands } from './commands/session.ts';
 import { addTokenCommands } from './commands/token.ts';
 import type { Context } from './context.ts';
 import { exitCodeOf } from './exit-codes.ts';
-import { printable } from './output.ts';
 import { VERSION } from './version.ts';
 
 const JSON_OPTION = ['--json', 'print exactly one JSON value'] as const;

@@ -2,6 +2,7 @@ export * from './protocol.ts';
 export * from './names.ts';
 export * from './error-codes.ts';
 export * from './problem.ts';
+export * from './printable.ts';
 export * from './page.ts';
 export * from './operator/sessions.ts';
 export * from './operator/groups.ts';

@@ -1,8 +1,8 @@
-import { task, type Diagnosis, type Task } from '@sallyport/contract';
+import { printable, task, type Diagnosis, type Task } from '@sallyport/contract';
 import { route, type ApiClient } from '../api-client.ts';
 import { CliError } from '../cli-error.ts';
 import { openApi, type Context } from '../context.ts';
-import { fields, printable, type Field } from '../output.ts';
+import { fields, type Field } from '../output.ts';
 
 const FIRST_POLL_MS = 200;
 const LONGEST_POLL_MS = 2_000;

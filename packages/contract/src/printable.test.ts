@@ -1,0 +1,24 @@
+import { describe, expect, test } from '@jest/globals';
+import { printable } from './printable.ts';
+
+describe('foreign text at a terminal', () => {
+  test.each([
+    ['an escape sequence', '\u001b[2Jroot', '\\u{1b}[2Jroot'],
+    ['a line end', 'a\r\nb', 'a\\u{d}\\u{a}b'],
+    ['an eight-bit control', '\u009b2J', '\\u{9b}2J'],
+    ['a reversal of direction', '\u202egpj.exe', '\\u{202e}gpj.exe'],
+    ['what is above the first plane', '\u{e0041}', '\\u{e0041}'],
+    ['half of a surrogate pair', 'a\ud800b', 'a\\u{d800}b'],
+  ])('%s is shown, not obeyed', (_, text, shown) => {
+    expect(printable(text)).toBe(shown);
+  });
+
+  test('letters of any script, and emoji of one code point, stay as they are', () => {
+    expect(printable('Zürich 東京 – Ω 🚪')).toBe('Zürich 東京 – Ω 🚪');
+  });
+
+  test('is cut off where nobody would read on', () => {
+    expect(printable('x'.repeat(2_000))).toBe('x'.repeat(2_000));
+    expect(printable('x'.repeat(1_000_000))).toBe(`${'x'.repeat(2_000)}…`);
+  });
+});
