@@ -17,6 +17,7 @@ export type OwnErrorCode =
   | 'socket.unusable'
   | 'socket.path_too_long'
   | 'agent.unreachable'
+  | 'agent.unrecognised'
   | 'agent.not_ready'
   | 'agent.busy'
   | 'agent.internal'

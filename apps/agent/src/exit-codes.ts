@@ -34,6 +34,7 @@ const byCode: Partial<Record<AgentErrorCode, number>> = {
   'plugin.not_found': exitCodes.notFound,
   'agent.not_ready': exitCodes.notReady,
   'agent.unreachable': exitCodes.notReady,
+  'agent.unrecognised': exitCodes.socketUnusable,
   'agent.busy': exitCodes.notReady,
   'agent.revoked': exitCodes.revoked,
   'state.unsafe': exitCodes.stateUnsafe,

@@ -1,11 +1,8 @@
-import { z } from 'zod';
 import { AgentError } from '../agent-error.ts';
 import { readAgentConfig, type ConfigFlags } from '../config.ts';
 import { runChild } from './child.ts';
 import type { CliContext } from './context.ts';
-import { LocalClient } from './local-client.ts';
-
-const secretReply = z.object({ value: z.string() });
+import { LocalClient, secretPath, secretReply } from './local-client.ts';
 
 type Injection = { variable: string; secret: string };
 
@@ -43,12 +40,11 @@ function parseInjection(text: string): Injection {
 }
 
 async function valueOf({ variable, secret }: Injection, client: LocalClient): Promise<string> {
-  const body = await client.get(`/v1/secrets/${encodeURI(secret)}`).catch((error: unknown) => {
+  const { value } = await client.read(secretPath(secret), secretReply).catch((error: unknown) => {
     throw error instanceof AgentError && error.code.endsWith('not_found')
       ? named(error, secret)
       : error;
   });
-  const { value } = secretReply.parse(JSON.parse(body.toString('utf8')));
   if (!value.includes('\0')) return value;
   throw new AgentError(
     'usage.invalid',

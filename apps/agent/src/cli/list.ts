@@ -1,3 +1,4 @@
+import { printable } from '@sallyport/contract';
 import { z } from 'zod';
 import { readAgentConfig, type ConfigFlags } from '../config.ts';
 import type { CliContext } from './context.ts';
@@ -14,8 +15,8 @@ export async function listNames(
   { env, stdout }: CliContext,
 ): Promise<void> {
   const client = new LocalClient(readAgentConfig(flags, env).config.socket);
-  const secrets = listReply.parse(JSON.parse((await client.get('/v1/secrets')).toString('utf8')));
-  const configs = listReply.parse(JSON.parse((await client.get('/v1/config')).toString('utf8')));
+  const secrets = await client.read('/v1/secrets', listReply);
+  const configs = await client.read('/v1/config', listReply);
   if (flags.json === true) {
     stdout.write(
       `${JSON.stringify({ revision: secrets.revision, secrets: secrets.items, configs: configs.items })}\n`,
@@ -23,7 +24,7 @@ export async function listNames(
     return;
   }
   for (const { name, version } of secrets.items)
-    stdout.write(`secret  ${name}  version ${version}\n`);
+    stdout.write(`secret  ${printable(name)}  version ${version}\n`);
   for (const { name, version } of configs.items)
-    stdout.write(`config  ${name}  version ${version}\n`);
+    stdout.write(`config  ${printable(name)}  version ${version}\n`);
 }

@@ -1,13 +1,27 @@
 import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
 import { buffer } from 'node:stream/consumers';
-import { problem } from '@sallyport/contract';
+import { problem, resourceName } from '@sallyport/contract';
+import { z } from 'zod';
 import { AgentError } from '../agent-error.ts';
 import { codeOf } from '../state/system-error.ts';
 
 const TIMEOUT_MS = 10_000;
 
-export type LocalReply = { status: number; body: Buffer };
+export const secretReply = z.object({
+  name: z.string(),
+  version: z.int(),
+  revision: z.int(),
+  value: z.string(),
+});
+
+/** The path of a secret. Throws AgentError `usage.invalid` for what cannot be a secret's name. */
+export function secretPath(name: string): string {
+  if (resourceName.safeParse(name).success) return `/v1/secrets/${name}`;
+  throw new AgentError('usage.invalid', 'that cannot be the name of a secret', {
+    advice: 'see what there is with: sallyport-agent list',
+  });
+}
 
 /** Asks the running agent over its socket. */
 export class LocalClient {
@@ -17,8 +31,22 @@ export class LocalClient {
     this.#socket = socket;
   }
 
-  /** The reply, whatever its status. Throws AgentError `agent.unreachable`. */
-  async ask(path: string): Promise<LocalReply> {
+  /**
+   * A reply of the given shape, whatever its status.
+   *
+   * @throws AgentError `agent.unreachable`, `agent.unrecognised`, and the agent's own refusals
+   */
+  async read<Output>(path: string, schema: z.ZodType<Output>): Promise<Output> {
+    const { status, body } = await this.#ask(path);
+    const json = jsonOf(body);
+    const reply = schema.safeParse(json);
+    if (reply.success) return reply.data;
+    const refusal = problem.safeParse(json);
+    if (!refusal.success) throw unrecognised(this.#socket);
+    throw new AgentError(refusal.data.code, refusal.data.detail, { status });
+  }
+
+  async #ask(path: string): Promise<{ status: number; body: Buffer }> {
     const sent = request({ socketPath: this.#socket, path, agent: false, timeout: TIMEOUT_MS });
     sent.once('timeout', () => sent.destroy(new Error('timeout')));
     sent.end();
@@ -27,17 +55,30 @@ export class LocalClient {
       if (response === undefined) throw new Error('no response');
       return { status: response.statusCode ?? 0, body: await buffer(response) };
     } catch (error) {
-      throw unreachable(this.#socket, error);
+      throw isNoHttp(error) ? unrecognised(this.#socket, error) : unreachable(this.#socket, error);
     }
   }
+}
 
-  /** The body of a successful reply. Throws the agent's own refusal otherwise. */
-  async get(path: string): Promise<Buffer> {
-    const { status, body } = await this.ask(path);
-    if (status === 200) return body;
-    const { code, detail } = problem.parse(JSON.parse(body.toString('utf8')));
-    throw new AgentError(code, detail, { status });
+function jsonOf(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch {
+    // Not the parser's error: it quotes the text, which may be a value.
+    return undefined;
   }
+}
+
+/** Node's parser refuses what is not HTTP with codes of its own. */
+function isNoHttp(error: unknown): boolean {
+  return Error.isError(error) && 'code' in error && String(error.code).startsWith('HPE_');
+}
+
+function unrecognised(socket: string, cause?: unknown): AgentError {
+  return new AgentError('agent.unrecognised', `what answers at ${socket} is no sallyport-agent`, {
+    advice: 'name the agent’s socket with --socket or SALLYPORT_AGENT_SOCKET',
+    cause,
+  });
 }
 
 function unreachable(socket: string, cause: unknown): AgentError {

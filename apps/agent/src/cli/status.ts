@@ -1,3 +1,4 @@
+import { printable } from '@sallyport/contract';
 import { readAgentConfig, type ConfigFlags } from '../config.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { health, type Health, type HealthStatus } from '../local-api/health.ts';
@@ -16,10 +17,12 @@ export async function showStatus(
   flags: ConfigFlags & { json?: boolean },
   { env, stdout }: CliContext,
 ): Promise<number> {
-  const { body } = await new LocalClient(readAgentConfig(flags, env).config.socket).ask('/healthz');
-  const report = health.parse(JSON.parse(body.toString('utf8')));
+  const client = new LocalClient(readAgentConfig(flags, env).config.socket);
+  const report = await client.read('/healthz', health);
   stdout.write(
-    flags.json === true ? `${JSON.stringify(report)}\n` : `${describe(report).join('\n')}\n`,
+    flags.json === true
+      ? `${JSON.stringify(report)}\n`
+      : `${describe(report).map(printable).join('\n')}\n`,
   );
   return exitCodeOf[report.status];
 }

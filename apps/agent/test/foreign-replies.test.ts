@@ -1,0 +1,137 @@
+import { once } from 'node:events';
+import { createServer, type RequestListener } from 'node:http';
+import { createServer as createStreamServer, type Server } from 'node:net';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
+import { runProgram } from '../src/cli/program.ts';
+import type { Health } from '../src/local-api/health.ts';
+
+let home: TempDirectory;
+let server: Server | undefined;
+beforeEach(async () => {
+  home = await createTempDirectory('foreign');
+});
+afterEach(async () => {
+  const closed = server && once(server, 'close');
+  server?.close();
+  await closed;
+  server = undefined;
+  await home.remove();
+});
+
+async function listen(other: Server): Promise<void> {
+  server = other;
+  other.listen({ path: join(home.path, 'socket') });
+  await once(other, 'listening');
+}
+
+const answer =
+  (status: number, body: string): RequestListener =>
+  (_request, response) =>
+    void response.writeHead(status, { connection: 'close' }).end(body);
+
+/** `sallyport-agent …`, asking what listens at the socket. */
+async function run(...args: string[]) {
+  const written = { stdout: '', stderr: '' };
+  const code = await runProgram([...args, '--socket', join(home.path, 'socket')], {
+    env: {},
+    hostname: 'web-1',
+    stdin: Readable.from([]),
+    stdout: { write: (text) => (written.stdout += text.toString()) },
+    stderr: { write: (text) => (written.stderr += text) },
+  });
+  return { code, ...written };
+}
+
+const commands = [['get', 'x'], ['list'], ['status'], ['exec', '--env', 'X=secret:x', 'true']];
+
+describe('a socket at which no agent answers is told as that', () => {
+  test.each([
+    ['a page', () => createServer(answer(200, '<html>canary</html>'))],
+    ['other JSON', () => createServer(answer(200, '{"value":1,"canary":true}'))],
+    ['a status alone', () => createServer(answer(431, ''))],
+    [
+      'no HTTP',
+      () => createStreamServer((socket) => void socket.resume().end('220 canary ESMTP\r\n')),
+    ],
+  ])('when it answers %s', async (_, start) => {
+    await listen(start());
+    for (const command of commands) {
+      expect(await run(...command)).toEqual({
+        code: 8,
+        stdout: '',
+        stderr: `sallyport-agent: what answers at ${home.path}/socket is no sallyport-agent — name the agent’s socket with --socket or SALLYPORT_AGENT_SOCKET\n`,
+      });
+    }
+  });
+});
+
+describe('a name that no secret can have is refused before anything is asked', () => {
+  test.each([
+    ['too long', 'n'.repeat(9_000)],
+    ['half of a surrogate pair', 'a\ud800'],
+    ['one that leads elsewhere', '../healthz'],
+    ['empty', ''],
+  ])('%s', async (_, name) => {
+    for (const command of [
+      ['get', name],
+      ['exec', '--env', `X=secret:${name}`, 'true'],
+    ]) {
+      const { code, stderr } = await run(...command);
+      expect(code).toBe(2);
+      expect(stderr).toMatch(/^sallyport-agent: [^\n]{0,200}name[^\n]{0,200}\n$/);
+    }
+  });
+});
+
+describe('text from elsewhere', () => {
+  const hostile = `\u001b[2J\u202e${'x'.repeat(100_000)}`;
+
+  function expectHarmless(text: string): void {
+    expect(text).toContain(String.raw`\u{1b}[2J\u{202e}`);
+    for (const character of ['\u001b', '\u202e']) expect(text).not.toContain(character);
+    expect(text.length).toBeLessThan(5_000);
+  }
+
+  test('in a refusal is shown, not obeyed, and cut off', async () => {
+    const refusal = { type: '', title: '', status: 403, code: 'x.y', requestId: '' };
+    await listen(createServer(answer(403, JSON.stringify({ ...refusal, detail: hostile }))));
+    const { code, stderr } = await run('get', 'x');
+    expect(code).toBe(1);
+    expectHarmless(stderr);
+  });
+
+  test('in the last error of the link, in a status', async () => {
+    const since = '2026-01-01T00:00:00.000Z';
+    const report: Health = {
+      status: 'stale',
+      version: '0.1.0',
+      agent: { id: 'a', name: 'web-1', group: 'plant-7' },
+      revision: 1,
+      epoch: 1,
+      entries: 1,
+      staleSince: since,
+      offline: false,
+      controlPlane: {
+        url: 'https://127.0.0.1',
+        state: 'refused',
+        since,
+        lastError: { code: 'x.y', message: hostile, advice: null, at: since },
+      },
+      durable: { revision: 1, bytes: 1, error: null },
+      clockOffsetMilliseconds: 0,
+    };
+    await listen(createServer(answer(200, JSON.stringify(report))));
+    const { code, stdout } = await run('status');
+    expect(code).toBe(0);
+    expectHarmless(stdout);
+  });
+
+  test('in the names of a list', async () => {
+    const body = JSON.stringify({ revision: 1, items: [{ name: hostile, version: 1 }] });
+    await listen(createServer(answer(200, body)));
+    expectHarmless((await run('list')).stdout);
+  });
+});
