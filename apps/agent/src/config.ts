@@ -1,5 +1,6 @@
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
+import { valueOf } from '@sallyport/config/expand';
 import { loadConfig, type Environment } from '@sallyport/config/load';
 import { z } from 'zod';
 import { AgentError } from './agent-error.ts';
@@ -38,6 +39,14 @@ export type AgentConfig = Omit<z.output<typeof agentConfig>, 'stateDir' | 'socke
   socket: string;
 };
 
+/** Read beside the schema: they are not settings of the running agent. */
+export const CONFIG_FILE_VARIABLE = 'SALLYPORT_AGENT_CONFIG';
+export const TOKEN_VARIABLE = 'SALLYPORT_ENROLLMENT_TOKEN';
+export const TOKEN_FILE_VARIABLE = 'SALLYPORT_ENROLLMENT_TOKEN_FILE';
+
+/** Variables of the control plane, which may share a shell or an env file with the agent. */
+const OTHER_PROGRAMS = ['SALLYPORT_AGENT_API_*'];
+
 /** What the command line may set; it beats everything else. */
 export type ConfigFlags = {
   config?: string | undefined;
@@ -60,9 +69,9 @@ export function readAgentConfig(
     '--socket': flags.socket,
   });
   const { config, warnings } = loadConfig(agentConfig, {
-    file: flags.config ?? env['SALLYPORT_AGENT_CONFIG'],
+    file: flags.config ?? valueOf(env, CONFIG_FILE_VARIABLE),
     env: ownVariables(env),
-    otherVariables: ['SALLYPORT_AGENT_CONFIG'],
+    otherVariables: [CONFIG_FILE_VARIABLE, ...OTHER_PROGRAMS],
     programName: 'sallyport-agent',
   });
   const stateDir =

@@ -139,6 +139,30 @@ describe('the token', () => {
     ).toBe(0);
   });
 
+  test('[AX-23] variables that are empty count as unset', async () => {
+    const token = double.mintToken();
+    const both = { SALLYPORT_ENROLLMENT_TOKEN: token, SALLYPORT_ENROLLMENT_TOKEN_FILE: '' };
+    const env = { ...both, SALLYPORT_AGENT_CONFIG: '', SALLYPORT_AGENT_SOCKET: '' };
+    expect(await run(target(), { env })).toMatchObject({ exitCode: 0, stderr: '' });
+    const none = { SALLYPORT_ENROLLMENT_TOKEN: '', SALLYPORT_ENROLLMENT_TOKEN_FILE: '' };
+    expect(await run(target(), { env: none })).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining('there is no enrollment token'),
+    });
+  });
+
+  test('[AX-25] in both variables is refused, and neither is printed', async () => {
+    const token = double.mintToken();
+    const env = { SALLYPORT_ENROLLMENT_TOKEN: token, SALLYPORT_ENROLLMENT_TOKEN_FILE: tokenFile };
+    expect(await run(target(), { env })).toEqual({
+      exitCode: 2,
+      stdout: '',
+      stderr:
+        'sallyport-agent: SALLYPORT_ENROLLMENT_TOKEN and SALLYPORT_ENROLLMENT_TOKEN_FILE are both set — keep one\n',
+    });
+    expect(double.received).toEqual([]);
+  });
+
   test('[AX-25] file that is missing is refused, naming it', async () => {
     const { exitCode, stderr } = await run(target(), {
       env: { SALLYPORT_ENROLLMENT_TOKEN_FILE: '/no/token' },

@@ -9,8 +9,12 @@ export type Expansion = {
 };
 
 /** An empty variable counts as unset: Compose and CI systems pass empty ones for those that nobody set. */
+export function valueOf(env: Environment, name: string): string | undefined {
+  return env[name] === '' ? undefined : env[name];
+}
+
 export function isUnset(env: Environment, name: string): boolean {
-  return (env[name] ?? '') === '';
+  return valueOf(env, name) === undefined;
 }
 
 /** Puts variables in for `${NAME}`; `$${` stands for a plain `${`. What is put in is not expanded again. */

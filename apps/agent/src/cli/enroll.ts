@@ -1,12 +1,18 @@
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
+import { valueOf } from '@sallyport/config/expand';
 import { agentName } from '@sallyport/contract';
 import { parseToken } from '@sallyport/crypto/token';
 import { HttpsLink } from '@sallyport/tls/https-link';
 import { fetchPinnedCa } from '@sallyport/tls/pin';
 import { AgentError } from '../agent-error.ts';
 import { systemClock } from '../clock.ts';
-import { readAgentConfig, type ConfigFlags } from '../config.ts';
+import {
+  readAgentConfig,
+  TOKEN_FILE_VARIABLE,
+  TOKEN_VARIABLE,
+  type ConfigFlags,
+} from '../config.ts';
 import { enroll } from '../link/enroll.ts';
 import { StateDirectory } from '../state/state-directory.ts';
 import type { CliContext } from './context.ts';
@@ -56,23 +62,35 @@ export async function enrollAgent(flags: EnrollFlags, context: CliContext): Prom
   }
 }
 
-/** @throws AgentError `usage.invalid` when there is none; CryptoError `token.malformed` for a mistyped one */
+/** @throws AgentError `usage.invalid` when there is none, or two; CryptoError `token.malformed` for a mistyped one */
 async function readToken({ tokenFile }: EnrollFlags, context: CliContext): Promise<string> {
-  const { env } = context;
-  const file = tokenFile ?? env['SALLYPORT_ENROLLMENT_TOKEN_FILE'];
   const given =
-    file === undefined
-      ? env['SALLYPORT_ENROLLMENT_TOKEN']
-      : await (file === '-' ? readInput(context) : readOwnFile(file, 'token'));
-  if (given === undefined) {
-    throw new AgentError('usage.invalid', 'there is no enrollment token', {
-      advice:
-        'give --token-file with a path, or - for standard input, or set SALLYPORT_ENROLLMENT_TOKEN',
-    });
-  }
+    tokenFile === undefined
+      ? await tokenFromEnvironment(context)
+      : await tokenFromFile(tokenFile, context);
   const token = given.trim();
   parseToken(token, 'enroll');
   return token;
+}
+
+async function tokenFromEnvironment(context: CliContext): Promise<string> {
+  const token = valueOf(context.env, TOKEN_VARIABLE);
+  const file = valueOf(context.env, TOKEN_FILE_VARIABLE);
+  if (token !== undefined && file !== undefined)
+    throw new AgentError(
+      'usage.invalid',
+      `${TOKEN_VARIABLE} and ${TOKEN_FILE_VARIABLE} are both set`,
+      { advice: 'keep one' },
+    );
+  if (token !== undefined) return token;
+  if (file !== undefined) return tokenFromFile(file, context);
+  throw new AgentError('usage.invalid', 'there is no enrollment token', {
+    advice: `give --token-file with a path, or - for standard input, or set ${TOKEN_VARIABLE}`,
+  });
+}
+
+async function tokenFromFile(file: string, context: CliContext): Promise<string> {
+  return file === '-' ? readInput(context) : readOwnFile(file, 'token');
 }
 
 /** A person is asked for a line; from a pipe or a file everything is taken. */

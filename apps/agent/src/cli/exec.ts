@@ -1,5 +1,5 @@
 import { AgentError } from '../agent-error.ts';
-import { readAgentConfig, type ConfigFlags } from '../config.ts';
+import { readAgentConfig, TOKEN_VARIABLE, type ConfigFlags } from '../config.ts';
 import { runChild } from './child.ts';
 import type { CliContext } from './context.ts';
 import { LocalClient, secretPath, secretReply } from './local-client.ts';
@@ -58,6 +58,6 @@ function named(error: AgentError, secret: string): AgentError {
 }
 
 function withoutCredentials(env: CliContext['env']): CliContext['env'] {
-  const { SALLYPORT_ENROLLMENT_TOKEN: _token, ...rest } = env;
+  const { [TOKEN_VARIABLE]: _token, ...rest } = env;
   return rest;
 }
