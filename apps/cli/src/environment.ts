@@ -9,7 +9,7 @@ const variable = z
   .transform((text) => (text === '' ? undefined : text));
 
 /** The variables that the CLI reads; every other one is ignored. */
-const variables = z.object({
+export const variables = z.object({
   SALLYPORT_PASSWORD: variable,
   SALLYPORT_PASSWORD_FILE: variable,
   SALLYPORT_CONFIG_DIR: variable,

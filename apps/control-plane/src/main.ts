@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import { ConfigError, loadConfig } from '@sallyport/config/load';
 import { configErrorExitCode, reportConfigError } from '@sallyport/config/report';
-import { serverConfig } from './platform/config.ts';
+import { OTHER_PROGRAMS, serverConfig } from './platform/config.ts';
 import { VERSION } from './platform/version.ts';
 import { serve } from './serve.ts';
 
@@ -12,16 +12,6 @@ Usage: sallyport-server [--config FILE] [--roles operator-api,agent-api,worker]
 
 Runs the control plane. Every setting is listed in docs/configuration.md.
 Exit codes: 0 stopped, 1 failed to start or run, 2 configuration.`;
-
-/** Variables of the agent and of the operators' CLI, which a shell may export too. */
-const OTHER_PROGRAMS = [
-  'SALLYPORT_PASSWORD',
-  'SALLYPORT_PASSWORD_FILE',
-  'SALLYPORT_CONFIG_DIR',
-  'SALLYPORT_ENROLLMENT_*',
-  'SALLYPORT_AGENT_STATE_DIR',
-  'SALLYPORT_AGENT_SOCKET*',
-];
 
 try {
   const { values } = parseArgs({

@@ -2,6 +2,18 @@ import { port, secret } from '@sallyport/config/fields';
 import { operatorName } from '@sallyport/contract';
 import { z } from 'zod';
 
+/** Variables of the agent and of the operators' CLI, which may share a shell or an env file with the server. */
+export const OTHER_PROGRAMS = [
+  'SALLYPORT_PASSWORD',
+  'SALLYPORT_PASSWORD_FILE',
+  'SALLYPORT_CONFIG_DIR',
+  'SALLYPORT_ENROLLMENT_*',
+  'SALLYPORT_AGENT_CONFIG',
+  'SALLYPORT_AGENT_LOG_LEVEL',
+  'SALLYPORT_AGENT_SOCKET*',
+  'SALLYPORT_AGENT_STATE_DIR',
+];
+
 const processRole = z.enum(['operator-api', 'agent-api', 'worker']);
 
 /** Everything that can be set, with its default; the reference page is made from this. */
