@@ -90,6 +90,7 @@ function nameOf(file: string): string {
   return file === '-' ? 'standard input' : file;
 }
 
-function withoutLineEnd(text: string): string {
+/** `echo` and most programs add one line end, which is no part of what they print. */
+export function withoutLineEnd(text: string): string {
   return text.replace(/\r?\n$/, '');
 }

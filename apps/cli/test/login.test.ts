@@ -1,4 +1,4 @@
-import { readFile, readdir, stat, writeFile } from 'node:fs/promises';
+import { chmod, readFile, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { createClock } from '@sallyport/testkit/clock';
@@ -68,6 +68,10 @@ describe('signing in', () => {
   test.each([
     ['a terminal', async () => ({ typed: `${password}\r` })],
     ['SALLYPORT_PASSWORD', async () => ({ env: { SALLYPORT_PASSWORD: password } })],
+    [
+      'SALLYPORT_PASSWORD, less one line end',
+      async () => ({ env: { SALLYPORT_PASSWORD: `${password}\n` } }),
+    ],
     [
       'SALLYPORT_PASSWORD_FILE',
       async () => ({ env: { SALLYPORT_PASSWORD_FILE: await passwordFile() } }),
@@ -259,4 +263,22 @@ describe('a session', () => {
     });
     expect(await readdir(directory)).toEqual([]);
   });
+
+  test.each([
+    ['damaged', (path: string) => writeFile(path, '{"token":'), 'session_file.unusable'],
+    ['open to others', (path: string) => chmod(path, 0o644), 'session_file.unsafe'],
+  ])(
+    'whose file is %s is gone from here after logout, and the failure is told',
+    async (_, harm, code) => {
+      await login();
+      await harm(join(directory, 'session.json'));
+      api.received.length = 0;
+      expect(await cli(['logout'])).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining(code),
+      });
+      expect(await readdir(directory)).toEqual([]);
+      expect(api.received).toEqual([]);
+    },
+  );
 });

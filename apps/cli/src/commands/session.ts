@@ -7,7 +7,8 @@ import { ApiError, CliError } from '../cli-error.ts';
 import { currentSession, openApi, type Context } from '../context.ts';
 import { fields } from '../output.ts';
 import { promptHidden } from '../prompt.ts';
-import { readCertificates, readPassword } from '../read-input.ts';
+import { readCertificates, readPassword, withoutLineEnd } from '../read-input.ts';
+import type { SessionFile, StoredSession } from '../session-file.ts';
 import { checked } from '../usage.ts';
 
 const loginOptions = z.object({
@@ -93,7 +94,7 @@ async function passwordFor(
       'set SALLYPORT_PASSWORD or SALLYPORT_PASSWORD_FILE, not both',
     );
   }
-  if (environment.password !== undefined) return environment.password;
+  if (environment.password !== undefined) return withoutLineEnd(environment.password);
   if (environment.passwordFile !== undefined)
     return readPassword(terminal, environment.passwordFile);
   if (terminal.stdinIsTty) return promptHidden(terminal, `Password of ${options.name}: `);
@@ -105,9 +106,7 @@ async function passwordFor(
 
 async function logout(context: Context): Promise<void> {
   const { sessions, output } = context;
-  const stored = await sessions.read();
-  // First, so that it is gone from here whatever the network does.
-  await sessions.remove();
+  const stored = await takeSession(sessions);
   if (stored === undefined) {
     output.result({ signedOut: false }, 'Nobody was signed in.');
     return;
@@ -115,6 +114,25 @@ async function logout(context: Context): Promise<void> {
   using api = new ApiClient(stored, stored.token);
   await api.delete(route`/sessions/current`).catch(ignoreEnded);
   output.result({ signedOut: true }, `Signed out of ${stored.url}.`);
+}
+
+/** The session, which is gone from here whatever its file is like and whatever the network does. */
+async function takeSession(sessions: SessionFile): Promise<StoredSession | undefined> {
+  try {
+    return await sessions.read();
+  } catch (error) {
+    throw error instanceof CliError ? removedUnread(error) : error;
+  } finally {
+    await sessions.remove();
+  }
+}
+
+/** What was wrong with the file is no matter any more, but the session could not be ended. */
+function removedUnread({ code }: CliError): CliError {
+  return new CliError(
+    code,
+    'the session’s file was not fit to use and is removed; the session lasts at the control plane until it expires',
+  );
 }
 
 function ignoreEnded(error: unknown): void {
