@@ -37,8 +37,9 @@ test('[SG-01] [SG-22] [F-02] the demo tells the whole journey: delivery, change,
       'change the secret once more; the agent catches up',
     ]),
   );
-  const timeOf = (name: string) => told.steps.find((step) => step.name === name)?.ms;
-  expect(timeOf('change it, and read the new value')).toBeGreaterThanOrEqual(told.propagationMs);
-  // F-02's bound, not a benchmark: ready from the durable bundle in under 2 s.
+  // Bounds, not benchmarks: a change is there in seconds, and F-02 asks for the durable bundle in under 2 s.
+  expect(told.propagationMs).toBeGreaterThan(0);
+  expect(told.propagationMs).toBeLessThan(5_000);
+  expect(told.offlineRestartMs).toBeGreaterThan(0);
   expect(told.offlineRestartMs).toBeLessThan(2_000);
 }, 90_000);
