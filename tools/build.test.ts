@@ -20,6 +20,25 @@ test.each(['sallyport-agent', 'sallyport'])('%s is one file that needs Node only
   expect(status).toBe(0);
 });
 
+/** A Node of the system's that is too old for the programs; there may be none. */
+const older = ['/usr/local/bin/node', '/usr/bin/node'].find((node) =>
+  /^v(1[89]|2[0-3])\./.test(spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout ?? ''),
+);
+const onOlderNode = older === undefined ? test.skip : test;
+
+onOlderNode.each(['sallyport-agent', 'sallyport'])(
+  '%s tells an older Node in one line which one it needs (skipped where the system has none older)',
+  (name) => {
+    const { status, stdout, stderr } = spawnSync(older ?? '', [`dist/${name}.mjs`, '--version'], {
+      encoding: 'utf8',
+    });
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(stderr).toMatch(
+      new RegExp(`^${name}: needs Node 24\\.9 or later; this is Node [\\d.]+\n$`),
+    );
+  },
+);
+
 test('the server finds its migrations beside it, where the repository has them', async () => {
   const inRepository = await readdir('prisma/migrations');
   expect(await readdir('dist/sallyport-server/prisma/migrations')).toEqual(inRepository);

@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { chmod, cp, rm } from 'node:fs/promises';
 import { builtinModules } from 'node:module';
-import { isAbsolute, join } from 'node:path';
-import { rolldown, type OutputOptions } from 'rolldown';
+import { basename, isAbsolute, join } from 'node:path';
+import { rolldown, type OutputOptions, type Plugin } from 'rolldown';
+import { z } from 'zod';
 
 /**
  * `node tools/build.ts [agent|cli|server]…` bundles the three programs into dist/.
@@ -19,12 +21,16 @@ interface Program {
 }
 
 const root = join(import.meta.dirname, '..');
+const { engines } = z
+  .object({ engines: z.object({ node: z.string().regex(/^>=\d+\.\d+$/) }) })
+  .parse(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')));
+const neededNode = engines.node.slice(2);
 const serverFolder = 'dist/sallyport-server';
 
 const oneFile = (input: string, output: string): Program => ({
   input,
   output,
-  options: { file: output, codeSplitting: false },
+  options: { file: output, codeSplitting: false, banner: refuseOlderNode(output) },
   needsPackages: false,
 });
 const programs: Record<string, Program> = {
@@ -43,6 +49,33 @@ const programs: Record<string, Program> = {
   },
 };
 
+/** The first statement of a program: an older Node is told in one line, and not by what it stumbles on. */
+function refuseOlderNode(output: string): string {
+  const [major, minor] = neededNode.split('.').map(Number);
+  const line = `${basename(output, '.mjs')}: needs Node ${neededNode} or later; this is Node `;
+  return `{
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major < ${major} || (major === ${major} && minor < ${minor})) {
+    process.stderr.write(${JSON.stringify(line)} + process.versions.node + '\\n');
+    process.exit(1);
+  }
+}`;
+}
+
+/**
+ * Imports are linked before the first statement runs, and an older Node ends there when a module of its own
+ * lacks a name. So the file imports none of them, and asks for each where the import stood. `node:module`
+ * stays: the bundler's own code imports it, for a name that is old.
+ */
+const builtinsInPlace: Plugin = {
+  name: 'builtins-in-place',
+  resolveId: (id) => (isBuiltin(id) && id !== 'node:module' ? { id: `\0${id}` } : undefined),
+  load: (id) =>
+    id.startsWith('\0') && isBuiltin(id.slice(1))
+      ? `module.exports = process.getBuiltinModule(${JSON.stringify(id.slice(1))});`
+      : undefined,
+};
+
 const isBuiltin = (id: string) => id.startsWith('node:') || builtinModules.includes(id);
 const isNpmPackage = (id: string) =>
   !id.startsWith('.') && !isAbsolute(id) && !id.startsWith('@sallyport/') && !isBuiltin(id);
@@ -53,7 +86,9 @@ async function buildProgram(name: string, program: Program): Promise<void> {
     cwd: root,
     input,
     platform: 'node',
-    external: (id) => isBuiltin(id) || (needsPackages && isNpmPackage(id)),
+    // Older than what is needed, so that the refusal is parsed there: `using` is rewritten.
+    ...(needsPackages ? {} : { plugins: [builtinsInPlace], transform: { target: 'node18' } }),
+    external: (id) => (needsPackages ? isBuiltin(id) || isNpmPackage(id) : id === 'node:module'),
   });
   const result = await build.write({ ...options, format: 'esm' });
   await build.close();
