@@ -29,7 +29,7 @@ export default {
     'typescript/require-array-sort-compare': 'off',
     'eslint/eqeqeq': ['error', 'always', { null: 'ignore' }],
     'eslint/no-console': 'error',
-    'eslint/max-lines': ['error', { max: 400 }],
+    'eslint/max-lines': ['error', { max: 300 }],
     'eslint/max-lines-per-function': [
       'error',
       { max: 60, skipBlankLines: true, skipComments: true },

@@ -1,16 +1,10 @@
-import { execFile } from 'node:child_process';
-import { once } from 'node:events';
-import { access, chmod, lstat, mkdir, readFile, writeFile } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { access, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { expectNoLeftovers, startProcess, type TestProcess } from '@sallyport/testkit/process';
-import { runProgram } from '../src/cli/program.ts';
 import { ControlPlaneDouble } from './control-plane-double.ts';
-import { askSocket, enrollWith, until, type Enrolled } from './harness.ts';
-
-const main = join(import.meta.dirname, '../src/main.ts');
-const node = process.execPath;
+import { enrollWith, type Enrolled } from './harness.ts';
+import { agentCommand, runAgentProcess } from './run-agent.ts';
 
 let double: ControlPlaneDouble;
 let enrolled: Enrolled;
@@ -24,7 +18,7 @@ beforeAll(async () => {
   double.putPlugin('rate-limit', { perSecond: 5 });
   enrolled = await enrollWith(double);
   flags = ['--state-dir', enrolled.stateDir, '--socket', enrolled.socket];
-  daemon = startProcess({ command: [node, main, 'run', ...flags] });
+  daemon = startProcess({ command: [...agentCommand, 'run', ...flags] });
   await daemon.waitForLine(/"revision applied"/);
 });
 
@@ -35,30 +29,8 @@ afterAll(async () => {
   await expectNoLeftovers();
 });
 
-type Outcome = { code: number; stdout: string; stderr: string };
-
-/** `sallyport-agent …` as a process of its own. */
-function sallyportAgent(args: string[], env: Record<string, string> = {}): Promise<Outcome> {
-  const given = { PATH: process.env['PATH'] ?? '', HOME: enrolled.home.path, ...env };
-  return new Promise((resolve) => {
-    execFile(node, [main, ...args], { env: given }, (error, stdout, stderr) => {
-      resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr });
-    });
-  });
-}
-
-/** The same in this process, for what no process boundary changes. */
-async function inProcess(args: string[]): Promise<Outcome> {
-  const written = { stdout: '', stderr: '' };
-  const code = await runProgram(args, {
-    env: {},
-    hostname: 'web-1',
-    stdin: process.stdin,
-    stdout: { write: (text) => (written.stdout += text.toString()) },
-    stderr: { write: (text) => (written.stderr += text) },
-  });
-  return { code, ...written };
-}
+const sallyportAgent = (args: string[], env: Record<string, string> = {}) =>
+  runAgentProcess(args, { HOME: enrolled.home.path, ...env });
 
 describe('[SG-25] get', () => {
   test('prints the value and nothing else', async () => {
@@ -177,7 +149,7 @@ describe('[SG-25] exec', () => {
     async (signal) => {
       const script = `trap 'echo got; exit 7' ${signal.slice(3)}; echo ready; while :; do sleep 0.05; done`;
       const child = startProcess({
-        command: [node, main, 'exec', ...flags, '--', 'sh', '-c', script],
+        command: [...agentCommand, 'exec', ...flags, '--', 'sh', '-c', script],
       });
       await child.waitForLine(/ready/);
       child.kill(signal);
@@ -187,161 +159,20 @@ describe('[SG-25] exec', () => {
   );
 });
 
-describe('a command line that is wrong', () => {
-  test.each([
-    ['an unknown command', ['lst'], /unknown command \(Did you mean list\?\)/],
-    ['an unknown option', ['get', 'x', '--fast'], /unknown option '--fast'/],
-    ['a missing argument', ['get'], /missing required argument 'name'/],
-    ['an unknown key in the configuration', ['list', '--config', 'CONFIG'], /sockets/],
-    ['an empty socket', ['get', 'x', '--socket', ''], /--socket is empty — give it a path/],
-    ['an empty state directory', ['run', '--state-dir='], /--state-dir is empty/],
-    ['an empty configuration file', ['list', '--config='], /--config is empty/],
-    ['a missing configuration file', ['list', '--config', '/no/file.yaml'], /\/no\/file\.yaml/],
-  ])('because of %s exits 2 and names it', async (_, args, message) => {
-    const config = join(enrolled.home.path, 'agent.yaml');
-    await writeFile(config, 'sockets: /tmp/x\n');
-    const { code, stdout, stderr } = await inProcess(
-      args.map((arg) => (arg === 'CONFIG' ? config : arg)),
-    );
-    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
-    expect(stderr).toMatch(message);
-    expect(stderr).not.toMatch(/^ {4}at /m);
-  });
-});
-
-describe('a secret on a command line', () => {
-  test.each([
-    ['after =', ['enroll', '--url', 'x', '--token=sp_enroll_canary'], "unknown option '--token'"],
-    [
-      'without =',
-      ['enroll', '--url', 'x', '--tokensp_enroll_canary'],
-      "unknown option '--tokensp'",
-    ],
-    ['after a letter', ['enroll', '--url', 'x', '-tcanary'], "unknown option '-t'"],
-    ['as an argument', ['run', 'sp_enroll_canary'], 'too many arguments'],
-    ['as the command', ['sp_enroll_canary'], 'unknown command'],
-  ])('%s is refused and not repeated', async (_, args, told) => {
-    const { code, stdout, stderr } = await inProcess(args);
-    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
-    expect(stderr).toMatch(/^sallyport-agent: [^\n]*\n$/);
-    expect(stderr).toContain(told);
-    expect(stderr).not.toContain('canary');
-  });
-});
-
-describe('run', () => {
-  test('before an enrolment exits 7 and says what to do', async () => {
-    const { code, stderr } = await sallyportAgent([
-      'run',
-      '--state-dir',
-      join(enrolled.home.path, 'empty'),
-    ]);
-    expect(code).toBe(7);
-    expect(stderr).toMatch(
-      /^sallyport-agent: no agent is enrolled in .* — run: sallyport-agent enroll\n$/,
-    );
-  });
-
-  test('in a directory that others can read exits 6 with the command that repairs it', async () => {
-    const open = join(enrolled.home.path, 'open');
-    await mkdir(open);
-    await chmod(open, 0o755);
-    const { code, stderr } = await sallyportAgent(['run', '--state-dir', open]);
-    expect({ code, stderr }).toEqual({
-      code: 6,
-      stderr: expect.stringContaining(`chmod 700 ${open}`),
-    });
-  });
-
-  test('at a socket whose name is a number makes that file, and opens no TCP port', async () => {
-    const other = await enrollWith(double, 'numbered');
-    const probe = createServer().listen(0, '127.0.0.1');
-    await once(probe, 'listening');
-    const address = probe.address();
-    const port = typeof address === 'object' && address !== null ? address.port : 0;
-    await new Promise((resolve) => probe.close(resolve));
-    const at = ['--state-dir', other.stateDir, '--socket', String(port)];
-    const agent = startProcess({ command: [node, main, 'run', ...at], cwd: other.home.path });
-    await agent.waitForLine(/"revision applied"/);
-    const asked = startProcess({
-      command: [node, main, 'get', 'db/password', ...at],
-      cwd: other.home.path,
-    });
-    expect(await asked.exited).toEqual({ code: 0, signal: null });
-    expect(asked.output()).toBe('pä$$ "word"');
-    expect((await lstat(join(other.home.path, String(port)))).isSocket()).toBe(true);
-    await expect(once(connect(port, '127.0.0.1'), 'connect')).rejects.toThrow('ECONNREFUSED');
-    await agent.stop();
-    await other.home.remove();
-  });
-
-  test('at a socket that is in use exits 8', async () => {
-    const other = await enrollWith(double, 'web-3');
-    const own = ['--state-dir', other.stateDir, '--socket', enrolled.socket];
-    const { code, stderr } = await sallyportAgent(['run', ...own]);
-    expect({ code, stderr }).toEqual({
-      code: 8,
-      stderr: expect.stringContaining(`another agent answers at ${enrolled.socket}`),
-    });
-    await other.home.remove();
-  });
-
-  test('[F-02] killed and started again without a control plane, it serves in under two seconds and stops in two', async () => {
-    const other = await enrollWith(double, 'web-2');
-    const command = [node, main, 'run', '--state-dir', other.stateDir, '--socket', other.socket];
-    const first = startProcess({ command });
-    await until(() =>
-      double
-        .requestsTo('/agent/v1/pull')
-        .some(({ body }) => body.includes(`"revision":${double.group.revision}`)),
-    );
-    await first.waitForLine(/"revision applied"/);
-    await until(() =>
-      access(join(other.stateDir, 'bundle.json')).then(
-        () => true,
-        () => false,
-      ),
-    );
-    first.kill('SIGKILL');
-    await first.exited;
-    await double.stop();
-
-    const startedAt = performance.now();
-    const second = startProcess({ command });
-    const served = await until(() =>
-      askSocket(other.socket, '/v1/secrets/db/password').catch(() => undefined),
-    );
-    const servedMs = performance.now() - startedAt;
-    expect(JSON.parse(served.body)).toMatchObject({ value: 'pä$$ "word"' });
-    expect(servedMs).toBeLessThan(2000);
-
-    const stoppingAt = performance.now();
-    expect(await second.stop()).toEqual({ code: 0, signal: null });
-    expect(performance.now() - stoppingAt).toBeLessThan(2000);
-    await expect(access(other.socket)).rejects.toThrow('ENOENT');
-    await double.start();
-    await other.home.remove();
-  });
-});
-
-test('the log is JSON on standard error, tells the agent’s life, and holds no value and no key', async () => {
-  const lines = daemon.stderr.map((line) => JSON.parse(line));
-  expect(lines.map(({ msg }) => msg)).toEqual(
-    expect.arrayContaining(['listening', 'session opened', 'revision applied']),
-  );
-  const { signingKey, encryptionKey } = JSON.parse(
-    await readFile(join(enrolled.stateDir, 'identity.json'), 'utf8'),
-  );
-  for (const canary of ['word', 'perSecond', signingKey.d, encryptionKey.d])
-    expect(daemon.output()).not.toContain(canary);
-});
-
 const onLinux = process.platform === 'linux' ? test : test.skip;
 
 describe('a value whose reader is gone', () => {
   const piped = (redirection: string) =>
     startProcess({
-      command: ['sh', '-c', `"$0" "$@" ${redirection}`, node, main, 'get', 'db/password', ...flags],
+      command: [
+        'sh',
+        '-c',
+        `"$0" "$@" ${redirection}`,
+        ...agentCommand,
+        'get',
+        'db/password',
+        ...flags,
+      ],
     });
 
   test('is no failure for a pipe: its reader has what it wanted', async () => {

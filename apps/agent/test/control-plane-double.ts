@@ -15,17 +15,11 @@ import { generateSigningJwk, importSigningKey } from '@sallyport/crypto/signing-
 import { certificateFingerprint } from '@sallyport/tls/pin';
 import { makeAuthority, type ServerIdentity } from '@sallyport/tls/test/authority';
 import { DoubleAuthority, Refusal, type DoubleAgent } from './double/authority.ts';
+import { FaultQueue, type Fault } from './double/faults.ts';
 import { DoubleGroup } from './double/group.ts';
 
 /** One request as it came. */
 export type Received = { method: string; path: string; headers: IncomingHttpHeaders; body: string };
-
-/** What to do to the next request of a path: refuse it, hang up before it is handled, or after. */
-export type Fault =
-  | Refusal
-  | { status: number; headers?: Record<string, string> }
-  | 'hang up'
-  | 'lose reply';
 
 type Waiting = { agent: DoubleAgent; answer: (outcome: 'changed' | Refusal) => void };
 
@@ -46,7 +40,7 @@ export class ControlPlaneDouble {
   clockOffsetMs: number;
   /** Most milliseconds that a pull is held back. */
   longestWaitMs = 55_000;
-  readonly #faults = new Map<string, Fault[]>();
+  readonly #faults = new FaultQueue();
   readonly #tasks = new Map<string, ClaimedTask[]>();
   readonly #waiting = new Set<Waiting>();
   readonly #identity: ServerIdentity;
@@ -161,7 +155,7 @@ export class ControlPlaneDouble {
 
   /** Queues a fault for the next request whose path starts with `path`; faults are committed in order. */
   failNext(path: string, ...faults: Fault[]): void {
-    this.#faults.set(path, [...(this.#faults.get(path) ?? []), ...faults]);
+    this.#faults.add(path, faults);
   }
 
   requestsTo(path: string): Received[] {
@@ -183,7 +177,7 @@ export class ControlPlaneDouble {
     try {
       const body = await text(request);
       this.received.push({ method, path, headers, body });
-      const fault = this.#nextFault(path);
+      const fault = this.#faults.next(path);
       if (fault === 'hang up') return void request.socket.destroy();
       if (fault instanceof Refusal) throw fault;
       if (typeof fault === 'object')
@@ -287,13 +281,6 @@ export class ControlPlaneDouble {
 
   #wake(): void {
     for (const { answer } of this.#waiting) answer('changed');
-  }
-
-  #nextFault(path: string): Fault | undefined {
-    const queue = [...this.#faults].find(
-      ([prefix, faults]) => faults.length > 0 && path.startsWith(prefix),
-    );
-    return queue?.[1].shift();
   }
 
   #send(response: ServerResponse, status: number, body: object | undefined): void {

@@ -2,11 +2,10 @@ import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import { createServer as createStreamServer, type Server } from 'node:net';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
-import { runProgram } from '../src/cli/program.ts';
 import type { Health } from '../src/local-api/health.ts';
+import { runAgent } from './run-agent.ts';
 
 let home: TempDirectory;
 let server: Server | undefined;
@@ -32,18 +31,7 @@ const answer =
   (_request, response) =>
     void response.writeHead(status, { connection: 'close' }).end(body);
 
-/** `sallyport-agent …`, asking what listens at the socket. */
-async function run(...args: string[]) {
-  const written = { stdout: '', stderr: '' };
-  const code = await runProgram([...args, '--socket', join(home.path, 'socket')], {
-    env: {},
-    hostname: 'web-1',
-    stdin: Readable.from([]),
-    stdout: { write: (text) => (written.stdout += text.toString()) },
-    stderr: { write: (text) => (written.stderr += text) },
-  });
-  return { code, ...written };
-}
+const run = (...args: string[]) => runAgent([...args, '--socket', join(home.path, 'socket')]);
 
 const commands = [['get', 'x'], ['list'], ['status'], ['exec', '--env', 'X=secret:x', 'true']];
 

@@ -1,0 +1,53 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
+import { runAgent } from './run-agent.ts';
+
+let home: TempDirectory;
+beforeAll(async () => {
+  home = await createTempDirectory('command-line');
+});
+afterAll(() => home.remove());
+
+describe('a command line that is wrong', () => {
+  test.each([
+    ['an unknown command', ['lst'], /unknown command \(Did you mean list\?\)/],
+    ['an unknown option', ['get', 'x', '--fast'], /unknown option '--fast'/],
+    ['a missing argument', ['get'], /missing required argument 'name'/],
+    ['an unknown key in the configuration', ['list', '--config', 'CONFIG'], /sockets/],
+    ['an empty socket', ['get', 'x', '--socket', ''], /--socket is empty — give it a path/],
+    ['an empty state directory', ['run', '--state-dir='], /--state-dir is empty/],
+    ['an empty configuration file', ['list', '--config='], /--config is empty/],
+    ['a missing configuration file', ['list', '--config', '/no/file.yaml'], /\/no\/file\.yaml/],
+  ])('because of %s exits 2 and names it', async (_, args, message) => {
+    const config = join(home.path, 'agent.yaml');
+    await writeFile(config, 'sockets: /tmp/x\n');
+    const { code, stdout, stderr } = await runAgent(
+      args.map((arg) => (arg === 'CONFIG' ? config : arg)),
+    );
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(message);
+    expect(stderr).not.toMatch(/^ {4}at /m);
+  });
+});
+
+describe('a secret on a command line', () => {
+  test.each([
+    ['after =', ['enroll', '--url', 'x', '--token=sp_enroll_canary'], "unknown option '--token'"],
+    [
+      'without =',
+      ['enroll', '--url', 'x', '--tokensp_enroll_canary'],
+      "unknown option '--tokensp'",
+    ],
+    ['after a letter', ['enroll', '--url', 'x', '-tcanary'], "unknown option '-t'"],
+    ['as an argument', ['run', 'sp_enroll_canary'], 'too many arguments'],
+    ['as the command', ['sp_enroll_canary'], 'unknown command'],
+  ])('%s is refused and not repeated', async (_, args, told) => {
+    const { code, stdout, stderr } = await runAgent(args);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(/^sallyport-agent: [^\n]*\n$/);
+    expect(stderr).toContain(told);
+    expect(stderr).not.toContain('canary');
+  });
+});

@@ -1,0 +1,108 @@
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { ControlPlaneDouble } from './control-plane-double.ts';
+import { NewHost } from './new-host.ts';
+import { runAgent } from './run-agent.ts';
+
+let double: ControlPlaneDouble;
+let host: NewHost;
+beforeAll(async () => {
+  double = await ControlPlaneDouble.start();
+});
+afterAll(() => double.stop());
+beforeEach(async () => {
+  host = await NewHost.create(double);
+});
+afterEach(() => host.home.remove());
+
+describe('the control plane that is enrolled with', () => {
+  test('[AX-01] at an http:// URL is refused before a byte is sent', async () => {
+    let bytes = 0;
+    const server = createServer(
+      (socket) => void socket.on('data', (chunk) => (bytes += chunk.length)),
+    ).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address();
+    const port = typeof address === 'object' ? address?.port : undefined;
+    const { code, stderr } = await runAgent([
+      'enroll',
+      ...[
+        '--url',
+        `http://127.0.0.1:${port}`,
+        '--state-dir',
+        host.stateDir,
+        '--token-file',
+        host.tokenFile,
+      ],
+      ...['--fingerprint', double.fingerprint],
+    ]);
+    await new Promise((resolve) => server.close(resolve));
+    expect({ code, bytes }).toEqual({ code: 2, bytes: 0 });
+    expect(stderr).toMatch(/^sallyport-agent: .*https/);
+  });
+
+  test('may be known by its CA’s file', async () => {
+    const caFile = join(host.home.path, 'ca.pem');
+    await writeFile(caFile, double.ca);
+    expect((await host.enroll('--ca-file', caFile)).code).toBe(0);
+  });
+
+  test('[AX-16] of another fingerprint is refused before the token is sent', async () => {
+    const other = double.fingerprint.replace(/.$/, (last) => (last === '0' ? '1' : '0'));
+    const { code, stderr } = await runAgent([
+      'enroll',
+      ...[
+        '--url',
+        double.url,
+        '--state-dir',
+        host.stateDir,
+        '--token-file',
+        host.tokenFile,
+        '--fingerprint',
+        other,
+      ],
+    ]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^sallyport-agent: .*fingerprint/i);
+    expect(double.received).toEqual([]);
+  });
+
+  test('must be known by a fingerprint or a CA file, not by neither and not by both', async () => {
+    const caFile = join(host.home.path, 'ca.pem');
+    await writeFile(caFile, double.ca);
+    const base = [
+      'enroll',
+      '--url',
+      double.url,
+      '--state-dir',
+      host.stateDir,
+      '--token-file',
+      host.tokenFile,
+    ];
+    expect((await runAgent(base)).code).toBe(2);
+    expect(
+      (await runAgent([...base, '--ca-file', caFile, '--fingerprint', double.fingerprint])).code,
+    ).toBe(2);
+    expect(double.received).toEqual([]);
+  });
+
+  test.each([600_000, -600_000])(
+    'whose clock is %i ms off is followed, for its own refusal tells its time',
+    async (offsetMs) => {
+      double.clockOffsetMs = offsetMs;
+      expect((await host.enroll()).code).toBe(0);
+      expect(double.requestsTo('/agent/v1/enroll')).toHaveLength(2);
+    },
+  );
+
+  test('that is not there is one line with the reason', async () => {
+    await double.stop();
+    const { code, stderr } = await host.enroll();
+    await double.start();
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^sallyport-agent: [^\n]*127\.0\.0\.1[^\n]*\n$/);
+  });
+});

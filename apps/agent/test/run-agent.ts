@@ -1,0 +1,42 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { runProgram } from '../src/cli/program.ts';
+
+/** `sallyport-agent` as a command: Node and the program. */
+export const agentCommand = [
+  process.execPath,
+  join(import.meta.dirname, '../src/main.ts'),
+] as const;
+
+export type Outcome = { code: number; stdout: string; stderr: string };
+
+/** `sallyport-agent …` in this process, for what no process boundary changes. */
+export async function runAgent(
+  args: readonly string[],
+  given: { env?: Record<string, string>; stdin?: string } = {},
+): Promise<Outcome> {
+  const written = { stdout: '', stderr: '' };
+  const code = await runProgram([...args], {
+    env: given.env ?? {},
+    hostname: 'web-1',
+    stdin: Readable.from([given.stdin ?? '']),
+    stdout: { write: (text) => (written.stdout += text.toString()) },
+    stderr: { write: (text) => (written.stderr += text) },
+  });
+  return { code, ...written };
+}
+
+/** The same as a process of its own, with no other environment than PATH and the given one. */
+export function runAgentProcess(
+  args: readonly string[],
+  given: Record<string, string>,
+): Promise<Outcome> {
+  const [node, main] = agentCommand;
+  const env = { PATH: process.env['PATH'] ?? '', ...given };
+  return new Promise((resolve) => {
+    execFile(node, [main, ...args], { env }, (error, stdout, stderr) => {
+      resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr });
+    });
+  });
+}
