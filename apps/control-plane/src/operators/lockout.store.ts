@@ -8,7 +8,7 @@ export async function findLock(db: Db, name: string, now: Date): Promise<Date | 
 
 /**
  * Counts a failure, and locks the name at every `limit`th; in one statement, so that guesses in parallel
- * all count. Returns whether this failure locked it.
+ * all count. False, and nothing counted, while the name is locked: by `findLock` of the same transaction.
  */
 export async function countFailure(
   db: Db,
@@ -16,19 +16,22 @@ export async function countFailure(
   now: Date,
   lock: { limit: number; until: Date },
 ): Promise<boolean> {
-  const [row] = await db.$queryRaw<{ locked: boolean }[]>`
+  const counted = await db.$executeRaw`
     INSERT INTO sign_in_failures (name, failures, last_at) VALUES (${name}, 1, ${now})
     ON CONFLICT (name) DO UPDATE SET
       failures = sign_in_failures.failures + 1,
       last_at = ${now},
       locked_until = CASE WHEN (sign_in_failures.failures + 1) % ${lock.limit} = 0
         THEN ${lock.until}::timestamptz ELSE sign_in_failures.locked_until END
-    RETURNING failures % ${lock.limit} = 0 AS locked`;
-  return row?.locked ?? false;
+    WHERE sign_in_failures.locked_until IS NULL OR sign_in_failures.locked_until <= ${now}`;
+  return counted === 1;
 }
 
-export async function clearFailures(db: Db, name: string): Promise<void> {
-  await db.signInFailure.deleteMany({ where: { name } });
+/** Forgets a name's failures, unless it is locked. */
+export async function clearFailures(db: Db, name: string, now: Date): Promise<void> {
+  await db.signInFailure.deleteMany({
+    where: { name, OR: [{ lockedUntil: null }, { lockedUntil: { lte: now } }] },
+  });
 }
 
 export async function deleteFailuresBefore(db: Db, before: Date): Promise<number> {

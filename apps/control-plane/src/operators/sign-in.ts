@@ -33,21 +33,37 @@ export async function signIn(
   name: string,
   password: string,
 ): Promise<NewSession> {
-  const { db, clock, passwordHashing } = platform;
+  await refuseWhileLocked(platform, name);
+  const operator = await platform.passwordHashing.run(() => identify(platform, op, name, password));
+  return openSession(platform, op, operator);
+}
+
+async function refuseWhileLocked({ db, clock }: Platform, name: string): Promise<void> {
   const now = new Date(clock.now());
   const lockedUntil = await db.read((reader) => findLock(reader, name, now));
   if (lockedUntil !== undefined) throw locked(lockedUntil, now);
+}
 
+/**
+ * One guess, in its turn: those that waited with it may have locked the name by now, and what comes of this
+ * one is recorded before the next begins.
+ */
+async function identify(
+  platform: Platform,
+  op: Operation,
+  name: string,
+  password: string,
+): Promise<OperatorRow> {
+  const { db } = platform;
+  await refuseWhileLocked(platform, name);
   const operator = await db.read((reader) => findOperator(reader, name));
-  const checked = await passwordHashing.run(async () =>
-    verifyPassword(password, operator?.passwordHash ?? (await hashOfNobody())),
-  );
+  const checked = await verifyPassword(password, operator?.passwordHash ?? (await hashOfNobody()));
   if (operator === undefined || !checked.valid) throw await recordFailure(platform, op, name);
   if (checked.outdated) {
-    const passwordHash = await passwordHashing.run(() => hashPassword(password));
+    const passwordHash = await hashPassword(password);
     await db.read((writer) => updatePasswordHash(writer, operator.id, passwordHash));
   }
-  return openSession(platform, op, operator);
+  return operator;
 }
 
 async function openSession(
@@ -61,6 +77,11 @@ async function openSession(
   const createdAt = new Date(clock.now());
   const expiresAt = new Date(clock.now() + SESSION_TTL_SECONDS * 1000);
   await db.transaction(async (tx) => {
+    // Another replica may have locked the name since the password was checked. Looked at last: clearing
+    // waits for whoever writes the row, and the look sees what they wrote.
+    await clearFailures(tx, operator.name, createdAt);
+    const lockedUntil = await findLock(tx, operator.name, createdAt);
+    if (lockedUntil !== undefined) throw locked(lockedUntil, createdAt);
     await insertSession(tx, {
       id: token.id,
       operatorId: operator.id,
@@ -68,7 +89,6 @@ async function openSession(
       createdAt,
       expiresAt,
     });
-    await clearFailures(tx, operator.name);
     const signedIn = new Operation({ ...operator, kind: 'operator' }, op.requestId, op.address);
     const act = {
       action: 'session:create',
@@ -87,19 +107,21 @@ async function recordFailure(
 ): Promise<AppError> {
   const now = new Date(clock.now());
   const until = new Date(clock.now() + LOCK_SECONDS * 1000);
-  const isLocked = await db.transaction(async (tx) => {
-    const reached = await countFailure(tx, name, now, { limit: FAILURES_BEFORE_LOCK, until });
-    const details = { locked: reached };
+  const lockedUntil = await db.transaction(async (tx) => {
+    const counted = await countFailure(tx, name, now, { limit: FAILURES_BEFORE_LOCK, until });
+    const lock = await findLock(tx, name, now);
+    // A guess at a name that another replica has locked meanwhile is refused like any other while it is.
+    if (!counted) return lock;
     const act = {
       action: 'session:create',
       subject: `operator:${name}`,
       outcome: 'refused',
-      details,
+      details: { locked: lock !== undefined },
     } as const;
     await appendAuditEvent(tx, op, act, clock.now());
-    return reached;
+    return lock;
   });
-  if (isLocked) return locked(until, now);
+  if (lockedUntil !== undefined) return locked(lockedUntil, now);
   return new AppError('credentials.wrong', 'The name or the password is wrong.');
 }
 
@@ -118,6 +140,9 @@ let nobody: Promise<string> | undefined;
 
 /** What an unknown name's password is checked against. */
 async function hashOfNobody(): Promise<string> {
-  nobody ??= hashPassword(newId());
+  nobody ??= hashPassword(newId()).catch((error: unknown) => {
+    nobody = undefined;
+    throw error;
+  });
   return nobody;
 }

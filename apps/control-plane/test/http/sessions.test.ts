@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { formatToken, mintToken, parseToken } from '@sallyport/crypto/token';
+import { asAdmin } from '@sallyport/testkit/database';
 import {
   FAILURES_BEFORE_LOCK,
   LOCK_SECONDS,
@@ -48,6 +49,21 @@ describe('operator sessions', () => {
         status: 401,
         body: { code: 'session.invalid' },
       });
+    }
+  });
+
+  test('[AX-17] of a hundred requests at once all are let in that bear the token of a new session, and none with a forged one', async () => {
+    const owner = await OperatorClient.signedIn(controlPlane.operatorApp);
+    const forger = new OperatorClient(controlPlane.operatorApp);
+    forger.token = formatToken(mintToken('session', parseToken(owner.token ?? '', 'session').id));
+    for (const [client, status] of [
+      [forger, 401],
+      [owner, 200],
+    ] as const) {
+      const calls = Array.from({ length: 100 }, () => client.call('GET', '/me'));
+      expect(new Set((await Promise.all(calls)).map((reply) => reply.status))).toEqual(
+        new Set([status]),
+      );
     }
   });
 
