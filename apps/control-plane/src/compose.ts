@@ -58,8 +58,9 @@ const hashingBusy = () =>
     retryAfterSeconds: 2,
   });
 /** Together they leave one of the runtime's four threads to files and names. */
-const HASHING = { concurrency: 2, queued: 64, refusal: hashingBusy };
+const HASHING = { concurrency: 1, queued: 64, refusal: hashingBusy };
 const PASSWORD_HASHING = { concurrency: 1, queued: 16, refusal: hashingBusy };
+const ENROLLMENT_HASHING = { concurrency: 1, queued: 64, refusal: hashingBusy };
 /** Two, so that one writer prepares what it can while another holds the group. */
 const GROUP_TURNS = { concurrency: 2, queued: 64, refusal: groupBusy };
 
@@ -81,6 +82,7 @@ export async function compose({
     rootKey,
     hashing: new BoundedPool(HASHING),
     passwordHashing: new BoundedPool(PASSWORD_HASHING),
+    enrollmentHashing: new BoundedPool(ENROLLMENT_HASHING),
     groupTurns: new Turns(GROUP_TURNS),
     metrics: createMetrics(() => hub.size),
   };

@@ -3,12 +3,15 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { problemResponses } from '../http/problem-responses.ts';
 import { operationOf } from '../http/request-operation.ts';
 import type { Platform } from '../platform/platform.ts';
+import { TokenChecks } from '../platform/token-checks.ts';
 import type { Trust } from '../trust/index.ts';
 import { enroll } from './enroll.ts';
 import { openAgentSession } from './open-agent-session.ts';
 
 /** `/agent/v1/enroll` and `/agent/v1/session`: what an agent may call without a session. */
 export function agentEntryRoutes(platform: Platform, trust: Trust): FastifyPluginAsyncZod {
+  const tokens = new TokenChecks(platform.clock, platform.enrollmentHashing);
+  const enrollDeps = { platform, trust, tokens };
   return async (app) => {
     app.post(
       '/enroll',
@@ -17,7 +20,7 @@ export function agentEntryRoutes(platform: Platform, trust: Trust): FastifyPlugi
         schema: { body: enrollBody, response: { 201: enrollReply, ...problemResponses } },
       },
       async (request, reply) =>
-        reply.code(201).send(await enroll(platform, trust, operationOf(request), request.body)),
+        reply.code(201).send(await enroll(enrollDeps, operationOf(request), request.body)),
     );
 
     app.post(

@@ -3,7 +3,6 @@ import type { EnrollBody, EnrollReply } from '@sallyport/contract';
 import { verifyEnrollmentProof } from '@sallyport/crypto/assertion';
 import { CryptoError } from '@sallyport/crypto/crypto-error';
 import { parseToken, type Token } from '@sallyport/crypto/token';
-import { verifyTokenSecret } from '@sallyport/crypto/token-hash';
 import { calculateJwkThumbprint } from 'jose';
 import { appendAuditEvent } from '../audit/index.ts';
 import { Operation } from '../authorization/index.ts';
@@ -11,6 +10,7 @@ import { AppError } from '../platform/app-error.ts';
 import { isUniqueViolation } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
 import type { Platform } from '../platform/platform.ts';
+import type { TokenChecks } from '../platform/token-checks.ts';
 import type { Trust } from '../trust/index.ts';
 import { findGroupName, insertAgent } from './agents.store.ts';
 import { checkProtocol } from './check-protocol.ts';
@@ -21,25 +21,29 @@ import {
 } from './enrollment-tokens.store.ts';
 import { proofRefusal } from './proof-refusal.ts';
 
+/** What enrolment stands on. */
+export type EnrollDeps = { platform: Platform; trust: Trust; tokens: TokenChecks };
+
 /**
- * Makes an agent of whoever holds a token with a use left and the private key of what it registers. A
- * refusal is audited; only who knows the token's secret learns why.
+ * Makes an agent of whoever holds a token with a use left and the private key of what it registers. Only
+ * who knows the token's secret learns why it is refused, and only such a refusal is audited: the rest is
+ * anybody's noise. A token that has ended is therefore checked like any other.
  *
  * @throws AppError `token.*`, `proof.invalid`, `clock.skewed`, `agent.keys_taken`, `hashing.busy`
  */
 export async function enroll(
-  platform: Platform,
-  trust: Trust,
+  deps: EnrollDeps,
   op: Operation,
   body: EnrollBody,
 ): Promise<EnrollReply> {
+  const { platform } = deps;
   checkProtocol(body.protocol);
   const token = readToken(body.token);
   await verifyProof(platform, body);
-  const row = await verifiedToken(platform, token);
+  const row = await verifiedToken(deps, token);
   try {
     checkUsable(row, op.address, platform.clock.now());
-    return await register(platform, trust, op, body, row);
+    return await register(deps, op, body, row);
   } catch (error) {
     if (error instanceof AppError) await recordRefusal(platform, op, row, error);
     throw error;
@@ -69,13 +73,12 @@ async function verifyProof({ clock }: Platform, body: EnrollBody): Promise<void>
 }
 
 /** The token's row, once the secret has been verified: an unknown id and a wrong secret look the same. */
-async function verifiedToken({ db, hashing }: Platform, token: Token): Promise<EnrollmentTokenRow> {
-  const row = await db.read((reader) => findEnrollmentToken(reader, token.id));
-  const checked =
-    row === undefined
-      ? undefined
-      : await hashing.run(() => verifyTokenSecret(token.secret, row.secretHash));
-  if (row === undefined || checked?.valid !== true) {
+async function verifiedToken(
+  { platform, tokens }: EnrollDeps,
+  token: Token,
+): Promise<EnrollmentTokenRow> {
+  const row = await platform.db.read((reader) => findEnrollmentToken(reader, token.id));
+  if (row === undefined || !(await tokens.matches(token, row.secretHash))) {
     throw new AppError(
       'token.unknown',
       'The enrollment token is not known here; ask an operator for a new one.',
@@ -105,8 +108,7 @@ function checkUsable(row: EnrollmentTokenRow, address: string, nowMs: number): v
 }
 
 async function register(
-  platform: Platform,
-  trust: Trust,
+  { platform, trust }: EnrollDeps,
   op: Operation,
   body: EnrollBody,
   row: EnrollmentTokenRow,

@@ -1,18 +1,12 @@
-import { createHmac, randomBytes } from 'node:crypto';
 import type { Role } from '@sallyport/contract';
 import { CryptoError } from '@sallyport/crypto/crypto-error';
 import { parseToken, type Token } from '@sallyport/crypto/token';
-import { verifyTokenSecret } from '@sallyport/crypto/token-hash';
 import { appendAuditEvent } from '../audit/index.ts';
 import { Operation } from '../authorization/index.ts';
 import { AppError } from '../platform/app-error.ts';
-import { ExpiringMap } from '../platform/expiring-map.ts';
 import type { Platform } from '../platform/platform.ts';
+import { TokenChecks } from '../platform/token-checks.ts';
 import { deleteSession, findSession } from './operators.store.ts';
-
-/** How long a verified token is remembered, so that PBKDF2 stays off the warm path. */
-const REMEMBER_MS = 60_000;
-const MAX_REMEMBERED = 10_000;
 
 /** The act of a signed-in operator. */
 export class OperatorSession extends Operation {
@@ -33,16 +27,15 @@ export class OperatorSession extends Operation {
 
 /**
  * Tells whose a session token is. The row is read every time, so a deleted session is refused at once on
- * every replica; only the PBKDF2 is remembered, under a keyed hash of the token.
+ * every replica; only that the token matched its hash is remembered.
  */
 export class SessionAuthenticator {
   readonly #platform: Platform;
-  readonly #memoryKey = randomBytes(32);
-  readonly #verified: ExpiringMap<true>;
+  readonly #tokens: TokenChecks;
 
   constructor(platform: Platform) {
     this.#platform = platform;
-    this.#verified = new ExpiringMap(platform.clock, MAX_REMEMBERED);
+    this.#tokens = new TokenChecks(platform.clock, platform.hashing);
   }
 
   /** @throws AppError `session.required`, `session.invalid`, `hashing.busy` */
@@ -54,22 +47,11 @@ export class SessionAuthenticator {
     const token = bearerToken(authorization);
     const session = await this.#platform.db.read((reader) => findSession(reader, token.id));
     const alive = session !== undefined && session.expiresAt.getTime() > this.#platform.clock.now();
-    if (!alive || !(await this.#matches(token, session.secretHash))) {
+    if (!alive || !(await this.#tokens.matches(token, session.secretHash))) {
       throw new AppError('session.invalid', 'The session has ended or is unknown; sign in again.');
     }
     const { id, name, role } = session.operator;
     return new OperatorSession(session.id, { id, name, role }, requestId, address);
-  }
-
-  async #matches(token: Token, secretHash: string): Promise<boolean> {
-    const { clock, hashing } = this.#platform;
-    const memory = createHmac('sha256', this.#memoryKey)
-      .update(`${token.id} ${token.secret} ${secretHash}`)
-      .digest('base64url');
-    if (this.#verified.get(memory) === true) return true;
-    const { valid } = await hashing.run(() => verifyTokenSecret(token.secret, secretHash));
-    if (valid) this.#verified.set(memory, true, clock.now() + REMEMBER_MS);
-    return valid;
   }
 }
 

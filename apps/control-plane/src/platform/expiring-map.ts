@@ -26,4 +26,8 @@ export class ExpiringMap<Value> {
       this.#held.delete(oldest);
     }
   }
+
+  delete(key: string): void {
+    this.#held.delete(key);
+  }
 }

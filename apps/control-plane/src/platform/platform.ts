@@ -11,10 +11,12 @@ export type Platform = {
   log: Log;
   db: Database;
   rootKey: Uint8Array;
-  /** For tokens: their bearers have shown an id that exists. */
+  /** For what operators hold or make once they are let in. Whoever is not has queues of their own, which must not hold them up. */
   hashing: BoundedPool;
-  /** For passwords, which anybody may try: its queue must not hold up who is signed in. */
+  /** For passwords, which anybody may try. */
   passwordHashing: BoundedPool;
+  /** For enrollment tokens, of which whoever once held one may try the id for ever. */
+  enrollmentHashing: BoundedPool;
   /** By group: writers of one group wait for each other anyway, and must not hold every connection while they do. */
   groupTurns: Turns;
   metrics: Metrics;

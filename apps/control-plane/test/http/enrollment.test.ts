@@ -101,6 +101,28 @@ describe('enrolment', () => {
     expect((await (await newAgent()).enroll(field(created, 'token'))).status).toBe(201);
   });
 
+  test.each([
+    ['is used up', async (created: unknown) => (await newAgent()).enroll(field(created, 'token'))],
+    ['is revoked', (created: unknown) => owner.call('DELETE', `${tokens}/${field(created, 'id')}`)],
+  ])(
+    'a flood of forgeries of a token that %s is refused beyond what may wait, and locks out no operator',
+    async (_, end) => {
+      const operator = await OperatorClient.signedIn(controlPlane.operatorApp);
+      const created = await newToken();
+      await end(created);
+      const forger = await newAgent();
+      const forgeries = Array.from({ length: 100 }, () =>
+        forger.enroll(formatToken(mintToken('enroll', field(created, 'id')))),
+      );
+      const refused = await Promise.race(forgeries);
+      expect(refused).toMatchObject({ status: 429, body: { code: 'hashing.busy' } });
+      expect(await operator.call('GET', '/me')).toMatchObject({ status: 200 });
+      const codes = (await Promise.all(forgeries)).map(({ body }) => field(body, 'code'));
+      expect(new Set(codes)).toEqual(new Set(['token.unknown', 'hashing.busy']));
+    },
+    60_000,
+  );
+
   test('a token bound to a network is refused from another address', async () => {
     const token = field(await newToken({ cidrs: ['10.1.0.0/16'] }), 'token');
     expect(await (await newAgent()).enroll(token, {}, '10.2.0.1')).toMatchObject({

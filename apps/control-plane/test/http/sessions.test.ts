@@ -15,6 +15,16 @@ beforeAll(async () => {
 });
 afterAll(() => controlPlane.end());
 
+/** Resolves when a statement of this database waits for a lock. */
+async function waiterOf(databaseUrl: string): Promise<void> {
+  await asAdmin(databaseUrl, async (client) => {
+    const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+    while ((await client.query(waiting)).rowCount === 0) {
+      // The other side is still on its way to the row.
+    }
+  });
+}
+
 const signIn = (name: string, password: string) =>
   new OperatorClient(controlPlane.operatorApp).call('POST', '/sessions', { name, password });
 
@@ -102,6 +112,47 @@ describe('operator sessions', () => {
     controlPlane.clock.advance(LOCK_SECONDS * 1000 + 1);
     expect((await signIn('owner', OWNER_PASSWORD)).status).toBe(201);
   });
+
+  test('guesses that come together are counted one by one: after the limit none is tried, not even the right one', async () => {
+    const passwords = [...Array<string>(16).fill('wrong'), OWNER_PASSWORD];
+    const replies = await Promise.all(passwords.map((password) => signIn('owner', password)));
+    const tried = replies.filter(({ body }) => field(body, 'code') === 'credentials.wrong');
+    expect(tried).toHaveLength(FAILURES_BEFORE_LOCK - 1);
+    expect(replies.at(-1)).toMatchObject({ status: 429, body: { code: 'operator.locked' } });
+    expect(await signIn('owner', OWNER_PASSWORD)).toMatchObject({ status: 429 });
+    controlPlane.clock.advance(LOCK_SECONDS * 1000 + 1);
+    expect((await signIn('owner', OWNER_PASSWORD)).status).toBe(201);
+  });
+
+  test.each([
+    ['right', OWNER_PASSWORD],
+    ['wrong', 'wrong'],
+  ])(
+    'a lock that another replica sets while a %s password is being checked holds: it opens nothing, counts nothing and stays',
+    async (_, password) => {
+      await asAdmin(controlPlane.databaseUrl, async (client) => {
+        const until = new Date(controlPlane.clock.now() + LOCK_SECONDS * 1000);
+        await signIn('owner', 'wrong');
+        const sql = `SELECT failures, locked_until FROM sign_in_failures WHERE name = 'owner'`;
+        await client.query('BEGIN');
+        await client.query(`UPDATE sign_in_failures SET locked_until = $1 WHERE name = 'owner'`, [
+          until,
+        ]);
+        const before = await client.query(sql);
+        const attempt = signIn('owner', password);
+        await waiterOf(controlPlane.databaseUrl);
+        await client.query('COMMIT');
+        expect(await attempt).toMatchObject({
+          status: 429,
+          headers: { 'retry-after': String(LOCK_SECONDS) },
+          body: { code: 'operator.locked' },
+        });
+        expect((await client.query(sql)).rows).toEqual(before.rows);
+      });
+      controlPlane.clock.advance(LOCK_SECONDS * 1000 + 1);
+      expect((await signIn('owner', OWNER_PASSWORD)).status).toBe(201);
+    },
+  );
 
   test('failures are counted in a row: a sign-in that succeeds forgets those before it', async () => {
     for (let round = 1; round <= 2; round += 1) {

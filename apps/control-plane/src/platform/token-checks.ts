@@ -1,0 +1,47 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import type { Token } from '@sallyport/crypto/token';
+import { verifyTokenSecret } from '@sallyport/crypto/token-hash';
+import type { BoundedPool } from './bounded-pool.ts';
+import type { Clock } from './clock.ts';
+import { ExpiringMap } from './expiring-map.ts';
+
+/** How long after its last use a token that matched is remembered, so that PBKDF2 stays off the warm path. */
+const REMEMBER_MS = 60_000;
+const MAX_REMEMBERED = 10_000;
+
+/**
+ * Tells whether a token's secret is the one of its hash. A check is remembered from its beginning, under a
+ * keyed hash of the token, so that requests in parallel share it; one that failed is forgotten.
+ */
+export class TokenChecks {
+  readonly #clock: Clock;
+  readonly #hashing: BoundedPool;
+  readonly #memoryKey = randomBytes(32);
+  readonly #checks: ExpiringMap<Promise<boolean>>;
+
+  constructor(clock: Clock, hashing: BoundedPool) {
+    this.#clock = clock;
+    this.#hashing = hashing;
+    this.#checks = new ExpiringMap(clock, MAX_REMEMBERED);
+  }
+
+  /** @throws AppError `hashing.busy` */
+  async matches(token: Token, secretHash: string): Promise<boolean> {
+    const memory = createHmac('sha256', this.#memoryKey)
+      .update(`${token.id} ${token.secret} ${secretHash}`)
+      .digest('base64url');
+    const check = this.#checks.get(memory) ?? this.#hash(token, secretHash);
+    this.#checks.set(memory, check, this.#clock.now() + REMEMBER_MS);
+    let matched = false;
+    try {
+      matched = await check;
+      return matched;
+    } finally {
+      if (!matched) this.#checks.delete(memory);
+    }
+  }
+
+  async #hash(token: Token, secretHash: string): Promise<boolean> {
+    return (await this.#hashing.run(() => verifyTokenSecret(token.secret, secretHash))).valid;
+  }
+}
