@@ -5,8 +5,10 @@ export type ErrorKind =
   | 'forbidden'
   | 'notFound'
   | 'methodNotAllowed'
+  | 'timedOut'
   | 'conflict'
   | 'tooLarge'
+  | 'headersTooLarge'
   | 'unsupportedMediaType'
   | 'limited'
   | 'internal'
@@ -17,6 +19,8 @@ export const errorCodes = {
   'request.invalid': 'invalid',
   'request.malformed_json': 'invalid',
   'request.too_large': 'tooLarge',
+  'request.headers_too_large': 'headersTooLarge',
+  'request.timed_out': 'timedOut',
   'request.unsupported_media_type': 'unsupportedMediaType',
   'request.not_found': 'notFound',
   'session.required': 'unauthenticated',

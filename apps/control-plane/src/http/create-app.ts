@@ -5,6 +5,7 @@ import { AppError } from '../platform/app-error.ts';
 import { newId } from '../platform/new-id.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { ServerCertificate } from '../trust/index.ts';
+import { clientErrorHandler } from './client-error.ts';
 import { problemHandler, sendProblem } from './problem-reply.ts';
 
 const BODY_LIMIT_BYTES = 256 * 1024;
@@ -20,17 +21,24 @@ export type ListenerOptions = {
 
 /** A Fastify instance over TLS with what both APIs share: limits, problem documents, request ids, logs, metrics. */
 export function createApp({ log, metrics }: Platform, options: ListenerOptions): FastifyInstance {
-  const logger: FastifyBaseLogger = log.child({ component: options.name });
+  const listenerLog = log.child({ component: options.name });
+  const logger: FastifyBaseLogger = listenerLog;
+  const handleError = problemHandler(metrics);
   const app = Fastify({
     https: { ...options.certificate, ...tlsOptions(), handshakeTimeout: 10_000 },
     loggerInstance: logger,
-    logController: new LogController({ disableRequestLogging: true }),
+    logController: new LogController({
+      disableRequestLogging: true,
+      requestIdLogLabel: 'requestId',
+    }),
     bodyLimit: BODY_LIMIT_BYTES,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     requestTimeout: options.requestTimeoutMs,
     keepAliveTimeout: 75_000,
     forceCloseConnections: true,
     genReqId: () => newId(),
+    frameworkErrors: (error, request, reply) => void handleError(error, request, reply),
+    clientErrorHandler: clientErrorHandler({ log: listenerLog, metrics }),
     trustProxy: false,
     exposeHeadRoutes: false,
   });
@@ -38,7 +46,7 @@ export function createApp({ log, metrics }: Platform, options: ListenerOptions):
   app.setSerializerCompiler(serializerCompiler);
   app.decorateRequest('operatorSession', null);
   app.decorateRequest('agentClaims', null);
-  app.setErrorHandler(problemHandler(metrics));
+  app.setErrorHandler(handleError);
   app.setNotFoundHandler((request, reply) =>
     sendProblem(
       reply,
@@ -62,7 +70,6 @@ export function createApp({ log, metrics }: Platform, options: ListenerOptions):
       );
     request.log[isPull ? 'debug' : 'info'](
       {
-        requestId: request.id,
         method,
         route,
         status,

@@ -12,10 +12,12 @@ const statusOf: Record<ErrorKind, number> = {
   forbidden: 403,
   notFound: 404,
   methodNotAllowed: 405,
+  timedOut: 408,
   conflict: 409,
   tooLarge: 413,
   unsupportedMediaType: 415,
   limited: 429,
+  headersTooLarge: 431,
   internal: 500,
   unavailable: 503,
 };
@@ -33,8 +35,19 @@ const fastifyCodes: Record<string, [ErrorCode, string]> = {
     'request.unsupported_media_type',
     'Send the body as application/json.',
   ],
-  FST_ERR_BAD_URL: ['request.not_found', 'There is no such route.'],
+  FST_ERR_ROUTE_MISSING_CONTENT_TYPE: [
+    'request.unsupported_media_type',
+    'Send the body as application/json.',
+  ],
+  FST_ERR_BAD_URL: ['request.invalid', 'The path is not valid: percent-encode what is no letter.'],
+  FST_ERR_MAX_PARAM_LENGTH: [
+    'request.invalid',
+    'A part of the path is longer than any name or id may be.',
+  ],
 };
+
+/** A field's name as ours are: what else stands in its place may be anything, also a value. */
+const FIELD_NAME = /^[A-Za-z]\w{0,31}$/;
 
 /** Makes the error handler of a listener: every error leaves as a problem document (RFC 9457) and is logged once. */
 export function problemHandler(metrics: Metrics) {
@@ -54,8 +67,10 @@ export function problemHandler(metrics: Metrics) {
   };
 }
 
-/** Sends an error as `application/problem+json`. */
-export function sendProblem(reply: FastifyReply, requestId: string, error: AppError): FastifyReply {
+/** An error as an HTTP reply: `application/problem+json`, UTF-8. */
+export type ProblemReply = { status: number; headers: Record<string, string>; body: string };
+
+export function problemReply(error: AppError, requestId: string): ProblemReply {
   const status = statusOf[error.kind];
   const body: Problem = {
     type: `urn:sallyport:problem:${error.code}`,
@@ -66,16 +81,25 @@ export function sendProblem(reply: FastifyReply, requestId: string, error: AppEr
     requestId,
     ...(error.issues === undefined ? {} : { issues: error.issues }),
   };
-  if (error.retryAfterSeconds !== undefined)
-    void reply.header('retry-after', String(error.retryAfterSeconds));
-  if (status === 401)
-    void reply.header('www-authenticate', error.code.startsWith('session') ? 'Bearer' : 'DPoP');
+  const { retryAfterSeconds } = error;
+  const scheme = error.code.startsWith('session') ? 'Bearer' : 'DPoP';
+  return {
+    status,
+    headers: {
+      'content-type': 'application/problem+json',
+      'x-request-id': requestId,
+      'cache-control': 'no-store',
+      ...(retryAfterSeconds === undefined ? {} : { 'retry-after': String(retryAfterSeconds) }),
+      ...(status === 401 ? { 'www-authenticate': scheme } : {}),
+    },
+    body: JSON.stringify(body),
+  };
+}
+
+export function sendProblem(reply: FastifyReply, requestId: string, error: AppError): FastifyReply {
+  const { status, headers, body } = problemReply(error, requestId);
   // A string: the problem must reach the client whatever response schema the route declares.
-  return reply
-    .code(status)
-    .type('application/problem+json')
-    .serializer(String)
-    .send(JSON.stringify(body));
+  return reply.code(status).headers(headers).serializer(String).send(body);
 }
 
 function asAppError(error: unknown): AppError {
@@ -85,25 +109,55 @@ function asAppError(error: unknown): AppError {
     const [code, message] = fastifyCodes[error.code] ?? [];
     if (code !== undefined && message !== undefined)
       return new AppError(code, message, { cause: error });
+    // Of Fastify, or of a socket that Fastify read from: the client’s fault, or it hung up.
+    const { statusCode = 500 } = error;
+    if (statusCode >= 400 && statusCode < 500)
+      return new AppError(
+        'request.invalid',
+        'The request is not valid HTTP or ended too soon; send it again as a whole.',
+        { cause: error },
+      );
   }
   return new AppError('server.internal', 'Something went wrong here; the log has the request id.', {
     cause: error,
   });
 }
 
+type Violation = {
+  keyword: string;
+  instancePath: string;
+  message?: string | undefined;
+  params: Record<string, unknown>;
+};
+
 function invalid(error: {
   validationContext?: string | undefined;
-  validation: { instancePath: string; message?: string | undefined }[];
+  validation: Violation[];
 }): AppError {
   const where = error.validationContext ?? 'body';
-  const issues = error.validation.map(({ instancePath, message }): ProblemIssue => ({
-    field: [where, ...instancePath.split('/').filter(Boolean)].join('.'),
-    message: message ?? 'is not valid',
-  }));
+  const issues = error.validation.flatMap((violation) => issuesOf(where, violation));
   const fields = [...new Set(issues.map(({ field }) => field))].slice(0, 5).join(', ');
   return new AppError('request.invalid', `The request is not valid: see ${fields}.`, { issues });
 }
 
-function isFastifyError(error: unknown): error is FastifyError {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string';
+function issuesOf(
+  where: string,
+  { keyword, instancePath, message = 'is not valid', params }: Violation,
+): ProblemIssue[] {
+  const field = [where, ...instancePath.split('/').filter(Boolean)].join('.');
+  if (keyword !== 'unrecognized_keys') return [{ field, message }];
+  const keys: unknown[] = Array.isArray(params['keys']) ? params['keys'] : [];
+  const named = keys.flatMap((key) =>
+    typeof key === 'string' && FIELD_NAME.test(key) ? [`${field}.${key}`] : [],
+  );
+  return named.length === 0
+    ? [{ field, message: 'has a field that is not known here; leave it out' }]
+    : named.map((name) => ({ field: name, message: 'is not known here; leave it out' }));
+}
+
+/** What Fastify throws, or hands on from a socket, as it looks: not all of it is an `Error` of ours. */
+function isFastifyError(error: unknown): error is Pick<FastifyError, 'code' | 'statusCode'> {
+  return (
+    typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
+  );
 }

@@ -20,6 +20,8 @@ export function createLog(level: string, destination: DestinationStream): Log {
       base: { program: 'sallyport-server' },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }), log: redact },
+      // pino’s own would take a description that has a message for an error, and describe it again.
+      serializers: { err: (described: unknown) => described },
     },
     destination,
   );
@@ -46,16 +48,26 @@ function plain(name: string, value: unknown): unknown {
  */
 function describeError(error: unknown, depth = 0): unknown {
   if (!(error instanceof Error)) return { type: typeof error };
-  const frames = error.stack?.split('\n').filter((line) => /^\s+at /.test(line)) ?? [];
   return {
     type: error.name,
     ...codeOf(error),
     ...(error instanceof AppError ? { message: error.message, detail: error.privateDetail } : {}),
-    stack: frames.slice(0, 8).map((line) => line.trim()),
+    stack: framesOf(error),
     ...(error.cause === undefined || depth === 3
       ? {}
       : { cause: describeError(error.cause, depth + 1) }),
   };
+}
+
+/** The stack without its message, whose lines may look like frames; none of it if the message was changed since. */
+function framesOf({ stack = '', message }: Error): string[] {
+  const start = stack.indexOf(message);
+  if (start === -1) return [];
+  const lines = stack.slice(start + message.length).split('\n');
+  return lines
+    .filter((line) => /^\s+at /.test(line))
+    .slice(0, 8)
+    .map((line) => line.trim());
 }
 
 function codeOf(error: Error): Record<string, unknown> {
