@@ -67,7 +67,7 @@ const rows: Row[] = [
   {
     what: 'an id',
     schema: uuid,
-    accepted: ['01890a5d-ac96-774b-bcce-b302099a8057'],
+    accepted: ['01890a5d-ac96-774b-bcce-b302099a8057', '01890A5D-AC96-774B-BCCE-B302099A8057'],
     refused: [
       '',
       '01890a5dac96774bbcceb302099a8057',
@@ -145,6 +145,11 @@ describe.each(rows)('$what', ({ schema, accepted, refused }) => {
   test.each(refused.map((value) => [value]))('may not be %j', (value) => {
     expect(schema.safeParse(value).success).toBe(false);
   });
+});
+
+test('an id is the same in either case', () => {
+  const id = '01890a5d-ac96-774b-bcce-b302099a8057';
+  for (const written of [id, id.toUpperCase()]) expect(uuid.parse(written)).toBe(id);
 });
 
 test('a token is good for one use, for an hour, from anywhere, unless more is asked for', () => {

@@ -1,7 +1,10 @@
 import { z } from 'zod';
 
-/** An id of a row: a UUID, version 7 where Sallyport made it (RFC 9562, section 5.7). */
-export const uuid = z.uuid();
+/**
+ * An id of a row: a UUID, version 7 where Sallyport made it (RFC 9562, section 5.7). Read in either case and
+ * always lower-case from here on (section 4), since ids are compared as text.
+ */
+export const uuid = z.uuid().toLowerCase();
 
 /** A group's name: DNS-label shaped, so that it fits URLs, SPIFFE paths and file names. */
 export const groupName = z

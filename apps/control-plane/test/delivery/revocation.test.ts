@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { Diagnosis } from '@sallyport/contract';
 import { asAdmin } from '@sallyport/testkit/database';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
@@ -7,6 +8,15 @@ import { OperatorClient } from '../operator-client.ts';
 /** The safety net looks every three seconds: three in a row are as quick by wake-ups alone. */
 const AT_ONCE_MS = 1_000;
 const REVOKED = { status: 401, body: { code: 'agent.revoked' } };
+
+const result: Diagnosis = {
+  facts: { agentVersion: '0.1.0', platform: 'linux', architecture: 'x64', runtime: 'test' },
+  uptimeSeconds: 1,
+  clockOffsetMilliseconds: 0,
+  tls: null,
+  cache: { revision: 0, epoch: 0, entries: 0, bytes: 0 },
+  disk: { durableBundleBytes: null, durableRevision: null, freeBytes: 1, quarantined: 0 },
+};
 
 let controlPlane: TestControlPlane;
 let second: TestControlPlane;
@@ -37,6 +47,20 @@ test('[F-11] a revocation ends the pulls that wait on another replica at once', 
   }
 });
 
+test('[F-11] an agent’s id in upper case is the same agent: its pull ends at once, and the audit knows it', async () => {
+  const agent = await agentIn(owner, 'upper-case', second);
+  await agent.pull();
+  const waiting = agent.pullRaw(30);
+  const begun = performance.now();
+  await owner.call('POST', `/agents/${agent.id.toUpperCase()}/revoke`);
+  expect(await waiting).toMatchObject(REVOKED);
+  expect(performance.now() - begun).toBeLessThan(AT_ONCE_MS);
+  await asAdmin(controlPlane.databaseUrl, async (client) => {
+    const sql = `SELECT FROM audit_events WHERE action = 'agent:revoke' AND subject = $1`;
+    expect((await client.query(sql, [`agent:${agent.id}`])).rowCount).toBe(1);
+  });
+});
+
 test('a revocation begins an epoch whose key the revoked agent never had', async () => {
   const staying = await agentIn(owner, 'epochs', controlPlane);
   const leaving = await agentIn(owner, 'epochs', controlPlane);
@@ -65,6 +89,7 @@ test('a revoked agent is refused everything that its access token was good for, 
   expect(reply).toMatchObject(REVOKED);
   const calls: [method: 'POST', path: string, body: unknown][] = [
     ['POST', `${task}/extend`, { lock: 'x' }],
+    ['POST', `${task}/complete`, { lock: 'x', result }],
     ['POST', `${task}/fail`, { lock: 'x', error: 'x' }],
   ];
   for (const [method, path, body] of calls)
