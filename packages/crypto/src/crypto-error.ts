@@ -12,6 +12,7 @@ export type CryptoErrorCode =
   | 'bundle.wrong_group'
   | 'bundle.wrong_epoch'
   | 'delivery_key.unreadable'
+  | 'encryption_key.unusable'
   | 'jwt.invalid'
   | 'jwt.expired'
   | 'jwt.not_yet_valid';

@@ -3,7 +3,7 @@ import { signingPublicKey } from '@sallyport/contract';
 import { z } from 'zod';
 import { signCompactJws, verifyCompactJws, type Header } from './compact.ts';
 import { CryptoError } from './crypto-error.ts';
-import { CLOCK_TOLERANCE_SECONDS, MAX_JWT_ID_LENGTH } from './jwt.ts';
+import { CLOCK_TOLERANCE_SECONDS, isJwtId } from './jwt.ts';
 import { importVerificationKey, signingKeyThumbprint, type SigningKey } from './signing-key.ts';
 
 const TYPE = 'dpop+jwt';
@@ -16,7 +16,7 @@ export const DPOP_WINDOW_SECONDS = CLOCK_TOLERANCE_SECONDS + MAX_AGE_SECONDS;
 
 /** RFC 9449, section 4.2; closed, so that a claim that would have to be heeded is not passed over. */
 const proofClaims = z.strictObject({
-  jti: z.string().min(1).max(MAX_JWT_ID_LENGTH),
+  jti: z.custom<string>(isJwtId),
   htm: z.string(),
   htu: z.string(),
   iat: z.number(),

@@ -1,5 +1,7 @@
+import { createPublicKey, diffieHellman, generateKeyPairSync } from 'node:crypto';
 import { encryptionPublicKey, type EncryptionPublicKey } from '@sallyport/contract';
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK } from 'jose';
+import { CryptoError } from './crypto-error.ts';
 
 /** An X25519 private key as a JWK (RFC 8037, section 2). */
 export type EncryptionPrivateJwk = EncryptionPublicKey & { d: string };
@@ -28,6 +30,25 @@ export async function importEncryptionKey(jwk: EncryptionPrivateJwk): Promise<En
     publicJwk,
     thumbprint: await calculateJwkThumbprint(publicJwk),
   };
+}
+
+/**
+ * Tries a key agreement with a public key that a stranger sends. A point of small order would agree on the
+ * same secret with everybody (RFC 7748, section 6.1), and nothing can be sealed to it.
+ *
+ * @throws CryptoError `encryption_key.unusable`
+ */
+export function checkEncryptionPublicKey(jwk: EncryptionPublicKey): void {
+  const { privateKey } = generateKeyPairSync('x25519');
+  try {
+    diffieHellman({ privateKey, publicKey: createPublicKey({ key: jwk, format: 'jwk' }) });
+  } catch (error) {
+    throw new CryptoError(
+      'encryption_key.unusable',
+      'the encryption key is a point that nothing can be sealed to',
+      error,
+    );
+  }
 }
 
 /** Prepares a public JWK for key agreement. */

@@ -13,12 +13,12 @@ export async function signJwt(key: SigningKey, typ: string, claims: JWTPayload):
     .sign(key.privateKey);
 }
 
-/** A `jti` is remembered for as long as it could be used again. */
-export const MAX_JWT_ID_LENGTH = 64;
-
-/** Whether a claim can serve as `jti`: the signer may have put any JSON there (RFC 7519, section 4.1.7). */
+/**
+ * Whether a claim can serve as `jti`: the signer may have put any JSON there (RFC 7519, section 4.1.7). It is
+ * remembered for as long as it could be used again, so it is short and of characters that every store keeps.
+ */
 export function isJwtId(claim: unknown): claim is string {
-  return typeof claim === 'string' && claim.length > 0 && claim.length <= MAX_JWT_ID_LENGTH;
+  return typeof claim === 'string' && /^[A-Za-z0-9._~-]{1,64}$/.test(claim);
 }
 
 /** What a JWT must be to be believed; `nowMs` is the verifier's clock. */

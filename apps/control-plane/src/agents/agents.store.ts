@@ -49,11 +49,10 @@ export async function listAgents(
   { limit, cursor }: PageQuery,
 ): Promise<AgentRow[]> {
   const rows = await db.agent.findMany({
-    where: { groupId },
+    where: { groupId, ...(cursor === undefined ? {} : { id: { gt: cursor } }) },
     orderBy: { id: 'asc' },
     take: limit + 1,
     ...withGroup,
-    ...(cursor === undefined ? {} : { cursor: { id: cursor }, skip: 1 }),
   });
   return rows.map(parsed);
 }
@@ -74,14 +73,18 @@ export async function listRevokedSince(db: Db, since: Date): Promise<string[]> {
   return rows.map(({ id }) => id);
 }
 
-/** Marks agents lost that were last heard of before `before`; returns them. */
+/** Marks agents lost that were last heard of before `before`, by enrolling if they never pulled; returns them. */
 export async function markLost(
   tx: Db,
   before: Date,
   now: Date,
 ): Promise<{ id: string; groupId: string }[]> {
   return tx.agent.updateManyAndReturn({
-    where: { lostAt: null, revokedAt: null, lastSeenAt: { lt: before } },
+    where: {
+      lostAt: null,
+      revokedAt: null,
+      OR: [{ lastSeenAt: { lt: before } }, { lastSeenAt: null, enrolledAt: { lt: before } }],
+    },
     data: { lostAt: now },
     select: { id: true, groupId: true },
   });

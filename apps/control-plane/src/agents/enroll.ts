@@ -1,7 +1,8 @@
 import { BlockList, isIPv6 } from 'node:net';
-import type { EnrollBody, EnrollReply } from '@sallyport/contract';
+import type { EncryptionPublicKey, EnrollBody, EnrollReply } from '@sallyport/contract';
 import { verifyEnrollmentProof } from '@sallyport/crypto/assertion';
 import { CryptoError } from '@sallyport/crypto/crypto-error';
+import { checkEncryptionPublicKey } from '@sallyport/crypto/encryption-key';
 import { parseToken, type Token } from '@sallyport/crypto/token';
 import { calculateJwkThumbprint } from 'jose';
 import { appendAuditEvent } from '../audit/index.ts';
@@ -29,7 +30,8 @@ export type EnrollDeps = { platform: Platform; trust: Trust; tokens: TokenChecks
  * who knows the token's secret learns why it is refused, and only such a refusal is audited: the rest is
  * anybody's noise. A token that has ended is therefore checked like any other.
  *
- * @throws AppError `token.*`, `proof.invalid`, `clock.skewed`, `agent.keys_taken`, `hashing.busy`
+ * @throws AppError `request.invalid` of the encryption key, `token.*`, `proof.invalid`, `clock.skewed`,
+ * `agent.keys_taken`, `hashing.busy`
  */
 export async function enroll(
   deps: EnrollDeps,
@@ -40,6 +42,7 @@ export async function enroll(
   checkProtocol(body.protocol);
   const token = readToken(body.token);
   await verifyProof(platform, body);
+  checkKey(body.encryptionKey);
   const row = await verifiedToken(deps, token);
   try {
     checkUsable(row, op.address, platform.clock.now());
@@ -69,6 +72,19 @@ async function verifyProof({ clock }: Platform, body: EnrollBody): Promise<void>
     await verifyEnrollmentProof(body, clock.now());
   } catch (error) {
     throw proofRefusal(error, 'proof.invalid', 'The proof of possession is not accepted');
+  }
+}
+
+function checkKey(encryptionKey: EncryptionPublicKey): void {
+  try {
+    checkEncryptionPublicKey(encryptionKey);
+  } catch (error) {
+    if (!(error instanceof CryptoError)) throw error;
+    const issues = [{ field: 'body.encryptionKey.x', message: `${error.message}; make a new one` }];
+    throw new AppError('request.invalid', 'The request is not valid: see body.encryptionKey.x.', {
+      issues,
+      cause: error,
+    });
   }
 }
 

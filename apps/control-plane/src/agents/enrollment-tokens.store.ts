@@ -31,10 +31,9 @@ export async function listEnrollmentTokens(
   { limit, cursor }: PageQuery,
 ): Promise<EnrollmentTokenRow[]> {
   return db.enrollmentToken.findMany({
-    where: { groupId },
+    where: { groupId, ...(cursor === undefined ? {} : { id: { gt: cursor } }) },
     orderBy: { id: 'asc' },
     take: limit + 1,
-    ...(cursor === undefined ? {} : { cursor: { id: cursor }, skip: 1 }),
   });
 }
 

@@ -8,6 +8,12 @@ import { findBundle } from './delivery.store.ts';
 import { pull, type PullDeps } from './pull.ts';
 
 const JSON_TYPE = 'application/json; charset=utf-8';
+/** A revision as a path says it: digits only, so that each has one address, and no more than its column holds. */
+const revisionParam = z
+  .string()
+  .regex(/^[1-9]\d{0,9}$/, 'use a whole number from 1')
+  .transform(Number)
+  .pipe(z.int32());
 
 /** `/agent/v1/pull` and `/agent/v1/revisions/:revision/bundle`. */
 export function deliveryRoutes(deps: PullDeps): FastifyPluginAsyncZod {
@@ -36,7 +42,7 @@ export function deliveryRoutes(deps: PullDeps): FastifyPluginAsyncZod {
       {
         config: { permission: 'agent' },
         schema: {
-          params: z.object({ revision: z.coerce.number().int().min(1) }),
+          params: z.object({ revision: revisionParam }),
           response: { 200: bundle, 304: z.null(), ...problemResponses },
         },
       },

@@ -42,10 +42,9 @@ export async function listTasks(
   { limit, cursor }: PageQuery,
 ): Promise<TaskRow[]> {
   const rows = await db.task.findMany({
-    where: { agentId },
+    where: { agentId, ...(cursor === undefined ? {} : { id: { lt: cursor } }) },
     orderBy: { id: 'desc' },
     take: limit + 1,
-    ...(cursor === undefined ? {} : { cursor: { id: cursor }, skip: 1 }),
   });
   return rows.map(parsed);
 }

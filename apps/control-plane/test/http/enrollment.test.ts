@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { signEnrollmentProof } from '@sallyport/crypto/assertion';
 import { formatToken, mintToken } from '@sallyport/crypto/token';
 import { asAdmin } from '@sallyport/testkit/database';
+import { markLostAgents } from '../../src/maintenance/maintenance.ts';
 import { AgentClient } from '../agent-client.ts';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
 import { field, OperatorClient } from '../operator-client.ts';
@@ -147,6 +149,39 @@ describe('enrolment', () => {
       signing_key: agent.signing.publicJwk,
       encryption_key: agent.encryption.publicJwk,
     });
+  });
+
+  test.each([
+    ['zero', '00'.repeat(32)],
+    ['one', `01${'00'.repeat(31)}`],
+    ['of order eight', 'e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800'],
+  ])(
+    'an encryption key to which nothing can be sealed, the point %s, is refused and takes no use',
+    async (_, hex) => {
+      const token = field(await newToken(), 'token');
+      const agent = await newAgent();
+      const x = Buffer.from(hex, 'hex').toString('base64url');
+      const encryptionKey = { ...agent.encryption.publicJwk, x };
+      const now = controlPlane.clock.now();
+      const proof = await signEnrollmentProof(agent.signing, token, encryptionKey, now);
+      expect(await agent.enroll(token, { encryptionKey, proof })).toMatchObject({
+        status: 400,
+        body: { code: 'request.invalid', issues: [{ field: 'body.encryptionKey.x' }] },
+      });
+      expect((await agent.enroll(token)).status).toBe(201);
+    },
+  );
+
+  test('an agent that enrols and never pulls is lost like one that falls silent, but not at once', async () => {
+    const agent = await newAgent();
+    await agent.enroll(field(await newToken(), 'token'));
+    const state = async () => {
+      await markLostAgents(controlPlane.platform);
+      return (await owner.call('GET', `/agents/${agent.id}`)).body;
+    };
+    expect(await state()).toMatchObject({ state: 'active', lastSeenAt: null });
+    controlPlane.clock.advance(60 * 60_000);
+    expect(await state()).toMatchObject({ state: 'lost', lastSeenAt: null });
   });
 
   test('[A7-03] the database holds no token, only PBKDF2 hashes', async () => {

@@ -44,6 +44,19 @@ describe('[F-23] a number that no column holds is refused', () => {
     expect(await owner.call('POST', `${group}/secrets/a/reveal`, body)).toMatchObject(refused);
   });
 
+  test.each(['0', '2147483648', '99999999999', '1e3', '0x10', '+1', '01', '1.0', '%201', '-1'])(
+    'as the revision whose bundle an agent fetches: %s',
+    async (revision) => {
+      const reply = await agent.call('GET', `/revisions/${revision}/bundle`);
+      expect(reply).toMatchObject(refused);
+    },
+  );
+
+  test('but the largest that the column holds is looked for', async () => {
+    const reply = await agent.call('GET', `/revisions/${2 ** 31 - 1}/bundle`);
+    expect(reply).toMatchObject({ status: 404, body: { code: 'bundle.not_found' } });
+  });
+
   test.each(['revision', 'epoch'])(
     'as the %s an agent runs, whose word would be lost with everybody’s',
     async (name) => {

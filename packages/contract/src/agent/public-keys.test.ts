@@ -22,6 +22,10 @@ describe.each(kinds)('the public $name key of an agent', ({ schema, key, otherCu
     expect(schema.parse(key)).toEqual(key);
   });
 
+  test.each(['A', 'E', '8', 'w'])('may end in %s, whose last two bits are zero', (last) => {
+    expect(schema.safeParse({ ...key, x: `${point.slice(1)}${last}` }).success).toBe(true);
+  });
+
   test('[AX-21] is refused, not trimmed, when the private key comes with it', () => {
     expect(schema.safeParse({ ...key, d: point }).success).toBe(false);
   });
@@ -33,6 +37,7 @@ describe.each(kinds)('the public $name key of an agent', ({ schema, key, otherCu
     ['that is too long', { x: `${point}A` }],
     ['in base64', { x: `${point.slice(1)}+` }],
     ['with a line end', { x: `${point}\n` }],
+    ['whose left-over bits are not zero', { x: `${point.slice(1)}B` }],
     ['that is missing', { x: undefined }],
     ['with a purpose', { use: 'sig' }],
   ])('%s is refused', (_, change) => {
