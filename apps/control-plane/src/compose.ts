@@ -14,8 +14,7 @@ import { createMetricsApp } from './http/metrics-app.ts';
 import { createOperatorApp } from './http/operator-app.ts';
 import { startMaintenance } from './maintenance/index.ts';
 import { createFirstOwner, type FirstOwner } from './operators/index.ts';
-import { AppError } from './platform/app-error.ts';
-import { BoundedPool } from './platform/bounded-pool.ts';
+import { BoundedPool, hashingBusy } from './platform/bounded-pool.ts';
 import type { Clock } from './platform/clock.ts';
 import type { ServerConfig } from './platform/config.ts';
 import { Database, groupBusy } from './platform/db.ts';
@@ -53,10 +52,6 @@ export type ControlPlane = {
   stop(): Promise<void>;
 };
 
-const hashingBusy = () =>
-  new AppError('hashing.busy', 'Too many credentials are being checked; try again shortly.', {
-    retryAfterSeconds: 2,
-  });
 /** Together they leave one of the runtime's four threads to files and names. */
 const HASHING = { concurrency: 1, queued: 64, refusal: hashingBusy };
 const PASSWORD_HASHING = { concurrency: 1, queued: 16, refusal: hashingBusy };

@@ -195,7 +195,7 @@ export class AgentClient {
       ...(payload === undefined ? {} : { payload: JSON.stringify(payload) }),
     });
     const isJson = String(reply.headers['content-type'] ?? '').includes('json');
-    const body: unknown = isJson ? JSON.parse(reply.payload) : undefined;
+    const body: unknown = isJson && reply.payload !== '' ? JSON.parse(reply.payload) : undefined;
     return { status: reply.statusCode, headers: { ...reply.headers }, body, text: reply.payload };
   }
 }

@@ -3,5 +3,5 @@ export { buildBundle } from './build-bundle.ts';
 export { deliveryRoutes } from './delivery.routes.ts';
 export { GroupFeed } from './group-feed.ts';
 export { Hub } from './hub.ts';
-export type { PullDeps } from './pull.ts';
+export { checkCurrent, type PullDeps } from './pull.ts';
 export { SafetyNet } from './safety-net.ts';

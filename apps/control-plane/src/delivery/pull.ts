@@ -80,14 +80,19 @@ function ended(outcome: 'revoked' | 'superseded' | 'stopping'): AppError {
   }
 }
 
-/** What there is for the agent now. */
-async function lookNow(deps: PullDeps, agent: AccessClaims, body: PullBody): Promise<PullAnswer> {
-  if (!deps.isCurrent())
+/** @throws AppError `server.unavailable` when this replica does not hear of revocations */
+export function checkCurrent({ isCurrent }: Pick<PullDeps, 'isCurrent'>): void {
+  if (!isCurrent())
     throw new AppError(
       'server.unavailable',
       'The control plane has lost its database; try again shortly.',
       { retryAfterSeconds: 5 },
     );
+}
+
+/** What there is for the agent now. */
+async function lookNow(deps: PullDeps, agent: AccessClaims, body: PullBody): Promise<PullAnswer> {
+  checkCurrent(deps);
   const feed = await feedFor(deps, agent.groupId, body.revision);
   const behind = body.revision < feed.revision || body.epoch !== feed.epoch;
   const tasks =

@@ -1,7 +1,7 @@
 import { MAX_PULL_WAIT_SECONDS } from '@sallyport/contract';
 import type { FastifyInstance } from 'fastify';
 import { agentEntryRoutes, type AgentAuthenticator } from '../agents/index.ts';
-import { deliveryRoutes, type PullDeps } from '../delivery/index.ts';
+import { checkCurrent, deliveryRoutes, type PullDeps } from '../delivery/index.ts';
 import { heldTasksRoutes } from '../tasks/index.ts';
 import type { ServerCertificate, Trust } from '../trust/index.ts';
 import { createApp } from './create-app.ts';
@@ -37,6 +37,11 @@ export async function createAgentApp({
           method: request.method,
           url: `https://${request.host}${request.url.split('?', 1)[0] ?? ''}`,
         });
+      });
+      // Last before the answer is made, since a body takes its time: whom this replica would not refuse may
+      // have been revoked all the same.
+      api.addHook('preHandler', async (request) => {
+        if (request.routeOptions.config.permission === 'agent') checkCurrent(pullDeps);
       });
       await api.register(agentEntryRoutes(platform, trust));
       await api.register(deliveryRoutes(pullDeps));

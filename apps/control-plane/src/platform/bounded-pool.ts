@@ -1,7 +1,16 @@
-import type { AppError } from './app-error.ts';
+import { AppError } from './app-error.ts';
 
 /** How much runs at a time, how much more may wait, and what the rest is told. */
 export type PoolLimits = { concurrency: number; queued: number; refusal: () => AppError };
+
+/** What is told whoever would wait too long for a credential to be checked. */
+export function hashingBusy(): AppError {
+  return new AppError(
+    'hashing.busy',
+    'Too many credentials are being checked; try again shortly.',
+    { retryAfterSeconds: 2 },
+  );
+}
 
 /** Runs work that is dear, such as hashing, within limits. */
 export class BoundedPool {

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from '@jest/globals';
 import { mintToken, type Token } from '@sallyport/crypto/token';
 import { hashTokenSecret } from '@sallyport/crypto/token-hash';
 import { createClock, type TestClock } from '@sallyport/testkit/clock';
-import { BoundedPool } from './bounded-pool.ts';
+import { BoundedPool, hashingBusy } from './bounded-pool.ts';
 import { TokenChecks } from './token-checks.ts';
 
 const MINUTE_MS = 60_000;
@@ -15,7 +15,7 @@ let token: Token;
 let hash: string;
 beforeEach(async () => {
   clock = createClock();
-  pool = new BoundedPool({ concurrency: 1, queued: 0 });
+  pool = new BoundedPool({ concurrency: 1, queued: 0, refusal: hashingBusy });
   checks = new TokenChecks(clock, pool);
   token = mintToken('session', crypto.randomUUID());
   hash = await hashTokenSecret(token.secret, 1);

@@ -58,11 +58,18 @@ test('a replica that has lost its database delivers nothing, since it may not kn
   gate.cut();
   let reply = await agent.pullRaw();
   while (reply.status === 204) reply = await agent.pullRaw();
-  expect(reply).toMatchObject({ status: 503, body: { code: 'server.unavailable' } });
+  const unavailable = { status: 503, body: { code: 'server.unavailable' } };
+  expect(reply).toMatchObject(unavailable);
+  // A bundle that the agent has is told without the database, but not to whom it may no longer be told.
+  const etag = `"${agent.enrolled?.group.id}/${agent.revision}"`;
+  const bundle = `/revisions/${agent.revision}/bundle`;
+  const known = { 'if-none-match': etag };
+  expect(await agent.call('GET', bundle, undefined, known)).toMatchObject(unavailable);
   gate.restore();
   await owner.call('PUT', '/groups/cut-off/secrets/a', { value: 'while it was away' });
   reply = await agent.pullRaw();
   while (reply.status === 503) reply = await agent.pullRaw();
+  expect(await agent.call('GET', bundle, undefined, known)).toMatchObject({ status: 304 });
   expect(await agent.open(await agent.pull(30))).toEqual({ a: 'while it was away' });
 }, 20_000);
 
