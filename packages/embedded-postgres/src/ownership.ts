@@ -5,15 +5,18 @@ import { EmbeddedPostgresError } from './failure.ts';
 export type Ownership = {
   /** Resolves when the lock's connection has ended, whoever ended it. */
   lost: Promise<void>;
-  release(): Promise<void>;
 };
 
-const OWNER_LOCK = 7_203_451_180_001;
+/** Another live control plane is the owner. */
+export class OtherOwnerError extends EmbeddedPostgresError {}
+
+/** Held in the database `postgres`. */
+export const OWNER_LOCK = 7_203_451_180_001;
 const LOCK_NOT_AVAILABLE = '55P03';
 // A SIGKILLed owner's lock falls when the server notices the closed connection.
 const PATIENCE_MS = 2_000;
 
-/** Becomes the owner, or rejects because another live control plane is. */
+/** Becomes the owner. @throws OtherOwnerError; EmbeddedPostgresError when the server refuses us */
 export async function takeOwnership(url: string, directory: string): Promise<Ownership> {
   const client = new pg.Client({
     connectionString: url,
@@ -35,11 +38,11 @@ export async function takeOwnership(url: string, directory: string): Promise<Own
   } catch (cause) {
     await client.end();
     if (!(cause instanceof pg.DatabaseError) || cause.code !== LOCK_NOT_AVAILABLE) throw cause;
-    throw new EmbeddedPostgresError(
+    throw new OtherOwnerError(
       `Another control plane is running on this data directory (${directory}); stop it or set DATABASE_URL to share one database.`,
     );
   }
-  return { lost, release: () => client.end() };
+  return { lost };
 }
 
 /** Makes the database when it is not there. */

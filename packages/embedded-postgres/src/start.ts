@@ -1,9 +1,14 @@
 import { ensureCluster, superuserUrl } from './cluster.ts';
-import { ensureDatabase, takeOwnership } from './ownership.ts';
+import { ensureDatabase, OtherOwnerError, takeOwnership } from './ownership.ts';
+import type { Ownership } from './ownership.ts';
 import { preparePlace, readOrCreatePassword } from './place.ts';
+import type { Place } from './place.ts';
 import { findPostmaster } from './postmaster.ts';
 import { startServer, stopServer } from './server-control.ts';
+import type { ServerOptions } from './server-control.ts';
 import { supervise } from './supervise.ts';
+
+const MAINTENANCE = 'postgres';
 
 /** A running Postgres server that belongs to this machine alone. */
 export type EmbeddedPostgres = {
@@ -39,32 +44,54 @@ export async function startEmbeddedPostgres(o: EmbeddedPostgresOptions): Promise
   const password = await readOrCreatePassword(place);
   await ensureCluster(place, options);
 
-  const survivor = await findPostmaster(place, log);
-  const { port } = survivor ?? (await startServer(place, options));
-  const maintenanceUrl = superuserUrl(port, password, 'postgres');
-  const ownership = await takeOwnership(maintenanceUrl, place.directory);
+  const { port, adopted, ownership } = await runAndOwn(place, password, options);
   try {
-    await ensureDatabase(maintenanceUrl, o.database);
+    await ensureDatabase(superuserUrl(port, password, MAINTENANCE), o.database);
   } catch (cause) {
     await stopServer(place, log);
     throw cause;
   }
-  log(`embedded Postgres ${survivor === undefined ? 'started' : 'adopted'} on 127.0.0.1:${port}`);
+  log(`embedded Postgres ${adopted ? 'adopted' : 'started'} on 127.0.0.1:${port}`);
 
-  const regain = async () => {
-    if ((await findPostmaster(place, log)) === undefined) await startServer(place, options, port);
-    return takeOwnership(maintenanceUrl, place.directory);
-  };
+  const regain = async () => (await runAndOwn(place, password, options, port)).ownership;
   const supervision = supervise(ownership, regain, log);
   const end = async () => {
-    if (supervision.end()) await stopServer(place, log);
-    else log('the embedded Postgres is left running: it has another owner by now');
-    await supervision.idle;
+    const held = await supervision.end();
+    if (held !== undefined) {
+      await stopServer(place, log);
+      await held.lost;
+    } else if ((await findPostmaster(place, log)) !== undefined) {
+      log('the embedded Postgres is left running: this process does not own it');
+    }
   };
   let ended: Promise<void> | undefined;
   return {
     url: superuserUrl(port, password, o.database),
-    adopted: survivor !== undefined,
+    adopted,
     stop: () => (ended ??= end()),
   };
+}
+
+/**
+ * Becomes the owner of the server that runs, or of one that it starts, on `wantedPort` if that is given.
+ * Unless that has another owner, what it started ends when it fails.
+ */
+async function runAndOwn(
+  place: Place,
+  password: string,
+  options: ServerOptions,
+  wantedPort?: number,
+): Promise<{ port: number; adopted: boolean; ownership: Ownership }> {
+  const survivor = await findPostmaster(place, options.log);
+  const { port } = survivor ?? (await startServer(place, options, wantedPort));
+  try {
+    const url = superuserUrl(port, password, MAINTENANCE);
+    const ownership = await takeOwnership(url, place.directory);
+    return { port, adopted: survivor !== undefined, ownership };
+  } catch (cause) {
+    // Of two that start at once, the one that is late finds the other's server.
+    if (survivor === undefined && !(cause instanceof OtherOwnerError))
+      await stopServer(place, options.log);
+    throw cause;
+  }
 }

@@ -1,11 +1,13 @@
+import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Ownership } from './ownership.ts';
 
 export type Supervision = {
-  /** Ends supervision. True when the server was ours to the end, and so is ours to stop. */
-  end(): boolean;
-  /** Resolves once nothing is being brought back any more. */
-  idle: Promise<void>;
+  /**
+   * Ends supervision, once what is being brought back is there or has failed. Gives the ownership that
+   * is held then: the server is the caller's to stop, or is nobody's.
+   */
+  end(): Promise<Ownership | undefined>;
 };
 
 const FIRST_PAUSE_MS = 100;
@@ -18,7 +20,7 @@ export function supervise(
   log: (message: string) => void,
 ): Supervision {
   const ending = new AbortController();
-  let held = true;
+  const asked = once(ending.signal, 'abort');
 
   async function regainPatiently(): Promise<Ownership | undefined> {
     for (
@@ -38,25 +40,23 @@ export function supervise(
     return undefined;
   }
 
-  async function watch(): Promise<void> {
+  async function watch(): Promise<Ownership | undefined> {
     let ownership: Ownership | undefined = first;
     while (ownership !== undefined) {
-      held = true;
-      await ownership.lost;
-      if (ending.signal.aborted) return;
-      held = false;
+      await Promise.race([ownership.lost, asked]);
+      if (ending.signal.aborted) return ownership;
       log('the embedded Postgres has gone away; bringing it back');
       ownership = await regainPatiently();
       if (ownership !== undefined) log('the embedded Postgres is back');
     }
+    return undefined;
   }
 
-  const idle = watch();
+  const watched = watch();
   return {
     end: () => {
       ending.abort();
-      return held;
+      return watched;
     },
-    idle,
   };
 }

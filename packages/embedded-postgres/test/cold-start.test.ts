@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, rm, stat, watch, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rm, stat, watch, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { findBinaries } from '../src/binaries.ts';
@@ -62,6 +62,30 @@ describe('a start that cannot be', () => {
     await (await home.start()).stop();
     await rm(join(home.directory, 'password'));
     await expect(home.start()).rejects.toThrow('has lost its file "password"');
+  });
+
+  test('leaves no server running that refuses the password', async () => {
+    await (await home.start()).stop();
+    const file = join(home.directory, 'password');
+    const right = await readFile(file);
+    await writeFile(file, 'another');
+    await expect(home.start()).rejects.toThrow(/refuses us: password authentication failed/);
+    expect(await home.isRunning()).toBe(false);
+    await writeFile(file, right);
+    expect(await home.start()).toMatchObject({ adopted: false });
+  });
+
+  test('leaves a server running that it did not start', async () => {
+    const child = home.spawnOwner();
+    const { url } = await announced(child);
+    await kill(child);
+    const file = join(home.directory, 'password');
+    const right = await readFile(file);
+    await writeFile(file, 'another');
+    await expect(home.start()).rejects.toThrow(/refuses us: password authentication failed/);
+    expect(await query(url, 'SELECT 1')).toEqual([1]);
+    await writeFile(file, right);
+    expect(await home.start()).toMatchObject({ adopted: true });
   });
 
   test('quotes the server’s own last words', async () => {

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdtemp, readFile, realpath, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -57,6 +57,7 @@ export async function createHome() {
     logged: (message: string) => new Promise<void>((resolve) => expected.set(message, resolve)),
     postmasterPid: async () =>
       Number.parseInt(await readFile(join(directory, 'data', 'postmaster.pid'), 'utf8'), 10),
+    isRunning: async () => (await readdir(join(directory, 'data'))).includes('postmaster.pid'),
     remove: async () => {
       await endAll();
       await rm(home, { recursive: true, force: true, maxRetries: 3 });

@@ -1,6 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import pg from 'pg';
+import { OWNER_LOCK } from '../src/ownership.ts';
 import { stopSurvivor } from '../src/stop-survivor.ts';
 import { allLines, announced, createHome, kill, query } from './home.ts';
 import type { Home } from './home.ts';
@@ -49,6 +51,26 @@ describe('a living owner', () => {
   });
 });
 
+describe('an owner that lost its connection', () => {
+  test('leaves the server to the owner that it has got since, and says so', async () => {
+    const server = await home.start();
+    const next = await nextOwner(server.url);
+    const goneAway = home.logged('the embedded Postgres has gone away; bringing it back');
+    await query(
+      server.url,
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sallyport-owner'",
+    );
+    await goneAway;
+    await server.stop();
+    expect(home.messages).toContain(
+      'the embedded Postgres is left running: this process does not own it',
+    );
+    expect(await query(server.url, 'SELECT 1')).toEqual([1]);
+    await next.end();
+    expect(await home.start()).toMatchObject({ adopted: true });
+  });
+});
+
 describe('a server that was killed', () => {
   test('comes back at the same address while its owner lives, with what was committed', async () => {
     const { url } = await home.start({ fsync: true });
@@ -60,6 +82,16 @@ describe('a server that was killed', () => {
     expect(await allLines(child.stderr)).toEqual([
       expect.stringContaining('Another control plane is running'),
     ]);
+  });
+
+  test('ends for good when its owner is told to stop while it is brought back', async () => {
+    const server = await home.start();
+    process.kill(await home.postmasterPid(), 'SIGKILL');
+    await home.logged('the embedded Postgres has gone away; bringing it back');
+    await server.stop();
+    expect(await home.isRunning()).toBe(false);
+    await expect(query(server.url, 'SELECT 1')).rejects.toThrow('ECONNREFUSED');
+    expect(await home.start()).toMatchObject({ adopted: false });
   });
 
   test.each([
@@ -79,3 +111,14 @@ describe('a server that was killed', () => {
     },
   );
 });
+
+/** Waits in the queue for the owner's lock: the server's next owner, before any that comes back. */
+async function nextOwner(url: string): Promise<pg.Client> {
+  const maintenance = new URL(url);
+  maintenance.pathname = '/postgres';
+  const client = new pg.Client({ connectionString: maintenance.href });
+  await client.connect();
+  void client.query('SELECT pg_advisory_lock($1)', [OWNER_LOCK]);
+  while ((await query(url, 'SELECT 1 FROM pg_locks WHERE NOT granted')).length === 0);
+  return client;
+}
