@@ -1,4 +1,4 @@
-import { chown, cp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { cp, lchown, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { EmbeddedPostgresError } from './failure.ts';
@@ -42,22 +42,25 @@ async function copyOnce(installed: string, directory: string, user: ServerUser):
   const version = /"version":\s*"([\w.-]+)"/.exec(manifest)?.[1] ?? 'unknown';
   const copy = join(directory, `binaries-${version}`);
   if (await exists(copy)) return copy;
-  const unfinished = `${copy}.${process.pid}`;
-  await rm(unfinished, { recursive: true, force: true });
-  await cp(installed, unfinished, {
-    recursive: true,
-    verbatimSymlinks: true,
-    filter: (source) => !source.endsWith('.a') && basename(source) !== 'pkgconfig',
-  });
-  const entries = await readdir(unfinished, { recursive: true, withFileTypes: true });
-  const owned = entries
-    .filter((entry) => !entry.isSymbolicLink())
-    .map((entry) => join(entry.parentPath, entry.name));
-  await Promise.all([unfinished, ...owned].map((path) => chown(path, user.uid, user.gid)));
-  await rename(unfinished, copy).catch(async (cause: unknown) => {
-    await rm(unfinished, { recursive: true, force: true });
-    if (!(await exists(copy))) throw cause;
-  });
+  // Beside `directory`, which is the user's: in there it could put a link where root is about to write.
+  const workshop = await mkdtemp(`${directory}-binaries-`);
+  try {
+    const made = join(workshop, 'native');
+    await cp(installed, made, {
+      recursive: true,
+      verbatimSymlinks: true,
+      filter: (source) => !source.endsWith('.a') && basename(source) !== 'pkgconfig',
+    });
+    const entries = await readdir(made, { recursive: true });
+    await Promise.all(
+      ['', ...entries].map((entry) => lchown(join(made, entry), user.uid, user.gid)),
+    );
+    await rename(made, copy).catch(async (cause: unknown) => {
+      if (!(await exists(copy))) throw cause;
+    });
+  } finally {
+    await rm(workshop, { recursive: true, force: true });
+  }
   return copy;
 }
 

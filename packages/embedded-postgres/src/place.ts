@@ -1,15 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import {
-  chmod,
-  chown,
-  link,
-  mkdir,
-  readdir,
-  readFile,
-  realpath,
-  rm,
-  writeFile,
-} from 'node:fs/promises';
+import { chmod, chown, link, mkdir, open, readdir, readFile, realpath, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { findBinaries } from './binaries.ts';
 import { EmbeddedPostgresError, systemErrorCode } from './failure.ts';
@@ -86,12 +76,15 @@ export async function readOrCreatePassword(place: Place): Promise<string> {
     );
   }
   const fresh = join(place.directory, `password.${randomBytes(6).toString('hex')}`);
-  await writeFile(fresh, `${randomBytes(32).toString('base64url')}\n`, {
-    mode: 0o600,
-    flag: 'wx',
-    flush: true,
-  });
-  if (place.user !== undefined) await chown(fresh, place.user.uid, place.user.gid);
+  const file = await open(fresh, 'wx', 0o600);
+  try {
+    await file.writeFile(`${randomBytes(32).toString('base64url')}\n`);
+    // Not by its path: the folder's user could have put a link to a file of root's there.
+    if (place.user !== undefined) await file.chown(place.user.uid, place.user.gid);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
   // link() fails when the name is taken: of two that start together, both end up with the first's.
   await link(fresh, place.passwordFile).catch((cause: unknown) => {
     if (systemErrorCode(cause) !== 'EEXIST') throw cause;

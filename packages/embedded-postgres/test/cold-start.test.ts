@@ -1,4 +1,17 @@
-import { chmod, mkdir, readdir, readFile, rm, stat, watch, writeFile } from 'node:fs/promises';
+import { on } from 'node:events';
+import { watch as openWatcher } from 'node:fs';
+import {
+  chmod,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  watch,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { findBinaries } from '../src/binaries.ts';
@@ -113,5 +126,32 @@ describe('a start that cannot be', () => {
     await rm(installed, { recursive: true });
     await mkdir(join(installed, 'bin'), { recursive: true });
     expect(await findBinaries(home.home, nobody, installed)).toBe(copy);
+  });
+
+  test('come into the server’s own folder whole, and what they link to keeps its owner', async () => {
+    const installed = join(home.home, 'private', 'native');
+    await mkdir(join(installed, 'bin'), { recursive: true });
+    await mkdir(home.directory);
+    await writeFile(join(installed, '..', 'package.json'), '{"version": "18.4.0"}');
+    await writeFile(join(installed, 'bin', 'postgres'), '', { mode: 0o755 });
+    const ofRoot = join(home.home, 'of-root');
+    await writeFile(ofRoot, '');
+    await symlink(ofRoot, join(installed, 'bin', 'link'));
+    await chmod(join(home.home, 'private'), 0o700);
+
+    const watcher = openWatcher(home.directory);
+    const changes = on(watcher, 'change');
+    const bin = await findBinaries(home.directory, nobody, installed);
+    await writeFile(join(home.directory, 'last'), '');
+    const seen = new Set<string>();
+    for await (const [, name] of changes) {
+      if (name === 'last') break;
+      seen.add(String(name));
+    }
+    watcher.close();
+    expect([...seen]).toEqual(['binaries-18.4.0']);
+    expect(await lstat(join(bin, 'link'))).toMatchObject({ uid: nobody.uid });
+    expect(await stat(ofRoot)).toMatchObject({ uid: 0 });
+    expect((await readdir(home.home)).toSorted()).toEqual(['of-root', 'postgres', 'private']);
   });
 });
