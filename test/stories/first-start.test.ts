@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { chmod } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
+import { chmod, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { stopSurvivor } from '@sallyport/embedded-postgres/stop-survivor';
@@ -29,7 +29,7 @@ function start(command: string[], env: Record<string, string> = {}, input = ''):
     SALLYPORT_CONFIG_DIR: join(folder.path, 'operator'),
     SALLYPORT_AGENT_STATE_DIR: join(folder.path, 'agent'),
   };
-  return startProcess({ command, cwd: root, env: { ...paths, ...env }, input });
+  return startProcess({ command, cwd: root, env: { ...paths, ...env }, input, ownGroup: true });
 }
 
 const serverEnvironment = () => ({
@@ -39,10 +39,19 @@ const serverEnvironment = () => ({
   SALLYPORT_METRICS_PORT: '0',
 });
 
-/** The process below npm and its shells that does the work. */
-function innermost(pid: number): number {
-  const [child] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ');
-  return child === undefined || child === '' ? pid : innermost(Number(child));
+/** What runs below a process, its database aside. */
+function descendants(pid: number): number[] {
+  const listed = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  const children = listed === '' ? [] : listed.split(' ').map(Number);
+  return children.flatMap((child) => [child, ...descendants(child)]);
+}
+
+/** Nothing of a control plane runs any more: not what npm started, and not its Postgres. */
+async function expectStopped(server: TestProcess, below: number[]): Promise<void> {
+  expect(server.output()).toMatch(/"stopped"/);
+  expect(below.filter((pid) => existsSync(`/proc/${pid}`))).toEqual([]);
+  const cluster = join(folder.path, 'control-plane', 'postgres', 'data');
+  expect(await readdir(cluster)).not.toContain('postmaster.pid');
 }
 
 test('[SG-01] [A7-15] npm start prints what a newcomer needs; its three commands, followed to the letter, make an agent that runs', async () => {
@@ -71,16 +80,23 @@ test('[SG-01] [A7-15] npm start prints what a newcomer needs; its three commands
   await agent.waitForLine(/the control plane serves this agent/);
   expect(await agent.stop()).toMatchObject({ code: 0 });
 
-  process.kill(innermost(first.pid), 'SIGTERM');
-  expect(await first.exited).toMatchObject({ code: 0 });
+  const below = descendants(first.pid);
+  first.pressCtrlC();
+  expect(await first.exited).toEqual({ code: 0, signal: null });
+  await expectStopped(first, below);
   expect(first.stderr.join('\n')).not.toContain(password);
 }, 90_000);
 
-test('a second start prints no password, and a signal as soon as it says that it runs stops it cleanly', async () => {
-  const second = start(['bin/sallyport-server'], serverEnvironment());
-  await second.waitForLine(RUNNING, 30_000);
-  second.kill('SIGTERM');
-  expect(await second.exited).toEqual({ code: 0, signal: null });
-  expect(second.output()).toMatch(/"stopped"/);
-  expect(second.output()).not.toMatch(/Password/);
-}, 60_000);
+test.each([['npm start'], ['bin/sallyport-server']])(
+  'a second start, by %s, prints no password; a SIGTERM as soon as it says that it runs stops all of it',
+  async (command) => {
+    const second = start(command.split(' '), serverEnvironment());
+    await second.waitForLine(RUNNING, 30_000);
+    const below = descendants(second.pid);
+    second.kill('SIGTERM');
+    expect(await second.exited).toEqual({ code: 0, signal: null });
+    await expectStopped(second, below);
+    expect(second.output()).not.toMatch(/Password/);
+  },
+  60_000,
+);

@@ -105,9 +105,10 @@ async function listenOn(
   }
 }
 
+/** The first signal. Those after it change nothing: for one Ctrl-C below npm, several arrive. */
 async function stopSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, resolve);
+    for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, resolve);
   });
 }
 

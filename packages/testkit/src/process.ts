@@ -8,6 +8,8 @@ export type ProcessOptions = {
   cwd?: string;
   /** Written to standard input, which is closed after it. */
   input?: string;
+  /** In a process group of its own, as a terminal starts it: for `pressCtrlC`. */
+  ownGroup?: boolean;
 };
 
 export type ProcessExit = { code: number | null; signal: NodeJS.Signals | null };
@@ -24,6 +26,8 @@ export type TestProcess = {
   /** Resolves once the process has ended and its output is complete. Never rejects. */
   exited: Promise<ProcessExit>;
   kill(signal: NodeJS.Signals): void;
+  /** SIGINT to everything in its group, as from a terminal. Of a process that was started with `ownGroup`. */
+  pressCtrlC(): void;
   /** SIGTERM, and SIGKILL when it has not ended after ten seconds. */
   stop(): Promise<ProcessExit>;
 };
@@ -35,9 +39,15 @@ const LAST_OUTPUT_MS = 500;
 const running = new Map<TestProcess, string>();
 
 /** Starts a real process. Its end, and the search for processes left over, is the test file's business. */
-export function startProcess({ command, env = {}, cwd, input }: ProcessOptions): TestProcess {
+export function startProcess({
+  command,
+  env = {},
+  cwd,
+  input,
+  ownGroup = false,
+}: ProcessOptions): TestProcess {
   const [program = '', ...args] = command;
-  const child = spawn(program, args, { env: { ...handedOn(), ...env }, cwd });
+  const child = spawn(program, args, { env: { ...handedOn(), ...env }, cwd, detached: ownGroup });
   // The pid tells at once that it could not be spawned; the event would only end the test run.
   child.on('error', () => {});
   if (child.pid === undefined) throw new Error(`${program} could not be started`);
@@ -57,6 +67,7 @@ export function startProcess({ command, env = {}, cwd, input }: ProcessOptions):
     waitForLine: (pattern, timeoutMs = LINE_TIMEOUT_MS) => transcript.find(pattern, timeoutMs),
     exited,
     kill: (signal) => void child.kill(signal),
+    pressCtrlC: () => void process.kill(-started.pid, 'SIGINT'),
     stop: async () => {
       child.kill('SIGTERM');
       const escalation = setTimeout(() => child.kill('SIGKILL'), TERMINATION_MS);
