@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises';
 import { z } from 'zod';
 import { signIn } from '../tools/demo/operator.ts';
 import { createScene } from '../tools/demo/scene.ts';
@@ -16,10 +15,6 @@ export type Installation = {
 
 export async function startInstallation(): Promise<Installation> {
   const scene = await createScene();
-  const remove = async () => {
-    await scene.end();
-    await rm(scene.folder, { recursive: true, force: true });
-  };
   try {
     const controlPlane = await scene.startControlPlane();
     const caCertificate = await scene.caCertificate();
@@ -32,12 +27,12 @@ export async function startInstallation(): Promise<Installation> {
       stop: async () => {
         operator.close();
         const { code } = await controlPlane.stop();
-        await remove();
+        await scene.end();
         if (code !== 0) throw new Error(`the control plane ended with ${code}`);
       },
     };
   } catch (error) {
-    await remove();
+    await scene.end();
     throw error;
   }
 }

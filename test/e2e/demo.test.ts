@@ -1,7 +1,12 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { on, once } from 'node:events';
+import { watch } from 'node:fs';
+import { chmod, readdir } from 'node:fs/promises';
 import { expect, test } from '@jest/globals';
+import { startProcess, type TestProcess } from '@sallyport/testkit/process';
+import { createTempDirectory } from '@sallyport/testkit/temp';
 import { z } from 'zod';
+import { processesNow } from '../fixtures/places.ts';
 
 const result = z.object({
   ok: z.literal(true),
@@ -42,4 +47,46 @@ test('[SG-01] [SG-22] [F-02] the demo tells the whole journey: delivery, change,
   expect(told.propagationMs).toBeLessThan(5_000);
   expect(told.offlineRestartMs).toBeGreaterThan(0);
   expect(told.offlineRestartMs).toBeLessThan(2_000);
+}, 90_000);
+
+/** `npm run demo`, which keeps its things in `folder`. */
+function startDemo(folder: string): TestProcess {
+  const env = { TMPDIR: folder };
+  return startProcess({ command: ['npm', 'run', 'demo', '--', '--json'], env, ownGroup: true });
+}
+
+/** No file, no process, and no word that all is well. */
+async function expectGone(demo: TestProcess, folder: string): Promise<void> {
+  const told = z.object({ ok: z.boolean(), reason: z.string() });
+  expect(told.parse(JSON.parse(demo.stdout.at(-1) ?? ''))).toEqual({
+    ok: false,
+    reason: expect.stringMatching(/^SIG(INT|TERM) stopped it$/),
+  });
+  expect(demo.output()).not.toMatch(/is gone again/);
+  const running = (await processesNow()).filter(({ bytes }) => bytes.includes(folder));
+  expect(running.map(({ bytes }) => bytes.toString())).toEqual([]);
+  expect((await readdir(folder)).filter((name) => name.startsWith('sallyport'))).toEqual([]);
+}
+
+test('a SIGTERM to `npm run demo` in the middle of the story ends all that it started and removes all that it made', async () => {
+  await using folder = await createTempDirectory('demo-test');
+  await chmod(folder.path, 0o711);
+  const demo = startDemo(folder.path);
+  await demo.waitForLine(/write a secret through the REST API/, 60_000);
+  demo.kill('SIGTERM');
+  expect(await demo.exited).toEqual({ code: 143, signal: null });
+  await expectGone(demo, folder.path);
+}, 90_000);
+
+test('a Ctrl-C before the first step is done does so too', async () => {
+  await using folder = await createTempDirectory('demo-test');
+  await chmod(folder.path, 0o711);
+  const watcher = watch(folder.path);
+  const made = on(watcher, 'change');
+  const demo = startDemo(folder.path);
+  for await (const [, name] of made) if (String(name).startsWith('sallyport-demo-')) break;
+  watcher.close();
+  demo.pressCtrlC();
+  expect(await demo.exited).toEqual({ code: 130, signal: null });
+  await expectGone(demo, folder.path);
 }, 90_000);

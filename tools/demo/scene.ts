@@ -1,16 +1,17 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '@sallyport/embedded-postgres/free-port';
 import { stopSurvivor } from '@sallyport/embedded-postgres/stop-survivor';
 import { startProcess, type TestProcess } from '@sallyport/testkit/process';
+import { DemoFailure } from './narrator.ts';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const START_TIMEOUT_MS = 30_000;
 
-/** Where the demo plays: two "hosts", a folder each, and the processes on them. */
+/** Where the demo plays: in a folder of its own, two "hosts", a folder each, and the processes on them. */
 export type Scene = {
   folder: string;
   ownerPassword: string;
@@ -25,11 +26,21 @@ export type Scene = {
   agent(args: string[], input?: string): Promise<{ code: number | null; output: string }>;
   startAgent(): TestProcess;
   caCertificate(): Promise<string>;
+  /** Ends what runs, lets nothing more be started, and removes the folder. */
   end(): Promise<void>;
 };
 
 export async function createScene(): Promise<Scene> {
   const folder = await mkdtemp(join(tmpdir(), 'sallyport-demo-'));
+  try {
+    return await setScene(folder);
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function setScene(folder: string): Promise<Scene> {
   await chmod(folder, 0o711);
   const controlPlaneFolder = join(folder, 'control-plane');
   const agentFolder = join(folder, 'agent');
@@ -44,6 +55,8 @@ export async function createScene(): Promise<Scene> {
   ];
   const socket = join(agentFolder, 'agent.sock');
   const started: TestProcess[] = [];
+  let starting: Promise<unknown> = Promise.resolve();
+  let over = false;
 
   const run = (
     program: 'control-plane' | 'agent',
@@ -51,6 +64,7 @@ export async function createScene(): Promise<Scene> {
     env: Record<string, string>,
     input?: string,
   ) => {
+    if (over) throw new DemoFailure('the scene is over');
     const main = join(root, 'apps', program, 'src', 'main.ts');
     const child = startProcess({
       command: [process.execPath, '--disable-warning=ExperimentalWarning', main, ...args],
@@ -83,7 +97,9 @@ export async function createScene(): Promise<Scene> {
         SALLYPORT_METRICS_PORT: String(metricsPort),
         SALLYPORT_OWNER_PASSWORD_FILE: passwordFile,
       });
-      await child.waitForLine(/Sallyport is running\./, START_TIMEOUT_MS);
+      const running = child.waitForLine(/Sallyport is running\./, START_TIMEOUT_MS);
+      starting = running.catch(() => {});
+      await running;
       return child;
     },
     async agent(args, input) {
@@ -94,9 +110,13 @@ export async function createScene(): Promise<Scene> {
     startAgent: () => run('agent', ['run'], agentEnvironment),
     caCertificate: () => readFile(join(controlPlaneFolder, 'ca.pem'), 'utf8'),
     async end() {
+      over = true;
+      // One that is killed while it starts leaves a database behind that is not there yet.
+      await starting;
       await Promise.all(started.map((child) => child.stop()));
       // After a failure the database may have outlived a control plane that was killed.
       await stopSurvivor(join(controlPlaneFolder, 'postgres'));
+      await rm(folder, { recursive: true, force: true });
     },
   };
 }
