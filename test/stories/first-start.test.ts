@@ -1,102 +1,213 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { chmod, readdir } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { chmod } from 'node:fs/promises';
+import { platform } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { stopSurvivor } from '@sallyport/embedded-postgres/stop-survivor';
+import { freePort } from '@sallyport/embedded-postgres/free-port';
 import { expectNoLeftovers, startProcess, type TestProcess } from '@sallyport/testkit/process';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
+import { readLocally } from '../../tools/demo/application.ts';
+import { processesNow } from '../fixtures/places.ts';
+import { outcomeOf, type Outcome } from '../fixtures/program.ts';
+import { readTutorial } from '../fixtures/tutorial-page.ts';
 
 const root = join(import.meta.dirname, '../..');
 const RUNNING = /Sallyport is running\./;
+const START_MS = 60_000;
+const has = (program: string) => spawnSync(program, ['--version']).error === undefined;
+/** util-linux's `script` gives a command a terminal to ask at. */
+const hasTerminal = platform() === 'linux' && has('script');
 
+const started: TestProcess[] = [];
 let folder: TempDirectory;
+let environment: Record<string, string>;
+let agentSocket: string;
+let server: TestProcess;
+let printed: { text: string; password: string; fingerprint: string };
+
 beforeAll(async () => {
-  folder = await createTempDirectory('first-start');
+  folder = await createTempDirectory('tutorial');
   // The embedded server runs as a user of its own when the test runs as root.
   await chmod(folder.path, 0o711);
-});
-afterAll(async () => {
-  try {
-    await expectNoLeftovers();
-  } finally {
-    await stopSurvivor(join(folder.path, 'control-plane', 'postgres'));
-    await folder.remove();
-  }
-});
-
-function start(command: string[], env: Record<string, string> = {}, input = ''): TestProcess {
-  const paths = {
-    SALLYPORT_CONFIG_DIR: join(folder.path, 'operator'),
+  agentSocket = join(folder.path, 'agent', 'agent.sock');
+  environment = {
+    HOME: folder.path,
+    SALLYPORT_DATA_DIR: join(folder.path, 'control-plane'),
+    SALLYPORT_OPERATOR_API_PORT: String(await freePort()),
+    SALLYPORT_AGENT_API_PORT: String(await freePort()),
+    SALLYPORT_METRICS_PORT: String(await freePort()),
     SALLYPORT_AGENT_STATE_DIR: join(folder.path, 'agent'),
   };
-  return startProcess({ command, cwd: root, env: { ...paths, ...env }, input, ownGroup: true });
+  server = start('npm start');
+  await server.waitForLine(/Then run the agent with/, START_MS);
+  const text = server.stdout.join('\n');
+  printed = {
+    text,
+    password: /^ {2}Password +(\S+) {3}\(shown this once/m.exec(text)?.[1] ?? '',
+    fingerprint: /^ {2}Fingerprint +(\S+)$/m.exec(text)?.[1] ?? '',
+  };
+}, 90_000);
+afterAll(async () => {
+  // After a failure: what was killed instead would leave its own children behind.
+  await Promise.all(started.map((process) => process.stop()));
+  await expectNoLeftovers();
+  await folder.remove();
+}, 60_000);
+
+/** A command line as it was typed at a shell, in a process group of its own. */
+function start(line: string, { typed = '', env = {} } = {}): TestProcess {
+  const process = startProcess({
+    // Replaced by the command where it is one, so that a signal is the command's.
+    command: ['sh', '-c', /[|&]/.test(line) ? line : `exec ${line}`],
+    cwd: root,
+    env: { ...environment, ...env },
+    input: typed,
+    ownGroup: true,
+  });
+  started.push(process);
+  return process;
 }
 
-const serverEnvironment = () => ({
-  SALLYPORT_DATA_DIR: join(folder.path, 'control-plane'),
-  SALLYPORT_OPERATOR_API_PORT: '0',
-  SALLYPORT_AGENT_API_PORT: '0',
-  SALLYPORT_METRICS_PORT: '0',
+/** Runs a command to its end, which must be good. What it asks for is typed, at a terminal where there is one. */
+async function follow(line: string, typed?: string, env = {}): Promise<Outcome> {
+  const asking = typed !== undefined && hasTerminal;
+  const piped = line.includes('login') ? { SALLYPORT_PASSWORD: typed ?? '' } : {};
+  const outcome = await outcomeOf(
+    asking
+      ? start(`script -qefc '${line}' /dev/null`, { typed: `${typed}\n`, env })
+      : start(line, { typed: typed ?? '', env: { ...piped, ...env } }),
+  );
+  const { code, stdout, stderr } = outcome;
+  if (code !== 0) throw new Error(`${line} exited ${code}:\n${stdout}\n${stderr}`);
+  return outcome;
+}
+
+/** Nothing of this installation runs any more: nothing below npm, and no Postgres. */
+async function expectNothingRuns(): Promise<void> {
+  const running = (await processesNow()).filter(({ bytes }) => bytes.includes(folder.path));
+  expect(running.map(({ bytes }) => bytes.toString())).toEqual([]);
+}
+
+const agentList = 'bin/sallyport agent list --group demo';
+const tokenIn = (text: string) => /sp_enroll_\w+/.exec(text)?.[0] ?? '';
+
+test('[A7-15] npm start prints what a newcomer needs, and the password once', () => {
+  const { text, password } = printed;
+  expect(password).toMatch(/^\S{24}$/);
+  expect(text.split(password)).toHaveLength(2);
+  expect(text).toMatch(/^ {2}Operator API +https:\/\/127\.0\.0\.1:\d+ /m);
+  expect(text).toMatch(/^ {2}Fingerprint +SHA256:([0-9A-F]{2}:){31}[0-9A-F]{2}$/m);
+  expect(text).toMatch(/^ {2}Owner +owner$/m);
+  expect(server.stderr.join('\n')).not.toContain(password);
 });
 
-/** What runs below a process, its database aside. */
-function descendants(pid: number): number[] {
-  const listed = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
-  const children = listed === '' ? [] : listed.split(' ').map(Number);
-  return children.flatMap((child) => [child, ...descendants(child)]);
-}
-
-/** Nothing of a control plane runs any more: not what npm started, and not its Postgres. */
-async function expectStopped(server: TestProcess, below: number[]): Promise<void> {
-  expect(server.output()).toMatch(/"stopped"/);
-  expect(below.filter((pid) => existsSync(`/proc/${pid}`))).toEqual([]);
-  const cluster = join(folder.path, 'control-plane', 'postgres', 'data');
-  expect(await readdir(cluster)).not.toContain('postmaster.pid');
-}
-
-test('[SG-01] [A7-15] npm start prints what a newcomer needs; its three commands, followed to the letter, make an agent that runs', async () => {
-  const first = start(['npm', 'start'], serverEnvironment());
-  await first.waitForLine(/Then run the agent with/, 60_000);
-  const printed = first.stdout.join('\n');
-  const password = /^ {2}Password +(\S+) {3}\(shown this once/m.exec(printed)?.[1] ?? '';
-  expect(password).toMatch(/^\S{24}$/);
-  expect(printed.split(password)).toHaveLength(2);
-  expect(printed).toMatch(/^ {2}Operator API +https:\/\/127\.0\.0\.1:\d+ /m);
-  expect(printed).toMatch(/^ {2}Fingerprint +SHA256:([0-9A-F]{2}:){31}[0-9A-F]{2}$/m);
-  expect(printed).toMatch(/^ {2}Owner +owner$/m);
-
-  const commands = first.stdout.filter((line) => line.startsWith('  bin/'));
+test('[SG-01] its three commands, followed to the letter but for the group’s name, make an agent that runs', async () => {
+  const commands = server.stdout.filter((line) => line.startsWith('  bin/'));
   expect(commands).toHaveLength(3);
-  const [login = '', makeToken = '', enroll = ''] = commands;
-  const follow = async (line: string, env = {}, input = '') => {
-    const followed = start(['sh', '-c', line], env, input);
-    expect({ line, ...(await followed.exited), said: followed.stderr }).toMatchObject({ code: 0 });
-    return followed.stdout.join('\n');
-  };
-  await follow(login, { SALLYPORT_PASSWORD: password });
-  const token = /sp_enroll_\w+/.exec(await follow(makeToken))?.[0] ?? '';
-  await follow(enroll, {}, token);
-  const agent = start(['bin/sallyport-agent', 'run']);
+  const [login = '', makeToken = '', enroll = ''] = commands.map((line) => line.trim());
+  const place = { SALLYPORT_AGENT_STATE_DIR: join(folder.path, 'first-agent') };
+  await follow(login, printed.password);
+  const made = await follow(makeToken.replaceAll('demo', 'printed'));
+  await follow(enroll, tokenIn(made.stdout), place);
+  const agent = start('bin/sallyport-agent run', { env: place });
   await agent.waitForLine(/the control plane serves this agent/);
-  expect(await agent.stop()).toMatchObject({ code: 0 });
+  agent.pressCtrlC();
+  expect(await agent.exited).toMatchObject({ code: 0 });
+  await follow('bin/sallyport logout');
+}, 60_000);
 
-  const below = descendants(first.pid);
-  first.pressCtrlC();
-  expect(await first.exited).toEqual({ code: 0, signal: null });
-  await expectStopped(first, below);
-  expect(first.stderr.join('\n')).not.toContain(password);
-}, 90_000);
+test('[SG-01] [F-02] the tutorial of README.md, run line by line, does what the page says', async () => {
+  const { blocks, closing } = readTutorial('Five minutes');
+  const outputs = new Map<string, string[]>();
+  const lastOf = (line: string) => outputs.get(line)?.at(-1);
+  let agent: TestProcess | undefined;
+  let revision = 1;
 
-test.each([['npm start'], ['bin/sallyport-server']])(
-  'a second start, by %s, prints no password; a SIGTERM as soon as it says that it runs stops all of it',
-  async (command) => {
-    const second = start(command.split(' '), serverEnvironment());
-    await second.waitForLine(RUNNING, 30_000);
-    const below = descendants(second.pid);
-    second.kill('SIGTERM');
-    expect(await second.exited).toEqual({ code: 0, signal: null });
-    await expectStopped(second, below);
-    expect(second.output()).not.toMatch(/Password/);
-  },
-  60_000,
-);
+  const perform = async (line: string): Promise<string> => {
+    if (line === 'npm start') return printed.text;
+    if (line === 'bin/sallyport-agent run') {
+      agent = start(line);
+      await agent.waitForLine(/"listening"/);
+      return '';
+    }
+    const asked = line.includes(' login ')
+      ? printed.password
+      : line.includes('--token-file -')
+        ? tokenIn(lastOf('bin/sallyport token create --group demo') ?? '')
+        : undefined;
+    const { stdout } = await follow(asWritten(line), asked);
+    if (line.includes('secret set')) {
+      revision += 1;
+      await agent?.waitForLine(new RegExp(`"revision":${revision},.*"revision applied"`));
+    }
+    return stdout;
+  };
+
+  for (const { prose, commands } of blocks) {
+    if (prose.includes('Stop the control plane with Ctrl-C')) await pressCtrlC(server);
+    if (prose.includes('Stop the agent with Ctrl-C')) await pressCtrlC(agent);
+    for (const { line, shows } of commands) {
+      const output = line.startsWith('curl ') ? await curl(line) : await perform(line);
+      if (shows.length > 0) expect({ line, output }).toEqual({ line, output: shows.join('\n') });
+      outputs.set(line, [...(outputs.get(line) ?? []), output]);
+    }
+  }
+  const get = 'bin/sallyport-agent get db/password';
+  const [before, ...after] = outputs.get(get) ?? [];
+  expect(before).toBe('correct horse');
+  // Changed; without the control plane; and after a restart of the agent without it.
+  expect(after).toEqual(['battery staple', 'battery staple', 'battery staple']);
+  expect([...outputs].find(([line]) => line.endsWith('printenv PGPASSWORD'))?.[1]).toEqual([
+    'correct horse',
+  ]);
+  expect(lastOf('bin/sallyport-agent status')).toMatch(/^status +ready$/m);
+
+  const agentId = /edge-1 +(\S+)/.exec(lastOf(agentList) ?? '')?.[1] ?? '';
+  await endOfTheTutorial(closing, agentId, agent);
+}, 120_000);
+
+/** The control plane is back, without a new password; the commands in the text are given the agent's id. */
+async function endOfTheTutorial(
+  closing: string[],
+  agentId: string,
+  agent: TestProcess | undefined,
+): Promise<void> {
+  const again = start('npm start');
+  await again.waitForLine(RUNNING, START_MS);
+  await agent?.waitForLine(/the control plane serves this agent/, START_MS);
+  expect(closing).toEqual(['bin/sallyport agent diagnose ID', 'bin/sallyport agent revoke ID']);
+  for (const line of closing) await follow(line.replace('ID', agentId));
+  await pressCtrlC(agent);
+  again.kill('SIGTERM');
+  expect(await again.exited).toEqual({ code: 0, signal: null });
+  expect(again.output()).not.toMatch(/Password/);
+  await expectNothingRuns();
+}
+
+test('a SIGTERM to bin/sallyport-server as soon as it says that it runs stops all of it', async () => {
+  const third = start('bin/sallyport-server');
+  await third.waitForLine(RUNNING, START_MS);
+  third.kill('SIGTERM');
+  expect(await third.exited).toEqual({ code: 0, signal: null });
+  await expectNothingRuns();
+}, 60_000);
+
+/** What the reader puts in: the fingerprint; and where this test keeps its things, ports and socket. */
+function asWritten(line: string): string {
+  return line
+    .replace('SHA256:…', printed.fingerprint)
+    .replace(':8443', `:${environment['SALLYPORT_OPERATOR_API_PORT']}`)
+    .replace(':9443', `:${environment['SALLYPORT_AGENT_API_PORT']}`)
+    .replace('/var/lib/sallyport-agent/agent.sock', agentSocket);
+}
+
+/** `curl`, or the same request where there is none. */
+async function curl(line: string): Promise<string> {
+  if (has('curl')) return (await follow(asWritten(line))).stdout;
+  return (await readLocally(agentSocket, new URL(line.split(' ').at(-1) ?? '').pathname)).body;
+}
+
+async function pressCtrlC(running: TestProcess | undefined): Promise<void> {
+  running?.pressCtrlC();
+  expect(await running?.exited).toEqual({ code: 0, signal: null });
+}
