@@ -85,6 +85,15 @@ const UNREACHABLE = new Set([
   'P2037',
   'P2039',
 ]);
+/** The driver adapter's names for the same. */
+const UNREACHABLE_KINDS = new Set([
+  'ConnectionClosed',
+  'DatabaseNotReachable',
+  'SocketTimeout',
+  'TlsConnectionError',
+  'TooManyConnections',
+  'TransactionWriteConflict',
+]);
 /**
  * SQLSTATE classes and codes of a database in trouble (PostgreSQL, appendix A): connections, resources,
  * operator intervention, system errors; deadlock, serialisation, a server that became read-only.
@@ -110,8 +119,9 @@ function rethrow(error: unknown): never {
 
 function isUnreachable(error: unknown, state: string | undefined): boolean {
   if (error instanceof Prisma.PrismaClientInitializationError) return true;
-  if (error instanceof Prisma.PrismaClientKnownRequestError && UNREACHABLE.has(error.code))
-    return true;
+  if (error instanceof Prisma.PrismaClientKnownRequestError)
+    if (UNREACHABLE.has(error.code) || UNREACHABLE_KINDS.has(kindOf(metaCause(error.meta))))
+      return true;
   if (state !== undefined && IN_TROUBLE.test(state)) return true;
   return (
     error instanceof Error &&
@@ -140,6 +150,10 @@ function stateIn(value: unknown): string | undefined {
     !value.code.startsWith('P')
     ? value.code
     : undefined;
+}
+
+function kindOf(cause: unknown): string {
+  return typeof cause === 'object' && cause !== null && 'kind' in cause ? String(cause.kind) : '';
 }
 
 function metaCause(meta: unknown): unknown {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createTestDatabase } from '@sallyport/testkit/database';
 import { startTcpGate, type TcpGate } from '@sallyport/testkit/tcp-gate';
-import { Database } from '../../src/platform/db.ts';
+import { Database, type Db } from '../../src/platform/db.ts';
 import { lockFirstStart } from '../../src/trust/index.ts';
 
 const SILENCE_TIMEOUT_MS = 300;
@@ -40,6 +40,27 @@ test('[F-13] a database that falls silent is given up, within a transaction too,
   await expect(held).rejects.toMatchObject(unavailable);
   gate.restore();
   expect(await db.transaction((tx) => tx.group.count())).toBe(0);
+});
+
+test('[F-13] a connection that is cut is told as such, whether the statement is Prisma’s or our own', async () => {
+  const unavailable = { code: 'server.unavailable' };
+  const statements: ((tx: Db) => Promise<unknown>)[] = [
+    (tx) => tx.group.count(),
+    (tx) => tx.$queryRaw`SELECT 1`,
+  ];
+  for (const statement of statements) {
+    await db.read(statement);
+    gate.cut();
+    await expect(db.read(statement)).rejects.toMatchObject(unavailable);
+    gate.restore();
+    const held = db.transaction(async (tx) => {
+      await statement(tx);
+      gate.cut();
+      await statement(tx);
+    });
+    await expect(held).rejects.toMatchObject(unavailable);
+    gate.restore();
+  }
 });
 
 describe('an error of the database', () => {
