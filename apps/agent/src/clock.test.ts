@@ -1,4 +1,4 @@
-import { expect, test } from '@jest/globals';
+import { beforeEach, describe, expect, test } from '@jest/globals';
 import { monotonicOf, systemClock } from './clock.ts';
 
 test('a sleep that is longer than any timer does not end at once', async () => {
@@ -10,16 +10,48 @@ test('a sleep that is longer than any timer does not end at once', async () => {
   expect(await long).toBe('long');
 });
 
-test('[F-08] time that the host slept is counted, though timers stand still, and a coarse uptime adds nothing', () => {
-  let timerMs = 5000;
-  let uptimeSeconds = 1000;
-  const monotonic = monotonicOf(
-    () => timerMs,
-    () => Math.floor(uptimeSeconds),
+describe('the monotonic clock', () => {
+  const HOUR_MS = 3_600_000;
+  let time: { timerMs: number; wallMs: number; uptimeSeconds: number };
+  let monotonic: () => number;
+  beforeEach(() => {
+    time = { timerMs: 5000, wallMs: 1_000_000, uptimeSeconds: 1000 };
+    monotonic = monotonicOf({
+      timerMs: () => time.timerMs,
+      wallMs: () => time.wallMs,
+      uptimeSeconds: () => Math.floor(time.uptimeSeconds),
+    });
+  });
+  const awake = (ms: number) => {
+    time.timerMs += ms;
+    asleep(ms);
+  };
+  const asleep = (ms: number) => {
+    time.wallMs += ms;
+    time.uptimeSeconds += ms / 1000;
+  };
+
+  test('[F-08] counts time that the host slept, though timers stand still, and a coarse uptime adds nothing', () => {
+    awake(1500);
+    expect(monotonic()).toBe(6500);
+    asleep(48 * HOUR_MS);
+    expect(monotonic()).toBeGreaterThan(6500 + 48 * HOUR_MS - 2000);
+    expect(monotonic()).toBeLessThan(6500 + 48 * HOUR_MS + 2000);
+    const before = monotonic();
+    awake(1000);
+    expect(monotonic()).toBe(before + 1000);
+    asleep(HOUR_MS);
+    expect(monotonic()).toBeGreaterThan(before + HOUR_MS - 2000);
+  });
+
+  test.each([-10, 10])(
+    '[F-08] does not follow a wall clock that is set by %i minutes',
+    (minutes) => {
+      awake(1500);
+      time.wallMs += minutes * 60_000;
+      expect(monotonic()).toBe(6500);
+      awake(1500);
+      expect(monotonic()).toBe(8000);
+    },
   );
-  timerMs += 1500;
-  uptimeSeconds += 1.5;
-  expect(monotonic()).toBe(6500);
-  uptimeSeconds += 48 * 3600;
-  expect(monotonic()).toBeGreaterThan(6500 + 48 * 3_600_000 - 2000);
 });

@@ -14,22 +14,40 @@ export type Clock = {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 };
 
-/** Some systems tell their uptime in whole seconds. */
-const UPTIME_GRAIN_MS = 2_000;
+/** Shorter sleeps are passed over: some systems tell their uptime in whole seconds. */
+const SHORTEST_SLEEP_MS = 2_000;
 
-/** A timer that stands still while the host sleeps, as Linux's does, put right by the host's uptime in seconds. */
-export function monotonicOf(timerMs: () => number, uptimeSeconds: () => number): () => number {
-  const headStartMs = () => uptimeSeconds() * 1000 - timerMs();
-  const headStartAwakeMs = headStartMs();
+/** Where the time comes from: a timer that stands still while the host sleeps, as Linux's does, and two that do not. */
+export type TimeSources = { timerMs(): number; wallMs(): number; uptimeSeconds(): number };
+
+/**
+ * The timer, put right by the host's uptime. That takes 30 µs to read, so it is asked only when the wall
+ * clock has moved against the timer: the host slept, or somebody set the clock.
+ */
+export function monotonicOf({ timerMs, wallMs, uptimeSeconds }: TimeSources): () => number {
+  const uptimeLead = () => uptimeSeconds() * 1000 - timerMs();
+  const uptimeLeadAwake = uptimeLead();
+  let wallLead = wallMs() - timerMs();
+  let asleepMs = 0;
   return () => {
-    const asleepMs = headStartMs() - headStartAwakeMs;
-    return timerMs() + (asleepMs > UPTIME_GRAIN_MS ? asleepMs : 0);
+    const now = timerMs();
+    const lead = wallMs() - now;
+    if (Math.abs(lead - wallLead) > SHORTEST_SLEEP_MS) {
+      wallLead = lead;
+      const slept = uptimeLead() - uptimeLeadAwake;
+      if (slept > asleepMs + SHORTEST_SLEEP_MS) asleepMs = slept;
+    }
+    return now + asleepMs;
   };
 }
 
 export const systemClock: Clock = {
   now: () => Date.now(),
-  monotonic: monotonicOf(() => performance.now(), uptime),
+  monotonic: monotonicOf({
+    timerMs: () => performance.now(),
+    wallMs: () => Date.now(),
+    uptimeSeconds: uptime,
+  }),
   sleep: async (ms, signal) => {
     if (ms <= 0) return;
     try {

@@ -99,20 +99,23 @@ export class ValueCache {
       complete,
       entries: { secret: new Map(), plugin: new Map() },
     };
-    for (const { value, ...entry } of entries) {
+    for (const entry of entries) {
+      const { kind, name, version, value } = entry;
       const mark = createHmac('sha256', keys.marking).update(value).digest();
       const held = heldBy(this.#snapshot, entry);
       // A deleted and re-created entry may have its old version number, so the values are compared too.
-      const same = held?.version === entry.version && timingSafeEqual(held.mark, mark);
+      const same = held?.version === version && timingSafeEqual(held.mark, mark);
       const sealedEntry = same
         ? held
         : {
-            ...entry,
+            kind,
+            name,
+            version,
             mark,
             etag: etagOf(entry, mark),
             sealed: seal(keys.sealing, value, this.#place(entry)),
           };
-      after.entries[entry.kind].set(entry.name, sealedEntry);
+      after.entries[kind].set(name, sealedEntry);
     }
     return after;
   }

@@ -118,9 +118,9 @@ function confirmContact({ contact, log }: SyncParts): boolean {
   return regained;
 }
 
-/** A random part of what the control plane asked for, so that a large group does not come back at once. */
+/** Between half and all of what the control plane asked for, so that a large group does not come back at once. */
 function spread(reply: PullReply | undefined, { random }: SyncParts): number {
-  return (reply?.next.afterMilliseconds ?? 0) * random();
+  return ((reply?.next.afterMilliseconds ?? 0) * (1 + random())) / 2;
 }
 
 function report(fault: AgentError, delayMs: number, { contact, log }: SyncParts): void {

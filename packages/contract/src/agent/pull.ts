@@ -22,7 +22,7 @@ export type PullBody = z.infer<typeof pullBody>;
 
 /**
  * What a pull brings, each part absent when there is nothing of it. `bundleAt` names the path of a
- * bundle too large to inline. `next.afterMilliseconds` asks the agent to wait a random part of it
+ * bundle too large to inline. `next.afterMilliseconds` asks the agent to wait between half and all of it
  * before its next pull, so that a large group does not come back all at once.
  */
 export const pullReply = z.strictObject({
