@@ -55,7 +55,7 @@ export type ControlPlane = {
 /** Together they leave one of the runtime's four threads to files and names. */
 const HASHING = { concurrency: 1, queued: 64, refusal: hashingBusy };
 const PASSWORD_HASHING = { concurrency: 1, queued: 16, refusal: hashingBusy };
-const ENROLLMENT_HASHING = { concurrency: 1, queued: 64, refusal: hashingBusy };
+const ENROLLMENT_HASHING = { concurrency: 1, queued: 16, refusal: hashingBusy };
 /** Two, so that one writer prepares what it can while another holds the group. */
 const GROUP_TURNS = { concurrency: 2, queued: 64, refusal: groupBusy };
 

@@ -1,9 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { transcribe } from './transcript.ts';
 
 export type ProcessOptions = {
   command: string[];
-  /** The whole environment, but for PATH and HOME, which are handed on unless they are named. */
+  /** The whole environment, but for PATH and HOME, which are handed on unless they are named, and Node's compile cache. */
   env?: Record<string, string>;
   cwd?: string;
   /** Written to standard input, which is closed after it. */
@@ -87,9 +88,14 @@ export async function expectNoLeftovers(): Promise<void> {
   throw new Error(`left running: ${leftovers.map(([, command]) => command).join('; ')}`);
 }
 
+/** The same programs are started again and again: Node keeps what it compiled of them, as users may have it do. */
+const COMPILE_CACHE = fileURLToPath(
+  new URL('../../../node_modules/.cache/node-compile', import.meta.url),
+);
+
 function handedOn(): Record<string, string> {
   const { PATH = '', HOME = '' } = process.env;
-  return { PATH, HOME };
+  return { PATH, HOME, NODE_COMPILE_CACHE: COMPILE_CACHE };
 }
 
 async function ended(child: ChildProcess): Promise<ProcessExit> {

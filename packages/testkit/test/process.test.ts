@@ -31,7 +31,7 @@ describe('a process under test', () => {
     await silent.stop();
   });
 
-  test('gets the environment it is given, PATH and HOME, and nothing else of ours', async () => {
+  test('gets the environment it is given, PATH, HOME and a compile cache, and nothing else of ours', async () => {
     await using home = await createTempDirectory();
     const printed =
       'console.log(Object.keys(process.env).sort().join()); console.log(process.env.HOME)';
@@ -40,7 +40,7 @@ describe('a process under test', () => {
       env: { COLOUR: 'green', HOME: home.path },
     });
     await child.exited;
-    expect(child.stdout).toEqual(['COLOUR,HOME,PATH', home.path]);
+    expect(child.stdout).toEqual(['COLOUR,HOME,NODE_COMPILE_CACHE,PATH', home.path]);
   });
 
   test('reads what it is handed', async () => {

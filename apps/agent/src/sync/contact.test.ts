@@ -76,6 +76,15 @@ describe('what the agent knows of its link', () => {
     expect(contact.lastError?.code).toBe(error.code);
   });
 
+  test('the time since when values are stale is the same whenever it is told', () => {
+    let ms = 1_000_000;
+    const contact = new Contact({ now: () => Math.floor(ms), monotonic: () => ms - 999_000 });
+    contact.made();
+    contact.failed(unreachable);
+    const since = contact.staleSinceMs();
+    for (; ms < 1_000_010; ms += 0.3) expect(contact.staleSinceMs()).toBe(since);
+  });
+
   test('only a change is news', () => {
     expect(contact.failed(unreachable)).toBe(true);
     expect(contact.failed(unreachable)).toBe(false);

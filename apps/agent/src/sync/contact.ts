@@ -17,24 +17,29 @@ export type ContactError = {
   atMs: number;
 };
 
+/** One instant by both clocks, in milliseconds. */
+type Moment = { monotonic: number; epoch: number };
+
+/** Two clocks that are read one after the other differ a little each time; by more than this, one was set. */
+const CLOCK_SET_MS = 1000;
+
 /**
  * What the agent knows of its link: whether it holds, since when, and how old that makes the values. Ages
  * are told by the monotonic clock, since the host's may be set while the agent runs.
  */
 export class Contact {
   readonly #clock: Pick<Clock, 'now' | 'monotonic'>;
-  /** Of the monotonic clock, as `#last` is. */
-  readonly #started: number;
+  readonly #started: Moment;
   #state: ContactState = 'connecting';
   #sinceMs: number;
   #made = false;
-  #last: number | undefined;
+  #last: Moment | undefined;
   #lastError: ContactError | undefined;
 
   constructor(clock: Pick<Clock, 'now' | 'monotonic'>) {
     this.#clock = clock;
-    this.#started = clock.monotonic();
-    this.#sinceMs = clock.now();
+    this.#started = this.#now();
+    this.#sinceMs = this.#started.epoch;
   }
 
   /**
@@ -42,14 +47,15 @@ export class Contact {
    * to come tells only that a clock was wrong, and leaves it unknown.
    */
   restore(contactAtMs: number): void {
-    const agoMs = this.#clock.now() - contactAtMs;
-    if (agoMs >= 0) this.#last = this.#clock.monotonic() - agoMs;
+    const { monotonic, epoch } = this.#now();
+    const agoMs = epoch - contactAtMs;
+    if (agoMs >= 0) this.#last = { monotonic: monotonic - agoMs, epoch: contactAtMs };
   }
 
   /** The control plane served the agent just now. Returns whether it had not before. */
   made(): boolean {
     this.#made = true;
-    this.#last = this.#clock.monotonic();
+    this.#last = this.#now();
     this.#lastError = undefined;
     return this.#enter('connected');
   }
@@ -102,12 +108,19 @@ export class Contact {
   }
 
   #silenceMs(): number {
-    return this.#clock.monotonic() - (this.#last ?? this.#started);
+    return this.#clock.monotonic() - (this.#last ?? this.#started).monotonic;
+  }
+
+  #now(): Moment {
+    return { monotonic: this.#clock.monotonic(), epoch: this.#clock.now() };
   }
 
   /** By the host's clock as it is set now, in whole milliseconds. */
-  #epochMs(moment: number): number {
-    return Math.max(0, Math.floor(this.#clock.now() - (this.#clock.monotonic() - moment)));
+  #epochMs(moment: Moment): number {
+    const now = this.#now();
+    const setByMs = now.epoch - moment.epoch - (now.monotonic - moment.monotonic);
+    if (Math.abs(setByMs) < CLOCK_SET_MS) return moment.epoch;
+    return Math.max(0, Math.floor(moment.epoch + setByMs));
   }
 
   #enter(state: ContactState): boolean {
