@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { configReference } from '@sallyport/config/reference';
+import { agentConfig } from '../apps/agent/src/config.ts';
 import { serverConfig } from '../apps/control-plane/src/platform/config.ts';
 
 /** Writes docs/configuration.md from the schemas; `--check` fails when it is not up to date. */
@@ -12,7 +13,8 @@ Values are read from defaults, then the YAML file of \`--config\`, then the envi
 given as \`<VARIABLE>_FILE\`, the path of a file that holds it. In the file, \`\${NAME}\` stands for an environment variable.
 Every problem is reported at once, and the program exits with 2.
 
-${configReference(serverConfig, { programName: 'sallyport-server' })}`;
+${configReference(serverConfig, { programName: 'sallyport-server' })}
+${configReference(agentConfig, { programName: 'sallyport-agent' })}`;
 
 if (!process.argv.includes('--check')) await writeFile(path, page);
 else if ((await readFile(path, 'utf8').catch(() => '')) !== page) {
