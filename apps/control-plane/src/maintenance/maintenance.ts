@@ -4,6 +4,7 @@ import { systemOperation } from '../authorization/index.ts';
 import { deleteExpiredSessions, deleteFailuresBefore } from '../operators/index.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { QueueBackend } from '../platform/queue-backend.ts';
+import { seldom } from '../platform/seldom.ts';
 import type { AgentTasks } from '../tasks/index.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -44,9 +45,11 @@ export async function startMaintenance(
   worker.on('failed', (job, error) =>
     platform.log.warn({ err: error, action: job?.name }, 'periodic work failed; it comes again'),
   );
-  worker.on('error', (error) =>
-    platform.log.warn({ err: error }, 'the maintenance worker reported an error'),
+  // Ten times a second while its database is away.
+  const report = seldom(platform.clock, (err: Error, count) =>
+    platform.log.warn({ err, count }, 'the maintenance worker cannot work; trying again'),
   );
+  worker.on('error', report);
   return { stop: () => worker.close() };
 }
 
