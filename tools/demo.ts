@@ -5,16 +5,25 @@ import { story, type Measured } from './demo/story.ts';
 
 /** `npm run demo [-- --json]`: a secret's journey with real processes, from an operator's call to an application. */
 const narrator = narrate({ json: process.argv.includes('--json') });
-const signalled = new Promise<NodeJS.Signals>((resolve) => {
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, resolve);
+let signal: NodeJS.Signals | undefined;
+const interrupted = new Promise<never>((_resolve, reject) => {
+  for (const name of ['SIGINT', 'SIGTERM'] as const)
+    process.on(name, () => {
+      signal ??= name;
+      reject(new DemoFailure(`${name} stopped it`));
+    });
 });
+
+interrupted.catch(() => {});
 
 try {
   const measured = await perform();
   narrator.finish({ ok: true, ...measured });
 } catch (error) {
-  narrator.fail(Error.isError(error) ? error.message : 'unknown failure');
-  process.exitCode ??= 1;
+  // Ctrl-C reaches what the story talks to as well, which may be the first to complain.
+  const reason = signal === undefined ? undefined : `${signal} stopped it`;
+  narrator.fail(reason ?? (Error.isError(error) ? error.message : 'unknown failure'));
+  process.exitCode = signal === undefined ? 1 : 128 + constants.signals[signal];
 }
 // A story that was interrupted may still wait for what will not come.
 process.exit();
@@ -23,14 +32,8 @@ process.exit();
 async function perform(): Promise<Measured> {
   const scene = await createScene();
   try {
-    return await Promise.race([interruption(), story(scene, narrator)]);
+    return await Promise.race([interrupted, story(scene, narrator)]);
   } finally {
     await scene.end();
   }
-}
-
-async function interruption(): Promise<never> {
-  const signal = await signalled;
-  process.exitCode = 128 + constants.signals[signal];
-  throw new DemoFailure(`${signal} stopped it`);
 }

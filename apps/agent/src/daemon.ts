@@ -43,7 +43,7 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
       localApi.revoke();
       // What is still being written would come back after the wipe.
       await durableStore.settled();
-      await forget(state, identity, log);
+      await forget(state, identity, durableStore, log);
     },
   });
   await agent.restore();
@@ -79,9 +79,15 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
   log.info({}, 'stopped');
 }
 
-async function forget(state: StateDirectory, identity: Identity, log: Log): Promise<void> {
+async function forget(
+  state: StateDirectory,
+  identity: Identity,
+  durableStore: DurableStore,
+  log: Log,
+): Promise<void> {
   try {
     await wipeState(state, identity, systemClock.now());
+    durableStore.forget();
     log.warn({}, 'identity and bundles are removed; enrol again with a new enrollment token');
   } catch (error) {
     const fault = error instanceof AgentError ? error : internalError(error);

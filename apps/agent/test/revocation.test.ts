@@ -38,6 +38,7 @@ describe('[F-11] revoked while its pull waits, the agent', () => {
     await daemon.untilHealth(({ status }) => status === 'revoked');
     await until(async () => (await files()).length === 2);
     expect(performance.now() - startedAt).toBeLessThan(5000);
+    await daemon.untilHealth(({ durable }) => durable.revision === null && durable.bytes === 0);
 
     expect(await files()).toEqual(['lock', 'revoked.json']);
     const { status, body } = await daemon.ask('/v1/secrets/db/password');

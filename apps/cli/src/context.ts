@@ -24,7 +24,10 @@ export type Context = {
 export async function currentSession({ sessions, clock }: Context): Promise<StoredSession> {
   const session = await sessions.read();
   if (session === undefined) {
-    throw new CliError('session.required', 'sign in first: sallyport login --url https://…');
+    throw new CliError(
+      'session.required',
+      'sign in first: sallyport login --url https://… --fingerprint SHA256:…, as the server printed them',
+    );
   }
   if (Date.parse(session.expiresAt) <= clock.now()) {
     throw new CliError(

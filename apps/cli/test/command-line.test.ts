@@ -87,7 +87,7 @@ describe('a command line that is wrong', () => {
     ['no name', ['group', 'create'], "missing required argument 'name'"],
     ['a malformed group', ['secret', 'list', '--group', 'Plant'], '--group: use 1 to 63'],
     ['a malformed name', ['secret', 'reveal', '../x', '--group', 'a'], '<name>: use letters'],
-    ['a malformed id', ['agent', 'show', 'host-1'], '<id>: Invalid UUID'],
+    ['a malformed id', ['agent', 'show', 'host-1'], '<id>, as `agent list` shows it: Invalid UUID'],
     ['no uses', ['token', 'create', '--group', 'a', '--uses', '0'], '--uses: Too small'],
     [
       'uses that are no number',

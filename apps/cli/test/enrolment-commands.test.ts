@@ -193,7 +193,7 @@ describe('agent diagnose', () => {
       'The agent is at work (attempt 1) …',
       'Done.',
     ]);
-    expect(stdout).toMatch(/^Clock offset +-3 ms$/m);
+    expect(stdout).toMatch(/^Clock offset +-3 ms, to about a second$/m);
     expect(operator.api.received[0]?.body).toEqual({ kind: 'diagnose' });
   });
 

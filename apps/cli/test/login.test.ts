@@ -209,7 +209,8 @@ describe('a session', () => {
     expect(await cli(['whoami'])).toEqual({
       code: 4,
       stdout: '',
-      stderr: 'sallyport: sign in first: sallyport login --url https://… (session.required)\n',
+      stderr:
+        'sallyport: sign in first: sallyport login --url https://… --fingerprint SHA256:…, as the server printed them (session.required)\n',
     });
   });
 

@@ -54,8 +54,14 @@ function describe({
     `disk           ${durable.revision === null ? 'no bundle' : `revision ${durable.revision}, ${durable.bytes} bytes`}${durable.error === null ? '' : `, ${durable.error}`}`,
     ...(clockOffsetMilliseconds === null
       ? []
-      : [
-          `clock          ${(clockOffsetMilliseconds / 1000).toFixed(1)} s from the control plane’s`,
-        ]),
+      : [`clock          ${clockOf(clockOffsetMilliseconds)}`]),
   ];
+}
+
+/** The control plane tells its time in whole seconds, so that less than two of them tell nothing. */
+function clockOf(offsetMs: number): string {
+  const seconds = Math.round(offsetMs / 1000);
+  return Math.abs(seconds) < 2
+    ? 'in step with the control plane’s'
+    : `${Math.abs(seconds)} s ${seconds > 0 ? 'ahead of' : 'behind'} the control plane’s`;
 }

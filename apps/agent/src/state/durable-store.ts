@@ -62,6 +62,11 @@ export class DurableStore {
     return this.#state;
   }
 
+  /** What was kept has been removed from disk. */
+  forget(): void {
+    this.#state = { revision: undefined, bytes: 0, error: undefined };
+  }
+
   /**
    * Hands the stored bundle to `open`, which verifies it and applies it. A bundle that is refused, or that
    * no mark vouches for, is quarantined, and the run begins without one.

@@ -59,7 +59,7 @@ export async function runSyncLoop(
       if (signal.aborted) break;
       const fault = error instanceof AgentError ? error : internalError(error);
       if (fault.code === 'agent.revoked') return fault;
-      const delayMs = backoff.next(fault);
+      const delayMs = Math.round(backoff.next(fault));
       report(fault, delayMs, parts);
       await clock.sleep(delayMs, signal);
     }
@@ -105,7 +105,12 @@ async function act(reply: PullReply, parts: SyncParts, signal: AbortSignal): Pro
   parts.onApplied(applied);
   const { revision, epoch, changes } = applied;
   log.info(
-    { revision, epoch, entries: changes.length, durationMs: clock.monotonic() - startedAt },
+    {
+      revision,
+      epoch,
+      entries: changes.length,
+      durationMs: Math.round(clock.monotonic() - startedAt),
+    },
     'revision applied',
   );
   await parts.keep(applied.durableCopy);

@@ -33,9 +33,9 @@ export function addAgentCommands(program: Command, context: Context): void {
   agents
     .command('show')
     .description('Show an agent')
-    .argument('<id>')
+    .argument('<id>', 'as `agent list` shows it')
     .action(async (given: unknown) => {
-      const id = checked(uuid, given, '<id>');
+      const id = checked(uuid, given, '<id>, as `agent list` shows it');
       using api = await openApi(context);
       const found = await api.get(route`/agents/${id}`, agent);
       context.output.result(found, fields(rowsOf(found)));
@@ -44,9 +44,9 @@ export function addAgentCommands(program: Command, context: Context): void {
   agents
     .command('revoke')
     .description('Revoke an agent for ever: it loses its secrets and may not come back')
-    .argument('<id>')
+    .argument('<id>', 'as `agent list` shows it')
     .action(async (given: unknown) => {
-      const id = checked(uuid, given, '<id>');
+      const id = checked(uuid, given, '<id>, as `agent list` shows it');
       using api = await openApi(context);
       const revoked = await api.post(route`/agents/${id}/revoke`, undefined, agent);
       context.output.result(revoked, `Revoked the agent ${revoked.name} (${id}).`);
@@ -55,11 +55,11 @@ export function addAgentCommands(program: Command, context: Context): void {
   agents
     .command('diagnose')
     .description('Have an agent report on itself, and wait for the report')
-    .argument('<id>')
+    .argument('<id>', 'as `agent list` shows it')
     .option('--timeout <duration>', 'how long to wait', '2m')
     .action(async (given: unknown, options: unknown) => {
       const { timeout } = checked(diagnoseOptions, options);
-      await diagnose(context, checked(uuid, given, '<id>'), timeout);
+      await diagnose(context, checked(uuid, given, '<id>, as `agent list` shows it'), timeout);
     });
 }
 

@@ -72,7 +72,10 @@ function rowsOf({
   cache,
   disk,
 }: Diagnosis): Field[] {
-  const offset = clockOffsetMilliseconds === null ? 'unknown' : `${clockOffsetMilliseconds} ms`;
+  const offset =
+    clockOffsetMilliseconds === null
+      ? 'unknown'
+      : `${clockOffsetMilliseconds} ms, to about a second`;
   const kept =
     disk.durableBundleBytes === null
       ? 'none'
@@ -83,13 +86,13 @@ function rowsOf({
     ['Up', `${Math.round(uptimeSeconds)} s`],
     ['Clock offset', offset],
     ['TLS', tls === null ? 'not connected' : `${tls.protocol}, ${tls.cipher}`],
-    ['Server certificate', tls === null ? 'none' : tls.peerFingerprint],
+    ['Server certificate, not its CA', tls === null ? 'none' : tls.peerFingerprint],
     [
       'In memory',
       `revision ${cache.revision}, epoch ${cache.epoch}, ${cache.entries} values, ${cache.bytes} bytes`,
     ],
     ['On disk', kept],
-    ['Free on disk', `${disk.freeBytes} bytes`],
+    ['Free on disk', `${Math.floor(disk.freeBytes / 2 ** 20)} MiB`],
     ['Quarantined', String(disk.quarantined)],
   ];
 }

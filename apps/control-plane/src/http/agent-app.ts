@@ -23,6 +23,8 @@ export async function createAgentApp({
   const { platform, tasks } = pullDeps;
   const app = createApp(platform, {
     name: 'agent-api',
+    noSuchRoute:
+      'There is no such route: this is the agent API. Operators use the other address that the server printed at its start.',
     certificate,
     requestTimeoutMs: (MAX_PULL_WAIT_SECONDS + 15) * 1000,
   });

@@ -17,6 +17,8 @@ export type ListenerOptions = {
   name: string;
   certificate: ServerCertificate;
   requestTimeoutMs: number;
+  /** What a caller that asks for a route which is not there is told: it may have come to the wrong listener. */
+  noSuchRoute: string;
 };
 
 /** A Fastify instance over TLS with what both APIs share: limits, problem documents, request ids, logs, metrics. */
@@ -48,11 +50,7 @@ export function createApp({ log, metrics }: Platform, options: ListenerOptions):
   app.decorateRequest('agentClaims', null);
   app.setErrorHandler(handleError);
   app.setNotFoundHandler((request, reply) =>
-    sendProblem(
-      reply,
-      request.id,
-      new AppError('request.not_found', 'There is no such route; see /api/openapi.json.'),
-    ),
+    sendProblem(reply, request.id, new AppError('request.not_found', options.noSuchRoute)),
   );
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id).header('cache-control', 'no-store');

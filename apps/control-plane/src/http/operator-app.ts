@@ -24,6 +24,9 @@ export type OperatorAppDeps = {
   info: { caFingerprint: string; agentUrl: () => string };
 };
 
+const NO_SUCH_ROUTE =
+  'There is no such route: see /api/openapi.json. Agents use the agent API, the other address that the server printed at its start.';
+
 /** The operator API: `/api/v1`, its OpenAPI document and the page that shows it. */
 export async function createOperatorApp({
   platform,
@@ -33,6 +36,7 @@ export async function createOperatorApp({
 }: OperatorAppDeps): Promise<FastifyInstance> {
   const app = createApp(platform, {
     name: 'operator-api',
+    noSuchRoute: NO_SUCH_ROUTE,
     certificate,
     requestTimeoutMs: 30_000,
   });

@@ -43,7 +43,7 @@ function plain(name: string, value: unknown): unknown {
 }
 
 /**
- * Type, code and stack frames. A foreign error's message is left out, since drivers quote statements and
+ * Type, code and, but for refusals, stack frames. A foreign error's message is left out, since drivers quote statements and
  * values in theirs.
  */
 function describeError(error: unknown, depth = 0): unknown {
@@ -52,11 +52,16 @@ function describeError(error: unknown, depth = 0): unknown {
     type: error.name,
     ...codeOf(error),
     ...(error instanceof AppError ? { message: error.message, detail: error.privateDetail } : {}),
-    stack: framesOf(error),
+    ...(isRefusal(error) ? {} : { stack: framesOf(error) }),
     ...(error.cause === undefined || depth === 3
       ? {}
       : { cause: describeError(error.cause, depth + 1) }),
   };
+}
+
+/** Whoever reads of a refusal wants its code; where it was thrown says nothing more. */
+function isRefusal(error: Error): boolean {
+  return error instanceof AppError && error.kind !== 'internal';
 }
 
 /** The stack without its message, whose lines may look like frames; none of it if the message was changed since. */
