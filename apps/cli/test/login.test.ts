@@ -8,7 +8,13 @@ import { problemAnswer, startOperatorApi, type OperatorApi } from './operator-ap
 import { runCli, type Given, type Outcome } from './run-cli.ts';
 
 const expiresAt = '2030-01-01T12:00:00.000Z';
-const operator = { id: '01890a5d-ac96-774b-bcce-b302099a8057', name: 'owner', role: 'owner' };
+const roles = [{ role: 'owner', group: null }];
+const operator = {
+  kind: 'operator',
+  id: '01890a5d-ac96-774b-bcce-b302099a8057',
+  name: 'owner',
+  roles,
+};
 const token = 'sp_session_canary';
 const password = 'canary-password';
 
@@ -55,7 +61,7 @@ describe('signing in', () => {
         env: { SALLYPORT_PASSWORD: password },
       },
     );
-    expect(JSON.parse(stdout)).toEqual({ url: api.url, name: 'owner', role: 'owner', expiresAt });
+    expect(JSON.parse(stdout)).toEqual({ url: api.url, name: 'owner', roles, expiresAt });
   });
 
   test('keeps the session, and never the password, in a file of this user alone', async () => {

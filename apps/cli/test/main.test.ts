@@ -5,7 +5,13 @@ import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp
 import { startOperatorApi, type OperatorApi } from './operator-api.ts';
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
-const operator = { id: '01890a5d-ac96-774b-bcce-b302099a8057', name: 'owner', role: 'owner' };
+const roles = [{ role: 'owner', group: null }];
+const operator = {
+  kind: 'operator',
+  id: '01890a5d-ac96-774b-bcce-b302099a8057',
+  name: 'owner',
+  roles,
+};
 const password = 'canary-password';
 
 let temp: TempDirectory;
@@ -45,7 +51,7 @@ test('as a program it signs in, acts, and exits with what it found', async () =>
   expect(JSON.parse(whoami.output())).toEqual({
     url: api.url,
     name: 'owner',
-    role: 'owner',
+    roles,
     expiresAt,
   });
 

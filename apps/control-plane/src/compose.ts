@@ -139,7 +139,13 @@ export async function compose({
   const agentApp = await createAgentApp({ pullDeps, trust, authenticator, certificate });
   const agentUrl = () => config.agentApi.publicUrl ?? agentApp.listeningOrigin;
   const info = { caFingerprint: trust.authority.fingerprint, agentUrl };
-  const operatorApp = await createOperatorApp({ platform, tasks, certificate, info });
+  const operatorApp = await createOperatorApp({
+    platform,
+    tasks,
+    certificate,
+    apiKeyPolicy: config.apiKeys,
+    info,
+  });
   const metricsApp = await createMetricsApp(platform, async () => isCurrent());
   const renewal = keepCertificateFresh([agentApp, operatorApp], issueCertificate, platform);
 

@@ -18,6 +18,15 @@ export async function everyChange(
   const leaving = await OperatorClient.signedIn(operatorApp);
   let token = '';
   let tokenId = '';
+  let bindingId = '';
+  let keyId = '';
+  /** Does something, and keeps the id that the reply brings. */
+  const keeping = async (keep: (id: string) => void, act: Promise<Reply>) => {
+    const reply = await act;
+    if (reply.status === 201) keep(field(reply.body, 'id'));
+    return reply;
+  };
+  const held = { role: 'viewer', group: groupName };
   const makeToken = async () => {
     const reply = await owner.call('POST', `${group}/enrollment-tokens`, {});
     if (reply.status === 201)
@@ -41,6 +50,25 @@ export async function everyChange(
     done('session:create', () => signIn(OWNER_PASSWORD)),
     done('session:delete', () => leaving.call('DELETE', '/sessions/current')),
     done('group:create', () => owner.call('POST', '/groups', { name: groupName })),
+    done('operator:create', () =>
+      owner.call('POST', '/operators', { name: 'new', password: OWNER_PASSWORD }),
+    ),
+    done('operator:reset-password', () =>
+      owner.call('PUT', '/operators/new/password', { password: OWNER_PASSWORD }),
+    ),
+    done('role-binding:create', () =>
+      keeping(
+        (id) => (bindingId = id),
+        owner.call('POST', '/role-bindings', { operator: 'new', ...held }),
+      ),
+    ),
+    done('role-binding:delete', () => owner.call('DELETE', `/role-bindings/${bindingId}`)),
+    done('operator:delete', () => owner.call('DELETE', '/operators/new')),
+    done('api-key:create', () =>
+      keeping((id) => (keyId = id), owner.call('POST', '/api-keys', { name: 'ci', roles: [held] })),
+    ),
+    done('api-key:rotate', () => owner.call('POST', `/api-keys/${keyId}/rotate`, {})),
+    done('api-key:revoke', () => owner.call('POST', `/api-keys/${keyId}/revoke`)),
     done('enrollment-token:create', makeToken),
     done('agent:enroll', () => agent.enroll(token)),
     refused('agent:enroll', () => late.enroll(token)),

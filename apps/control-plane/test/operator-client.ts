@@ -30,7 +30,7 @@ export class OperatorClient {
   }
 
   async call(
-    method: 'GET' | 'POST' | 'PUT' | 'DELETE',
+    method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
     path: string,
     payload?: InjectOptions['payload'],
     headers: Record<string, string> = {},

@@ -1,4 +1,4 @@
-import { operator, operatorName, session, signInBody } from '@sallyport/contract';
+import { operatorName, principal, session, signInBody } from '@sallyport/contract';
 import { fetchPinnedCa } from '@sallyport/tls/pin';
 import type { Command } from 'commander';
 import { z } from 'zod';
@@ -8,6 +8,7 @@ import { currentSession, openApi, type Context } from '../context.ts';
 import { fields } from '../output.ts';
 import { promptHidden } from '../prompt.ts';
 import { readCertificates, readPassword, withoutLineEnd } from '../read-input.ts';
+import { rolesInWords } from '../roles.ts';
 import type { SessionFile, StoredSession } from '../session-file.ts';
 import { checked } from '../usage.ts';
 
@@ -66,10 +67,10 @@ async function login(context: Context, options: LoginOptions): Promise<void> {
   const body = { name: options.name, password };
   const { token, expiresAt, operator: signedIn } = await api.post(route`/sessions`, body, session);
   await context.sessions.write({ ...peer, token, expiresAt });
-  const { name, role } = signedIn;
+  const { name, roles } = signedIn;
   context.output.result(
-    { url: peer.url, name, role, expiresAt },
-    `Signed in to ${peer.url} as ${name} (${role}) until ${expiresAt}.`,
+    { url: peer.url, name, roles, expiresAt },
+    `Signed in to ${peer.url} as ${name} (${rolesInWords(roles)}) until ${expiresAt}.`,
   );
 }
 
@@ -142,12 +143,12 @@ function ignoreEnded(error: unknown): void {
 async function whoami(context: Context): Promise<void> {
   const { url, expiresAt } = await currentSession(context);
   using api = await openApi(context);
-  const { name, role } = await api.get(route`/me`, operator);
+  const { name, roles } = await api.get(route`/me`, principal);
   const rows = [
     ['Name', name],
-    ['Role', role],
+    ['Roles', rolesInWords(roles)],
     ['At', url],
     ['Until', expiresAt],
   ] as const;
-  context.output.result({ url, name, role, expiresAt }, fields(rows));
+  context.output.result({ url, name, roles, expiresAt }, fields(rows));
 }

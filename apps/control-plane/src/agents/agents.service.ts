@@ -1,8 +1,8 @@
 import type { Agent, PageQuery } from '@sallyport/contract';
 import { appendAuditEvent } from '../audit/index.ts';
-import type { Operation } from '../authorization/index.ts';
+import type { Operation, Permission } from '../authorization/index.ts';
 import { startEpoch } from '../delivery-keys/index.ts';
-import { advanceGroup, existingGroup, inTurn } from '../groups/index.ts';
+import { advanceGroup, authorizedGroup, inTurn } from '../groups/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Db } from '../platform/db.ts';
 import { pageOf, type Page } from '../platform/page-of.ts';
@@ -11,8 +11,7 @@ import { publishWakeup } from '../platform/wakeups.ts';
 import { findAgent, listAgents, markRevoked, type AgentRow } from './agents.store.ts';
 
 export async function getAgent({ db }: Platform, op: Operation, id: string): Promise<Agent> {
-  op.authorize('agent:read');
-  return shown(await db.read((reader) => existingAgent(reader, id)));
+  return shown(await db.read((reader) => authorizedAgent(reader, op, 'agent:read', id)));
 }
 
 export async function listGroupAgents(
@@ -21,8 +20,7 @@ export async function listGroupAgents(
   groupName: string,
   query: PageQuery,
 ): Promise<Page<Agent>> {
-  op.authorize('agent:read');
-  const group = await existingGroup(platform, groupName);
+  const group = await authorizedGroup(platform, op, 'agent:read', groupName);
   const rows = await platform.db.read((reader) => listAgents(reader, group.id, query));
   return pageOf(rows.map(shown), query.limit, (agent) => agent.id);
 }
@@ -32,9 +30,8 @@ export async function listGroupAgents(
  * group's next bundle is sealed with a key that it does not get. Revoking twice is the same as once.
  */
 export async function revokeAgent(platform: Platform, op: Operation, id: string): Promise<Agent> {
-  op.authorize('agent:revoke');
   const { db, clock } = platform;
-  const { groupId } = await db.read((reader) => existingAgent(reader, id));
+  const { groupId } = await db.read((reader) => authorizedAgent(reader, op, 'agent:revoke', id));
   return inTurn(platform, groupId, async (tx) => {
     if (await markRevoked(tx, id, new Date(clock.now()))) {
       const revision = await advanceGroup(tx, groupId);
@@ -49,15 +46,26 @@ export async function revokeAgent(platform: Platform, op: Operation, id: string)
       } as const;
       await appendAuditEvent(tx, op, act, clock.now());
     }
-    return shown(await existingAgent(tx, id));
+    return shown(await authorizedAgent(tx, op, 'agent:revoke', id));
   });
 }
 
-/** @throws AppError `agent.not_found` */
-export async function existingAgent(db: Db, id: string): Promise<AgentRow> {
+/**
+ * The agent of a request's path, to do with it what the permission names. One that is not there and one
+ * whose group the caller may not see are the same.
+ *
+ * @throws AppError `agent.not_found`, `permission.denied`
+ */
+export async function authorizedAgent(
+  db: Db,
+  op: Operation,
+  permission: Permission,
+  id: string,
+): Promise<AgentRow> {
   const agent = await findAgent(db, id);
-  if (agent === undefined)
-    throw new AppError('agent.not_found', 'There is no such agent, or you may not see it.');
+  const missing = new AppError('agent.not_found', 'There is no such agent, or you may not see it.');
+  if (agent === undefined) throw missing;
+  op.authorizeIn(agent.groupId, permission, missing);
   return agent;
 }
 

@@ -3,7 +3,7 @@ import { formatToken, mintToken } from '@sallyport/crypto/token';
 import { hashTokenSecret } from '@sallyport/crypto/token-hash';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
-import { existingGroup } from '../groups/index.ts';
+import { authorizedGroup } from '../groups/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import { newId } from '../platform/new-id.ts';
 import { pageOf, type Page } from '../platform/page-of.ts';
@@ -33,9 +33,8 @@ export async function createEnrollmentToken(
   groupName: string,
   limits: { uses: number; expiresInSeconds: number; cidrs: string[] },
 ): Promise<ShownToken & { token: string }> {
-  op.authorize('enrollment-token:create');
   const { db, clock, hashing } = platform;
-  const group = await existingGroup(platform, groupName);
+  const group = await authorizedGroup(platform, op, 'enrollment-token:create', groupName);
   const token = mintToken('enroll', newId());
   const secretHash = await hashing.run(() => hashTokenSecret(token.secret));
   const row: EnrollmentTokenRow = {
@@ -71,8 +70,7 @@ export async function listGroupTokens(
   groupName: string,
   query: PageQuery,
 ): Promise<Page<ShownToken>> {
-  op.authorize('enrollment-token:read');
-  const group = await existingGroup(platform, groupName);
+  const group = await authorizedGroup(platform, op, 'enrollment-token:read', groupName);
   const rows = await platform.db.read((reader) => listEnrollmentTokens(reader, group.id, query));
   return pageOf(rows.map(shown), query.limit, (token) => token.id);
 }
@@ -84,9 +82,8 @@ export async function revokeEnrollmentToken(
   groupName: string,
   id: string,
 ): Promise<void> {
-  op.authorize('enrollment-token:revoke');
   const { db, clock } = platform;
-  const group = await existingGroup(platform, groupName);
+  const group = await authorizedGroup(platform, op, 'enrollment-token:revoke', groupName);
   await db.transaction(async (tx) => {
     if ((await findEnrollmentToken(tx, id))?.groupId !== group.id) {
       throw new AppError(

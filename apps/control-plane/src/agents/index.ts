@@ -1,6 +1,6 @@
 export { agentEntryRoutes } from './agent-api.routes.ts';
 export { agentsRoutes, enrollmentTokensRoutes } from './agents.routes.ts';
-export { existingAgent } from './agents.service.ts';
+export { authorizedAgent } from './agents.service.ts';
 export { deleteExpiredAssertions, markLost } from './agents.store.ts';
 export { AgentAuthenticator } from './authenticate-agent.ts';
 export { checkProtocol } from './check-protocol.ts';

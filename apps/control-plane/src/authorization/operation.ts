@@ -1,11 +1,14 @@
 import type { Role } from '@sallyport/contract';
 import { AppError } from '../platform/app-error.ts';
 import { newId } from '../platform/new-id.ts';
-import { allows, type Permission } from './policy.ts';
+import { allows, isOpen, permissionsOf, type Permission } from './policy.ts';
+
+/** A role that is held in one group, or everywhere when `groupId` is null. */
+export type Grant = { role: Role; groupId: string | null };
 
 /** Who acts. `anonymous` has shown no credential that was believed. */
 export type Actor =
-  | { kind: 'operator'; id: string; name: string; role: Role }
+  | { kind: 'operator' | 'apiKey'; id: string; name: string; grants: readonly Grant[] }
   | { kind: 'agent'; id: string; name: string }
   | { kind: 'system'; id?: undefined; name: string }
   | { kind: 'anonymous'; id?: undefined; name: string };
@@ -22,13 +25,64 @@ export class Operation {
     this.address = address;
   }
 
-  /** @throws AppError `permission.denied` unless policy gives the actor this permission */
+  /**
+   * Asks for the right to do this everywhere; what belongs to a group is asked for with `authorizeIn`.
+   *
+   * @throws AppError `permission.denied` unless policy gives the actor this permission
+   */
   authorize(permission: Permission): void {
-    if (this.actor.kind === 'operator' && allows(this.actor.role, permission)) return;
-    throw new AppError(
-      'permission.denied',
-      `This needs the permission ${permission}; ask an owner or admin for a role that has it.`,
+    if (!this.#may(permission, null)) throw this.#denied({ permission });
+  }
+
+  /**
+   * Asks for the right to do this in one group. Who may not even see the group is told what it would be
+   * told if the thing were not there.
+   *
+   * @throws AppError `permission.denied`, or `missing`
+   */
+  authorizeIn(groupId: string, permission: Permission, missing: AppError): void {
+    if (this.#may(permission, groupId)) return;
+    const denial = { permission, groupId };
+    if (this.#may('group:read', groupId)) throw this.#denied(denial);
+    throw missing.deniedAs(denial);
+  }
+
+  /**
+   * The groups in which the actor holds a permission; `undefined` when in all.
+   *
+   * @throws AppError `permission.denied` when in none
+   */
+  groupsWith(permission: Permission): string[] | undefined {
+    if (this.#may(permission, null)) return undefined;
+    const held = this.#grants.filter(({ role }) => allows(role, permission));
+    if (held.length === 0) throw this.#denied({ permission });
+    return [...new Set(held.flatMap(({ groupId }) => groupId ?? []))];
+  }
+
+  /** Nobody gives what they do not hold. @throws AppError `permission.denied` */
+  authorizeGrant({ role, groupId }: Grant): void {
+    const beyond = permissionsOf(role).find((permission) => !this.#may(permission, groupId));
+    if (beyond !== undefined)
+      throw this.#denied({ permission: beyond, ...(groupId === null ? {} : { groupId }) });
+  }
+
+  get #grants(): readonly Grant[] {
+    return 'grants' in this.actor ? this.actor.grants : [];
+  }
+
+  #may(permission: Permission, groupId: string | null): boolean {
+    if (isOpen(permission)) return 'grants' in this.actor;
+    return this.#grants.some(
+      (grant) =>
+        (grant.groupId === null || grant.groupId === groupId) && allows(grant.role, permission),
     );
+  }
+
+  #denied(denial: { permission: Permission; groupId?: string }): AppError {
+    return new AppError(
+      'permission.denied',
+      `This needs the permission ${denial.permission}; ask an owner or admin for a role that has it.`,
+    ).deniedAs(denial);
   }
 }
 

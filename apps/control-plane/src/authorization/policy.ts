@@ -3,12 +3,25 @@ import type { Role } from '@sallyport/contract';
 const everyone: readonly Role[] = ['owner', 'admin', 'operator', 'auditor', 'viewer'];
 const changers: readonly Role[] = ['owner', 'admin', 'operator'];
 const administrators: readonly Role[] = ['owner', 'admin'];
+/** Of one's own: whoever has shown a credential may, also without a role. */
+const anyCaller = 'any-caller';
 
 /** Who may do what: every act of the operator API, and the roles that hold it. */
 export const policy = {
-  'session:delete': everyone,
-  'operator:read-self': everyone,
-  'system:read': everyone,
+  'session:delete': anyCaller,
+  'principal:read-self': anyCaller,
+  'system:read': anyCaller,
+  'operator:create': administrators,
+  'operator:read': ['owner', 'admin', 'auditor'],
+  'operator:delete': administrators,
+  'operator:reset-password': administrators,
+  'role-binding:create': administrators,
+  'role-binding:read': ['owner', 'admin', 'auditor'],
+  'role-binding:delete': administrators,
+  'api-key:create': administrators,
+  'api-key:read': ['owner', 'admin', 'auditor'],
+  'api-key:rotate': administrators,
+  'api-key:revoke': administrators,
   'group:create': administrators,
   'group:read': everyone,
   'enrollment-token:create': changers,
@@ -25,11 +38,28 @@ export const policy = {
   'plugin:write': changers,
   'plugin:read': everyone,
   'plugin:delete': changers,
-} as const satisfies Record<string, readonly Role[]>;
+} as const satisfies Record<string, readonly Role[] | typeof anyCaller>;
 
 export type Permission = keyof typeof policy;
 
 /** Whether a role holds a permission. */
 export function allows(role: Role, permission: Permission): boolean {
-  return policy[permission].includes(role);
+  const holders: readonly Role[] | typeof anyCaller = policy[permission];
+  return holders === anyCaller || holders.includes(role);
+}
+
+/** Whether a permission asks for no role. */
+export function isOpen(permission: Permission): boolean {
+  return policy[permission] === anyCaller;
+}
+
+/** Everything that a role holds. */
+export function permissionsOf(role: Role): Permission[] {
+  return Object.keys(policy)
+    .filter(isPermission)
+    .filter((permission) => allows(role, permission));
+}
+
+function isPermission(name: string): name is Permission {
+  return name in policy;
 }

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { problemResponses } from '../http/problem-responses.ts';
 import { operationOf } from '../http/request-operation.ts';
 import type { Platform } from '../platform/platform.ts';
-import { createGroup, getGroup, listAllGroups } from './groups.service.ts';
+import { createGroup, getGroup, listVisibleGroups } from './groups.service.ts';
 
 const tags = ['groups'];
 
@@ -37,7 +37,7 @@ export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
           response: { 200: page(group), ...problemResponses },
         },
       },
-      async (request) => listAllGroups(platform, operationOf(request), request.query),
+      async (request) => listVisibleGroups(platform, operationOf(request), request.query),
     );
 
     app.get(

@@ -1,6 +1,6 @@
 import type { Group, PageQuery } from '@sallyport/contract';
 import { appendAuditEvent } from '../audit/index.ts';
-import type { Operation } from '../authorization/index.ts';
+import type { Operation, Permission } from '../authorization/index.ts';
 import { createDeliveryKey } from '../delivery-keys/index.ts';
 import { createKeyring } from '../keyrings/index.ts';
 import { AppError } from '../platform/app-error.ts';
@@ -40,25 +40,36 @@ export async function createGroup(platform: Platform, op: Operation, name: strin
 }
 
 export async function getGroup(platform: Platform, op: Operation, name: string): Promise<Group> {
-  op.authorize('group:read');
-  return shown(await existingGroup(platform, name));
+  return shown(await authorizedGroup(platform, op, 'group:read', name));
 }
 
-export async function listAllGroups(
+/** Every group that the caller may see. */
+export async function listVisibleGroups(
   { db }: Platform,
   op: Operation,
   query: PageQuery,
 ): Promise<Page<Group>> {
-  op.authorize('group:read');
-  const rows = await db.read((reader) => listGroups(reader, query));
+  const visible = op.groupsWith('group:read');
+  const rows = await db.read((reader) => listGroups(reader, query, visible));
   return pageOf(rows.map(shown), query.limit, (group) => group.name);
 }
 
-/** The group of a request's path. @throws AppError `group.not_found` */
-export async function existingGroup({ db }: Platform, name: string): Promise<GroupRow> {
+/**
+ * The group of a request's path, to do there what the permission names. One that is not there and one that
+ * the caller may not see are the same.
+ *
+ * @throws AppError `group.not_found`, `permission.denied`
+ */
+export async function authorizedGroup(
+  { db }: Platform,
+  op: Operation,
+  permission: Permission,
+  name: string,
+): Promise<GroupRow> {
   const group = await db.read((reader) => findGroup(reader, name));
-  if (group === undefined)
-    throw new AppError('group.not_found', 'There is no such group, or you may not see it.');
+  const missing = new AppError('group.not_found', 'There is no such group, or you may not see it.');
+  if (group === undefined) throw missing;
+  op.authorizeIn(group.id, permission, missing);
   return group;
 }
 

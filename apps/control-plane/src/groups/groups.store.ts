@@ -21,9 +21,14 @@ export async function findGroup(db: Db, name: string): Promise<GroupRow | undefi
   return (await db.group.findUnique({ where: { name } })) ?? undefined;
 }
 
-export async function listGroups(db: Db, { limit, cursor }: PageQuery): Promise<GroupRow[]> {
+/** `ids` are the groups to choose from; all when not given. */
+export async function listGroups(
+  db: Db,
+  { limit, cursor }: PageQuery,
+  ids?: string[],
+): Promise<GroupRow[]> {
   return db.group.findMany({
-    where: { name: { gt: cursor ?? '' } },
+    where: { name: { gt: cursor ?? '' }, ...(ids === undefined ? {} : { id: { in: ids } }) },
     orderBy: { name: 'asc' },
     take: limit + 1,
   });

@@ -46,7 +46,7 @@ export function createApp({ log, metrics }: Platform, options: ListenerOptions):
   });
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
-  app.decorateRequest('operatorSession', null);
+  app.decorateRequest('operation', null);
   app.decorateRequest('agentClaims', null);
   app.setErrorHandler(handleError);
   app.setNotFoundHandler((request, reply) =>

@@ -1,27 +1,27 @@
 import helmet from '@fastify/helmet';
-import swagger from '@fastify/swagger';
-import swaggerUi from '@fastify/swagger-ui';
-import { PROTOCOL, systemInfo } from '@sallyport/contract';
 import type { FastifyInstance } from 'fastify';
-import { jsonSchemaTransform, type FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { agentsRoutes, enrollmentTokensRoutes } from '../agents/index.ts';
+import { apiKeysRoutes, type ApiKeyPolicy } from '../api-keys/index.ts';
 import { groupsRoutes } from '../groups/index.ts';
-import { selfRoutes, SessionAuthenticator, sessionsRoutes } from '../operators/index.ts';
+import { operatorsRoutes, selfRoutes, sessionsRoutes } from '../operators/index.ts';
 import type { Platform } from '../platform/platform.ts';
-import { VERSION } from '../platform/version.ts';
 import { pluginsRoutes } from '../plugins/index.ts';
+import { roleBindingsRoutes } from '../role-bindings/index.ts';
 import { secretsRoutes } from '../secrets/index.ts';
 import { tasksRoutes, type AgentTasks } from '../tasks/index.ts';
 import type { ServerCertificate } from '../trust/index.ts';
+import { auditDenials } from './audit-denials.ts';
+import { CallerAuthenticator } from './authenticate-caller.ts';
 import { createApp } from './create-app.ts';
-import { problemResponses } from './problem-responses.ts';
-import { sessionOf } from './request-operation.ts';
+import { describeApi } from './openapi-document.ts';
+import { systemRoutes, type SystemFacts } from './system.routes.ts';
 
 export type OperatorAppDeps = {
   platform: Platform;
   tasks: AgentTasks;
   certificate: ServerCertificate;
-  info: { caFingerprint: string; agentUrl: () => string };
+  apiKeyPolicy: ApiKeyPolicy;
+  info: SystemFacts;
 };
 
 const NO_SUCH_ROUTE =
@@ -32,6 +32,7 @@ export async function createOperatorApp({
   platform,
   tasks,
   certificate,
+  apiKeyPolicy,
   info,
 }: OperatorAppDeps): Promise<FastifyInstance> {
   const app = createApp(platform, {
@@ -45,37 +46,24 @@ export async function createOperatorApp({
     global: true,
     contentSecurityPolicy: { directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
   });
-  await app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: {
-        title: 'Sallyport operator API',
-        version: VERSION,
-        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
-      },
-      components: { securitySchemes: { session: { type: 'http', scheme: 'bearer' } } },
-      security: [{ session: [] }],
-    },
-    transform: jsonSchemaTransform,
-  });
-  await app.register(swaggerUi, {
-    routePrefix: '/docs',
-    staticCSP: true,
-    transformStaticCSP: (header) => header,
-  });
-  const sessions = new SessionAuthenticator(platform);
+  await describeApi(app);
+  const callers = new CallerAuthenticator(platform);
   await app.register(
     async (api) => {
       api.addHook('onRequest', async (request) => {
         if (request.routeOptions.config.permission === 'public' || request.is404) return;
-        request.operatorSession = await sessions.authenticate(
+        request.operation = await callers.authenticate(
           request.headers.authorization,
           request.id,
           request.ip,
         );
       });
+      auditDenials(api, platform);
       await api.register(sessionsRoutes(platform));
-      await api.register(selfRoutes());
+      await api.register(selfRoutes(platform));
+      await api.register(operatorsRoutes(platform));
+      await api.register(roleBindingsRoutes(platform));
+      await api.register(apiKeysRoutes(platform, apiKeyPolicy));
       await api.register(groupsRoutes(platform));
       await api.register(enrollmentTokensRoutes(platform));
       await api.register(agentsRoutes(platform));
@@ -88,29 +76,4 @@ export async function createOperatorApp({
   );
   app.get('/api/openapi.json', { schema: { hide: true } }, async () => app.swagger());
   return app;
-}
-
-function systemRoutes(info: OperatorAppDeps['info']): FastifyPluginAsyncZod {
-  return async (app) => {
-    app.get(
-      '/system/info',
-      {
-        config: { permission: 'system:read' },
-        schema: {
-          tags: ['system'],
-          summary: 'Version and first-contact facts',
-          response: { 200: systemInfo, ...problemResponses },
-        },
-      },
-      async (request) => {
-        sessionOf(request).authorize('system:read');
-        return {
-          version: VERSION,
-          protocol: PROTOCOL,
-          caFingerprint: info.caFingerprint,
-          agentUrl: info.agentUrl(),
-        };
-      },
-    );
-  };
 }

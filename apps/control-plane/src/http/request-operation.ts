@@ -1,7 +1,7 @@
 import type { AccessClaims } from '@sallyport/crypto/access-token';
 import type { FastifyRequest } from 'fastify';
-import { Operation, type Permission } from '../authorization/index.ts';
-import type { OperatorSession } from '../operators/index.ts';
+import { Operation, type Actor, type Permission } from '../authorization/index.ts';
+import { OperatorSession } from '../operators/index.ts';
 import { AppError } from '../platform/app-error.ts';
 
 declare module 'fastify' {
@@ -10,14 +10,15 @@ declare module 'fastify' {
     permission?: Permission | 'public' | 'agent';
   }
   interface FastifyRequest {
-    operatorSession: OperatorSession | null;
+    /** The act of whoever showed a session token or an API key. */
+    operation: Operation | null;
     agentClaims: AccessClaims | null;
   }
 }
 
 /** The act of whoever calls, signed in or not. */
 export function operationOf(request: FastifyRequest): Operation {
-  if (request.operatorSession !== null) return request.operatorSession;
+  if (request.operation !== null) return request.operation;
   const { agentClaims } = request;
   const actor =
     agentClaims === null
@@ -28,8 +29,17 @@ export function operationOf(request: FastifyRequest): Operation {
 
 /** The act of a signed-in operator. @throws AppError `session.required` */
 export function sessionOf(request: FastifyRequest): OperatorSession {
-  if (request.operatorSession === null) throw new AppError('session.required', 'Sign in first.');
-  return request.operatorSession;
+  if (request.operation instanceof OperatorSession) return request.operation;
+  throw new AppError(
+    'session.required',
+    'This is for operators who signed in; an API key has no session.',
+  );
+}
+
+/** Who calls with a credential of its own. @throws AppError `session.required` */
+export function principalOf({ actor }: Operation): Extract<Actor, { grants: unknown }> {
+  if (!('grants' in actor)) throw new AppError('session.required', 'Sign in first.');
+  return actor;
 }
 
 /** Who the calling agent is. @throws AppError `access_token.required` */

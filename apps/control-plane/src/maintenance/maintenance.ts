@@ -1,4 +1,5 @@
 import { deleteEndedTokens, deleteExpiredAssertions, markLost } from '../agents/index.ts';
+import { warnOfExpiry } from '../api-keys/index.ts';
 import { appendAuditEvent } from '../audit/index.ts';
 import { systemOperation } from '../authorization/index.ts';
 import { deleteExpiredSessions, deleteFailuresBefore } from '../operators/index.ts';
@@ -18,6 +19,7 @@ const schedule = {
   'mark-lost': 15_000,
   'repair-tasks': 10_000,
   'end-abandoned-tasks': 60_000,
+  'warn-of-expiry': 60 * 60_000,
 } as const;
 type Chore = keyof typeof schedule;
 
@@ -38,6 +40,7 @@ export async function startMaintenance(
     'mark-lost': () => markLostAgents(platform),
     'repair-tasks': () => tasks.repair(),
     'end-abandoned-tasks': () => tasks.endAbandoned(),
+    'warn-of-expiry': () => warnOfExpiry(platform),
   };
   const worker = backend.worker(QUEUE, async (name) => {
     if (isChore(name)) await chores[name]();

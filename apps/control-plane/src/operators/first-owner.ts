@@ -6,6 +6,7 @@ import { systemOperation } from '../authorization/index.ts';
 import type { Db } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
 import type { Platform } from '../platform/platform.ts';
+import { insertRoleBindings } from '../role-bindings/index.ts';
 import { countOperators, insertOperator } from './operators.store.ts';
 
 /** The first operator. `generatedPassword` is there once: when it was made here, for the person who starts the server. */
@@ -24,11 +25,10 @@ export async function createFirstOwner(
     owner.password === undefined ? randomBytes(PASSWORD_BYTES).toString('base64url') : undefined;
   const passwordHash = await hashPassword(generatedPassword ?? owner.password?.reveal() ?? '');
   const createdAt = new Date(clock.now());
-  await insertOperator(tx, {
-    id: newId(),
-    name: owner.name,
-    role: 'owner',
-    passwordHash,
+  const id = newId();
+  await insertOperator(tx, { id, name: owner.name, passwordHash, createdAt });
+  await insertRoleBindings(tx, { operatorId: id }, [{ role: 'owner', groupId: null }], {
+    createdBy: 'first start',
     createdAt,
   });
   const act = {

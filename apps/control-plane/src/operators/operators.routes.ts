@@ -1,77 +1,106 @@
-import { operator, session, signInBody } from '@sallyport/contract';
+import {
+  createOperatorBody,
+  operator,
+  operatorName,
+  page,
+  pageQuery,
+  resetPasswordBody,
+} from '@sallyport/contract';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { problemResponses } from '../http/problem-responses.ts';
-import { operationOf, sessionOf } from '../http/request-operation.ts';
+import { operationOf } from '../http/request-operation.ts';
 import type { Platform } from '../platform/platform.ts';
-import { signOut } from './sessions.ts';
-import { signIn } from './sign-in.ts';
+import {
+  createOperator,
+  getOperator,
+  listAllOperators,
+  removeOperator,
+  resetPassword,
+} from './operators.service.ts';
 
-/** `/api/v1/sessions`. */
-export function sessionsRoutes(platform: Platform): FastifyPluginAsyncZod {
+const tags = ['operators'];
+const params = z.object({ operator: operatorName });
+
+/** `/api/v1/operators`. */
+export function operatorsRoutes(platform: Platform): FastifyPluginAsyncZod {
   return async (app) => {
     app.post(
-      '/sessions',
+      '/operators',
       {
-        config: { permission: 'public' },
+        config: { permission: 'operator:create' },
         schema: {
-          tags: ['sessions'],
-          summary: 'Sign in',
-          body: signInBody,
-          response: { 201: session, ...problemResponses },
+          tags,
+          summary: 'Create an operator',
+          body: createOperatorBody,
+          response: { 201: operator, ...problemResponses },
         },
       },
-      async (request, reply) => {
-        const created = await signIn(
-          platform,
-          operationOf(request),
-          request.body.name,
-          request.body.password,
-        );
-        const { id, name, role } = created.operator;
-        return reply.code(201).send({
-          token: created.token,
-          expiresAt: created.expiresAt.toISOString(),
-          operator: { id, name, role },
-        });
+      async (request, reply) =>
+        reply.code(201).send(await createOperator(platform, operationOf(request), request.body)),
+    );
+
+    app.get(
+      '/operators',
+      {
+        config: { permission: 'operator:read' },
+        schema: {
+          tags,
+          summary: 'List operators',
+          querystring: pageQuery(operatorName),
+          response: { 200: page(operator), ...problemResponses },
+        },
       },
+      async (request) => listAllOperators(platform, operationOf(request), request.query),
+    );
+
+    app.get(
+      '/operators/:operator',
+      {
+        config: { permission: 'operator:read' },
+        schema: {
+          tags,
+          summary: 'Show an operator',
+          params,
+          response: { 200: operator, ...problemResponses },
+        },
+      },
+      async (request) => getOperator(platform, operationOf(request), request.params.operator),
     );
 
     app.delete(
-      '/sessions/current',
+      '/operators/:operator',
       {
-        config: { permission: 'session:delete' },
+        config: { permission: 'operator:delete' },
         schema: {
-          tags: ['sessions'],
-          summary: 'Sign out',
+          tags,
+          summary: 'Delete an operator and end its sessions',
+          params,
           response: { 204: z.null(), ...problemResponses },
         },
       },
       async (request, reply) => {
-        await signOut(platform, sessionOf(request));
+        await removeOperator(platform, operationOf(request), request.params.operator);
         return reply.code(204).send(null);
       },
     );
-  };
-}
 
-/** `/api/v1/me`. */
-export function selfRoutes(): FastifyPluginAsyncZod {
-  return async (app) => {
-    app.get(
-      '/me',
+    app.put(
+      '/operators/:operator/password',
       {
-        config: { permission: 'operator:read-self' },
+        config: { permission: 'operator:reset-password' },
         schema: {
-          tags: ['sessions'],
-          summary: 'The signed-in operator',
-          response: { 200: operator, ...problemResponses },
+          tags,
+          summary: 'Give an operator a new password and end its sessions',
+          params,
+          body: resetPasswordBody,
+          response: { 204: z.null(), ...problemResponses },
         },
       },
-      async (request) => {
-        const op = sessionOf(request);
-        op.authorize('operator:read-self');
-        return op.operator;
+      async (request, reply) => {
+        const { operator: name } = request.params;
+        await resetPassword(platform, operationOf(request), name, request.body.password);
+        return reply.code(204).send(null);
       },
     );
   };

@@ -1,21 +1,35 @@
-import { role, type Role } from '@sallyport/contract';
+import type { PageQuery } from '@sallyport/contract';
+import type { Grant } from '../authorization/index.ts';
 import type { Db } from '../platform/db.ts';
+import { grantsColumn, grantsJson } from '../role-bindings/index.ts';
 
-export type OperatorRow = { id: string; name: string; role: Role; passwordHash: string };
+export type OperatorRow = { id: string; name: string; passwordHash: string; createdAt: Date };
 
 export async function findOperator(db: Db, name: string): Promise<OperatorRow | undefined> {
-  const row = await db.operator.findUnique({ where: { name } });
-  return row === null ? undefined : { ...row, role: role.parse(row.role) };
+  return (await db.operator.findUnique({ where: { name } })) ?? undefined;
+}
+
+export async function listOperators(
+  db: Db,
+  { limit, cursor }: PageQuery,
+): Promise<Omit<OperatorRow, 'passwordHash'>[]> {
+  return db.operator.findMany({
+    where: { name: { gt: cursor ?? '' } },
+    orderBy: { name: 'asc' },
+    take: limit + 1,
+    select: { id: true, name: true, createdAt: true },
+  });
+}
+
+export async function deleteOperator(tx: Db, id: string): Promise<boolean> {
+  return (await tx.operator.deleteMany({ where: { id } })).count === 1;
 }
 
 export async function countOperators(db: Db): Promise<number> {
   return db.operator.count();
 }
 
-export async function insertOperator(
-  tx: Db,
-  row: OperatorRow & { createdAt: Date },
-): Promise<void> {
+export async function insertOperator(tx: Db, row: OperatorRow): Promise<void> {
   await tx.operator.create({ data: row });
 }
 
@@ -27,7 +41,7 @@ export type SessionRow = {
   id: string;
   secretHash: string;
   expiresAt: Date;
-  operator: Omit<OperatorRow, 'passwordHash'>;
+  operator: { id: string; name: string; grants: Grant[] };
 };
 
 export async function insertSession(
@@ -40,9 +54,10 @@ export async function insertSession(
 /** In one statement, since it comes before every request. */
 export async function findSession(db: Db, id: string): Promise<SessionRow | undefined> {
   const [row] = await db.$queryRaw<
-    { secret_hash: string; expires_at: Date; operator_id: string; name: string; role: string }[]
+    { secret_hash: string; expires_at: Date; operator_id: string; name: string; grants: unknown }[]
   >`
-    SELECT s.secret_hash, s.expires_at, o.id AS operator_id, o.name, o.role
+    SELECT s.secret_hash, s.expires_at, o.id AS operator_id, o.name,
+      ${grantsColumn('b.operator_id = o.id')}
     FROM operator_sessions s JOIN operators o ON o.id = s.operator_id
     WHERE s.id = ${id}::uuid`;
   return row === undefined
@@ -51,7 +66,7 @@ export async function findSession(db: Db, id: string): Promise<SessionRow | unde
         id,
         secretHash: row.secret_hash,
         expiresAt: row.expires_at,
-        operator: { id: row.operator_id, name: row.name, role: role.parse(row.role) },
+        operator: { id: row.operator_id, name: row.name, grants: grantsJson.parse(row.grants) },
       };
 }
 
@@ -61,4 +76,9 @@ export async function deleteSession(tx: Db, id: string): Promise<void> {
 
 export async function deleteExpiredSessions(tx: Db, now: Date): Promise<number> {
   return (await tx.operatorSession.deleteMany({ where: { expiresAt: { lt: now } } })).count;
+}
+
+/** Ends every session of an operator. */
+export async function deleteSessionsOf(tx: Db, operatorId: string): Promise<void> {
+  await tx.operatorSession.deleteMany({ where: { operatorId } });
 }

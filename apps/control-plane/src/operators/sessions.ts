@@ -1,8 +1,7 @@
-import type { Role } from '@sallyport/contract';
 import { CryptoError } from '@sallyport/crypto/crypto-error';
 import { parseToken, type Token } from '@sallyport/crypto/token';
 import { appendAuditEvent } from '../audit/index.ts';
-import { Operation } from '../authorization/index.ts';
+import { Operation, type Grant } from '../authorization/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
 import { TokenChecks } from '../platform/token-checks.ts';
@@ -11,17 +10,15 @@ import { deleteSession, findSession } from './operators.store.ts';
 /** The act of a signed-in operator. */
 export class OperatorSession extends Operation {
   readonly sessionId: string;
-  readonly operator: { id: string; name: string; role: Role };
 
   constructor(
     sessionId: string,
-    operator: { id: string; name: string; role: Role },
+    operator: { id: string; name: string; grants: readonly Grant[] },
     requestId: string,
     address: string,
   ) {
     super({ kind: 'operator', ...operator }, requestId, address);
     this.sessionId = sessionId;
-    this.operator = operator;
   }
 }
 
@@ -38,20 +35,15 @@ export class SessionAuthenticator {
     this.#tokens = new TokenChecks(platform.clock, platform.hashing);
   }
 
-  /** @throws AppError `session.required`, `session.invalid`, `hashing.busy` */
-  async authenticate(
-    authorization: string | undefined,
-    requestId: string,
-    address: string,
-  ): Promise<OperatorSession> {
-    const token = bearerToken(authorization);
+  /** `text` is the token as it was shown. @throws AppError `session.invalid`, `hashing.busy` */
+  async authenticate(text: string, requestId: string, address: string): Promise<OperatorSession> {
+    const token = readToken(text);
     const session = await this.#platform.db.read((reader) => findSession(reader, token.id));
     const alive = session !== undefined && session.expiresAt.getTime() > this.#platform.clock.now();
     if (!alive || !(await this.#tokens.matches(token, session.secretHash))) {
       throw new AppError('session.invalid', 'The session has ended or is unknown; sign in again.');
     }
-    const { id, name, role } = session.operator;
-    return new OperatorSession(session.id, { id, name, role }, requestId, address);
+    return new OperatorSession(session.id, session.operator, requestId, address);
   }
 }
 
@@ -69,13 +61,7 @@ export async function signOut({ db, clock }: Platform, op: OperatorSession): Pro
   });
 }
 
-function bearerToken(authorization: string | undefined): Token {
-  const text = /^Bearer (\S{1,256})$/i.exec(authorization ?? '')?.[1];
-  if (text === undefined)
-    throw new AppError(
-      'session.required',
-      'Sign in first: send Authorization: Bearer with a session token.',
-    );
+function readToken(text: string): Token {
   try {
     return parseToken(text, 'session');
   } catch (error) {

@@ -6,6 +6,7 @@ import { Operation } from '../authorization/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import { newId } from '../platform/new-id.ts';
 import type { Platform } from '../platform/platform.ts';
+import { heldRolesOf, type NamedGrant } from '../role-bindings/index.ts';
 import { clearFailures, countFailure, findLock } from './lockout.store.ts';
 import {
   findOperator,
@@ -19,7 +20,12 @@ export const SESSION_TTL_SECONDS = 12 * 60 * 60;
 export const FAILURES_BEFORE_LOCK = 5;
 export const LOCK_SECONDS = 15 * 60;
 
-export type NewSession = { token: string; expiresAt: Date; operator: OperatorRow };
+export type NewSession = {
+  token: string;
+  expiresAt: Date;
+  operator: OperatorRow;
+  roles: readonly NamedGrant[];
+};
 
 /**
  * Signs an operator in. An unknown name costs as much time, fails with the same words and locks like a
@@ -76,7 +82,7 @@ async function openSession(
   const secretHash = await hashing.run(() => hashTokenSecret(token.secret));
   const createdAt = new Date(clock.now());
   const expiresAt = new Date(clock.now() + SESSION_TTL_SECONDS * 1000);
-  await db.transaction(async (tx) => {
+  const roles = await db.transaction(async (tx) => {
     // Another replica may have locked the name since the password was checked. Looked at last: clearing
     // waits for whoever writes the row, and the look sees what they wrote.
     await clearFailures(tx, operator.name, createdAt);
@@ -89,15 +95,19 @@ async function openSession(
       createdAt,
       expiresAt,
     });
-    const signedIn = new Operation({ ...operator, kind: 'operator' }, op.requestId, op.address);
+    const { id, name } = operator;
+    const grants = await heldRolesOf(tx, { operatorId: id });
+    const actor = { kind: 'operator', id, name, grants } as const;
+    const signedIn = new Operation(actor, op.requestId, op.address);
     const act = {
       action: 'session:create',
       subject: `operator:${operator.name}`,
       outcome: 'done',
     } as const;
     await appendAuditEvent(tx, signedIn, act, clock.now());
+    return grants;
   });
-  return { token: formatToken(token), expiresAt, operator };
+  return { token: formatToken(token), expiresAt, operator, roles };
 }
 
 async function recordFailure(

@@ -1,5 +1,8 @@
 import { errorCodes, type ErrorCode, type ErrorKind, type ProblemIssue } from '@sallyport/contract';
 
+/** What an actor was refused for want of a right. */
+export type Denial = { permission: string; groupId?: string };
+
 type Extra = {
   issues?: ProblemIssue[];
   retryAfterSeconds?: number;
@@ -17,6 +20,7 @@ export class AppError extends Error {
   readonly issues: ProblemIssue[] | undefined;
   readonly retryAfterSeconds: number | undefined;
   readonly privateDetail: string | undefined;
+  #denial: Denial | undefined;
 
   constructor(code: ErrorCode, message: string, extra: Extra = {}) {
     super(message, extra.cause === undefined ? undefined : { cause: extra.cause });
@@ -26,5 +30,14 @@ export class AppError extends Error {
     this.issues = extra.issues;
     this.retryAfterSeconds = extra.retryAfterSeconds;
     this.privateDetail = extra.privateDetail;
+  }
+  /** Marks a refusal as one for want of a right, whatever the caller is told: it is audited. */
+  deniedAs(denial: Denial): this {
+    this.#denial = denial;
+    return this;
+  }
+
+  get denial(): Denial | undefined {
+    return this.#denial;
   }
 }

@@ -64,6 +64,16 @@ export const serverConfig = z.strictObject({
         .describe('Its password; unset generates one and prints it once'),
     })
     .prefault({}),
+  apiKeys: z
+    .strictObject({
+      defaultDays: apiKeyDays(90).describe('How long an API key lives when its maker does not say'),
+      maxDays: apiKeyDays(180).describe('How long an API key may live'),
+    })
+    .refine(({ defaultDays, maxDays }) => defaultDays <= maxDays, {
+      path: ['defaultDays'],
+      message: 'may not be more than apiKeys.maxDays',
+    })
+    .prefault({}),
   operatorApi: listener(8443, 'Operator API').prefault({}),
   agentApi: listener(9443, 'Agent API')
     .extend({
@@ -85,6 +95,10 @@ export const serverConfig = z.strictObject({
 });
 
 export type ServerConfig = z.infer<typeof serverConfig>;
+
+function apiKeyDays(days: number) {
+  return z.coerce.number().int().min(1).max(180).default(days);
+}
 
 function listener(defaultPort: number, what: string) {
   return z.strictObject({

@@ -1,7 +1,7 @@
 import type { PageQuery } from '@sallyport/contract';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
-import { changeGroup, existingGroup, refuseTooLarge } from '../groups/index.ts';
+import { changeGroup, authorizedGroup, refuseTooLarge } from '../groups/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Db } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
@@ -29,9 +29,8 @@ export async function putPlugin(
   path: PluginPath,
   config: PluginConfig,
 ): Promise<{ plugin: ShownPlugin; created: boolean }> {
-  op.authorize('plugin:write');
   const { clock } = platform;
-  const group = await existingGroup(platform, path.group);
+  const group = await authorizedGroup(platform, op, 'plugin:write', path.group);
   return changeGroup(platform, group.id, async (tx, revision) => {
     const existing = await findPlugin(tx, group.id, path.plugin);
     const now = new Date(clock.now());
@@ -63,8 +62,7 @@ export async function getPlugin(
   op: Operation,
   path: PluginPath,
 ): Promise<ShownPlugin> {
-  op.authorize('plugin:read');
-  const group = await existingGroup(platform, path.group);
+  const group = await authorizedGroup(platform, op, 'plugin:read', path.group);
   return shown(await platform.db.read((reader) => existingPlugin(reader, group.id, path.plugin)));
 }
 
@@ -74,8 +72,7 @@ export async function listGroupPlugins(
   groupName: string,
   query: PageQuery,
 ): Promise<Page<ShownPlugin>> {
-  op.authorize('plugin:read');
-  const group = await existingGroup(platform, groupName);
+  const group = await authorizedGroup(platform, op, 'plugin:read', groupName);
   const rows = await platform.db.read((reader) => listPlugins(reader, group.id, query));
   return pageOf(rows.map(shown), query.limit, (plugin) => plugin.name);
 }
@@ -85,9 +82,8 @@ export async function removePlugin(
   op: Operation,
   path: PluginPath,
 ): Promise<void> {
-  op.authorize('plugin:delete');
   const { clock } = platform;
-  const group = await existingGroup(platform, path.group);
+  const group = await authorizedGroup(platform, op, 'plugin:delete', path.group);
   await changeGroup(platform, group.id, async (tx, revision) => {
     const plugin = await existingPlugin(tx, group.id, path.plugin);
     await deletePlugin(tx, plugin.id);

@@ -1,7 +1,7 @@
 import type { SecretMetadata } from '@sallyport/contract';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
-import { changeGroup, existingGroup, refuseTooLarge } from '../groups/index.ts';
+import { changeGroup, authorizedGroup, refuseTooLarge } from '../groups/index.ts';
 import { sealForGroup } from '../keyrings/index.ts';
 import { newId } from '../platform/new-id.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -19,9 +19,8 @@ export async function putSecret(
   path: SecretPath,
   body: { value: string; offline?: OfflinePolicy | undefined },
 ): Promise<{ secret: SecretMetadata; created: boolean }> {
-  op.authorize('secret:write');
   const { clock } = platform;
-  const group = await existingGroup(platform, path.group);
+  const group = await authorizedGroup(platform, op, 'secret:write', path.group);
   const plaintext = Buffer.from(body.value, 'utf8');
   return changeGroup(platform, group.id, async (tx, revision) => {
     const now = new Date(clock.now());

@@ -1,6 +1,6 @@
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
-import { existingGroup } from '../groups/index.ts';
+import { authorizedGroup } from '../groups/index.ts';
 import { Keyring } from '../keyrings/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -20,9 +20,8 @@ export async function revealSecret(
   path: SecretPath,
   wanted?: number,
 ): Promise<RevealedSecret> {
-  op.authorize('secret:reveal');
   const { db, clock } = platform;
-  const group = await existingGroup(platform, path.group);
+  const group = await authorizedGroup(platform, op, 'secret:reveal', path.group);
   return db.transaction(async (tx) => {
     const secret = await existingSecret(tx, group.id, path.secret);
     const row = await findVersion(tx, secret.id, wanted ?? secret.version);

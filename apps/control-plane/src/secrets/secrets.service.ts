@@ -1,7 +1,7 @@
 import type { PageQuery, SecretMetadata } from '@sallyport/contract';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
-import { changeGroup, existingGroup } from '../groups/index.ts';
+import { changeGroup, authorizedGroup } from '../groups/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Db } from '../platform/db.ts';
 import { pageOf, type Page } from '../platform/page-of.ts';
@@ -22,8 +22,7 @@ export async function getSecret(
   op: Operation,
   path: SecretPath,
 ): Promise<SecretMetadata> {
-  op.authorize('secret:read');
-  const group = await existingGroup(platform, path.group);
+  const group = await authorizedGroup(platform, op, 'secret:read', path.group);
   return shownSecret(
     await platform.db.read((reader) => existingSecret(reader, group.id, path.secret)),
   );
@@ -35,8 +34,7 @@ export async function listGroupSecrets(
   groupName: string,
   query: PageQuery,
 ): Promise<Page<SecretMetadata>> {
-  op.authorize('secret:read');
-  const group = await existingGroup(platform, groupName);
+  const group = await authorizedGroup(platform, op, 'secret:read', groupName);
   const rows = await platform.db.read((reader) => listSecrets(reader, group.id, query));
   return pageOf(rows.map(shownSecret), query.limit, (secret) => secret.name);
 }
@@ -50,8 +48,7 @@ export async function listSecretVersions(
   path: SecretPath,
   query: PageQuery,
 ): Promise<Page<ShownVersion>> {
-  op.authorize('secret:read');
-  const group = await existingGroup(platform, path.group);
+  const group = await authorizedGroup(platform, op, 'secret:read', path.group);
   const rows = await platform.db.read(async (reader) => {
     const secret = await existingSecret(reader, group.id, path.secret);
     return listVersions(reader, secret.id, query);
@@ -70,9 +67,8 @@ export async function removeSecret(
   op: Operation,
   path: SecretPath,
 ): Promise<void> {
-  op.authorize('secret:delete');
   const { clock } = platform;
-  const group = await existingGroup(platform, path.group);
+  const group = await authorizedGroup(platform, op, 'secret:delete', path.group);
   await changeGroup(platform, group.id, async (tx, revision) => {
     const secret = await existingSecret(tx, group.id, path.secret);
     await deleteSecret(tx, secret.id);

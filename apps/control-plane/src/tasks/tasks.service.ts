@@ -1,5 +1,5 @@
 import type { Diagnosis, PageQuery, Task, TaskKind } from '@sallyport/contract';
-import { existingAgent } from '../agents/index.ts';
+import { authorizedAgent } from '../agents/index.ts';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
 import { AppError } from '../platform/app-error.ts';
@@ -27,10 +27,9 @@ export async function createTask(
   op: Operation,
   request: { agentId: string; kind: TaskKind },
 ): Promise<Task> {
-  op.authorize('task:create');
   const { db, clock, log } = platform;
   const row = await db.transaction(async (tx) => {
-    const agent = await existingAgent(tx, request.agentId);
+    const agent = await authorizedAgent(tx, op, 'task:create', request.agentId);
     if (agent.revokedAt !== null)
       throw new AppError('agent.not_found', 'This agent was revoked; it takes no more tasks.');
     const created = await insertTask(tx, {
@@ -65,8 +64,10 @@ export async function getTask(
   agentId: string,
   id: string,
 ): Promise<Task> {
-  op.authorize('task:read');
-  const row = await db.read((reader) => findTask(reader, agentId, id));
+  const row = await db.read(async (reader) => {
+    await authorizedAgent(reader, op, 'task:read', agentId);
+    return findTask(reader, agentId, id);
+  });
   if (row === undefined)
     throw new AppError(
       'task.not_found',
@@ -81,9 +82,8 @@ export async function listAgentTasks(
   agentId: string,
   query: PageQuery,
 ): Promise<Page<Task>> {
-  op.authorize('task:read');
   const rows = await db.read(async (reader) => {
-    await existingAgent(reader, agentId);
+    await authorizedAgent(reader, op, 'task:read', agentId);
     return listTasks(reader, agentId, query);
   });
   return pageOf(rows.map(shown), query.limit, (task) => task.id);

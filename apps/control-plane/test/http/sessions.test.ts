@@ -33,7 +33,7 @@ describe('operator sessions', () => {
     const owner = await OperatorClient.signedIn(controlPlane.operatorApp);
     expect(await owner.call('GET', '/me')).toMatchObject({
       status: 200,
-      body: { name: 'owner', role: 'owner' },
+      body: { kind: 'operator', name: 'owner', roles: [{ role: 'owner', group: null }] },
     });
 
     const nobody = new OperatorClient(controlPlane.operatorApp);

@@ -1,9 +1,6 @@
 import { z } from 'zod';
 import { instant, operatorName, uuid } from '../names.ts';
-
-export const roles = ['owner', 'admin', 'operator', 'auditor', 'viewer'] as const;
-export const role = z.enum(roles);
-export type Role = z.infer<typeof role>;
+import { heldRole } from './roles.ts';
 
 /** `POST /api/v1/sessions`. */
 export const signInBody = z.strictObject({
@@ -11,7 +8,17 @@ export const signInBody = z.strictObject({
   password: z.string().min(1).max(1024),
 });
 
-export const operator = z.strictObject({ id: uuid, name: operatorName, role });
+/** Who calls, and what it may do: an operator, or automation by its API key. */
+export const principal = z.strictObject({
+  kind: z.enum(['operator', 'apiKey']),
+  id: uuid,
+  name: z.string(),
+  roles: z.array(heldRole),
+});
 
 /** The reply to a sign-in: the only time the token is shown. */
-export const session = z.strictObject({ token: z.string(), expiresAt: instant, operator });
+export const session = z.strictObject({
+  token: z.string(),
+  expiresAt: instant,
+  operator: principal,
+});

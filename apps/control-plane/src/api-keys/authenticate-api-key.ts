@@ -1,0 +1,62 @@
+import { CryptoError } from '@sallyport/crypto/crypto-error';
+import { parseToken, type Token } from '@sallyport/crypto/token';
+import { Operation } from '../authorization/index.ts';
+import { AppError } from '../platform/app-error.ts';
+import type { Platform } from '../platform/platform.ts';
+import { TokenChecks } from '../platform/token-checks.ts';
+import { findKeyCaller, noteUse, type KeyCaller } from './api-keys.store.ts';
+
+/** A key's last use is known to the minute. */
+const USE_NOTED_MS = 60_000;
+
+/**
+ * Tells whose an API key is. The row is read every time, so a revoked key is refused at once on every
+ * replica; only that the key matched its hash is remembered.
+ */
+export class ApiKeyAuthenticator {
+  readonly #platform: Platform;
+  readonly #tokens: TokenChecks;
+
+  constructor(platform: Platform) {
+    this.#platform = platform;
+    this.#tokens = new TokenChecks(platform.clock, platform.hashing);
+  }
+
+  /**
+   * `text` is the key as it was shown. Only who holds the key learns why it is refused.
+   *
+   * @throws AppError `api_key.invalid`, `api_key.revoked`, `api_key.expired`, `hashing.busy`
+   */
+  async authenticate(text: string, requestId: string, address: string): Promise<Operation> {
+    const { db, clock } = this.#platform;
+    const token = readKey(text);
+    const key = await db.read((reader) => findKeyCaller(reader, token.id));
+    if (key === undefined || !(await this.#tokens.matches(token, key.secretHash)))
+      throw new AppError('api_key.invalid', 'The API key is not known here.');
+    const now = clock.now();
+    refuseEnded(key, now);
+    const { id, name, grants } = key;
+    if (now - (key.lastUsedAt?.getTime() ?? 0) >= USE_NOTED_MS)
+      await db.read((writer) => noteUse(writer, id, new Date(now), new Date(now - USE_NOTED_MS)));
+    return new Operation({ kind: 'apiKey', id, name, grants }, requestId, address);
+  }
+}
+
+function refuseEnded({ revokedAt, expiresAt }: KeyCaller, nowMs: number): void {
+  if (revokedAt !== null)
+    throw new AppError('api_key.revoked', 'The API key was revoked; ask for a new one.');
+  if (expiresAt.getTime() <= nowMs)
+    throw new AppError('api_key.expired', 'The API key has expired; ask for a new one.');
+}
+
+function readKey(text: string): Token {
+  try {
+    return parseToken(text, 'key');
+  } catch (error) {
+    if (error instanceof CryptoError)
+      throw new AppError('api_key.invalid', `The API key is not accepted: ${error.message}.`, {
+        cause: error,
+      });
+    throw error;
+  }
+}

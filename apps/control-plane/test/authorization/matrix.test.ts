@@ -1,0 +1,180 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { roles, type HeldRole, type Role } from '@sallyport/contract';
+import { asAdmin } from '@sallyport/testkit/database';
+import { allows, policy, type Permission } from '../../src/authorization/policy.ts';
+import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { agentIn } from '../group-agents.ts';
+import { field, OperatorClient, type Reply } from '../operator-client.ts';
+import { bodies, publishedOperations, type ApiOperation } from './operations.ts';
+
+/** What may be called by whoever has shown no credential. This list may only shrink. */
+const PUBLIC = ['POST /sessions'];
+
+let controlPlane: TestControlPlane;
+let owner: OperatorClient;
+let operations: ApiOperation[];
+/** A thing of plant-7 for every part of a path. */
+let existing: Record<string, string>;
+beforeAll(async () => {
+  controlPlane = await startControlPlane();
+  // What tells where agents go has to listen there.
+  await controlPlane.agentApp.listen({ host: '127.0.0.1', port: 0 });
+  owner = await OperatorClient.signedIn(controlPlane.operatorApp);
+  operations = await publishedOperations(controlPlane);
+  const agent = await agentIn(owner, 'plant-7', controlPlane);
+  await owner.call('POST', '/groups', { name: 'plant-8' });
+  await owner.call('PUT', '/groups/plant-7/secrets/s', { value: 'value' });
+  await owner.call('PUT', '/groups/plant-7/plugins/p', { config: {} });
+  const task = await owner.call('POST', `/agents/${agent.id}/tasks`, { kind: 'diagnose' });
+  const token = await owner.call('POST', '/groups/plant-7/enrollment-tokens', {});
+  for (const name of ['somebody', 'other'])
+    await owner.call('POST', '/operators', { name, password: 'correct horse battery' });
+  const held = { role: 'viewer', group: 'plant-7' };
+  const binding = await owner.call('POST', '/role-bindings', { operator: 'other', ...held });
+  const key = await owner.call('POST', '/api-keys', { name: 'held', roles: [held] });
+  existing = {
+    group: 'plant-7',
+    secret: 's',
+    plugin: 'p',
+    operator: 'somebody',
+    agent: agent.id,
+    task: field(task.body, 'id'),
+    token: field(token.body, 'id'),
+    binding: field(binding.body, 'id'),
+    key: field(key.body, 'id'),
+  };
+});
+afterAll(() => controlPlane.end());
+
+/** A caller with an API key that holds these roles. */
+async function caller(held: HeldRole[]): Promise<OperatorClient> {
+  const reply = await owner.call('POST', '/api-keys', { name: 'caller', roles: held });
+  const client = new OperatorClient(controlPlane.operatorApp);
+  client.token = field(reply.body, 'key');
+  return client;
+}
+
+/** All that is stored, but for the audit and when a key was last used. */
+async function everyRow(): Promise<Record<string, unknown>> {
+  return asAdmin(controlPlane.databaseUrl, async (database) => {
+    const contents: Record<string, unknown> = {};
+    const { rows: tables } = await database.query<{ name: string }>(
+      `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public'`,
+    );
+    for (const { name } of tables.filter(({ name }) => !/^audit_|^api_keys$/.test(name)))
+      contents[name] = (await database.query(`SELECT t::text FROM ${name} t ORDER BY 1`)).rows;
+    return contents;
+  });
+}
+
+function send(client: OperatorClient, { method, path }: ApiOperation): Promise<Reply> {
+  const filled = path.replaceAll(/\{(\w+)\}/g, (_, part: string) => {
+    const value = existing[part];
+    if (value === undefined) throw new Error(`nothing is known to stand for {${part}} in ${path}`);
+    return value;
+  });
+  const key = `${method} ${path}`;
+  const takesBody = method === 'PUT' || method === 'PATCH' || bodies[key] !== undefined;
+  if (takesBody && bodies[key] === undefined) throw new Error(`there is no body for ${key}`);
+  return client.call(method, filled, bodies[key]);
+}
+
+function isPermission(name: string | undefined): name is Permission {
+  return name !== undefined && name in policy;
+}
+
+/** The operations that ask for a right, harmless ones first, so that what a later one asks for is still there. */
+function guarded(): (ApiOperation & { permission: Permission })[] {
+  const order = { GET: 0, POST: 1, PUT: 1, PATCH: 1, DELETE: 3 };
+  const rank = ({ method, path }: ApiOperation) => (path.endsWith('/revoke') ? 2 : order[method]);
+  return operations
+    .flatMap((operation) =>
+      isPermission(operation.permission)
+        ? [{ ...operation, permission: operation.permission }]
+        : [],
+    )
+    .filter(({ path }) => !path.startsWith('/sessions'))
+    .toSorted((a, b) => rank(a) - rank(b));
+}
+
+test('[AT-04] every operation of the published API names a permission of the policy, but for the few that are public', () => {
+  const others = operations.filter(({ permission }) => !isPermission(permission));
+  expect(others.map(({ method, path }) => `${method} ${path}`)).toEqual(PUBLIC);
+  expect(others.map(({ permission }) => permission)).toEqual(PUBLIC.map(() => 'public'));
+  const asked = new Set(operations.map(({ permission }) => permission));
+  expect(Object.keys(policy).filter((permission) => !asked.has(permission))).toEqual([]);
+});
+
+test.each([
+  ['no credential', undefined, 'session.required'],
+  ['an empty credential', '', 'session.required'],
+  ['a bogus token', 'sp_session_bogus', 'session.invalid'],
+  ['a bogus API key', 'sp_key_bogus', 'api_key.invalid'],
+])('[AT-04] every operation refuses a caller with %s', async (_, token, code) => {
+  const client = new OperatorClient(controlPlane.operatorApp);
+  client.token = token;
+  for (const operation of guarded())
+    expect({ operation, reply: await send(client, operation) }).toMatchObject({
+      reply: { status: 401, body: { code } },
+    });
+});
+
+describe.each(roles)('[AT-04] a caller who is %s everywhere', (role: Role) => {
+  test('is refused what policy does not give the role, which changes nothing, and shown the rest', async () => {
+    const client = await caller([{ role, group: null }]);
+    const before = await everyRow();
+    for (const operation of guarded().filter(({ permission }) => !allows(role, permission)))
+      expect({ operation, reply: await send(client, operation) }).toMatchObject({
+        reply: { status: 403, body: { code: 'permission.denied' } },
+      });
+    expect(await everyRow()).toEqual(before);
+    for (const operation of guarded().filter(({ method, permission }) => {
+      return method === 'GET' && allows(role, permission);
+    }))
+      expect({ operation, reply: await send(client, operation) }).toMatchObject({
+        reply: { status: 200 },
+      });
+  });
+});
+
+describe.each(roles)('[AT-03] a caller who is %s in another group alone', (role: Role) => {
+  test('finds nothing of this group, in the words that tell of what is not there', async () => {
+    const client = await caller([{ role, group: 'plant-8' }]);
+    for (const operation of guarded().filter(({ path }) => /\{(group|agent|key)\}/.test(path))) {
+      const hidden = await send(client, operation);
+      expect({ operation, status: hidden.status }).toEqual({ operation, status: 404 });
+      expect(withoutRequestId(hidden)).toEqual(withoutRequestId(await missing(client, operation)));
+    }
+    for (const path of ['/groups', '/api-keys', '/role-bindings'])
+      expect((await client.call('GET', path)).text).not.toContain('plant-7');
+  });
+});
+
+/** The same of things that do not exist. */
+async function missing(client: OperatorClient, operation: ApiOperation): Promise<Reply> {
+  const known = existing;
+  const absent = '01890a5d-ac96-774b-bcce-b302099a8057';
+  existing = { ...existing, group: 'plant-0', agent: absent, key: absent };
+  try {
+    return await send(client, operation);
+  } finally {
+    existing = known;
+  }
+}
+
+function withoutRequestId({ status, headers, text }: Reply) {
+  const { 'x-request-id': requestId, date: _date, ...rest } = headers;
+  return { status, headers: rest, text: text.replaceAll(String(requestId), '') };
+}
+
+test('[AT-04] what policy gives is done: an owner’s every change succeeds', async () => {
+  const client = await caller([{ role: 'owner', group: null }]);
+  for (const operation of guarded().filter(({ method }) => method !== 'GET')) {
+    const key = `${operation.method} ${operation.path}`;
+    const { status } = await send(client, operation);
+    expect({ key, done: status < 300 }).toEqual({
+      key,
+      done: true,
+    });
+  }
+});

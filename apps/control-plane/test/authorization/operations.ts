@@ -1,0 +1,44 @@
+import { z } from 'zod';
+import type { TestControlPlane } from '../control-plane.ts';
+
+const openApi = z.object({
+  paths: z.record(
+    z.string(),
+    z.record(z.string(), z.object({ 'x-permission': z.string().optional() })),
+  ),
+});
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+const method = z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']);
+
+/** An operation as the API document has it; `path` is below `/api/v1`. */
+export type ApiOperation = { method: Method; path: string; permission: string | undefined };
+
+/** Every operation of the published API. */
+export async function publishedOperations({
+  operatorApp,
+}: TestControlPlane): Promise<ApiOperation[]> {
+  const { paths } = openApi.parse((await operatorApp.inject('/api/openapi.json')).json());
+  return Object.entries(paths).flatMap(([path, operations]) =>
+    Object.entries(operations).map(([verb, operation]) => ({
+      method: method.parse(verb.toUpperCase()),
+      path: path.replace('/api/v1', ''),
+      permission: operation['x-permission'],
+    })),
+  );
+}
+
+/** What each operation that takes a body is sent: valid, so that only the caller's rights can be in its way. */
+export const bodies: Record<string, object> = {
+  'POST /operators': { name: 'someone', password: 'correct horse battery' },
+  'PUT /operators/{operator}/password': { password: 'correct horse battery' },
+  'POST /role-bindings': { operator: 'other', role: 'auditor', group: 'plant-7' },
+  'POST /api-keys': { name: 'key', roles: [{ role: 'viewer', group: 'plant-7' }] },
+  'POST /api-keys/{key}/rotate': {},
+  'POST /groups': { name: 'plant-9' },
+  'POST /groups/{group}/enrollment-tokens': {},
+  'POST /agents/{agent}/tasks': { kind: 'diagnose' },
+  'PUT /groups/{group}/secrets/{secret}': { value: 'value' },
+  'POST /groups/{group}/secrets/{secret}/reveal': {},
+  'PUT /groups/{group}/plugins/{plugin}': { config: {} },
+};
