@@ -51,6 +51,16 @@ export class ApiClient implements Disposable {
     await this.#send('DELETE', path, undefined);
   }
 
+  /** A call that is answered without a body. */
+  async postNothing(path: string): Promise<void> {
+    await this.#send('POST', path, undefined);
+  }
+
+  /** The same, of a body. */
+  async putNothing(path: string, body: unknown): Promise<void> {
+    await this.#send('PUT', path, body);
+  }
+
   /** Every item of a list, page after page. */
   async list<Item extends z.ZodType>(path: string, item: Item): Promise<z.output<Item>[]> {
     const items: z.output<Item>[] = [];

@@ -4,8 +4,11 @@ import { LinkError } from '@sallyport/tls/https-link';
 import { Command, CommanderError } from 'commander';
 import { ApiError, CliError } from './cli-error.ts';
 import { addAgentCommands } from './commands/agent.ts';
+import { addApiKeyCommands } from './commands/api-key.ts';
 import { addGroupCommands } from './commands/group.ts';
+import { addOperatorCommands } from './commands/operator.ts';
 import { addPluginCommands } from './commands/plugin.ts';
+import { addRoleCommands } from './commands/role.ts';
 import { addSecretCommands } from './commands/secret.ts';
 import { addSessionCommands } from './commands/session.ts';
 import { addTokenCommands } from './commands/token.ts';
@@ -32,6 +35,9 @@ export function createProgram(context: Context): Command {
       outputError: () => {},
     });
   addSessionCommands(program, context);
+  addOperatorCommands(program, context);
+  addRoleCommands(program, context);
+  addApiKeyCommands(program, context);
   addGroupCommands(program, context);
   addTokenCommands(program, context);
   addAgentCommands(program, context);

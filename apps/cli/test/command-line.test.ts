@@ -11,21 +11,25 @@ import { runCli } from './run-cli.ts';
 
 /** Everything that may carry a value on the command line. None of them is a secret; a new one is a decision. */
 const OPTIONS_WITH_A_VALUE = [
+  '--api-key-file',
   '--ca-file',
   '--cidr',
+  '--days',
   '--expires',
   '--file',
   '--fingerprint',
   '--group',
   '--name',
   '--offline',
+  '--overlap',
   '--password-file',
+  '--role',
   '--timeout',
   '--url',
   '--uses',
   '--version',
 ];
-const ARGUMENTS = ['id', 'name'];
+const ARGUMENTS = ['id', 'name', 'operator', 'role'];
 
 function program(): Command {
   const terminal = {

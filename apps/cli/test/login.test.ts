@@ -26,7 +26,7 @@ beforeEach(async () => {
   directory = join(temp.path, 'config');
   api = await startOperatorApi();
   api.on('POST /sessions', { status: 201, body: { token, expiresAt, operator } });
-  api.on('GET /me', { body: operator });
+  api.on('GET /me', { body: { ...operator, expiresAt } });
   api.on('DELETE /sessions/current', { status: 204 });
 });
 afterEach(async () => {

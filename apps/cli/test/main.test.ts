@@ -38,7 +38,7 @@ function sallyport(...args: string[]): TestProcess {
 test('as a program it signs in, acts, and exits with what it found', async () => {
   const expiresAt = new Date(Date.now() + 60_000).toISOString();
   api.on('POST /sessions', { status: 201, body: { token: 'sp_session_x', expiresAt, operator } });
-  api.on('GET /me', { body: operator });
+  api.on('GET /me', { body: { ...operator, expiresAt } });
 
   const login = sallyport('login', '--url', api.url, '--fingerprint', api.fingerprint);
   expect(await login.exited).toEqual({ code: 0, signal: null });

@@ -5,7 +5,7 @@ import { createClock, type TestClock } from '@sallyport/testkit/clock';
 import { createTestDatabase } from '@sallyport/testkit/database';
 import type { QueueLeg } from '@sallyport/testkit/redis';
 import { compose, type ControlPlane } from '../src/compose.ts';
-import { serverConfig } from '../src/platform/config.ts';
+import { serverConfig, type ServerConfig } from '../src/platform/config.ts';
 import { createLog } from '../src/platform/log.ts';
 
 export const OWNER_PASSWORD = 'correct horse battery staple';
@@ -22,7 +22,14 @@ export type TestControlPlane = ControlPlane & {
 
 /** A real control plane on a database of its own; nothing listens until `listen` is called on an app. */
 export async function startControlPlane(
-  options: { leg?: QueueLeg; databaseUrl?: string; rootKey?: Uint8Array; startMs?: number } = {},
+  options: {
+    leg?: QueueLeg;
+    databaseUrl?: string;
+    rootKey?: Uint8Array;
+    startMs?: number;
+    /** What is configured otherwise than by default. */
+    settings?: Partial<ServerConfig>;
+  } = {},
 ): Promise<TestControlPlane> {
   const database = options.databaseUrl === undefined ? await createTestDatabase() : undefined;
   const databaseUrl = database?.url ?? options.databaseUrl ?? '';
@@ -34,6 +41,7 @@ export async function startControlPlane(
   const controlPlane = await compose({
     config: {
       ...config,
+      ...options.settings,
       owner: { name: 'owner', password: new Secret(OWNER_PASSWORD) },
       redis: {
         url: options.leg?.redisUrl === undefined ? undefined : new Secret(options.leg.redisUrl),

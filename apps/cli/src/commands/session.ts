@@ -1,4 +1,4 @@
-import { operatorName, principal, session, signInBody } from '@sallyport/contract';
+import { operatorName, self, session, signInBody, type Principal } from '@sallyport/contract';
 import { fetchPinnedCa } from '@sallyport/tls/pin';
 import type { Command } from 'commander';
 import { z } from 'zod';
@@ -12,12 +12,14 @@ import { rolesInWords } from '../roles.ts';
 import type { SessionFile, StoredSession } from '../session-file.ts';
 import { checked } from '../usage.ts';
 
+const apiKeyText = z.string().regex(/^sp_key_\w{1,240}$/, 'is not one: it begins with sp_key_');
 const loginOptions = z.object({
   url: z.string(),
   fingerprint: z.string().optional(),
   caFile: z.string().optional(),
   name: operatorName,
   passwordFile: z.string().optional(),
+  apiKeyFile: z.string().optional(),
 });
 type LoginOptions = z.infer<typeof loginOptions>;
 
@@ -34,6 +36,7 @@ export function addSessionCommands(program: Command, context: Context): void {
     .option('--ca-file <file>', 'PEM certificates to trust instead')
     .option('--name <name>', 'operator', 'owner')
     .option('--password-file <file>', 'read the password from a file, or from standard input (-)')
+    .option('--api-key-file <file>', 'use an API key instead, from a file or standard input (-)')
     .addHelpText(
       'after',
       `
@@ -59,19 +62,37 @@ async function login(context: Context, options: LoginOptions): Promise<void> {
   // Before the password is asked for or sent: neither is of use at http://, or where no session can be kept.
   using api = new ApiClient(peer);
   await context.sessions.prepare();
+  const { token, expiresAt, caller } =
+    options.apiKeyFile === undefined
+      ? await signIn(context, api, options)
+      : await useKey(context, peer, options.apiKeyFile);
+  await context.sessions.write({ ...peer, token, expiresAt });
+  const { name, roles } = caller;
+  context.output.result(
+    { url: peer.url, name, roles, expiresAt },
+    `Signed in to ${peer.url} as ${name} (${rolesInWords(roles)}) until ${expiresAt}.`,
+  );
+}
+
+type SignedIn = { token: string; expiresAt: string; caller: Principal };
+
+async function signIn(context: Context, api: ApiClient, options: LoginOptions): Promise<SignedIn> {
   const password = checked(
     signInBody.shape.password,
     await passwordFor(context, options),
     'the password',
   );
   const body = { name: options.name, password };
-  const { token, expiresAt, operator: signedIn } = await api.post(route`/sessions`, body, session);
-  await context.sessions.write({ ...peer, token, expiresAt });
-  const { name, roles } = signedIn;
-  context.output.result(
-    { url: peer.url, name, roles, expiresAt },
-    `Signed in to ${peer.url} as ${name} (${rolesInWords(roles)}) until ${expiresAt}.`,
-  );
+  const { token, expiresAt, operator } = await api.post(route`/sessions`, body, session);
+  return { token, expiresAt, caller: operator };
+}
+
+/** An API key in the place of a session: it is asked for who it is, and until when. */
+async function useKey({ terminal }: Context, peer: Peer, file: string): Promise<SignedIn> {
+  const token = await readPassword(terminal, file);
+  using api = new ApiClient(peer, checked(apiKeyText, token, 'the API key'));
+  const { expiresAt, ...caller } = await api.get(route`/me`, self);
+  return { token, expiresAt, caller };
 }
 
 async function trustedPeer({ terminal }: Context, options: LoginOptions): Promise<Peer> {
@@ -113,7 +134,9 @@ async function logout(context: Context): Promise<void> {
     return;
   }
   using api = new ApiClient(stored, stored.token);
-  await api.delete(route`/sessions/current`).catch(ignoreEnded);
+  // An API key is not ended by being forgotten here.
+  if (!stored.token.startsWith('sp_key_'))
+    await api.delete(route`/sessions/current`).catch(ignoreEnded);
   output.result({ signedOut: true }, `Signed out of ${stored.url}.`);
 }
 
@@ -143,7 +166,7 @@ function ignoreEnded(error: unknown): void {
 async function whoami(context: Context): Promise<void> {
   const { url, expiresAt } = await currentSession(context);
   using api = await openApi(context);
-  const { name, roles } = await api.get(route`/me`, principal);
+  const { name, roles } = await api.get(route`/me`, self);
   const rows = [
     ['Name', name],
     ['Roles', rolesInWords(roles)],

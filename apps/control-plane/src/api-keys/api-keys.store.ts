@@ -54,10 +54,10 @@ export async function findKeyCaller(db: Db, id: string): Promise<KeyCaller | und
   return row === undefined ? undefined : { ...row, grants: grantsJson.parse(row.grants) };
 }
 
-/** Notes a use, unless another of the last minute is noted. */
+/** Notes a use, unless one is noted since `noted`. */
 export async function noteUse(db: Db, id: string, now: Date, noted: Date): Promise<void> {
   await db.apiKey.updateMany({
-    where: { id, OR: [{ lastUsedAt: null }, { lastUsedAt: { lt: noted } }] },
+    where: { id, OR: [{ lastUsedAt: null }, { lastUsedAt: { lte: noted } }] },
     data: { lastUsedAt: now },
   });
 }

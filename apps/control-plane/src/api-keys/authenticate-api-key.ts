@@ -35,10 +35,10 @@ export class ApiKeyAuthenticator {
       throw new AppError('api_key.invalid', 'The API key is not known here.');
     const now = clock.now();
     refuseEnded(key, now);
-    const { id, name, grants } = key;
+    const { id, name, grants, expiresAt } = key;
     if (now - (key.lastUsedAt?.getTime() ?? 0) >= USE_NOTED_MS)
       await db.read((writer) => noteUse(writer, id, new Date(now), new Date(now - USE_NOTED_MS)));
-    return new Operation({ kind: 'apiKey', id, name, grants }, requestId, address);
+    return new Operation({ kind: 'apiKey', id, name, grants, expiresAt }, requestId, address);
   }
 }
 

@@ -6,9 +6,18 @@ import { allows, isOpen, permissionsOf, type Permission } from './policy.ts';
 /** A role that is held in one group, or everywhere when `groupId` is null. */
 export type Grant = { role: Role; groupId: string | null };
 
+/** Whoever has shown a credential of the operator API, which is good until `expiresAt`. */
+export type Principal = {
+  kind: 'operator' | 'apiKey';
+  id: string;
+  name: string;
+  grants: readonly Grant[];
+  expiresAt: Date;
+};
+
 /** Who acts. `anonymous` has shown no credential that was believed. */
 export type Actor =
-  | { kind: 'operator' | 'apiKey'; id: string; name: string; grants: readonly Grant[] }
+  | Principal
   | { kind: 'agent'; id: string; name: string }
   | { kind: 'system'; id?: undefined; name: string }
   | { kind: 'anonymous'; id?: undefined; name: string };

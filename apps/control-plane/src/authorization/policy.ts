@@ -3,6 +3,8 @@ import type { Role } from '@sallyport/contract';
 const everyone: readonly Role[] = ['owner', 'admin', 'operator', 'auditor', 'viewer'];
 const changers: readonly Role[] = ['owner', 'admin', 'operator'];
 const administrators: readonly Role[] = ['owner', 'admin'];
+/** Owners say who is an operator; admins say what they may do, up to what an admin may. */
+const owners: readonly Role[] = ['owner'];
 /** Of one's own: whoever has shown a credential may, also without a role. */
 const anyCaller = 'any-caller';
 
@@ -11,10 +13,10 @@ export const policy = {
   'session:delete': anyCaller,
   'principal:read-self': anyCaller,
   'system:read': anyCaller,
-  'operator:create': administrators,
+  'operator:create': owners,
   'operator:read': ['owner', 'admin', 'auditor'],
-  'operator:delete': administrators,
-  'operator:reset-password': administrators,
+  'operator:delete': owners,
+  'operator:reset-password': owners,
   'role-binding:create': administrators,
   'role-binding:read': ['owner', 'admin', 'auditor'],
   'role-binding:delete': administrators,

@@ -82,7 +82,7 @@ export function problemReply(error: AppError, requestId: string): ProblemReply {
     ...(error.issues === undefined ? {} : { issues: error.issues }),
   };
   const { retryAfterSeconds } = error;
-  const scheme = error.code.startsWith('session') ? 'Bearer' : 'DPoP';
+  const scheme = /^(session|api_key)\./.test(error.code) ? 'Bearer' : 'DPoP';
   return {
     status,
     headers: {

@@ -1,6 +1,6 @@
 import type { AccessClaims } from '@sallyport/crypto/access-token';
 import type { FastifyRequest } from 'fastify';
-import { Operation, type Actor, type Permission } from '../authorization/index.ts';
+import { Operation, type Permission, type Principal } from '../authorization/index.ts';
 import { OperatorSession } from '../operators/index.ts';
 import { AppError } from '../platform/app-error.ts';
 
@@ -37,7 +37,7 @@ export function sessionOf(request: FastifyRequest): OperatorSession {
 }
 
 /** Who calls with a credential of its own. @throws AppError `session.required` */
-export function principalOf({ actor }: Operation): Extract<Actor, { grants: unknown }> {
+export function principalOf({ actor }: Operation): Principal {
   if (!('grants' in actor)) throw new AppError('session.required', 'Sign in first.');
   return actor;
 }

@@ -1,4 +1,4 @@
-import { principal, session, signInBody } from '@sallyport/contract';
+import { self, session, signInBody } from '@sallyport/contract';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { problemResponses } from '../http/problem-responses.ts';
@@ -67,16 +67,16 @@ export function selfRoutes({ db }: Platform): FastifyPluginAsyncZod {
         schema: {
           tags: ['sessions'],
           summary: 'Who calls, and what it may do',
-          response: { 200: principal, ...problemResponses },
+          response: { 200: self, ...problemResponses },
         },
       },
       async (request) => {
         const op = operationOf(request);
         op.authorize('principal:read-self');
-        const { kind, id, name } = principalOf(op);
+        const { kind, id, name, expiresAt } = principalOf(op);
         const holder = kind === 'operator' ? { operatorId: id } : { apiKeyId: id };
         const roles = await db.read((reader) => heldRolesOf(reader, holder));
-        return { kind, id, name, roles: roles.map(shownRole) };
+        return { kind, id, name, roles: roles.map(shownRole), expiresAt: expiresAt.toISOString() };
       },
     );
   };

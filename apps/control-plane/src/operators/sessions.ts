@@ -1,7 +1,7 @@
 import { CryptoError } from '@sallyport/crypto/crypto-error';
 import { parseToken, type Token } from '@sallyport/crypto/token';
 import { appendAuditEvent } from '../audit/index.ts';
-import { Operation, type Grant } from '../authorization/index.ts';
+import { Operation, type Principal } from '../authorization/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
 import { TokenChecks } from '../platform/token-checks.ts';
@@ -13,11 +13,11 @@ export class OperatorSession extends Operation {
 
   constructor(
     sessionId: string,
-    operator: { id: string; name: string; grants: readonly Grant[] },
+    operator: Omit<Principal, 'kind'>,
     requestId: string,
     address: string,
   ) {
-    super({ kind: 'operator', ...operator }, requestId, address);
+    super({ ...operator, kind: 'operator' }, requestId, address);
     this.sessionId = sessionId;
   }
 }
@@ -43,7 +43,8 @@ export class SessionAuthenticator {
     if (!alive || !(await this.#tokens.matches(token, session.secretHash))) {
       throw new AppError('session.invalid', 'The session has ended or is unknown; sign in again.');
     }
-    return new OperatorSession(session.id, session.operator, requestId, address);
+    const operator = { ...session.operator, expiresAt: session.expiresAt };
+    return new OperatorSession(session.id, operator, requestId, address);
   }
 }
 

@@ -97,7 +97,7 @@ async function openSession(
     });
     const { id, name } = operator;
     const grants = await heldRolesOf(tx, { operatorId: id });
-    const actor = { kind: 'operator', id, name, grants } as const;
+    const actor = { kind: 'operator', id, name, grants, expiresAt } as const;
     const signedIn = new Operation(actor, op.requestId, op.address);
     const act = {
       action: 'session:create',

@@ -16,6 +16,11 @@ export const principal = z.strictObject({
   roles: z.array(heldRole),
 });
 
+export type Principal = z.infer<typeof principal>;
+
+/** `GET /api/v1/me`. `expiresAt` is when the session or the API key ends. */
+export const self = principal.extend({ expiresAt: instant });
+
 /** The reply to a sign-in: the only time the token is shown. */
 export const session = z.strictObject({
   token: z.string(),

@@ -1,0 +1,117 @@
+import { newPassword, operator, operatorName, type Operator } from '@sallyport/contract';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { route } from '../api-client.ts';
+import { CliError } from '../cli-error.ts';
+import { openApi, type Context } from '../context.ts';
+import { fields, table } from '../output.ts';
+import { promptHidden } from '../prompt.ts';
+import { readPassword } from '../read-input.ts';
+import { ROLE_HELP, rolesInWords, typedRole } from '../roles.ts';
+import { checked } from '../usage.ts';
+
+const passwordOption = z.object({ passwordFile: z.string().optional() });
+const createOptions = passwordOption.extend({ role: z.array(typedRole).default([]) });
+const PASSWORD_HELP = `
+The password, at least 12 characters, is asked for when a terminal is there, or read from --password-file (or
+- for standard input); one line end after it is left out. It is never taken from the command line.`;
+
+/** `operator create`, `list`, `show`, `reset-password` and `delete`. */
+export function addOperatorCommands(program: Command, context: Context): void {
+  const operators = program.command('operator').description('People who manage Sallyport');
+  addChanges(operators, context);
+
+  operators
+    .command('list')
+    .description('List the operators and their roles')
+    .action(async () => {
+      using api = await openApi(context);
+      const items = await api.list(route`/operators`, operator);
+      const rows = items.map((item) => [item.name, rolesInWords(item.roles), item.createdAt]);
+      context.output.result(
+        items,
+        table(['NAME', 'ROLES', 'CREATED'], rows, 'There are no operators.'),
+      );
+    });
+
+  operators
+    .command('show')
+    .description('Show an operator')
+    .argument('<name>')
+    .action(async (given: unknown) => {
+      const path = route`/operators/${checked(operatorName, given, '<name>')}`;
+      using api = await openApi(context);
+      const found = await api.get(path, operator);
+      context.output.result(found, fields(rowsOf(found)));
+    });
+}
+
+function addChanges(operators: Command, context: Context): void {
+  operators
+    .command('create')
+    .description('Make an operator')
+    .argument('<name>')
+    .option('--role <role...>', ROLE_HELP)
+    .option('--password-file <file>', 'read the password from a file, or from standard input (-)')
+    .addHelpText('after', PASSWORD_HELP)
+    .action(async (given: unknown, options: unknown) => {
+      const name = checked(operatorName, given, '<name>');
+      const { role, passwordFile } = checked(createOptions, options);
+      using api = await openApi(context);
+      const password = await newPasswordFor(context, name, passwordFile);
+      const created = await api.post(route`/operators`, { name, password, roles: role }, operator);
+      context.output.result(created, `Made the operator ${name} (${rolesInWords(created.roles)}).`);
+    });
+
+  operators
+    .command('reset-password')
+    .description('Give an operator a new password and end its sessions')
+    .argument('<name>')
+    .option('--password-file <file>', 'read the password from a file, or from standard input (-)')
+    .addHelpText('after', PASSWORD_HELP)
+    .action(async (given: unknown, options: unknown) => {
+      const name = checked(operatorName, given, '<name>');
+      const { passwordFile } = checked(passwordOption, options);
+      using api = await openApi(context);
+      const password = await newPasswordFor(context, name, passwordFile);
+      await api.putNothing(route`/operators/${name}/password`, { password });
+      context.output.result(
+        { name, passwordReset: true },
+        `${name} has a new password, and every session of ${name} has ended.`,
+      );
+    });
+
+  operators
+    .command('delete')
+    .description('Delete an operator and end its sessions')
+    .argument('<name>')
+    .action(async (given: unknown) => {
+      const name = checked(operatorName, given, '<name>');
+      using api = await openApi(context);
+      await api.delete(route`/operators/${name}`);
+      context.output.result({ name, deleted: true }, `Deleted the operator ${name}.`);
+    });
+}
+
+async function newPasswordFor(
+  { terminal }: Context,
+  name: string,
+  file: string | undefined,
+): Promise<string> {
+  if (file === undefined && !terminal.stdinIsTty)
+    throw new CliError('usage.invalid', 'no password: give --password-file, - for standard input');
+  const text =
+    file === undefined
+      ? await promptHidden(terminal, `New password of ${name}: `)
+      : await readPassword(terminal, file);
+  return checked(newPassword, text, 'the password');
+}
+
+function rowsOf({ name, id, roles, createdAt }: Operator) {
+  return [
+    ['Name', name],
+    ['Id', id],
+    ['Roles', rolesInWords(roles)],
+    ['Created', createdAt],
+  ] as const;
+}

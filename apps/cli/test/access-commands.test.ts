@@ -1,0 +1,186 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { problemAnswer } from './operator-api.ts';
+import { signIn, type SignedIn } from './signed-in.ts';
+
+const at = '2030-01-01T00:00:00.000Z';
+const id = '01890a5d-ac96-774b-bcce-b302099a8057';
+const roles = [
+  { role: 'admin', group: null },
+  { role: 'viewer', group: 'plant-7' },
+];
+
+let signedIn: SignedIn;
+beforeEach(async () => {
+  signedIn = await signIn();
+});
+afterEach(async () => {
+  await signedIn[Symbol.asyncDispose]();
+});
+const cli: SignedIn['cli'] = (args, given) => signedIn.cli(args, given);
+
+describe('operator', () => {
+  const operator = { id, name: 'ann', roles, createdAt: at };
+
+  test('create sends the roles and a password of standard input or a file, and prints none of it', async () => {
+    signedIn.api.on('POST /operators', { status: 201, body: operator });
+    const file = join(signedIn.directory, 'password');
+    await writeFile(file, 'canary canary\n');
+    const args = ['operator', 'create', 'ann', '--role', 'admin', '--role', 'viewer:plant-7'];
+    for (const [from, given] of [
+      ['-', { stdin: 'canary canary\n' }],
+      [file, {}],
+    ] as const)
+      expect(await cli([...args, '--password-file', from], given)).toEqual({
+        code: 0,
+        stdout: 'Made the operator ann (admin, viewer in plant-7).\n',
+        stderr: '',
+      });
+    const body = { name: 'ann', password: 'canary canary', roles };
+    expect(signedIn.api.received.map((request) => request.body)).toEqual([body, body]);
+  });
+
+  test('a password that is missing or too short, and a role that is none, are refused before anything is sent', async () => {
+    const create = ['operator', 'create', 'ann'];
+    expect(await cli(create)).toMatchObject({ code: 2 });
+    const short = await cli([...create, '--password-file', '-'], { stdin: 'canary' });
+    expect(short).toMatchObject({ code: 2, stderr: expect.not.stringContaining('canary') });
+    for (const role of ['root', 'viewer:', 'viewer:a:b', 'viewer:A'])
+      expect(
+        await cli([...create, '--role', role, '--password-file', '-'], { stdin: 'canary canary' }),
+      ).toMatchObject({ code: 2 });
+    expect(signedIn.api.received).toEqual([]);
+  });
+
+  test('list and show tell the roles; reset-password and delete say what they did', async () => {
+    signedIn.api.on('GET /operators', { body: { items: [operator] } });
+    signedIn.api.on('GET /operators/ann', { body: operator });
+    signedIn.api.on('PUT /operators/ann/password', { status: 204 });
+    signedIn.api.on('DELETE /operators/ann', { status: 204 });
+    for (const verb of [['list'], ['show', 'ann']])
+      expect((await cli(['operator', ...verb])).stdout).toContain('admin, viewer in plant-7');
+    const reset = ['operator', 'reset-password', 'ann', '--password-file', '-'];
+    expect(await cli(reset, { stdin: 'canary canary' })).toMatchObject({
+      code: 0,
+      stdout: 'ann has a new password, and every session of ann has ended.\n',
+    });
+    expect(await cli(['operator', 'delete', 'ann'])).toMatchObject({
+      code: 0,
+      stdout: 'Deleted the operator ann.\n',
+    });
+  });
+});
+
+describe('role', () => {
+  const binding = { id, operator: 'ann', role: 'viewer', group: 'plant-7', createdAt: at };
+
+  test('grant sends the role and where it holds', async () => {
+    signedIn.api.on('POST /role-bindings', { status: 201, body: binding });
+    expect(await cli(['role', 'grant', 'ann', 'viewer:plant-7'])).toEqual({
+      code: 0,
+      stdout: 'ann is viewer in plant-7.\n',
+      stderr: '',
+    });
+    await cli(['role', 'grant', 'ann', 'viewer']);
+    expect(signedIn.api.received.map((request) => request.body)).toEqual([
+      { operator: 'ann', role: 'viewer', group: 'plant-7' },
+      { operator: 'ann', role: 'viewer', group: null },
+    ]);
+  });
+
+  test('list names who holds what where, and revoke takes it away', async () => {
+    signedIn.api.on('GET /role-bindings', {
+      body: { items: [binding, { ...binding, group: null }] },
+    });
+    signedIn.api.on(`DELETE /role-bindings/${id}`, { status: 204 });
+    const { stdout } = await cli(['role', 'list']);
+    expect(stdout).toMatch(/ann +viewer +plant-7\n/);
+    expect(stdout).toMatch(/ann +viewer +everywhere\n/);
+    expect(await cli(['role', 'revoke', id])).toMatchObject({ code: 0 });
+  });
+
+  test('a refusal is told in the words of the control plane', async () => {
+    signedIn.api.on('POST /role-bindings', problemAnswer(403, 'permission.denied'));
+    expect(await cli(['role', 'grant', 'ann', 'owner'])).toMatchObject({
+      stdout: '',
+      stderr: expect.stringContaining('permission.denied'),
+    });
+  });
+});
+
+describe('api-key', () => {
+  const key = {
+    id,
+    name: 'ci',
+    prefix: 'sp_key_01890a5d',
+    roles,
+    state: 'active',
+    createdBy: 'owner',
+    createdAt: at,
+    expiresAt: at,
+    lastUsedAt: null,
+    revokedAt: null,
+    rotatedFrom: null,
+  };
+
+  test('create shows the key once, with what it may do', async () => {
+    signedIn.api.on('POST /api-keys', { status: 201, body: { ...key, key: 'sp_key_text' } });
+    const args = ['api-key', 'create', 'ci', '--role', 'admin', 'viewer:plant-7', '--days', '30'];
+    const { code, stdout } = await cli(args);
+    expect(code).toBe(0);
+    expect(stdout).toContain('sp_key_text');
+    expect(stdout).toContain('The key is shown this once.');
+    expect(signedIn.api.received[0]?.body).toEqual({ name: 'ci', roles, expiresInDays: 30 });
+    expect(await cli(['api-key', 'create', 'ci'])).toMatchObject({ code: 2 });
+    expect(await cli([...args.slice(0, -1), '181'])).toMatchObject({ code: 2 });
+  });
+
+  test('rotate sends the overlap, a day unless told otherwise', async () => {
+    const body = { ...key, key: 'sp_key_text' };
+    signedIn.api.on(`POST /api-keys/${id}/rotate`, { status: 201, body });
+    await cli(['api-key', 'rotate', id]);
+    await cli(['api-key', 'rotate', id, '--overlap', '1h']);
+    expect(signedIn.api.received.map((request) => request.body)).toEqual([
+      { overlapSeconds: 86_400 },
+      { overlapSeconds: 3600 },
+    ]);
+    expect(await cli(['api-key', 'rotate', id, '--overlap', '8d'])).toMatchObject({ code: 2 });
+  });
+
+  test('list and show tell all but the key; revoke ends it', async () => {
+    signedIn.api.on('GET /api-keys', { body: { items: [key] } });
+    signedIn.api.on(`GET /api-keys/${id}`, { body: key });
+    signedIn.api.on(`POST /api-keys/${id}/revoke`, { status: 204 });
+    for (const verb of [['list'], ['show', id]])
+      expect((await cli(['api-key', ...verb])).stdout).toMatch(/sp_key_01890a5d[^]*never/);
+    expect(await cli(['api-key', 'revoke', id])).toMatchObject({
+      code: 0,
+      stdout: `Revoked the API key ${id}.\n`,
+    });
+  });
+
+  test('an API key stands in for a password and a session, and is not shown; signing out forgets it and ends nothing', async () => {
+    const key = `sp_key_${'0'.repeat(82)}`;
+    const expiresAt = '2031-01-01T00:00:00.000Z';
+    const body = { kind: 'apiKey', id, name: 'ci', roles, expiresAt };
+    signedIn.api.on('GET /me', { body });
+    const args = ['login', '--url', signedIn.api.url, '--fingerprint', signedIn.api.fingerprint];
+    const outcome = await cli([...args, '--api-key-file', '-'], { stdin: `${key}\n` });
+    expect(outcome).toEqual({
+      code: 0,
+      stdout: `Signed in to ${signedIn.api.url} as ci (admin, viewer in plant-7) until ${expiresAt}.\n`,
+      stderr: '',
+    });
+    expect(await cli(['logout'])).toMatchObject({ code: 0 });
+    expect(signedIn.api.received).toMatchObject([
+      { method: 'GET', path: '/api/v1/me', authorization: `Bearer ${key}` },
+    ]);
+    expect(await cli([...args, '--api-key-file', '-'], { stdin: 'canary' })).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: expect.not.stringContaining('canary'),
+    });
+    expect(signedIn.api.received).toHaveLength(1);
+  });
+});
