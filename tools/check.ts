@@ -14,6 +14,7 @@ const checks: [what: string, command: string, ...args: string[]][] = [
   ['migrations match the schema', 'node', 'tools/migrations-match.ts'],
   ['OpenAPI document', 'node', 'tools/openapi.ts', '--check'],
   ['configuration reference', 'node', 'tools/config-reference.ts', '--check'],
+  ['sensitive-data page', 'node', 'tools/sensitive-data-page.ts', '--check'],
   ['permissions page', 'node', 'tools/permissions-page.ts', '--check'],
   ['documented commands exist', 'node', 'tools/checks/documented-commands.ts'],
 ];

@@ -13,6 +13,7 @@ export const policy = {
   'session:delete': anyCaller,
   'principal:read-self': anyCaller,
   'system:read': anyCaller,
+  'sensitive-data:read': ['owner', 'admin', 'auditor'],
   'operator:create': owners,
   'operator:read': ['owner', 'admin', 'auditor'],
   'operator:delete': owners,
@@ -55,13 +56,14 @@ export function isOpen(permission: Permission): boolean {
   return policy[permission] === anyCaller;
 }
 
-/** Everything that a role holds. */
-export function permissionsOf(role: Role): Permission[] {
-  return Object.keys(policy)
-    .filter(isPermission)
-    .filter((permission) => allows(role, permission));
+export function isPermission(name: string): name is Permission {
+  return Object.hasOwn(policy, name);
 }
 
-function isPermission(name: string): name is Permission {
-  return name in policy;
+/** Every permission, in the order of the policy. */
+export const permissions = Object.keys(policy).filter(isPermission);
+
+/** Everything that a role holds. */
+export function permissionsOf(role: Role): Permission[] {
+  return permissions.filter((permission) => allows(role, permission));
 }

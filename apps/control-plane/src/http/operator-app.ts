@@ -8,13 +8,13 @@ import type { Platform } from '../platform/platform.ts';
 import { pluginsRoutes } from '../plugins/index.ts';
 import { roleBindingsRoutes } from '../role-bindings/index.ts';
 import { secretsRoutes } from '../secrets/index.ts';
+import { systemRoutes, type SystemFacts } from '../system/index.ts';
 import { tasksRoutes, type AgentTasks } from '../tasks/index.ts';
 import type { ServerCertificate } from '../trust/index.ts';
 import { auditDenials } from './audit-denials.ts';
 import { CallerAuthenticator } from './authenticate-caller.ts';
 import { createApp } from './create-app.ts';
 import { describeApi } from './openapi-document.ts';
-import { systemRoutes, type SystemFacts } from './system.routes.ts';
 
 export type OperatorAppDeps = {
   platform: Platform;
