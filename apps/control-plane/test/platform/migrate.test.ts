@@ -44,12 +44,29 @@ describe('migrations', () => {
   });
 
   test('are recorded where Prisma records them', async () => {
-    const [first] = await migrate(database.url);
+    const applied = await migrate(database.url);
+    expect(applied.length).toBeGreaterThan(0);
     expect(
       await query(
-        'SELECT migration_name, finished_at IS NOT NULL AS finished FROM _prisma_migrations',
+        'SELECT migration_name, finished_at IS NOT NULL AS finished FROM _prisma_migrations ORDER BY 1',
       ),
-    ).toEqual([{ migration_name: first, finished: true }]);
+    ).toEqual(applied.map((name) => ({ migration_name: name, finished: true })));
+  });
+
+  test('[AT-04] keep what an operator was allowed before roles could be bound to groups', async () => {
+    const older = join(folder.path, 'older');
+    await cp(PRISMA_DIRECTORY, older, {
+      recursive: true,
+      filter: (path) => !/migrations\/\d{14}_(?!first_slice)/.test(path),
+    });
+    await migrate(database.url, { prismaDirectory: older });
+    const id = '01890a5d-ac96-774b-bcce-b302099a8057';
+    await query(`INSERT INTO operators (id, name, role, password_hash, created_at)
+      VALUES ('${id}', 'ann', 'admin', '', now())`);
+    await migrate(database.url);
+    expect(await query('SELECT operator_id, role, group_id FROM role_bindings')).toEqual([
+      { operator_id: id, role: 'admin', group_id: null },
+    ]);
   });
 
   test('say what they did', async () => {
