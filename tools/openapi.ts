@@ -6,6 +6,7 @@ import { systemClock } from '../apps/control-plane/src/platform/clock.ts';
 import { serverConfig } from '../apps/control-plane/src/platform/config.ts';
 import { createLog } from '../apps/control-plane/src/platform/log.ts';
 import { migrate } from '../apps/control-plane/src/platform/migrate.ts';
+import { RootKeys } from '../apps/control-plane/src/platform/root-keys.ts';
 import { withScratchDatabases } from './scratch-databases.ts';
 
 /** Writes docs/openapi.json as the operator API serves it; `--check` fails when it is not up to date. */
@@ -24,7 +25,7 @@ async function servedDocument(databaseUrl: string): Promise<string> {
   const controlPlane = await compose({
     config,
     databaseUrl,
-    rootKey: randomBytes(32),
+    rootKeys: new RootKeys([randomBytes(32)]),
     clock: systemClock,
     log: createLog('error', { write: (line: string) => void process.stderr.write(line) }),
   });

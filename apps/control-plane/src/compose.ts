@@ -22,6 +22,7 @@ import type { Log } from './platform/log.ts';
 import { createMetrics } from './platform/metrics.ts';
 import type { Platform } from './platform/platform.ts';
 import { openQueueBackend } from './platform/queue-backend.ts';
+import type { RootKeys } from './platform/root-keys.ts';
 import { Turns } from './platform/turns.ts';
 import { WakeupListener, type Wakeup } from './platform/wakeups.ts';
 import { AgentTasks } from './tasks/index.ts';
@@ -31,7 +32,7 @@ import { lockFirstStart, openTrust } from './trust/index.ts';
 export type Parts = {
   config: ServerConfig;
   databaseUrl: string;
-  rootKey: Uint8Array;
+  rootKeys: RootKeys;
   clock: Clock;
   log: Log;
   queuePrefix?: string;
@@ -63,7 +64,7 @@ const GROUP_TURNS = { concurrency: 2, queued: 64, refusal: groupBusy };
 export async function compose({
   config,
   databaseUrl,
-  rootKey,
+  rootKeys,
   clock,
   log,
   queuePrefix,
@@ -74,7 +75,7 @@ export async function compose({
     clock,
     log,
     db,
-    rootKey,
+    rootKeys,
     hashing: new BoundedPool(HASHING),
     passwordHashing: new BoundedPool(PASSWORD_HASHING),
     enrollmentHashing: new BoundedPool(ENROLLMENT_HASHING),
@@ -119,7 +120,7 @@ export async function compose({
   await listener.start();
   await safetyNet.start();
   const maintenance = config.roles.includes('worker')
-    ? await startMaintenance(platform, backend, tasks)
+    ? await startMaintenance(platform, backend, tasks, config.keyrings)
     : undefined;
 
   const isCurrent = () => listener.connected && safetyNet.isFresh;

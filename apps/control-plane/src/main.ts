@@ -4,17 +4,20 @@ import { ConfigError, loadConfig } from '@sallyport/config/load';
 import { configErrorExitCode, reportConfigError } from '@sallyport/config/report';
 import { OTHER_PROGRAMS, serverConfig } from './platform/config.ts';
 import { VERSION } from './platform/version.ts';
+import { rotateRootKey } from './root-rotation/index.ts';
 import { serve } from './serve.ts';
 
 const USAGE = `sallyport-server ${VERSION}
 
 Usage: sallyport-server [--config FILE] [--roles operator-api,agent-api,worker]
+       sallyport-server rotate-root [--config FILE]
 
-Runs the control plane. Every setting is listed in docs/configuration.md.
+Runs the control plane; rotate-root moves it to a new root key. Every setting is listed in docs/configuration.md.
 Exit codes: 0 stopped, 1 failed to start or run, 2 configuration.`;
 
 try {
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
     options: {
       config: { type: 'string' },
       roles: { type: 'string' },
@@ -24,7 +27,13 @@ try {
   });
   if (values.help === true) process.stdout.write(`${USAGE}\n`);
   else if (values.version === true) process.stdout.write(`${VERSION}\n`);
-  else await serve(settings(values.config, values.roles));
+  else if (positionals.length === 0) await serve(settings(values.config, values.roles));
+  else if (positionals.join() === 'rotate-root')
+    await rotateRootKey(settings(values.config, values.roles));
+  else {
+    process.stderr.write('sallyport-server: the only command is rotate-root; see --help\n');
+    process.exitCode = 2;
+  }
 } catch (error) {
   if (error instanceof ConfigError) {
     reportConfigError(error, (text) => process.stderr.write(text));

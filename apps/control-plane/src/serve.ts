@@ -1,15 +1,16 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { startEmbeddedPostgres } from '@sallyport/embedded-postgres/start';
 import type { FastifyInstance } from 'fastify';
 import pino from 'pino';
 import { compose, type ControlPlane } from './compose.ts';
 import type { FirstOwner } from './operators/index.ts';
 import { systemClock } from './platform/clock.ts';
 import type { ServerConfig } from './platform/config.ts';
-import { createLog, type Log } from './platform/log.ts';
+import { createLog } from './platform/log.ts';
 import { migrate } from './platform/migrate.ts';
-import { loadRootKey } from './platform/root-key-source.ts';
+import { openDatabase, type OpenDatabase } from './platform/open-database.ts';
+import { loadRootKeys } from './platform/root-key-source.ts';
+import { RootKeys } from './platform/root-keys.ts';
 import { welcome } from './welcome.ts';
 
 const STOP_DEADLINE_MS = 20_000;
@@ -31,7 +32,7 @@ export async function serve({
   for (const reason of warnings) log.warn({ reason }, 'configuration warning');
   const dataDir = resolve(config.dataDir);
   await mkdir(dataDir, { recursive: true });
-  const rootKey = await loadRootKey(config.rootKey, dataDir);
+  const rootKeys = new RootKeys(await loadRootKeys(config, dataDir));
   const database = await openDatabase(config, dataDir, log);
   let controlPlane: ControlPlane | undefined;
   let firstOwner: FirstOwner | undefined;
@@ -40,7 +41,7 @@ export async function serve({
     controlPlane = await compose({
       config,
       databaseUrl: database.url,
-      rootKey: rootKey.key,
+      rootKeys,
       clock: systemClock,
       log,
     });
@@ -63,22 +64,6 @@ export async function serve({
   log.info({ reason: await signalled }, 'stopping');
   await stop(controlPlane, database);
   log.info('stopped');
-}
-
-type OpenDatabase = { url: string; stop(): Promise<void> };
-
-async function openDatabase(
-  config: ServerConfig,
-  dataDir: string,
-  log: Log,
-): Promise<OpenDatabase> {
-  if (config.database.url !== undefined)
-    return { url: config.database.url.reveal(), stop: async () => {} };
-  return startEmbeddedPostgres({
-    directory: join(dataDir, 'postgres'),
-    database: 'sallyport',
-    log: (reason) => log.info({ reason }, 'embedded Postgres'),
-  });
 }
 
 async function listen(controlPlane: ControlPlane, config: ServerConfig): Promise<void> {

@@ -50,6 +50,7 @@ export async function everyChange(
     done('session:create', () => signIn(OWNER_PASSWORD)),
     done('session:delete', () => leaving.call('DELETE', '/sessions/current')),
     done('group:create', () => owner.call('POST', '/groups', { name: groupName })),
+    done('keyring:rotate', () => owner.call('POST', `${group}/keyring/rotate`)),
     done('operator:create', () =>
       owner.call('POST', '/operators', { name: 'new', password: OWNER_PASSWORD }),
     ),

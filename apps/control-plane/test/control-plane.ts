@@ -7,8 +7,12 @@ import type { QueueLeg } from '@sallyport/testkit/redis';
 import { compose, type ControlPlane } from '../src/compose.ts';
 import { serverConfig, type ServerConfig } from '../src/platform/config.ts';
 import { createLog } from '../src/platform/log.ts';
+import { RootKeys } from '../src/platform/root-keys.ts';
 
 export const OWNER_PASSWORD = 'correct horse battery staple';
+
+/** Settings under which nothing happens but what the test does. */
+export const WITHOUT_WORKER: Partial<ServerConfig> = { roles: ['operator-api', 'agent-api'] };
 
 export type TestControlPlane = ControlPlane & {
   databaseUrl: string;
@@ -26,6 +30,8 @@ export async function startControlPlane(
     leg?: QueueLeg;
     databaseUrl?: string;
     rootKey?: Uint8Array;
+    /** More than one, while the root key is rotated. */
+    rootKeys?: [Uint8Array, ...Uint8Array[]];
     startMs?: number;
     /** What is configured otherwise than by default. */
     settings?: Partial<ServerConfig>;
@@ -36,7 +42,8 @@ export async function startControlPlane(
   const lines: string[] = [];
   const log = createLog('debug', { write: (line: string) => void lines.push(line) });
   const clock = createClock(options.startMs);
-  const rootKey = options.rootKey ?? randomBytes(32);
+  const rootKeys = options.rootKeys ?? [options.rootKey ?? randomBytes(32)];
+  const [rootKey] = rootKeys;
   const { config } = loadConfig(serverConfig, { env: {}, programName: 'test' });
   const controlPlane = await compose({
     config: {
@@ -48,7 +55,7 @@ export async function startControlPlane(
       },
     },
     databaseUrl,
-    rootKey,
+    rootKeys: new RootKeys(rootKeys),
     clock,
     log,
     ...(options.leg === undefined ? {} : { queuePrefix: options.leg.prefix }),

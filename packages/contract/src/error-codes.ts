@@ -72,6 +72,7 @@ export const errorCodes = {
   'task.not_found': 'notFound',
   'task.lock_lost': 'conflict',
   'envelope.unreadable': 'internal',
+  'keyring.exhausted': 'unavailable',
   'hashing.busy': 'limited',
   'server.internal': 'internal',
   'server.unavailable': 'unavailable',

@@ -27,6 +27,8 @@ export const policy = {
   'api-key:revoke': administrators,
   'group:create': administrators,
   'group:read': everyone,
+  'keyring:read': ['owner', 'admin', 'auditor'],
+  'keyring:rotate': administrators,
   'enrollment-token:create': changers,
   'enrollment-token:read': everyone,
   'enrollment-token:revoke': changers,

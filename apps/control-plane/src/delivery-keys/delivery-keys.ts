@@ -1,5 +1,5 @@
 import { generateDeliveryKey, type DeliveryKey } from '@sallyport/crypto/delivery-key';
-import { sealForGroup, type Keyring } from '../keyrings/index.ts';
+import { Keyring, sealForGroup } from '../keyrings/index.ts';
 import type { Db } from '../platform/db.ts';
 import type { Platform } from '../platform/platform.ts';
 import { getDeliveryKey, insertDeliveryKey, nextEpoch } from './delivery-keys.store.ts';
@@ -34,11 +34,14 @@ export async function startEpoch(tx: Db, platform: Platform, groupId: string): P
 /** Opens the delivery key of an epoch with the group's keyring; the caller zeroes it. */
 export async function openStoredDeliveryKey(
   db: Db,
-  keyring: Keyring,
+  platform: Platform,
   groupId: string,
   epoch: number,
 ): Promise<DeliveryKey> {
-  return openDeliveryKey(keyring, groupId, epoch, await getDeliveryKey(db, groupId, epoch));
+  const sealed = await getDeliveryKey(db, groupId, epoch);
+  return Keyring.use(db, platform, groupId, async (keyring) =>
+    openDeliveryKey(keyring, groupId, epoch, sealed),
+  );
 }
 
 /** Opens a delivery key that was read already; the caller zeroes it. */

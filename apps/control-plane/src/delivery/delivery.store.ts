@@ -52,7 +52,8 @@ export async function readContent(db: Db, groupId: string): Promise<GroupContent
         FROM plugins p WHERE p.group_id = g.id AND b.revision IS NULL) AS plugins,
       (SELECT json_agg(json_build_object(
           'version', k.version, 'wrappedKey', ${base64('k.wrapped_key')}))
-        FROM keyring_versions k WHERE k.group_id = g.id) AS keyring,
+        FROM keyring_versions k
+        WHERE k.group_id = g.id AND k.wrapped_key IS NOT NULL) AS keyring,
       (SELECT json_build_object(
           'sealed', ${base64('d.sealed_key')}, 'keyVersion', d.key_version)
         FROM delivery_keys d WHERE d.group_id = g.id AND d.epoch = g.delivery_epoch) AS "deliveryKey"

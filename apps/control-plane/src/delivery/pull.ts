@@ -4,7 +4,6 @@ import { sealDeliveryKey } from '@sallyport/crypto/delivery-key';
 import { importEncryptionPublicKey } from '@sallyport/crypto/encryption-key';
 import { agentRevoked, checkProtocol, type Revocations } from '../agents/index.ts';
 import { openStoredDeliveryKey } from '../delivery-keys/index.ts';
-import { Keyring } from '../keyrings/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { AgentTasks } from '../tasks/index.ts';
@@ -135,9 +134,7 @@ async function deliveryKeyFor(
     // The row decides, whatever this replica has heard: a revoked agent never gets a new epoch's key.
     if (revokedAt !== null) throw agentRevoked();
     const recipient = await importEncryptionPublicKey(encryptionKey);
-    const delivery = await Keyring.use(reader, platform, agent.groupId, (keyring) =>
-      openStoredDeliveryKey(reader, keyring, agent.groupId, feed.epoch),
-    );
+    const delivery = await openStoredDeliveryKey(reader, platform, agent.groupId, feed.epoch);
     const sealed = await sealDeliveryKey(delivery, recipient);
     delivery.key.fill(0);
     return sealed;

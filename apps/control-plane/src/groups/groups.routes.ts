@@ -1,10 +1,16 @@
-import { createGroupBody, group, groupName, page, pageQuery } from '@sallyport/contract';
+import { createGroupBody, group, groupName, keyring, page, pageQuery } from '@sallyport/contract';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { problemResponses } from '../http/problem-responses.ts';
 import { operationOf } from '../http/request-operation.ts';
 import type { Platform } from '../platform/platform.ts';
-import { createGroup, getGroup, listVisibleGroups } from './groups.service.ts';
+import {
+  createGroup,
+  getGroup,
+  getGroupKeyring,
+  listVisibleGroups,
+  rotateGroupKeyring,
+} from './groups.service.ts';
 
 const tags = ['groups'];
 
@@ -52,6 +58,34 @@ export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
         },
       },
       async (request) => getGroup(platform, operationOf(request), request.params.group),
+    );
+
+    app.get(
+      '/groups/:group/keyring',
+      {
+        config: { permission: 'keyring:read' },
+        schema: {
+          tags,
+          summary: 'Show a group’s key versions, and how far sealing anew has come',
+          params: z.object({ group: groupName }),
+          response: { 200: keyring, ...problemResponses },
+        },
+      },
+      async (request) => getGroupKeyring(platform, operationOf(request), request.params.group),
+    );
+
+    app.post(
+      '/groups/:group/keyring/rotate',
+      {
+        config: { permission: 'keyring:rotate' },
+        schema: {
+          tags,
+          summary: 'Give a group a new key',
+          params: z.object({ group: groupName }),
+          response: { 200: keyring, ...problemResponses },
+        },
+      },
+      async (request) => rotateGroupKeyring(platform, operationOf(request), request.params.group),
     );
   };
 }

@@ -1,8 +1,8 @@
-import type { Group, PageQuery } from '@sallyport/contract';
+import type { Group, Keyring, PageQuery } from '@sallyport/contract';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation, Permission } from '../authorization/index.ts';
 import { createDeliveryKey } from '../delivery-keys/index.ts';
-import { createKeyring } from '../keyrings/index.ts';
+import { createKeyring, rotateKeyring, showKeyring } from '../keyrings/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import { isUniqueViolation } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
@@ -52,6 +52,28 @@ export async function listVisibleGroups(
   const visible = op.groupsWith('group:read');
   const rows = await db.read((reader) => listGroups(reader, query, visible));
   return pageOf(rows.map(shown), query.limit, (group) => group.name);
+}
+
+export async function getGroupKeyring(
+  platform: Platform,
+  op: Operation,
+  name: string,
+): Promise<Keyring> {
+  const { id } = await authorizedGroup(platform, op, 'keyring:read', name);
+  return platform.db.read((reader) => showKeyring(reader, id));
+}
+
+/** Gives the group a new key; what older ones sealed is sealed anew in the background. */
+export async function rotateGroupKeyring(
+  platform: Platform,
+  op: Operation,
+  name: string,
+): Promise<Keyring> {
+  const group = await authorizedGroup(platform, op, 'keyring:rotate', name);
+  return platform.db.transaction(async (tx) => {
+    await rotateKeyring(tx, platform, op, group);
+    return showKeyring(tx, group.id);
+  });
 }
 
 /**

@@ -1,42 +1,25 @@
-import { randomBytes } from 'node:crypto';
 import { CryptoError } from '@sallyport/crypto/crypto-error';
-import { KEY_BYTES, open, seal, type Place } from '@sallyport/crypto/envelope';
+import { open, seal, type Place } from '@sallyport/crypto/envelope';
 import { AppError } from '../platform/app-error.ts';
 import type { Db } from '../platform/db.ts';
 import type { Platform } from '../platform/platform.ts';
-import {
-  countEncryption,
-  createKeyringVersion,
-  listKeyringVersions,
-  type WrappedKey,
-} from './keyrings.store.ts';
+import type { RootKeys } from '../platform/root-keys.ts';
+import { countEncryptions, listWrappedKeys, type WrappedKey } from './keyrings.store.ts';
 
 /** Where a value of a group lives; with the group and key version it becomes the associated data. */
 export type Field = Pick<Place, 'table' | 'row' | 'field'>;
 export type SealedField = { sealed: Uint8Array<ArrayBuffer>; keyVersion: number };
 
-/** Makes the first key of a new group. */
-export async function createKeyring(
-  tx: Db,
-  { rootKey, clock }: Platform,
-  groupId: string,
-): Promise<void> {
-  const version = 1;
-  const key = randomBytes(KEY_BYTES);
-  const wrappedKey = seal(rootKey, key, wrapPlace(groupId, version));
-  key.fill(0);
-  await createKeyringVersion(tx, groupId, { version, wrappedKey }, clock.now());
-}
-
-/** Seals a value with the group's newest key and counts the encryption. */
+/** Seals a value with the group's active key and counts the encryption. @throws AppError `keyring.exhausted` */
 export async function sealForGroup(
   tx: Db,
-  { rootKey }: Platform,
+  { rootKeys }: Platform,
   at: Field & { groupId: string },
   plaintext: Uint8Array,
 ): Promise<SealedField> {
-  const newest = await countEncryption(tx, at.groupId);
-  const key = unwrap(rootKey, at.groupId, newest);
+  const newest = await countEncryptions(tx, at.groupId, 1);
+  if (newest === undefined) throw exhausted();
+  const key = unwrap(rootKeys, at.groupId, newest);
   const sealed = seal(key, plaintext, fieldPlace(at, at.groupId, newest.version));
   key.fill(0);
   return { sealed, keyVersion: newest.version };
@@ -52,24 +35,24 @@ export class Keyring {
     this.#keys = keys;
   }
 
-  /** Reads the group's keyring and lends it to `work`. */
+  /** Reads the group's keyring and lends it to `work`. What is to be opened is read first: a key outlives its last use by a minute. */
   static async use<T>(
     db: Db,
     platform: Platform,
     groupId: string,
     work: (keyring: Keyring) => Promise<T>,
   ): Promise<T> {
-    return Keyring.lend(platform, groupId, await listKeyringVersions(db, groupId), work);
+    return Keyring.lend(platform, groupId, await listWrappedKeys(db, groupId), work);
   }
 
   /** Lends the keyring of these keys to `work` and zeroes them afterwards. */
   static async lend<T>(
-    { rootKey }: Pick<Platform, 'rootKey'>,
+    { rootKeys }: Pick<Platform, 'rootKeys'>,
     groupId: string,
     wrapped: WrappedKey[],
     work: (keyring: Keyring) => Promise<T>,
   ): Promise<T> {
-    const keys = new Map(wrapped.map((key) => [key.version, unwrap(rootKey, groupId, key)]));
+    const keys = new Map(wrapped.map((key) => [key.version, unwrap(rootKeys, groupId, key)]));
     try {
       return await work(new Keyring(groupId, keys));
     } finally {
@@ -84,21 +67,39 @@ export class Keyring {
       throw unreadable(
         `${at.table} ${at.row} names key version ${keyVersion}, which does not exist`,
       );
-    return opened(key, sealed, fieldPlace(at, this.#groupId, keyVersion));
+    return openSealed(key, sealed, fieldPlace(at, this.#groupId, keyVersion));
   }
 }
 
-function unwrap(rootKey: Uint8Array, groupId: string, { version, wrappedKey }: WrappedKey): Buffer {
-  return opened(rootKey, wrappedKey, wrapPlace(groupId, version));
+/** Opens a key of a group; the caller zeroes it. @throws AppError `envelope.unreadable` */
+export function unwrap(
+  rootKeys: RootKeys,
+  groupId: string,
+  { version, wrappedKey }: WrappedKey,
+): Buffer {
+  return readably(() => rootKeys.open(wrappedKey, keyPlace(groupId, version)));
 }
 
-function opened(key: Uint8Array, sealed: Uint8Array, place: Place): Buffer {
+/** Opens a value with a key of the group; the caller owns the buffer. @throws AppError `envelope.unreadable` */
+export function openSealed(key: Uint8Array, sealed: Uint8Array, place: Place): Buffer {
+  return readably(() => open(key, sealed, place));
+}
+
+function readably(work: () => Buffer): Buffer {
   try {
-    return open(key, sealed, place);
+    return work();
   } catch (error) {
     if (error instanceof CryptoError) throw unreadable(error.message, error);
     throw error;
   }
+}
+
+/** The active key has sealed all that a key may. */
+export function exhausted(): AppError {
+  return new AppError(
+    'keyring.exhausted',
+    'The group’s key has sealed as much as one key may; rotate the keyring.',
+  );
 }
 
 function unreadable(privateDetail: string, cause?: Error): AppError {
@@ -109,7 +110,8 @@ function unreadable(privateDetail: string, cause?: Error): AppError {
   );
 }
 
-function wrapPlace(groupId: string, version: number): Place {
+/** Where a key of a group lives: the place that its ciphertext is bound to. */
+export function keyPlace(groupId: string, version: number): Place {
   return {
     table: 'keyring_versions',
     row: groupId,
@@ -119,6 +121,11 @@ function wrapPlace(groupId: string, version: number): Place {
   };
 }
 
-function fieldPlace({ table, row, field }: Field, groupId: string, keyVersion: number): Place {
+/** Where a value of a group lives, under one key version. */
+export function fieldPlace(
+  { table, row, field }: Field,
+  groupId: string,
+  keyVersion: number,
+): Place {
   return { table, row, field, group: groupId, keyVersion };
 }

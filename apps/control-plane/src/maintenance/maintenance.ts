@@ -2,62 +2,76 @@ import { deleteEndedTokens, deleteExpiredAssertions, markLost } from '../agents/
 import { warnOfExpiry } from '../api-keys/index.ts';
 import { appendAuditEvent } from '../audit/index.ts';
 import { systemOperation } from '../authorization/index.ts';
+import { rewrapKeyrings, rotateDueKeyrings, type KeyringPolicy } from '../keyrings/index.ts';
 import { deleteExpiredSessions, deleteFailuresBefore } from '../operators/index.ts';
 import type { Platform } from '../platform/platform.ts';
-import type { QueueBackend } from '../platform/queue-backend.ts';
+import type { JobQueue, JobWorker, QueueBackend } from '../platform/queue-backend.ts';
 import { seldom } from '../platform/seldom.ts';
 import type { AgentTasks } from '../tasks/index.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** Nothing heard of an agent for this long makes it lost: two pulls and their retries. */
 const LOST_AFTER_MS = 3 * 60_000;
-const QUEUE = 'maintenance';
+type Chore = { everyMs: number; work: () => Promise<void> };
 
-/** The periodic work: name and interval in milliseconds. */
-const schedule = {
-  'forget-expired': 60_000,
-  'mark-lost': 15_000,
-  'repair-tasks': 10_000,
-  'end-abandoned-tasks': 60_000,
-  'warn-of-expiry': 60 * 60_000,
-} as const;
-type Chore = keyof typeof schedule;
-
-/** Runs the periodic work as BullMQ job schedulers: once per interval, however many replicas there are. */
+/**
+ * Runs the periodic work as BullMQ job schedulers: once per interval, however many replicas there are. What
+ * may take long has a queue of its own.
+ */
 export async function startMaintenance(
   platform: Platform,
   backend: QueueBackend,
   tasks: AgentTasks,
+  keyringPolicy: KeyringPolicy,
 ): Promise<{ stop(): Promise<void> }> {
+  const stopping = new AbortController();
   const open = await backend.queues({
     defaultJobOptions: { removeOnComplete: true, removeOnFail: 50 },
   });
-  const queue = open(QUEUE);
-  for (const [name, every] of Object.entries(schedule))
-    await queue.upsertJobScheduler(name, { every }, { name });
-  const chores: Record<Chore, () => Promise<void>> = {
-    'forget-expired': () => forgetExpired(platform),
-    'mark-lost': () => markLostAgents(platform),
-    'repair-tasks': () => tasks.repair(),
-    'end-abandoned-tasks': () => tasks.endAbandoned(),
-    'warn-of-expiry': () => warnOfExpiry(platform),
+  const workers = [
+    await startQueue(platform, backend, open('maintenance'), {
+      'forget-expired': { everyMs: 60_000, work: () => forgetExpired(platform) },
+      'mark-lost': { everyMs: 15_000, work: () => markLostAgents(platform) },
+      'repair-tasks': { everyMs: 10_000, work: () => tasks.repair() },
+      'end-abandoned-tasks': { everyMs: 60_000, work: () => tasks.endAbandoned() },
+      'warn-of-expiry': { everyMs: 3_600_000, work: () => warnOfExpiry(platform) },
+      'rotate-keyrings': {
+        everyMs: 3_600_000,
+        work: () => rotateDueKeyrings(platform, keyringPolicy),
+      },
+    }),
+    await startQueue(platform, backend, open('keyrings'), {
+      rewrap: { everyMs: 5_000, work: () => rewrapKeyrings(platform, stopping.signal) },
+    }),
+  ];
+  return {
+    stop: async () => {
+      stopping.abort();
+      await Promise.all(workers.map((worker) => worker.close()));
+    },
   };
-  const worker = backend.worker(QUEUE, async (name) => {
-    if (isChore(name)) await chores[name]();
-  });
-  worker.on('failed', (job, error) =>
-    platform.log.warn({ err: error, action: job?.name }, 'periodic work failed; it comes again'),
-  );
-  // Ten times a second while its database is away.
-  const report = seldom(platform.clock, (err: Error, count) =>
-    platform.log.warn({ err, count }, 'the maintenance worker cannot work; trying again'),
-  );
-  worker.on('error', report);
-  return { stop: () => worker.close() };
 }
 
-function isChore(name: string): name is Chore {
-  return name in schedule;
+async function startQueue(
+  { clock, log }: Platform,
+  backend: QueueBackend,
+  queue: JobQueue,
+  chores: Record<string, Chore>,
+): Promise<JobWorker> {
+  for (const [name, { everyMs }] of Object.entries(chores))
+    await queue.upsertJobScheduler(name, { every: everyMs }, { name });
+  const worker = backend.worker(queue.name, async (name) => {
+    await chores[name]?.work();
+  });
+  worker.on('failed', (job, error) =>
+    log.warn({ err: error, action: job?.name }, 'periodic work failed; it comes again'),
+  );
+  // Ten times a second while its database is away.
+  const report = seldom(clock, (err: Error, count) =>
+    log.warn({ err, count }, 'the maintenance worker cannot work; trying again'),
+  );
+  worker.on('error', report);
+  return worker;
 }
 
 /** Removes what has expired; tokens stay for a day, so that operators see how they ended. */

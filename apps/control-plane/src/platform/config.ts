@@ -54,6 +54,11 @@ export const serverConfig = z.strictObject({
     .describe(
       '32 bytes in base64 or hex that wrap every keyring; unset keeps them in root-key in the data folder',
     ),
+  previousRootKey: secret()
+    .optional()
+    .describe(
+      'The root key before or after rootKey while it is rotated; see sallyport-server rotate-root',
+    ),
   owner: z
     .strictObject({
       name: operatorName
@@ -62,6 +67,24 @@ export const serverConfig = z.strictObject({
       password: secret()
         .optional()
         .describe('Its password; unset generates one and prints it once'),
+    })
+    .prefault({}),
+  keyrings: z
+    .strictObject({
+      rotateAfterDays: z.coerce
+        .number()
+        .int()
+        .min(1)
+        .max(3650)
+        .default(90)
+        .describe('Age at which a group’s key is rotated'),
+      rotateAfterEncryptions: z.coerce
+        .number()
+        .int()
+        .min(1)
+        .max(2 ** 31)
+        .default(2 ** 30)
+        .describe('Values that a group’s key seals before it is rotated'),
     })
     .prefault({}),
   apiKeys: z

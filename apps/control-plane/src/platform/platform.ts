@@ -3,6 +3,7 @@ import type { Clock } from './clock.ts';
 import type { Database } from './db.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
+import type { RootKeys } from './root-keys.ts';
 import type { Turns } from './turns.ts';
 
 /** What every slice stands on; made once, by `compose.ts`. */
@@ -10,7 +11,7 @@ export type Platform = {
   clock: Clock;
   log: Log;
   db: Database;
-  rootKey: Uint8Array;
+  rootKeys: RootKeys;
   /** For what operators hold or make once they are let in. Whoever is not has queues of their own, which must not hold them up. */
   hashing: BoundedPool;
   /** For passwords, which anybody may try. */

@@ -1,54 +1,105 @@
-import { chmod, mkdir, open, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { randomUUID } from 'node:crypto';
+import { link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { Secret } from '@sallyport/config/secret';
 import { generateRootKey, parseRootKey } from '@sallyport/crypto/root-key';
 
-/** Where the root key came from, and how to name that to people. */
-export type RootKey = { key: Uint8Array; source: string };
+/** The root keys at hand, the one to use for a new installation first. */
+export type RootKeyList = [Uint8Array, ...Uint8Array[]];
+
+/** What the root key's file and those beside it are called, in the data folder. */
+const FILE = 'root-key';
+const NEXT = 'root-key.next';
+const PREVIOUS = 'root-key.previous';
 
 /**
- * The root key from configuration, or else from `root-key` in the data folder, made there at the first start.
+ * The root keys from configuration, or else from the data folder: `root-key`, made there at the first start,
+ * and the files that a rotation leaves beside it. Which of them counts, the database says.
  *
  * @throws Error in words for operators: a malformed key, or a file that others can read
  */
-export async function loadRootKey(
-  configured: Secret | undefined,
+export async function loadRootKeys(
+  configured: { rootKey?: Secret | undefined; previousRootKey?: Secret | undefined },
   dataDir: string,
-): Promise<RootKey> {
-  if (configured !== undefined) {
-    return { key: parse(configured.reveal(), 'rootKey'), source: 'the configured rootKey' };
+): Promise<RootKeyList> {
+  const { rootKey, previousRootKey } = configured;
+  if (rootKey !== undefined) {
+    const previous =
+      previousRootKey === undefined ? [] : [parse(previousRootKey.reveal(), 'previousRootKey')];
+    return [parse(rootKey.reveal(), 'rootKey'), ...previous];
   }
-  const path = join(dataDir, 'root-key');
-  const text = await read(path).catch(async (error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return create(dataDir, path);
-    throw error;
-  });
-  return { key: parse(text, path), source: path };
+  if (previousRootKey !== undefined)
+    throw new Error('previousRootKey: is of use beside rootKey only; set that too, or neither');
+  const path = join(dataDir, FILE);
+  const first = (await readKey(path)) ?? (await create(path));
+  const others = [await readKey(join(dataDir, NEXT)), await readKey(join(dataDir, PREVIOUS))];
+  return [first, ...others.filter((key) => key !== undefined)];
 }
 
-async function read(path: string): Promise<string> {
-  const { mode } = await stat(path);
-  if ((mode & 0o077) !== 0) {
-    throw new Error(
-      `${path} can be read by others (mode ${(mode & 0o777).toString(8)}); run: chmod 600 ${path}`,
-    );
-  }
-  return readFile(path, 'utf8');
+/** The key that a rotation of the file moves to: made now, unless an interrupted rotation made it already. */
+export async function prepareNextRootKey(dataDir: string): Promise<Uint8Array> {
+  const path = join(dataDir, NEXT);
+  return (await readKey(path)) ?? (await create(path));
 }
 
-/** `wx` and one write: of two first starts at once, one makes the key and the other is told to try again. */
-async function create(dataDir: string, path: string): Promise<string> {
-  await mkdir(dataDir, { recursive: true });
-  const text = generateRootKey();
-  const file = await open(path, 'wx', 0o600);
+/**
+ * Puts the next root key's file in the place of the first, once the database has moved to it. The old one
+ * stays beside it for replicas of this folder that still start with it, until the next rotation.
+ */
+export async function promoteNextRootKey(dataDir: string): Promise<void> {
+  const [file, previous] = [join(dataDir, FILE), join(dataDir, PREVIOUS)];
+  await rm(previous, { force: true });
+  await link(file, previous);
+  await rename(join(dataDir, NEXT), file);
+  await syncDirectory(dataDir);
+}
+
+async function readKey(path: string): Promise<Uint8Array | undefined> {
   try {
-    await file.writeFile(`${text}\n`);
+    const { mode } = await stat(path);
+    if ((mode & 0o077) !== 0)
+      throw new Error(
+        `${path} can be read by others (mode ${(mode & 0o777).toString(8)}); run: chmod 600 ${path}`,
+      );
+    return parse(await readFile(path, 'utf8'), path);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Makes a key that is there as a whole or not at all. Of two that do so at once, one makes it and both read
+ * the same.
+ */
+async function create(path: string): Promise<Uint8Array> {
+  await mkdir(dirname(path), { recursive: true });
+  const unfinished = `${path}.${randomUUID()}`;
+  const file = await open(unfinished, 'wx', 0o600);
+  try {
+    await file.writeFile(`${generateRootKey()}\n`);
     await file.sync();
   } finally {
     await file.close();
   }
-  await chmod(path, 0o600);
-  return text;
+  await link(unfinished, path).catch((error: unknown) => {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  });
+  await rm(unfinished);
+  await syncDirectory(dirname(path));
+  const key = await readKey(path);
+  if (key === undefined) throw new Error(`${path} was taken away while it was made`);
+  return key;
+}
+
+/** So that a name is as durable as what stands under it. */
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
 }
 
 function parse(text: string, where: string): Uint8Array {

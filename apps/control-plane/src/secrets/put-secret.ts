@@ -32,13 +32,17 @@ export async function putSecret(
       { ...secretValueField(versionId), groupId: group.id },
       plaintext,
     );
-    await insertVersion(tx, secret.id, {
-      id: versionId,
-      version: secret.version,
-      createdBy: op.actor.name,
-      createdAt: now,
-      ...sealed,
-    });
+    await insertVersion(
+      tx,
+      { groupId: group.id, secretId: secret.id },
+      {
+        id: versionId,
+        version: secret.version,
+        createdBy: op.actor.name,
+        createdAt: now,
+        ...sealed,
+      },
+    );
     await refuseTooLarge(tx, group.id);
     await appendAuditEvent(
       tx,

@@ -76,11 +76,11 @@ export async function upsertSecret(
 
 export async function insertVersion(
   tx: Db,
-  secretId: string,
+  of: { groupId: string; secretId: string },
   row: Omit<VersionRow, 'sealedValue' | 'keyVersion'> & SealedField,
 ): Promise<void> {
   const { sealed, ...rest } = row;
-  await tx.secretVersion.create({ data: { ...rest, secretId, sealedValue: sealed } });
+  await tx.secretVersion.create({ data: { ...rest, ...of, sealedValue: sealed } });
 }
 
 export async function findVersion(

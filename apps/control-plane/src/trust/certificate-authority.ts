@@ -2,9 +2,11 @@ import 'reflect-metadata';
 import { randomBytes, webcrypto, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import * as x509 from '@peculiar/x509';
-import { open, seal, type Place } from '@sallyport/crypto/envelope';
+import type { Place } from '@sallyport/crypto/envelope';
 import type { Db } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
+import type { RootKeys } from '../platform/root-keys.ts';
+import { sealUnderRoot } from './seal-under-root.ts';
 import { findAuthority, insertAuthority, type AuthorityRow } from './trust.store.ts';
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
@@ -66,17 +68,17 @@ export class CertificateAuthority {
 /** Loads the CA, making it under the first-start lock. */
 export async function loadAuthority(
   tx: Db,
-  rootKey: Uint8Array,
+  rootKeys: RootKeys,
   nowMs: number,
 ): Promise<CertificateAuthority> {
-  const row = (await findAuthority(tx)) ?? (await createAuthority(tx, rootKey, nowMs));
-  const pkcs8 = Uint8Array.from(open(rootKey, row.sealedPrivateKey, place(row.id)));
+  const row = (await findAuthority(tx)) ?? (await createAuthority(tx, rootKeys, nowMs));
+  const pkcs8 = Uint8Array.from(rootKeys.open(row.sealedPrivateKey, authorityKeyPlace(row.id)));
   const privateKey = await webcrypto.subtle.importKey('pkcs8', pkcs8, algorithm, false, ['sign']);
   pkcs8.fill(0);
   return new CertificateAuthority(row.certificatePem, privateKey);
 }
 
-async function createAuthority(tx: Db, rootKey: Uint8Array, nowMs: number): Promise<AuthorityRow> {
+async function createAuthority(tx: Db, rootKeys: RootKeys, nowMs: number): Promise<AuthorityRow> {
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serial(),
@@ -99,7 +101,7 @@ async function createAuthority(tx: Db, rootKey: Uint8Array, nowMs: number): Prom
   const row = {
     id,
     certificatePem: certificate.toString('pem'),
-    sealedPrivateKey: seal(rootKey, pkcs8, place(id)),
+    sealedPrivateKey: await sealUnderRoot(tx, rootKeys, pkcs8, authorityKeyPlace(id)),
     createdAt: new Date(nowMs),
   };
   pkcs8.fill(0);
@@ -114,7 +116,8 @@ function serial(): string {
   return bytes.toString('hex');
 }
 
-function place(id: string): Place {
+/** Where a CA's private key lives: the place that its ciphertext is bound to. */
+export function authorityKeyPlace(id: string): Place {
   return {
     table: 'certificate_authorities',
     row: id,

@@ -1,3 +1,9 @@
-export { SERVER_CERTIFICATE_DAYS, type ServerCertificate } from './certificate-authority.ts';
+export {
+  authorityKeyPlace,
+  SERVER_CERTIFICATE_DAYS,
+  type ServerCertificate,
+} from './certificate-authority.ts';
 export { openTrust, type Trust } from './open-trust.ts';
-export { lockFirstStart } from './trust.store.ts';
+export { sealUnderRoot } from './seal-under-root.ts';
+export { signingKeyPlace } from './signing-keys.ts';
+export { lockFirstStart, lockInstallation, updateInstallation } from './trust.store.ts';

@@ -10,15 +10,15 @@ export type Trust = { signingKeys: SigningKeys; authority: CertificateAuthority 
 /** Opens the installation's keys, or makes them at the first start. @throws WrongRootKey */
 export async function openTrust({
   db,
-  rootKey,
+  rootKeys,
   clock,
-}: Pick<Platform, 'db' | 'rootKey' | 'clock'>): Promise<Trust> {
+}: Pick<Platform, 'db' | 'rootKeys' | 'clock'>): Promise<Trust> {
   return db.transaction(async (tx) => {
     await lockFirstStart(tx);
-    await claimInstallation(tx, rootKey, clock.now());
+    await claimInstallation(tx, rootKeys, clock.now());
     return {
-      signingKeys: await loadSigningKeys(tx, rootKey, clock.now()),
-      authority: await loadAuthority(tx, rootKey, clock.now()),
+      signingKeys: await loadSigningKeys(tx, rootKeys, clock.now()),
+      authority: await loadAuthority(tx, rootKeys, clock.now()),
     };
   });
 }

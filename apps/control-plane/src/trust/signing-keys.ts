@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import type { VerificationKeys } from '@sallyport/contract';
-import { open, seal, type Place } from '@sallyport/crypto/envelope';
+import type { Place } from '@sallyport/crypto/envelope';
 import {
   generateSigningJwk,
   importSigningKey,
@@ -9,6 +9,8 @@ import {
   type SigningPrivateJwk,
 } from '@sallyport/crypto/signing-key';
 import type { Db } from '../platform/db.ts';
+import type { RootKeys } from '../platform/root-keys.ts';
+import { sealUnderRoot } from './seal-under-root.ts';
 import { insertSigningKey, listSigningKeys, type SigningKeyRow } from './trust.store.ts';
 
 /** The control plane's signing keys: the newest signs, all verify. */
@@ -21,44 +23,46 @@ export type SigningKeys = {
 /** Loads the signing keys, making the first one under the first-start lock. */
 export async function loadSigningKeys(
   tx: Db,
-  rootKey: Uint8Array,
+  rootKeys: RootKeys,
   nowMs: number,
 ): Promise<SigningKeys> {
   const existing = await listSigningKeys(tx);
-  const rows = existing.length > 0 ? existing : [await createSigningKey(tx, rootKey, nowMs)];
+  const rows = existing.length > 0 ? existing : [await createSigningKey(tx, rootKeys, nowMs)];
   const newest = rows[0];
   if (newest === undefined) throw new Error('there is no signing key');
   const verifiers = rows.map((row) => [row.id, importVerificationKey(row.publicKey)] as const);
   return {
-    signer: importSigningKey(openPrivateKey(rootKey, newest)),
+    signer: importSigningKey(openPrivateKey(rootKeys, newest)),
     byKid: new Map(verifiers),
     published: { keys: rows.map((row) => ({ ...row.publicKey, kid: row.id })) },
   };
 }
 
-async function createSigningKey(
-  tx: Db,
-  rootKey: Uint8Array,
-  nowMs: number,
-): Promise<SigningKeyRow> {
+async function createSigningKey(tx: Db, rootKeys: RootKeys, nowMs: number): Promise<SigningKeyRow> {
   const jwk = await generateSigningJwk();
   const { thumbprint, publicJwk } = importSigningKey(jwk);
   const row = {
     id: thumbprint,
     publicKey: publicJwk,
-    sealedPrivateKey: seal(rootKey, Buffer.from(jwk.d, 'base64url'), place(thumbprint)),
+    sealedPrivateKey: await sealUnderRoot(
+      tx,
+      rootKeys,
+      Buffer.from(jwk.d, 'base64url'),
+      signingKeyPlace(thumbprint),
+    ),
     createdAt: new Date(nowMs),
   };
   await insertSigningKey(tx, row);
   return row;
 }
 
-function openPrivateKey(rootKey: Uint8Array, row: SigningKeyRow): SigningPrivateJwk {
-  const d = open(rootKey, row.sealedPrivateKey, place(row.id)).toString('base64url');
+function openPrivateKey(rootKeys: RootKeys, row: SigningKeyRow): SigningPrivateJwk {
+  const d = rootKeys.open(row.sealedPrivateKey, signingKeyPlace(row.id)).toString('base64url');
   return { ...row.publicKey, d };
 }
 
-function place(kid: string): Place {
+/** Where a signing key's private half lives: the place that its ciphertext is bound to. */
+export function signingKeyPlace(kid: string): Place {
   return {
     table: 'signing_keys',
     row: kid,

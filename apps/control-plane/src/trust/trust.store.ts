@@ -1,5 +1,6 @@
 import { signingPublicKey, type SigningPublicKey } from '@sallyport/contract';
 import type { Db } from '../platform/db.ts';
+import { Prisma } from '../platform/prisma-client/client.ts';
 
 /**
  * Held to the end of the transaction: of many replicas that start at once, one makes what is missing, and
@@ -12,6 +13,22 @@ export async function lockFirstStart(tx: Db): Promise<void> {
 
 export async function findInstallation(db: Db): Promise<string | undefined> {
   return (await db.installation.findUnique({ where: { id: 1 } }))?.rootKeyFingerprint;
+}
+
+/**
+ * The fingerprint of the root key that seals, held to the end of the transaction: shared while something is
+ * sealed with it, alone while it is rotated.
+ */
+export async function lockInstallation(tx: Db, mode: 'SHARE' | 'UPDATE'): Promise<string> {
+  const [row] = await tx.$queryRaw<{ fingerprint: string }[]>`
+    SELECT root_key_fingerprint AS fingerprint FROM installations WHERE id = 1
+    ${Prisma.raw(`FOR ${mode}`)}`;
+  if (row === undefined) throw new Error('this database has no installation');
+  return row.fingerprint;
+}
+
+export async function updateInstallation(tx: Db, rootKeyFingerprint: string): Promise<void> {
+  await tx.installation.update({ where: { id: 1 }, data: { rootKeyFingerprint } });
 }
 
 export async function insertInstallation(

@@ -7,7 +7,7 @@ import {
   permissions,
   type Permission,
 } from '../../src/authorization/policy.ts';
-import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
 import { field, OperatorClient, type Reply } from '../operator-client.ts';
 import { bodies, publishedOperations, type ApiOperation } from './operations.ts';
@@ -21,7 +21,7 @@ let operations: ApiOperation[];
 /** A thing of plant-7 for every part of a path. */
 let existing: Record<string, string>;
 beforeAll(async () => {
-  controlPlane = await startControlPlane();
+  controlPlane = await startControlPlane({ settings: WITHOUT_WORKER });
   // What tells where agents go has to listen there.
   await controlPlane.agentApp.listen({ host: '127.0.0.1', port: 0 });
   owner = await OperatorClient.signedIn(controlPlane.operatorApp);

@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { asAdmin } from '@sallyport/testkit/database';
 import { everyChange } from '../changes.ts';
-import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
 import { OperatorClient } from '../operator-client.ts';
 
 let controlPlane: TestControlPlane;
 let owner: OperatorClient;
 beforeAll(async () => {
-  controlPlane = await startControlPlane();
+  controlPlane = await startControlPlane({ settings: WITHOUT_WORKER });
   owner = await OperatorClient.signedIn(controlPlane.operatorApp);
 });
 afterAll(() => controlPlane.end());

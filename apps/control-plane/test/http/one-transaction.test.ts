@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { asAdmin } from '@sallyport/testkit/database';
 import { everyChange } from '../changes.ts';
-import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
 import { OperatorClient } from '../operator-client.ts';
 
 /** What writes to the audit alone: it has no other part that could come undone. */
@@ -11,7 +11,7 @@ let controlPlane: TestControlPlane;
 let owner: OperatorClient;
 let tables: string[];
 beforeAll(async () => {
-  controlPlane = await startControlPlane();
+  controlPlane = await startControlPlane({ settings: WITHOUT_WORKER });
   owner = await OperatorClient.signedIn(controlPlane.operatorApp);
   const found = await sql(`SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public'`);
   tables = found.map(({ name }) => String(name)).toSorted();

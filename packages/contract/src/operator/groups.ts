@@ -4,6 +4,23 @@ import { groupName, instant, uuid } from '../names.ts';
 /** `POST /api/v1/groups`. */
 export const createGroupBody = z.strictObject({ name: groupName });
 
+/**
+ * A version of a group's key: `active` seals, `retiring` still opens what it sealed, `retired` is used by
+ * nothing and destroyed. `encryptions` is what it ever sealed, `uses` what of that is still there.
+ */
+export const keyringVersion = z.strictObject({
+  version: z.int(),
+  state: z.enum(['active', 'retiring', 'retired']),
+  encryptions: z.int(),
+  uses: z.int(),
+  createdAt: instant,
+  retiredAt: instant.nullable(),
+});
+
+/** `GET /api/v1/groups/:group/keyring`, newest version first. `remaining` values wait to be sealed anew. */
+export const keyring = z.strictObject({ versions: z.array(keyringVersion), remaining: z.int() });
+export type Keyring = z.infer<typeof keyring>;
+
 /** `revision` grows by one with every change to what the group's agents receive. */
 export const group = z.strictObject({
   id: uuid,

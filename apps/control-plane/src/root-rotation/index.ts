@@ -1,0 +1,1 @@
+export { rotateRootKey } from './rotate-root-key.ts';

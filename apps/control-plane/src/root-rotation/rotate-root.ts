@@ -1,0 +1,48 @@
+import { seal } from '@sallyport/crypto/envelope';
+import { rootKeyFingerprint } from '@sallyport/crypto/root-key';
+import { appendAuditEvent } from '../audit/index.ts';
+import { systemOperation } from '../authorization/index.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Database } from '../platform/db.ts';
+import type { RootKeys } from '../platform/root-keys.ts';
+import { lockInstallation, updateInstallation } from '../trust/index.ts';
+import { sealedUnderRoot } from './sealed-under-root.store.ts';
+
+/** How many values were sealed anew; none when the installation names the key already. */
+export type RootRotation = { fingerprint: string; sealedAnew: number };
+
+/**
+ * Seals everything that the root key seals anew under `target`, and lets the installation name that key: all
+ * in one transaction, while nobody else seals. Values of groups are under their keyrings and stay as they are.
+ *
+ * @throws WrongRootKey, CryptoError `envelope.unreadable`; nothing is changed then
+ */
+export async function rotateRoot(
+  { db, clock }: { db: Database; clock: Clock },
+  rootKeys: RootKeys,
+  target: Uint8Array,
+): Promise<RootRotation> {
+  const fingerprint = rootKeyFingerprint(target);
+  return db.transaction(async (tx) => {
+    const named = await lockInstallation(tx, 'UPDATE');
+    rootKeys.named(named);
+    if (named === fingerprint) return { fingerprint, sealedAnew: 0 };
+    let sealedAnew = 0;
+    for (const list of Object.values(sealedUnderRoot))
+      for (const { sealed, place, replace } of await list(tx)) {
+        const value = rootKeys.open(sealed, place);
+        await replace(seal(target, value, place));
+        value.fill(0);
+        sealedAnew += 1;
+      }
+    await updateInstallation(tx, fingerprint);
+    const act = {
+      action: 'root-key:rotate',
+      subject: 'installation',
+      outcome: 'done',
+      details: { from: named, to: fingerprint, sealedAnew },
+    } as const;
+    await appendAuditEvent(tx, systemOperation('rotate-root'), act, clock.now());
+    return { fingerprint, sealedAnew };
+  });
+}

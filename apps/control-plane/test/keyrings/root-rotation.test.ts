@@ -1,0 +1,112 @@
+import { randomBytes } from 'node:crypto';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { rootKeyFingerprint } from '@sallyport/crypto/root-key';
+import { asAdmin } from '@sallyport/testkit/database';
+import { RootKeys, WrongRootKey } from '../../src/platform/root-keys.ts';
+import { PRISMA_DIRECTORY, readSchema } from '../../src/platform/schema-engine.ts';
+import { rotateRoot } from '../../src/root-rotation/rotate-root.ts';
+import { sealedUnderRoot } from '../../src/root-rotation/sealed-under-root.store.ts';
+import { classifiedColumns } from '../../src/system/classified-columns.ts';
+import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { agentIn } from '../group-agents.ts';
+import { field, OperatorClient } from '../operator-client.ts';
+
+let controlPlane: TestControlPlane;
+let owner: OperatorClient;
+let old: Uint8Array;
+let next: Uint8Array;
+beforeEach(async () => {
+  controlPlane = await startControlPlane();
+  owner = await OperatorClient.signedIn(controlPlane.operatorApp);
+  await owner.call('POST', '/groups', { name: 'plant-7' });
+  await owner.call('PUT', '/groups/plant-7/secrets/s', { value: 'value' });
+  old = controlPlane.rootKey;
+  next = randomBytes(32);
+});
+afterEach(() => controlPlane.end());
+
+const rotate = (keys: [Uint8Array, ...Uint8Array[]], target = next) =>
+  rotateRoot(controlPlane.platform, new RootKeys(keys), target);
+
+async function startWith(...rootKeys: [Uint8Array, ...Uint8Array[]]): Promise<TestControlPlane> {
+  return startControlPlane({ databaseUrl: controlPlane.databaseUrl, rootKeys });
+}
+
+async function rows(): Promise<unknown[]> {
+  return asAdmin(controlPlane.databaseUrl, async (client) => {
+    const { rows: found } = await client.query(
+      `SELECT wrapped_key AS sealed FROM keyring_versions
+        UNION ALL SELECT sealed_private_key FROM signing_keys
+        UNION ALL SELECT sealed_private_key FROM certificate_authorities`,
+    );
+    return found;
+  });
+}
+
+test('[A7-10] after a rotation the new root key opens everything and the old one nothing: it starts no control plane', async () => {
+  const { sealedAnew, fingerprint } = await rotate([next, old]);
+  expect({ sealedAnew, fingerprint }).toEqual({
+    sealedAnew: (await rows()).length,
+    fingerprint: rootKeyFingerprint(next),
+  });
+  const after = await startWith(next);
+  const client = await OperatorClient.signedIn(after.operatorApp);
+  const revealed = await client.call('POST', '/groups/plant-7/secrets/s/reveal', {});
+  expect(field(revealed.body, 'value')).toBe('value');
+  const agent = await agentIn(client, 'plant-7', after);
+  expect(await agent.open(await agent.pull())).toEqual({ s: 'value' });
+  await expect(startWith(old)).rejects.toThrow(WrongRootKey);
+  await after.end();
+});
+
+test('[A7-10] replicas that know both keys go on through a rotation, before and after it', async () => {
+  const [first, second] = [await startWith(next, old), await startWith(old, next)];
+  await rotate([next, old]);
+  for (const [name, { operatorApp }] of Object.entries({ first, second })) {
+    const client = await OperatorClient.signedIn(operatorApp);
+    expect((await client.call('POST', '/groups', { name })).status).toBe(201);
+    await client.call('PUT', `/groups/${name}/secrets/s`, { value: 'value' });
+  }
+  const onlyNew = await startWith(next);
+  const client = await OperatorClient.signedIn(onlyNew.operatorApp);
+  for (const name of ['first', 'second', 'plant-7'])
+    expect((await client.call('POST', `/groups/${name}/secrets/s/reveal`, {})).status).toBe(200);
+  for (const replica of [first, second, onlyNew]) await replica.end();
+});
+
+test('[A7-10] a replica that knows the old key alone seals nothing with it after the rotation', async () => {
+  await rotate([next, old]);
+  const before = await rows();
+  expect((await owner.call('POST', '/groups', { name: 'late' })).status).toBe(500);
+  expect(await rows()).toEqual(before);
+});
+
+test('[A7-10] a rotation without the key that the database names, or of a value that was changed, changes nothing', async () => {
+  const before = await rows();
+  await expect(rotate([next, randomBytes(32)])).rejects.toThrow(WrongRootKey);
+  expect(await rows()).toEqual(before);
+  await asAdmin(controlPlane.databaseUrl, (client) =>
+    client.query('UPDATE keyring_versions SET wrapped_key = set_byte(wrapped_key, 40, 0)'),
+  );
+  const changed = await rows();
+  await expect(rotate([next, old])).rejects.toMatchObject({ code: 'envelope.unreadable' });
+  expect(await rows()).toEqual(changed);
+});
+
+test('a rotation that is run again does nothing, and one to yet another key works', async () => {
+  await rotate([next, old]);
+  expect(await rotate([next, old])).toMatchObject({ sealedAnew: 0 });
+  const third = randomBytes(32);
+  expect((await rotate([third, next], third)).sealedAnew).toBeGreaterThan(0);
+  await (await startWith(third)).end();
+});
+
+test('[A7-10] everything that the root key seals is sealed anew: the list is that of the schema', async () => {
+  const columns = classifiedColumns(await readSchema(PRISMA_DIRECTORY));
+  expect(Object.keys(sealedUnderRoot).toSorted()).toEqual(
+    columns
+      .filter(({ dataClass }) => dataClass === 'sealed-root')
+      .map(({ table, column }) => `${table}.${column}`)
+      .toSorted(),
+  );
+});
