@@ -6,6 +6,7 @@ import { ApiError, CliError } from './cli-error.ts';
 import { addAgentCommands } from './commands/agent.ts';
 import { addApiKeyCommands } from './commands/api-key.ts';
 import { addGroupCommands } from './commands/group.ts';
+import { addKeyringCommands } from './commands/keyring.ts';
 import { addOperatorCommands } from './commands/operator.ts';
 import { addPluginCommands } from './commands/plugin.ts';
 import { addRoleCommands } from './commands/role.ts';
@@ -39,6 +40,7 @@ export function createProgram(context: Context): Command {
   addRoleCommands(program, context);
   addApiKeyCommands(program, context);
   addGroupCommands(program, context);
+  addKeyringCommands(program, context);
   addTokenCommands(program, context);
   addAgentCommands(program, context);
   addSecretCommands(program, context);

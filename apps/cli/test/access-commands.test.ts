@@ -184,3 +184,26 @@ describe('api-key', () => {
     expect(signedIn.api.received).toHaveLength(1);
   });
 });
+
+describe('keyring', () => {
+  const version = { encryptions: 3, createdAt: at, retiredAt: null };
+  const found = {
+    versions: [
+      { version: 2, state: 'active', uses: 1, ...version },
+      { version: 1, state: 'retiring', uses: 2, ...version },
+    ],
+    remaining: 2,
+  };
+
+  test('show and rotate tell the versions and what is left to do', async () => {
+    signedIn.api.on('GET /groups/a/keyring', { body: { ...found, remaining: 0 } });
+    signedIn.api.on('POST /groups/a/keyring/rotate', { body: found });
+    const shown = await cli(['keyring', 'show', '--group', 'a']);
+    expect(shown.stdout).toContain('Everything is sealed with the newest key.');
+    const rotated = await cli(['keyring', 'rotate', '--group', 'a']);
+    expect(rotated).toMatchObject({ code: 0, stderr: '' });
+    expect(rotated.stdout).toMatch(/2 +active +3 +1 /);
+    expect(rotated.stdout).toContain('2 values are to be sealed anew');
+    expect(await cli(['keyring', 'rotate'])).toMatchObject({ code: 2 });
+  });
+});

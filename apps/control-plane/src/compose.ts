@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { AgentAuthenticator, Revocations } from './agents/index.ts';
+import { systemOperation } from './authorization/index.ts';
 import {
   Acknowledgements,
   buildBundle,
@@ -12,6 +13,7 @@ import { createAgentApp } from './http/agent-app.ts';
 import { keepCertificateFresh } from './http/certificate-renewal.ts';
 import { createMetricsApp } from './http/metrics-app.ts';
 import { createOperatorApp } from './http/operator-app.ts';
+import { UnreadableReports } from './keyrings/index.ts';
 import { startMaintenance } from './maintenance/index.ts';
 import { createFirstOwner, type FirstOwner } from './operators/index.ts';
 import { BoundedPool, hashingBusy } from './platform/bounded-pool.ts';
@@ -83,6 +85,7 @@ export async function compose({
     metrics: createMetrics(() => hub.size),
   };
   const trust = await openTrust(platform);
+  const unreadable = new UnreadableReports(platform);
 
   const backend = await openQueueBackend(
     { databaseUrl, redisUrl: config.redis.url?.reveal(), prefix: queuePrefix },
@@ -91,7 +94,11 @@ export async function compose({
   const tasks = await AgentTasks.open(platform, backend);
   const revocations = new Revocations(platform);
   const feed = new GroupFeed({
-    build: (groupId) => buildBundle(platform, trust, groupId),
+    build: (groupId) =>
+      buildBundle(platform, trust, groupId).catch(async (error: unknown) => {
+        await unreadable.notice(error, systemOperation('delivery'));
+        throw error;
+      }),
     hub,
     log,
   });
@@ -120,7 +127,10 @@ export async function compose({
   await listener.start();
   await safetyNet.start();
   const maintenance = config.roles.includes('worker')
-    ? await startMaintenance(platform, backend, tasks, config.keyrings)
+    ? await startMaintenance(platform, backend, tasks, {
+        keyringPolicy: config.keyrings,
+        unreadable,
+      })
     : undefined;
 
   const isCurrent = () => listener.connected && safetyNet.isFresh;
@@ -144,6 +154,7 @@ export async function compose({
     platform,
     tasks,
     certificate,
+    unreadable,
     apiKeyPolicy: config.apiKeys,
     info,
   });

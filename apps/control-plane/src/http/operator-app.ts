@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { agentsRoutes, enrollmentTokensRoutes } from '../agents/index.ts';
 import { apiKeysRoutes, type ApiKeyPolicy } from '../api-keys/index.ts';
 import { groupsRoutes } from '../groups/index.ts';
+import type { UnreadableReports } from '../keyrings/index.ts';
 import { operatorsRoutes, selfRoutes, sessionsRoutes } from '../operators/index.ts';
 import type { Platform } from '../platform/platform.ts';
 import { pluginsRoutes } from '../plugins/index.ts';
@@ -11,7 +12,7 @@ import { secretsRoutes } from '../secrets/index.ts';
 import { systemRoutes, type SystemFacts } from '../system/index.ts';
 import { tasksRoutes, type AgentTasks } from '../tasks/index.ts';
 import type { ServerCertificate } from '../trust/index.ts';
-import { auditDenials } from './audit-denials.ts';
+import { auditRefusals } from './audit-refusals.ts';
 import { CallerAuthenticator } from './authenticate-caller.ts';
 import { createApp } from './create-app.ts';
 import { describeApi } from './openapi-document.ts';
@@ -20,6 +21,7 @@ export type OperatorAppDeps = {
   platform: Platform;
   tasks: AgentTasks;
   certificate: ServerCertificate;
+  unreadable: UnreadableReports;
   apiKeyPolicy: ApiKeyPolicy;
   info: SystemFacts;
 };
@@ -32,6 +34,7 @@ export async function createOperatorApp({
   platform,
   tasks,
   certificate,
+  unreadable,
   apiKeyPolicy,
   info,
 }: OperatorAppDeps): Promise<FastifyInstance> {
@@ -58,7 +61,7 @@ export async function createOperatorApp({
           request.ip,
         );
       });
-      auditDenials(api, platform);
+      auditRefusals(api, platform, unreadable);
       await api.register(sessionsRoutes(platform));
       await api.register(selfRoutes(platform));
       await api.register(operatorsRoutes(platform));

@@ -5,6 +5,7 @@ import type { Db } from '../platform/db.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { RootKeys } from '../platform/root-keys.ts';
 import { countEncryptions, listWrappedKeys, type WrappedKey } from './keyrings.store.ts';
+import { UnreadableValue } from './unreadable-value.ts';
 
 /** Where a value of a group lives; with the group and key version it becomes the associated data. */
 export type Field = Pick<Place, 'table' | 'row' | 'field'>;
@@ -63,11 +64,9 @@ export class Keyring {
   /** Opens a value; the caller owns the buffer. @throws AppError `envelope.unreadable` */
   open(at: Field, { sealed, keyVersion }: { sealed: Uint8Array; keyVersion: number }): Buffer {
     const key = this.#keys.get(keyVersion);
-    if (key === undefined)
-      throw unreadable(
-        `${at.table} ${at.row} names key version ${keyVersion}, which does not exist`,
-      );
-    return openSealed(key, sealed, fieldPlace(at, this.#groupId, keyVersion));
+    const place = fieldPlace(at, this.#groupId, keyVersion);
+    if (key === undefined) throw new UnreadableValue(place);
+    return openSealed(key, sealed, place);
   }
 }
 
@@ -77,19 +76,20 @@ export function unwrap(
   groupId: string,
   { version, wrappedKey }: WrappedKey,
 ): Buffer {
-  return readably(() => rootKeys.open(wrappedKey, keyPlace(groupId, version)));
+  const place = keyPlace(groupId, version);
+  return readably(place, () => rootKeys.open(wrappedKey, place));
 }
 
 /** Opens a value with a key of the group; the caller owns the buffer. @throws AppError `envelope.unreadable` */
 export function openSealed(key: Uint8Array, sealed: Uint8Array, place: Place): Buffer {
-  return readably(() => open(key, sealed, place));
+  return readably(place, () => open(key, sealed, place));
 }
 
-function readably(work: () => Buffer): Buffer {
+function readably(place: Place, work: () => Buffer): Buffer {
   try {
     return work();
   } catch (error) {
-    if (error instanceof CryptoError) throw unreadable(error.message, error);
+    if (error instanceof CryptoError) throw new UnreadableValue(place, error);
     throw error;
   }
 }
@@ -99,14 +99,6 @@ export function exhausted(): AppError {
   return new AppError(
     'keyring.exhausted',
     'The group’s key has sealed as much as one key may; rotate the keyring.',
-  );
-}
-
-function unreadable(privateDetail: string, cause?: Error): AppError {
-  return new AppError(
-    'envelope.unreadable',
-    'A stored value cannot be opened; the log names where.',
-    { privateDetail, cause },
   );
 }
 

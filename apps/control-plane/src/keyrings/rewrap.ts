@@ -23,23 +23,41 @@ import {
   type SealedPlace,
   type SealedRow,
 } from './sealed-places.store.ts';
+import type { UnreadableReports } from './unreadable-reports.ts';
+import { UnreadableValue } from './unreadable-value.ts';
 
 /** What is sealed anew at a time: some 10 ms of work, for which nobody else's row is held. */
 const BATCH = 500;
+/** Values that do not open, after which a version is given up until the next time. */
+const MAX_LEFT = 100;
 /** Longer than any statement or transaction that may have read a row before it was sealed anew. */
 const KEPT_AFTER_RETIREMENT_MS = 60_000;
+
+export type RewrapDeps = {
+  platform: Platform;
+  unreadable: UnreadableReports;
+  stopping?: AbortSignal;
+};
 
 type Retiring = { groupId: string; version: number };
 
 /**
  * Seals anew what retiring keys have sealed, and retires each that is not used any more. It may be killed
  * anywhere and run twice at once: a value is replaced only if the old key still seals it, and a key is
- * retired only when it can be seen that nothing needs it. `stopping` ends it after a batch.
+ * retired only when it can be seen that nothing needs it. A value that does not open is reported and left as
+ * it is, and its key with it. `stopping` ends it after a batch.
  */
-export async function rewrapKeyrings(platform: Platform, stopping?: AbortSignal): Promise<void> {
+export async function rewrapKeyrings(deps: RewrapDeps): Promise<void> {
+  const { platform, unreadable, stopping } = deps;
   const { db, clock } = platform;
   for (const retiring of await db.read(listRetiring)) {
-    for (const place of sealedPlaces) await rewrapPlace(platform, retiring, place, stopping);
+    try {
+      for (const place of sealedPlaces) await rewrapPlace(deps, retiring, place);
+    } catch (error) {
+      // A key that does not open must not hold up the other groups.
+      if (!(error instanceof UnreadableValue)) throw error;
+      await unreadable.notice(error, systemOperation('keyring rotation'));
+    }
     if (stopping?.aborted === true) return;
     await retire(platform, retiring);
   }
@@ -48,27 +66,35 @@ export async function rewrapKeyrings(platform: Platform, stopping?: AbortSignal)
 }
 
 async function rewrapPlace(
-  platform: Platform,
+  deps: RewrapDeps,
   retiring: Retiring,
   place: SealedPlace,
-  stopping: AbortSignal | undefined,
 ): Promise<void> {
-  const { db } = platform;
-  while (stopping?.aborted !== true) {
-    const rows = await db.read((reader) => readSealed(reader, place, retiring, BATCH));
+  const { platform, unreadable, stopping } = deps;
+  const left: string[] = [];
+  while (stopping?.aborted !== true && left.length <= MAX_LEFT) {
+    const rows = await platform.db.read((reader) =>
+      readSealed(reader, place, { ...retiring, except: left }, BATCH),
+    );
     if (rows.length === 0) return;
-    await rewrapBatch(platform, retiring, place, rows);
+    for (const { row, error } of await rewrapBatch(platform, retiring, place, rows)) {
+      left.push(row);
+      await unreadable.notice(error, systemOperation('keyring rotation'));
+    }
     // Requests come first.
     await setImmediate();
   }
 }
 
+type Unreadable = { row: string; error: UnreadableValue };
+
+/** Seals a batch anew; returns what could not be opened. */
 async function rewrapBatch(
   platform: Platform,
   { groupId, version: from }: Retiring,
   place: SealedPlace,
   rows: SealedRow[],
-): Promise<void> {
+): Promise<Unreadable[]> {
   const { db } = platform;
   // Counted and committed before anything is sealed, so that no crash leaves a seal uncounted.
   const newest = await db.read((writer) => countEncryptions(writer, groupId, rows.length));
@@ -76,12 +102,13 @@ async function rewrapBatch(
   const wrapped = await db.read((reader) => listWrappedKeys(reader, groupId));
   const old = wrapped.find(({ version }) => version === from);
   // Another worker has finished meanwhile.
-  if (old === undefined) return;
-  const anew = sealAnew(platform, groupId, place, { rows, old, newest });
+  if (old === undefined) return [];
+  const { anew, left } = sealAnew(platform, groupId, place, { rows, old, newest });
   await db.transaction(async (tx) => {
     if (await holdVersion(tx, groupId, newest.version))
       await replaceSealed(tx, place, { groupId, from, to: newest.version }, anew);
   });
+  return left;
 }
 
 function sealAnew(
@@ -89,20 +116,24 @@ function sealAnew(
   groupId: string,
   { table, column }: SealedPlace,
   { rows, old, newest }: { rows: SealedRow[]; old: WrappedKey; newest: WrappedKey },
-): SealedRow[] {
+): { anew: SealedRow[]; left: Unreadable[] } {
   const [oldKey, newKey] = [unwrap(rootKeys, groupId, old), unwrap(rootKeys, groupId, newest)];
-  try {
-    return rows.map(({ row, sealed }) => {
-      const field = { table, row, field: column };
+  const anew: SealedRow[] = [];
+  const left: Unreadable[] = [];
+  for (const { row, sealed } of rows) {
+    const field = { table, row, field: column };
+    try {
       const value = openSealed(oldKey, sealed, fieldPlace(field, groupId, old.version));
-      const anew = seal(newKey, value, fieldPlace(field, groupId, newest.version));
+      anew.push({ row, sealed: seal(newKey, value, fieldPlace(field, groupId, newest.version)) });
       value.fill(0);
-      return { row, sealed: anew };
-    });
-  } finally {
-    oldKey.fill(0);
-    newKey.fill(0);
+    } catch (error) {
+      if (!(error instanceof UnreadableValue)) throw error;
+      left.push({ row, error });
+    }
   }
+  oldKey.fill(0);
+  newKey.fill(0);
+  return { anew, left };
 }
 
 /**

@@ -41,19 +41,20 @@ export async function isUsed(db: Db, groupId: string, version: number): Promise<
 
 export type SealedRow = { row: string; sealed: Uint8Array };
 
-/** Some values that a version has sealed. */
+/** Some values that a version has sealed, but for these rows. */
 export async function readSealed(
   db: Db,
   { table, column, row }: SealedPlace,
-  by: { groupId: string; version: number },
+  by: { groupId: string; version: number; except: string[] },
   limit: number,
 ): Promise<SealedRow[]> {
   return db.$queryRawUnsafe<SealedRow[]>(
     `SELECT ${row} AS row, ${column} AS sealed FROM ${table}
-      WHERE group_id = $1::uuid AND key_version = $2::int LIMIT $3::int`,
+      WHERE group_id = $1::uuid AND key_version = $2::int AND ${row} <> ALL($4::text[]) LIMIT $3::int`,
     by.groupId,
     by.version,
     limit,
+    by.except,
   );
 }
 

@@ -2,7 +2,12 @@ import { deleteEndedTokens, deleteExpiredAssertions, markLost } from '../agents/
 import { warnOfExpiry } from '../api-keys/index.ts';
 import { appendAuditEvent } from '../audit/index.ts';
 import { systemOperation } from '../authorization/index.ts';
-import { rewrapKeyrings, rotateDueKeyrings, type KeyringPolicy } from '../keyrings/index.ts';
+import {
+  rewrapKeyrings,
+  rotateDueKeyrings,
+  type KeyringPolicy,
+  type UnreadableReports,
+} from '../keyrings/index.ts';
 import { deleteExpiredSessions, deleteFailuresBefore } from '../operators/index.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { JobQueue, JobWorker, QueueBackend } from '../platform/queue-backend.ts';
@@ -22,7 +27,7 @@ export async function startMaintenance(
   platform: Platform,
   backend: QueueBackend,
   tasks: AgentTasks,
-  keyringPolicy: KeyringPolicy,
+  { keyringPolicy, unreadable }: { keyringPolicy: KeyringPolicy; unreadable: UnreadableReports },
 ): Promise<{ stop(): Promise<void> }> {
   const stopping = new AbortController();
   const open = await backend.queues({
@@ -41,7 +46,10 @@ export async function startMaintenance(
       },
     }),
     await startQueue(platform, backend, open('keyrings'), {
-      rewrap: { everyMs: 5_000, work: () => rewrapKeyrings(platform, stopping.signal) },
+      rewrap: {
+        everyMs: 5_000,
+        work: () => rewrapKeyrings({ platform, unreadable, stopping: stopping.signal }),
+      },
     }),
   ];
   return {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { keyring } from '@sallyport/contract';
 import { asAdmin } from '@sallyport/testkit/database';
 import pg from 'pg';
-import { rewrapKeyrings, rotateDueKeyrings } from '../../src/keyrings/index.ts';
+import { rewrapKeyrings, rotateDueKeyrings, UnreadableReports } from '../../src/keyrings/index.ts';
 import { sealedPlaces } from '../../src/keyrings/sealed-places.store.ts';
 import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
@@ -35,7 +35,10 @@ async function sql<Row extends Record<string, unknown>>(statement: string): Prom
 const put = (name: string, value: string) =>
   owner.call('PUT', `/groups/${group}/secrets/${name}`, { value });
 const rotate = () => owner.call('POST', `/groups/${group}/keyring/rotate`);
-const rewrap = () => rewrapKeyrings(controlPlane.platform);
+const rewrap = () => {
+  const { platform } = controlPlane;
+  return rewrapKeyrings({ platform, unreadable: new UnreadableReports(platform) });
+};
 
 async function shown() {
   const reply = await owner.call('GET', `/groups/${group}/keyring`);

@@ -1,0 +1,40 @@
+import { appendAuditEvent } from '../audit/index.ts';
+import type { Operation } from '../authorization/index.ts';
+import { ExpiringMap } from '../platform/expiring-map.ts';
+import type { Platform } from '../platform/platform.ts';
+import { UnreadableValue } from './unreadable-value.ts';
+
+const AGAIN_AFTER_MS = 60 * 60_000;
+const MAX_REMEMBERED = 10_000;
+
+/**
+ * Puts values that do not open into the audit: somebody may have changed or moved them. Each place once an
+ * hour and replica, however often it is met.
+ */
+export class UnreadableReports {
+  readonly #platform: Pick<Platform, 'db' | 'clock'>;
+  readonly #reported: ExpiringMap<true>;
+
+  constructor(platform: Pick<Platform, 'db' | 'clock'>) {
+    this.#platform = platform;
+    this.#reported = new ExpiringMap(platform.clock, MAX_REMEMBERED);
+  }
+
+  /** Records the error if it is one of these. `op` is the act that met it. */
+  async notice(error: unknown, op: Operation): Promise<void> {
+    if (!(error instanceof UnreadableValue)) return;
+    const { db, clock } = this.#platform;
+    const { table, row, field, group, keyVersion } = error.place;
+    const subject = `${table}.${field}:${row}`;
+    if (this.#reported.get(subject) !== undefined) return;
+    const act = {
+      action: 'envelope:unreadable',
+      subject,
+      groupId: group,
+      outcome: 'refused',
+      details: { keyVersion },
+    } as const;
+    await db.transaction((tx) => appendAuditEvent(tx, op, act, clock.now()));
+    this.#reported.set(subject, true, clock.now() + AGAIN_AFTER_MS);
+  }
+}
