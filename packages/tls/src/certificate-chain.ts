@@ -1,0 +1,135 @@
+import { X509Certificate, type KeyObject } from 'node:crypto';
+import { CertificateError, type CertificateErrorCode } from './certificate-error.ts';
+import { keyAlgorithmOf } from './certificate-facts.ts';
+import { pemBlocks } from './pem.ts';
+import { hasStrongSignature } from './signature-strength.ts';
+
+const MAX_CERTIFICATES = 10;
+
+/** The certificates of a PEM text. @throws CertificateError `certificate.chain_malformed`, `certificate.chain_too_long` */
+export function parseChain(pem: string): X509Certificate[] {
+  const blocks = pemBlocks(pem);
+  if (blocks.length === 0)
+    throw refusal(
+      'chain_malformed',
+      'The chain holds no certificate in PEM: it begins with -----BEGIN CERTIFICATE-----.',
+    );
+  const foreign = blocks.some(({ label }) => label !== 'CERTIFICATE');
+  if (foreign)
+    throw refusal(
+      'chain_malformed',
+      'The chain holds something that is no certificate; give certificates alone, and the private key as the key.',
+    );
+  return parseCertificates(blocks.map(({ text }) => text));
+}
+
+/** @throws CertificateError as `parseChain` does */
+export function parseCertificates(encoded: readonly (string | Buffer)[]): X509Certificate[] {
+  if (encoded.length > MAX_CERTIFICATES)
+    throw refusal(
+      'chain_too_long',
+      `The chain has more than ${MAX_CERTIFICATES} certificates; give the leaf and its intermediates alone.`,
+    );
+  try {
+    return encoded.map((certificate) => new X509Certificate(certificate));
+  } catch (error) {
+    throw refusal(
+      'chain_malformed',
+      'A certificate of the chain is damaged; export the chain again.',
+      error,
+    );
+  }
+}
+
+/**
+ * Puts a leaf's chain in order, leaf first, each certificate followed by its issuer's. The chain is complete
+ * when it ends in a self-signed certificate, or when the leaf's issuer is in it and only a root is missing.
+ * Repeated certificates are dropped.
+ *
+ * @throws CertificateError `certificate.key_mismatch`, `certificate.chain_*`
+ */
+export function orderChain(given: readonly X509Certificate[], key: KeyObject): X509Certificate[] {
+  const rest = new Map(given.map((certificate) => [certificate.fingerprint256, certificate]));
+  const leaf = [...rest.values()].find((certificate) => certificate.checkPrivateKey(key));
+  if (leaf === undefined)
+    throw new CertificateError(
+      'certificate.key_mismatch',
+      'key',
+      'The private key belongs to none of the certificates; give the key that the certificate was requested with.',
+    );
+  const chain: X509Certificate[] = [];
+  for (let next: X509Certificate | undefined = leaf; next !== undefined;) {
+    chain.push(next);
+    rest.delete(next.fingerprint256);
+    next = isSelfSigned(next) ? undefined : issuerAmong([...rest.values()], next);
+  }
+  refuseGaps(chain, rest.size);
+  return chain;
+}
+
+function issuerAmong(
+  candidates: X509Certificate[],
+  certificate: X509Certificate,
+): X509Certificate | undefined {
+  const named = candidates.filter((candidate) => certificate.checkIssued(candidate));
+  const issuer = named.find((candidate) => certificate.verify(candidate.publicKey));
+  if (issuer === undefined && named.length > 0)
+    throw refusal(
+      'chain_invalid',
+      'A certificate of the chain is not signed by the issuer that it names; export the chain again.',
+    );
+  if (issuer !== undefined && !issuer.ca)
+    throw refusal(
+      'chain_invalid',
+      'A certificate of the chain is signed by one that is no CA, which no client accepts.',
+    );
+  return issuer;
+}
+
+function refuseGaps(chain: X509Certificate[], left: number): void {
+  const top = chain.at(-1);
+  const ended = top !== undefined && isSelfSigned(top);
+  if (!ended && (left > 0 || chain.length === 1))
+    throw refusal(
+      'chain_incomplete',
+      'An intermediate certificate is missing: add the certificate of each issuer, up to the root, which alone may be left out.',
+    );
+  if (left > 0)
+    throw refusal(
+      'chain_unrelated',
+      'The chain holds a certificate that is not among the issuers of the leaf; leave it out.',
+    );
+}
+
+function isSelfSigned(certificate: X509Certificate): boolean {
+  return certificate.subject === certificate.issuer && certificate.verify(certificate.publicKey);
+}
+
+/** @throws CertificateError `certificate.expired`, `certificate.not_yet_valid`, `certificate.key_weak`, `certificate.signature_weak` */
+export function refuseWeakOrExpired(chain: readonly X509Certificate[], nowMs: number): void {
+  for (const certificate of chain) {
+    if (certificate.validToDate.getTime() <= nowMs)
+      throw refusal('expired', 'A certificate of the chain has expired; have it issued again.');
+    if (certificate.validFromDate.getTime() > nowMs)
+      throw refusal(
+        'not_yet_valid',
+        'A certificate of the chain is not valid yet: wait, or check the clocks of its issuer and of this control plane.',
+      );
+    keyAlgorithmOf(certificate.publicKey);
+    if (!hasStrongSignature(certificate))
+      throw refusal(
+        'signature_weak',
+        'A certificate of the chain is signed over SHA-1, MD5 or another weak digest: have it issued with SHA-256 or better, and leave out a root that is signed so.',
+      );
+  }
+}
+
+type ChainCode<Code extends string> = Code extends `certificate.${infer Rest}` ? Rest : never;
+
+function refusal(
+  code: ChainCode<CertificateErrorCode>,
+  message: string,
+  cause?: unknown,
+): CertificateError {
+  return new CertificateError(`certificate.${code}`, 'chain', message, cause);
+}
