@@ -25,6 +25,8 @@ export type OwnErrorCode =
   | 'bundle.older'
   | 'bundle.incomplete'
   | 'bundle.no_delivery_key'
+  | 'certificate.unreadable'
+  | 'file.unusable'
   | 'reply.unexpected'
   | 'request.method_not_allowed'
   | 'command.not_found'

@@ -2,6 +2,7 @@ import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import { valueOf } from '@sallyport/config/expand';
 import { loadConfig, type Environment } from '@sallyport/config/load';
+import { resourceName } from '@sallyport/contract';
 import { z } from 'zod';
 import { AgentError } from './agent-error.ts';
 import { logLevels } from './log.ts';
@@ -24,6 +25,26 @@ export const agentConfig = z.strictObject({
     description:
       'Who may use the socket: its owner, its group too, or everyone who reaches its directory',
   }),
+  certificateFiles: z
+    .array(
+      z.strictObject({
+        certificate: resourceName.meta({ description: 'The certificate that the file holds' }),
+        file: z
+          .string()
+          .regex(/^\/.*[^/]$/, 'use the absolute path of a file')
+          .meta({
+            description:
+              'Absolute path of a file that the agent keeps: the private key, then the chain, in PEM',
+          }),
+        mode: z
+          .enum(['0400', '0440', '0600', '0640'])
+          .default('0600')
+          .meta({ description: 'Who may read the file: its owner, or its group too' }),
+      }),
+    )
+    .max(64)
+    .refine(isEachPathOnce, 'name each file once')
+    .default([]),
   log: z
     .strictObject({
       level: z.enum(logLevels).default('info').meta({
@@ -33,6 +54,10 @@ export const agentConfig = z.strictObject({
     })
     .prefault({}),
 });
+
+function isEachPathOnce(files: readonly { file: string }[]): boolean {
+  return new Set(files.map(({ file }) => file)).size === files.length;
+}
 
 export type AgentConfig = Omit<z.output<typeof agentConfig>, 'stateDir' | 'socket'> & {
   stateDir: string;

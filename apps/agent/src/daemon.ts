@@ -1,9 +1,10 @@
 import { MAX_REPLY_BYTES } from '@sallyport/contract';
 import { HttpsLink } from '@sallyport/tls/https-link';
 import { AgentError, framesOf, internalError } from './agent-error.ts';
-import { createAgent } from './agent.ts';
+import { createAgent, type Agent } from './agent.ts';
 import { systemClock } from './clock.ts';
 import type { AgentConfig } from './config.ts';
+import { CertificateFiles } from './files/certificate-files.ts';
 import { LocalApi } from './local-api/server.ts';
 import type { Log } from './log.ts';
 import { DurableStore } from './state/durable-store.ts';
@@ -46,11 +47,14 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
       await forget(state, identity, durableStore, log);
     },
   });
+  const certificateFiles = new CertificateFiles(config.certificateFiles, agent, log);
   await agent.restore();
+  await certificateFiles.refresh();
   const localApi = await LocalApi.listen({
     agent,
     identity,
     durable: () => durableStore.state(),
+    files: () => certificateFiles.states(),
     socket: config.socket,
     socketMode: Number.parseInt(config.socketMode, 8),
     log,
@@ -65,18 +69,23 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
     'listening',
   );
   agent.start();
-  const confirm = async () => {
-    if (agent.contact.lastMs !== undefined && !agent.isRevoked)
-      await durableStore.confirm(agent.contact.lastMs);
-  };
-  const timer = setInterval(() => void confirm(), CONFIRM_EVERY_MS);
+  const confirm = () => confirmContact(agent, durableStore);
+  const timer = setInterval(() => {
+    void confirm();
+    void certificateFiles.refresh();
+  }, CONFIRM_EVERY_MS);
 
   await aborted(signal);
   clearInterval(timer);
   await localApi.close();
+  await certificateFiles.close();
   await agent.stop();
   await confirm();
   log.info({}, 'stopped');
+}
+
+async function confirmContact({ contact, isRevoked }: Agent, store: DurableStore): Promise<void> {
+  if (contact.lastMs !== undefined && !isRevoked) await store.confirm(contact.lastMs);
 }
 
 async function forget(

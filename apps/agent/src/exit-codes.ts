@@ -32,6 +32,7 @@ const byCode: Partial<Record<AgentErrorCode, number>> = {
   'tls.fingerprint_malformed': exitCodes.usage,
   'secret.not_found': exitCodes.notFound,
   'plugin.not_found': exitCodes.notFound,
+  'certificate.not_found': exitCodes.notFound,
   'agent.not_ready': exitCodes.notReady,
   'agent.unreachable': exitCodes.notReady,
   'agent.unrecognised': exitCodes.socketUnusable,

@@ -124,6 +124,11 @@ export class ControlPlaneDouble {
     this.#wake();
   }
 
+  putCertificate(...given: Parameters<DoubleGroup['putCertificate']>): void {
+    this.group.putCertificate(...given);
+    this.#wake();
+  }
+
   deleteSecret(name: string): void {
     this.group.deleteSecret(name);
     this.#wake();

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
 import { HttpsLink } from '@sallyport/tls/https-link';
 import { systemClock } from '../src/clock.ts';
+import type { AgentConfig } from '../src/config.ts';
 import { runDaemon } from '../src/daemon.ts';
 import { enroll } from '../src/link/enroll.ts';
 import { health, type Health } from '../src/local-api/health.ts';
@@ -78,12 +79,16 @@ export type TestDaemon = AsyncDisposable & {
 export async function startDaemon({
   stateDir,
   socket,
-}: Pick<Enrolled, 'stateDir' | 'socket'>): Promise<TestDaemon> {
+  certificateFiles = [],
+}: Pick<Enrolled, 'stateDir' | 'socket'> & {
+  certificateFiles?: AgentConfig['certificateFiles'];
+}): Promise<TestDaemon> {
   const log: LogLine[] = [];
   const { promise: listening, resolve: markListening } = Promise.withResolvers<void>();
   const record = recordTo(log, ({ message }) => message === 'listening' && markListening());
   const stopping = new AbortController();
-  const config = { stateDir, socket, socketMode: '0600', log: { level: 'debug' } } as const;
+  const settings = { socketMode: '0600', log: { level: 'debug' } } as const;
+  const config = { stateDir, socket, certificateFiles, ...settings };
   const running = runDaemon(config, record, stopping.signal);
   const ask: TestDaemon['ask'] = (path, options) => askSocket(socket, path, options);
   const stop = async () => {

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { PROTOCOL } from '@sallyport/contract';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { ControlPlaneDouble } from './control-plane-double.ts';
 import { Refusal } from './double/authority.ts';
@@ -31,7 +32,7 @@ describe('[AX-19] a session by key pair', () => {
     const [session] = double.requestsTo('/agent/v1/session');
     const body = JSON.parse(session?.body ?? '');
     expect(body).toMatchObject({
-      protocol: 1,
+      protocol: PROTOCOL,
       grantType: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
     });
     const { iss, sub, aud, exp = 0, iat = 0, jti } = decodeJwt(body.assertion);

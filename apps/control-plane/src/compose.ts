@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { AgentAuthenticator, Revocations } from './agents/index.ts';
 import { systemOperation } from './authorization/index.ts';
+import { countExpiring } from './certificates/index.ts';
 import {
   Acknowledgements,
   buildBundle,
@@ -82,7 +83,10 @@ export async function compose({
     passwordHashing: new BoundedPool(PASSWORD_HASHING),
     enrollmentHashing: new BoundedPool(ENROLLMENT_HASHING),
     groupTurns: new Turns(GROUP_TURNS),
-    metrics: createMetrics(() => hub.size),
+    metrics: createMetrics({
+      waitingPulls: () => hub.size,
+      expiringCertificates: () => countExpiring({ db, clock, log }),
+    }),
   };
   const trust = await openTrust(platform);
   const unreadable = new UnreadableReports(platform);

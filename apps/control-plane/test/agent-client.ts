@@ -129,10 +129,10 @@ export class AgentClient {
     return this.#send(method, path, body, { ...proof, ...headers });
   }
 
-  async pullRaw(waitSeconds = 0, taskCapacity = 0): Promise<Reply> {
+  async pullRaw(waitSeconds = 0, taskCapacity = 0, protocol = PROTOCOL): Promise<Reply> {
     const { revision, epoch } = this;
     return this.call('POST', '/pull', {
-      protocol: PROTOCOL,
+      protocol,
       revision,
       epoch,
       status: 'ready',

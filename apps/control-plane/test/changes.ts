@@ -1,3 +1,4 @@
+import { selfSigned } from '@sallyport/tls/test/issuer';
 import { AgentClient } from './agent-client.ts';
 import { OWNER_PASSWORD, type TestControlPlane } from './control-plane.ts';
 import { field, OperatorClient, type Reply } from './operator-client.ts';
@@ -13,6 +14,7 @@ export async function everyChange(
 ): Promise<Change[]> {
   const { operatorApp, agentApp, clock } = controlPlane;
   const group = `/groups/${groupName}`;
+  const { chain, key } = await selfSigned();
   const agent = await AgentClient.create(agentApp, clock);
   const late = await AgentClient.create(agentApp, clock);
   const leaving = await OperatorClient.signedIn(operatorApp);
@@ -84,6 +86,8 @@ export async function everyChange(
     done('secret:delete', () => owner.call('DELETE', `${group}/secrets/a`)),
     done('plugin:write', () => owner.call('PUT', `${group}/plugins/p`, { config: { a: 1 } })),
     done('plugin:delete', () => owner.call('DELETE', `${group}/plugins/p`)),
+    done('certificate:write', () => owner.call('PUT', `${group}/certificates/c`, { chain, key })),
+    done('certificate:delete', () => owner.call('DELETE', `${group}/certificates/c`)),
     done('agent:revoke', () => owner.call('POST', `/agents/${agent.id}/revoke`)),
   ];
 }

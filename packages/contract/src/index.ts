@@ -13,6 +13,7 @@ export * from './operator/enrollment-tokens.ts';
 export * from './operator/agents.ts';
 export * from './operator/secrets.ts';
 export * from './operator/plugins.ts';
+export * from './operator/certificates.ts';
 export * from './operator/tasks.ts';
 export * from './operator/system.ts';
 export * from './agent/public-keys.ts';

@@ -14,7 +14,7 @@ export const groupName = z
     'use 1 to 63 of a-z, 0-9 and -, not at either end',
   );
 
-/** A secret's or plugin's name: segments of letters, digits, `.`, `_`, `-`, joined by `/`. */
+/** A secret's, plugin's or certificate's name: segments of letters, digits, `.`, `_`, `-`, joined by `/`. */
 export const resourceName = z
   .string()
   .max(128)

@@ -3,8 +3,10 @@
  * `OLDEST_PROTOCOL` to `PROTOCOL`; another number is answered with `protocol.unsupported`.
  *
  * - 1 (2026-11-24): enroll, session by key assertion with DPoP, pull, bundle, tasks.
+ * - 2 (2026-11-25): a bundle may hold certificates. An agent of protocol 1 is served as before in a group
+ *   without any, and refused with `protocol.unsupported` in a group that has one.
  */
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 export const OLDEST_PROTOCOL = 1;
 
 /** The longest wait an agent may ask of one pull, in seconds. */

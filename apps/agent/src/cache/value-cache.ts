@@ -97,7 +97,7 @@ export class ValueCache {
       revision,
       epoch,
       complete,
-      entries: { secret: new Map(), plugin: new Map() },
+      entries: { secret: new Map(), plugin: new Map(), certificate: new Map() },
     };
     for (const entry of entries) {
       const { kind, name, version, value } = entry;
@@ -141,4 +141,5 @@ function shown({ kind, name, version }: CachedEntry): CachedEntry {
 function* allOf(snapshot: Snapshot | undefined): Generator<SealedEntry> {
   yield* snapshot?.entries.secret.values() ?? [];
   yield* snapshot?.entries.plugin.values() ?? [];
+  yield* snapshot?.entries.certificate.values() ?? [];
 }

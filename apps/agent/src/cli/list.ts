@@ -17,9 +17,10 @@ export async function listNames(
   const client = new LocalClient(readAgentConfig(flags, env).config.socket);
   const secrets = await client.read('/v1/secrets', listReply);
   const configs = await client.read('/v1/config', listReply);
+  const certificates = await client.read('/v1/certificates', listReply);
   if (flags.json === true) {
     stdout.write(
-      `${JSON.stringify({ revision: secrets.revision, secrets: secrets.items, configs: configs.items })}\n`,
+      `${JSON.stringify({ revision: secrets.revision, secrets: secrets.items, configs: configs.items, certificates: certificates.items })}\n`,
     );
     return;
   }
@@ -27,4 +28,6 @@ export async function listNames(
     stdout.write(`secret  ${printable(name)}  version ${version}\n`);
   for (const { name, version } of configs.items)
     stdout.write(`config  ${printable(name)}  version ${version}\n`);
+  for (const { name, version } of certificates.items)
+    stdout.write(`certificate  ${printable(name)}  version ${version}\n`);
 }

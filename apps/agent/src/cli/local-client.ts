@@ -15,10 +15,23 @@ export const secretReply = z.object({
   value: z.string(),
 });
 
+export const certificateReply = secretReply
+  .omit({ value: true })
+  .extend({ chain: z.string(), key: z.string() });
+
 /** The path of a secret. Throws AgentError `usage.invalid` for what cannot be a secret's name. */
 export function secretPath(name: string): string {
-  if (resourceName.safeParse(name).success) return `/v1/secrets/${name}`;
-  throw new AgentError('usage.invalid', 'that cannot be the name of a secret', {
+  return valuePath('secrets', name, 'secret');
+}
+
+/** The path of a certificate. Throws AgentError `usage.invalid` for what cannot be a certificate's name. */
+export function certificatePath(name: string): string {
+  return valuePath('certificates', name, 'certificate');
+}
+
+function valuePath(collection: string, name: string, what: string): string {
+  if (resourceName.safeParse(name).success) return `/v1/${collection}/${name}`;
+  throw new AgentError('usage.invalid', `that cannot be the name of a ${what}`, {
     advice: 'see what there is with: sallyport-agent list',
   });
 }

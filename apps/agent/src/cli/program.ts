@@ -68,12 +68,17 @@ function addRun(program: Command, context: CliContext): void {
 
 function addReaders(program: Command, context: CliContext, endWith: (code: number) => void): void {
   addCommand(program, 'get')
-    .description('print a secret’s value')
+    .description('print a secret’s value, or a certificate with its key')
     .argument('<name>')
+    .option(
+      '--certificate',
+      'the name is a certificate’s: print its private key, then its chain, in PEM',
+    )
     .option('--json', 'print JSON')
-    .action(async (name: string, flags: PrintFlags) =>
-      (await import('./get.ts')).getSecret(name, flags, context),
-    );
+    .action(async (name: string, flags: PrintFlags & { certificate?: boolean }) => {
+      const { getCertificate, getSecret } = await import('./get.ts');
+      await (flags.certificate === true ? getCertificate : getSecret)(name, flags, context);
+    });
   addCommand(program, 'list')
     .description('list what applications can read, without values')
     .option('--json', 'print JSON')

@@ -37,6 +37,7 @@ function describe({
   entries,
   controlPlane,
   durable,
+  files,
   clockOffsetMilliseconds,
 }: Health): string[] {
   const { lastError } = controlPlane;
@@ -52,10 +53,16 @@ function describe({
           `last error     ${lastError.at} ${lastError.code}: ${lastError.message}${advice === undefined ? '' : ` — ${advice}`}`,
         ]),
     `disk           ${durable.revision === null ? 'no bundle' : `revision ${durable.revision}, ${durable.bytes} bytes`}${durable.error === null ? '' : `, ${durable.error}`}`,
+    ...files.map(fileOf),
     ...(clockOffsetMilliseconds === null
       ? []
       : [`clock          ${clockOf(clockOffsetMilliseconds)}`]),
   ];
+}
+
+function fileOf({ path, certificate, version, error }: Health['files'][number]): string {
+  const held = version === null ? 'nothing yet' : `version ${version}`;
+  return `file           ${path}: certificate ${certificate}, ${held}${error === null ? '' : `, ${error}`}`;
 }
 
 /** The control plane tells its time in whole seconds, so that less than two of them tell nothing. */

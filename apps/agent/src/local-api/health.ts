@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Agent } from '../agent.ts';
+import type { CertificateFileState } from '../files/certificate-files.ts';
 import type { DurableState } from '../state/durable-store.ts';
 import type { Identity } from '../state/identity.ts';
 import { VERSION } from '../version.ts';
@@ -35,16 +36,30 @@ export const health = z.object({
       .nullable(),
   }),
   durable: z.object({ revision: z.int().nullable(), bytes: z.int(), error: z.string().nullable() }),
+  /** `version` is what the file holds, null before the first; `error` says why it is not the newest. */
+  files: z.array(
+    z.object({
+      path: z.string(),
+      certificate: z.string(),
+      version: z.int().nullable(),
+      error: z.string().nullable(),
+    }),
+  ),
   clockOffsetMilliseconds: z.int().nullable(),
 });
 
 export type HealthStatus = z.infer<typeof healthStatus>;
 export type Health = z.infer<typeof health>;
 
-export type HealthParts = { agent: Agent; identity: Identity; durable: () => DurableState };
+export type HealthParts = {
+  agent: Agent;
+  identity: Identity;
+  durable: () => DurableState;
+  files: () => CertificateFileState[];
+};
 
 /** The truth about the agent, as far as it knows it. */
-export function describeHealth({ agent, identity, durable }: HealthParts): Health {
+export function describeHealth({ agent, identity, durable, files }: HealthParts): Health {
   const { contact, cache } = agent;
   const held = cache.revision();
   const disk = durable();
@@ -65,6 +80,7 @@ export function describeHealth({ agent, identity, durable }: HealthParts): Healt
       lastError: lastErrorOf(agent),
     },
     durable: { revision: disk.revision ?? null, bytes: disk.bytes, error: disk.error ?? null },
+    files: files(),
     clockOffsetMilliseconds: offsetMs === undefined ? null : Math.round(offsetMs),
   };
 }

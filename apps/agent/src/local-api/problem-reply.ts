@@ -8,6 +8,7 @@ const statuses: Partial<Record<AgentErrorCode, number>> = {
   'request.method_not_allowed': 405,
   'secret.not_found': 404,
   'plugin.not_found': 404,
+  'certificate.not_found': 404,
   'agent.revoked': 403,
   'agent.not_ready': 503,
   'agent.busy': 503,

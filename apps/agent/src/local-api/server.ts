@@ -6,7 +6,14 @@ import type { Log } from '../log.ts';
 import { listenOnSocket } from './claim-socket.ts';
 import { describeHealth, type HealthParts } from './health.ts';
 import { sendProblem } from './problem-reply.ts';
-import { configs, secrets, sendList, sendValue } from './values.ts';
+import {
+  certificates,
+  certificatesInPem,
+  configs,
+  secrets,
+  sendList,
+  sendValue,
+} from './values.ts';
 import { WatchHub } from './watch.ts';
 
 const limits = {
@@ -124,11 +131,16 @@ export class LocalApi {
       return sendValue(agent, secrets, nameIn(url, '/v1/secrets/'), request, response);
     if (url.startsWith('/v1/config/'))
       return sendValue(agent, configs, nameIn(url, '/v1/config/'), request, response);
+    if (url.startsWith('/v1/certificates/')) {
+      const form = asksForPem(request) ? certificatesInPem : certificates;
+      return sendValue(agent, form, nameIn(url, '/v1/certificates/'), request, response);
+    }
     if (url === '/v1/secrets') return sendList(agent, secrets, response);
     if (url === '/v1/config') return sendList(agent, configs, response);
+    if (url === '/v1/certificates') return sendList(agent, certificates, response);
     if (url === '/v1/watch') return this.#watch.add(response);
     throw new AgentError('request.not_found', 'there is nothing at this path', {
-      advice: 'see /v1/secrets, /v1/config, /v1/watch and /healthz',
+      advice: 'see /v1/secrets, /v1/config, /v1/certificates, /v1/watch and /healthz',
     });
   }
 
@@ -143,6 +155,10 @@ export class LocalApi {
     };
     response.writeHead(serves ? 200 : 503, headers).end(body);
   }
+}
+
+function asksForPem({ headers }: IncomingMessage): boolean {
+  return /(^|[\s,])application\/x-pem-file\b/i.test(headers.accept ?? '');
 }
 
 /** A name's slashes may come raw or as %2F. */

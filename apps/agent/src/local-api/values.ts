@@ -3,13 +3,16 @@ import { resourceName } from '@sallyport/contract';
 import { AgentError } from '../agent-error.ts';
 import type { Agent } from '../agent.ts';
 import type { CachedEntry } from '../cache/value-cache.ts';
+import { keyAndChain } from '../files/certificate-value.ts';
 import type { EntryKind } from '../sync/open-bundle.ts';
 import { jsonAround } from './json-bytes.ts';
 
 /** How the values of one kind are called and sent. */
 type Collection = {
   kind: EntryKind;
-  notFound: 'secret.not_found' | 'plugin.not_found';
+  notFound: 'secret.not_found' | 'plugin.not_found' | 'certificate.not_found';
+  /** By default JSON. */
+  contentType?: string;
   /** A reply's body; it copies the value, which is zeroed afterwards. */
   render: (entry: CachedEntry, revision: number, value: Buffer) => Buffer;
 };
@@ -31,6 +34,24 @@ export const configs: Collection = {
   render: (_entry, _revision, value) => Buffer.from(value),
 };
 
+export const certificates: Collection = {
+  kind: 'certificate',
+  notFound: 'certificate.not_found',
+  // The value is JSON itself: `{"chain":…,"key":…}`.
+  render: ({ name, version }, revision, value) =>
+    Buffer.concat([
+      Buffer.from(`{"name":"${name}","version":${version},"revision":${revision},`),
+      value.subarray(1),
+    ]),
+};
+
+/** What servers read from a file: the key, then the chain. */
+export const certificatesInPem: Collection = {
+  ...certificates,
+  contentType: 'application/x-pem-file',
+  render: (_entry, _revision, value) => keyAndChain(value),
+};
+
 /** `{"revision":…,"items":[{"name":…,"version":…}]}` of everything of a kind, without values. */
 export function sendList(agent: Agent, { kind }: Collection, response: ServerResponse): void {
   const { revision } = heldBy(agent);
@@ -50,7 +71,7 @@ export function sendValue(
   const held = heldBy(agent);
   const entry = agent.cache.find(collection.kind, name);
   if (entry === undefined) throw missing(collection, name, held.complete);
-  const headers = { ...replyHeaders(agent), etag: entry.etag };
+  const headers = { ...replyHeaders(agent), ...representation(collection, entry) };
   if (matches(request.headers['if-none-match'], headers.etag)) {
     response.writeHead(304, headers).end();
     return;
@@ -60,6 +81,14 @@ export function sendValue(
   value.fill(0);
   response.once('close', () => body.fill(0));
   response.writeHead(200, { ...headers, 'content-length': body.byteLength }).end(body);
+}
+
+/** Each form of a value has an etag of its own (RFC 9110, section 8.8.3). */
+function representation({ kind, contentType }: Collection, { etag }: { etag: string }) {
+  const vary = kind === 'certificate' ? { vary: 'accept' } : {};
+  return contentType === undefined
+    ? { ...vary, etag }
+    : { ...vary, 'content-type': contentType, etag: etag.replace(/"$/, '-pem"') };
 }
 
 function heldBy(agent: Agent): { revision: number; complete: boolean } {
@@ -85,7 +114,7 @@ function missing({ kind, notFound }: Collection, name: string, complete: boolean
     });
   return new AgentError(
     'agent.not_ready',
-    'secrets that may not be kept on disk are unknown until the control plane is reached',
+    `${kind}s that may not be kept on disk are unknown until the control plane is reached`,
     {
       advice: 'wait, or see why with: sallyport-agent status',
     },

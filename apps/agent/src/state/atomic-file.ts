@@ -3,15 +3,25 @@ import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { codeOf } from './system-error.ts';
 
+type WriteOptions = {
+  /** Default 0600. */
+  mode?: number;
+  /** Where it is written before it takes its place, in the same directory. */
+  temporary?: string;
+};
+
 /**
- * Replaces a file as a whole, mode 0600: after a crash at any point the path holds the old bytes or the
+ * Replaces a file as a whole, mode 0600 by default: after a crash at any point the path holds the old bytes or the
  * new ones, and the new ones for certain once this resolves. One writer per path at a time.
  */
-export async function writeFileAtomically(path: string, data: string | Uint8Array): Promise<void> {
-  const temporary = temporaryOf(path);
+export async function writeFileAtomically(
+  path: string,
+  data: string | Uint8Array,
+  { mode = 0o600, temporary = temporaryOf(path) }: WriteOptions = {},
+): Promise<void> {
   await rm(temporary, { force: true });
   try {
-    await writeDurably(temporary, data);
+    await writeDurably(temporary, data, mode);
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
@@ -49,9 +59,11 @@ async function overwrite(path: string): Promise<void> {
   }
 }
 
-async function writeDurably(path: string, data: string | Uint8Array): Promise<void> {
+async function writeDurably(path: string, data: string | Uint8Array, mode: number): Promise<void> {
   const file = await open(path, 'wx', 0o600);
   try {
+    // Not by `open`, which takes the umask off. Before the first byte is there to be read.
+    await file.chmod(mode);
     await file.writeFile(data);
     await file.sync();
   } finally {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Bundle, BundleEntry, BundlePart } from '@sallyport/contract';
+import type { Bundle, BundleEntry, BundlePart, CertificateValue } from '@sallyport/contract';
 import { sealBundlePart } from '@sallyport/crypto/bundle';
 import { generateDeliveryKey, type DeliveryKey } from '@sallyport/crypto/delivery-key';
 import {
@@ -45,8 +45,22 @@ export class DoubleGroup {
     this.#put({ kind: 'plugin', name, value: JSON.stringify(config), part: 'durable' });
   }
 
+  putCertificate(
+    name: string,
+    { chain, key }: CertificateValue,
+    offline: 'allow' | 'deny' = 'allow',
+  ): void {
+    const part = offline === 'allow' ? 'durable' : 'live';
+    this.#put({ kind: 'certificate', name, value: JSON.stringify({ chain, key }), part });
+  }
+
   deleteSecret(name: string): void {
     this.#contents.delete(`secret:${name}`);
+    this.revision += 1;
+  }
+
+  deleteCertificate(name: string): void {
+    this.#contents.delete(`certificate:${name}`);
     this.revision += 1;
   }
 

@@ -43,6 +43,9 @@ export const policy = {
   'plugin:write': changers,
   'plugin:read': everyone,
   'plugin:delete': changers,
+  'certificate:write': changers,
+  'certificate:read': everyone,
+  'certificate:delete': changers,
 } as const satisfies Record<string, readonly Role[] | typeof anyCaller>;
 
 export type Permission = keyof typeof policy;

@@ -1,5 +1,7 @@
 import {
+  CERTIFICATES_PROTOCOL,
   MAX_INLINE_BUNDLE_BYTES,
+  OLDEST_PROTOCOL,
   type Bundle,
   type BundleEntry,
   type BundlePart,
@@ -7,6 +9,7 @@ import {
 import { sealBundlePart } from '@sallyport/crypto/bundle';
 import type { BundlePayload } from '@sallyport/crypto/bundle-payload';
 import type { DeliveryKey } from '@sallyport/crypto/delivery-key';
+import { certificateField } from '../certificates/index.ts';
 import { openDeliveryKey } from '../delivery-keys/index.ts';
 import { Keyring } from '../keyrings/index.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -15,14 +18,19 @@ import type { Trust } from '../trust/index.ts';
 import {
   keepBundle,
   readContent,
+  type ContentCertificate,
   type ContentPlugin,
   type ContentSecret,
   type GroupContent,
   type KeptBundle,
 } from './delivery.store.ts';
 
-/** A group's current revision as bytes; `isLarge`: too large for a reply, so agents fetch it by its path. */
+/**
+ * A group's current revision as bytes; `isLarge`: too large for a reply, so agents fetch it by its path.
+ * `protocol` is the oldest that can read it.
+ */
 export type BuiltRevision = {
+  protocol: number;
   revision: number;
   epoch: number;
   bundle: Bundle;
@@ -44,8 +52,9 @@ export async function buildBundle(
   const { db, metrics, clock } = platform;
   const content = await db.read((reader) => readContent(reader, groupId));
   const { revision, epoch } = content;
+  const protocol = content.hasCertificates ? CERTIFICATES_PROTOCOL : OLDEST_PROTOCOL;
   if (content.kept !== undefined)
-    return { revision, epoch, bundle: bundleOf(content.kept), isLarge: true };
+    return { protocol, revision, epoch, bundle: bundleOf(content.kept), isLarge: true };
   const endTimer = metrics.bundleSeconds.startTimer();
   const createdAt = new Date(clock.now());
   const stamp = { group: groupId, revision, epoch, issuedAt: createdAt.toISOString() };
@@ -54,23 +63,27 @@ export async function buildBundle(
   endTimer();
   const bytes = sealed.durable.length + (sealed.live?.length ?? 0);
   if (bytes <= MAX_INLINE_BUNDLE_BYTES)
-    return { revision, epoch, bundle: bundleOf(sealed), isLarge: false };
+    return { protocol, revision, epoch, bundle: bundleOf(sealed), isLarge: false };
   const kept = await db.transaction((tx) =>
     keepBundle(tx, { groupId, revision, epoch, ...sealed, createdAt }),
   );
-  return { revision, epoch, bundle: bundleOf(kept), isLarge: true };
+  return { protocol, revision, epoch, bundle: bundleOf(kept), isLarge: true };
 }
 
 async function sealContent(
   platform: Platform,
   trust: Trust,
   stamp: Stamp,
-  { secrets, plugins, keyring: wrapped, deliveryKey }: GroupContent,
+  { secrets, plugins, certificates, keyring: wrapped, deliveryKey }: GroupContent,
 ): Promise<KeptBundle> {
   const { group, epoch } = stamp;
   const { contents, delivery } = await Keyring.lend(platform, group, wrapped, async (keyring) => ({
     delivery: openDeliveryKey(keyring, group, epoch, deliveryKey),
-    contents: [...openSecrets(keyring, secrets), ...encodePlugins(plugins)],
+    contents: [
+      ...openSecrets(keyring, secrets),
+      ...encodePlugins(plugins),
+      ...openCertificates(keyring, certificates),
+    ],
   }));
   const hasLive = contents.some(({ part }) => part === 'live');
   const seal = (part: BundlePart) =>
@@ -101,6 +114,15 @@ function openSecrets(keyring: Keyring, secrets: ContentSecret[]): Content[] {
     const { name, version, offline, versionId } = secret;
     const value = keyring.open(secretValueField(versionId), secret);
     const entry = { kind: 'secret', name, version, length: value.byteLength } as const;
+    return { entry, part: offline === 'allow' ? 'durable' : 'live', value };
+  });
+}
+
+function openCertificates(keyring: Keyring, certificates: ContentCertificate[]): Content[] {
+  return certificates.map((certificate) => {
+    const { name, version, offline, bodyId } = certificate;
+    const value = keyring.open(certificateField(bodyId), certificate);
+    const entry = { kind: 'certificate', name, version, length: value.byteLength } as const;
     return { entry, part: offline === 'allow' ? 'durable' : 'live', value };
   });
 }

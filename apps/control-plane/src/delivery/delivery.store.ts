@@ -22,6 +22,17 @@ const contentRow = z.object({
     }),
   ),
   plugins: z.array(z.object({ name: z.string(), version: z.int(), config: z.unknown() })),
+  certificates: z.array(
+    z.object({
+      bodyId: z.string(),
+      name: z.string(),
+      version: z.int(),
+      offline: z.string(),
+      sealed: bytes,
+      keyVersion: z.int(),
+    }),
+  ),
+  hasCertificates: z.boolean(),
   keyring: z.array(z.object({ version: z.int(), wrappedKey: bytes })),
   deliveryKey: z.object({ sealed: bytes, keyVersion: z.int() }),
 });
@@ -33,6 +44,7 @@ export type GroupContent = Omit<z.infer<typeof contentRow>, 'durable' | 'live'> 
 export type KeptBundle = { durable: string; live: string | null };
 export type ContentSecret = GroupContent['secrets'][number];
 export type ContentPlugin = GroupContent['plugins'][number];
+export type ContentCertificate = GroupContent['certificates'][number];
 
 /** A column of bytes as base64 without line ends, for JSON. */
 const base64 = (column: string) =>
@@ -50,6 +62,12 @@ export async function readContent(db: Db, groupId: string): Promise<GroupContent
       (SELECT coalesce(json_agg(json_build_object(
           'name', p.name, 'version', p.version, 'config', p.config) ORDER BY p.name), '[]')
         FROM plugins p WHERE p.group_id = g.id AND b.revision IS NULL) AS plugins,
+      (SELECT coalesce(json_agg(json_build_object(
+          'bodyId', y.id, 'name', c.name, 'version', c.version, 'offline', c.offline,
+          'sealed', ${base64('y.sealed_body')}, 'keyVersion', y.key_version) ORDER BY c.name), '[]')
+        FROM certificates c JOIN certificate_bodies y ON y.certificate_id = c.id
+        WHERE c.group_id = g.id AND b.revision IS NULL) AS certificates,
+      EXISTS (SELECT FROM certificates c WHERE c.group_id = g.id) AS "hasCertificates",
       (SELECT json_agg(json_build_object(
           'version', k.version, 'wrappedKey', ${base64('k.wrapped_key')}))
         FROM keyring_versions k

@@ -12,6 +12,8 @@ const MAX_SPREAD_MS = 5_000;
 
 /** A group's current revision, with the reply that is the same for every agent that has the epoch's key. */
 export type Feed = {
+  /** The oldest agent protocol that can read it. */
+  protocol: number;
   revision: number;
   epoch: number;
   content: { bundle: Bundle } | { bundleAt: string };
@@ -80,11 +82,13 @@ export class GroupFeed {
   }
 }
 
-function feedOf({ revision, epoch, bundle, isLarge }: BuiltRevision, waiting: number): Feed {
+function feedOf(built: BuiltRevision, waiting: number): Feed {
+  const { protocol, revision, epoch, bundle, isLarge } = built;
   const content = isLarge ? { bundleAt: `/agent/v1/revisions/${revision}/bundle` } : { bundle };
   const afterMilliseconds = Math.min(MAX_SPREAD_MS, Math.floor(waiting * SPREAD_MS_PER_AGENT));
   const reply = { revision, epoch, ...content, tasks: [], next: { afterMilliseconds } };
   return {
+    protocol,
     revision,
     epoch,
     content,

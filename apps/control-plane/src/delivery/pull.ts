@@ -30,7 +30,7 @@ export type PullAnswer = Buffer | undefined;
  * Answers at once when the agent is behind or has work, and otherwise waits for a change. Naming a revision
  * acknowledges it. `gone` is aborted when the client hangs up.
  *
- * @throws AppError `agent.revoked`, `pull.superseded`, `revision.ahead`, `server.unavailable`, `server.stopping`
+ * @throws AppError `agent.revoked`, `protocol.unsupported`, `pull.superseded`, `revision.ahead`, `server.unavailable`, `server.stopping`
  */
 export async function pull(
   deps: PullDeps,
@@ -94,6 +94,7 @@ async function lookNow(deps: PullDeps, agent: AccessClaims, body: PullBody): Pro
   checkCurrent(deps);
   const feed = await feedFor(deps, agent.groupId, body.revision);
   const behind = body.revision < feed.revision || body.epoch !== feed.epoch;
+  if (behind) checkProtocol(body.protocol, feed.protocol);
   const tasks =
     body.taskCapacity > 0 ? await deps.tasks.claim(agent.agentId, body.taskCapacity) : [];
   // Once more, since the look may have waited: a revoked agent gets nothing.

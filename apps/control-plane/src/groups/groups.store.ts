@@ -61,6 +61,10 @@ export async function measureGroup(tx: Db, groupId: string): Promise<number> {
       UNION ALL
       SELECT octet_length(p.config::text) + octet_length(p.name)
         FROM plugins p WHERE p.group_id = ${groupId}::uuid
+      UNION ALL
+      SELECT octet_length(b.sealed_body) + octet_length(c.name)
+        FROM certificates c JOIN certificate_bodies b ON b.certificate_id = c.id
+        WHERE c.group_id = ${groupId}::uuid
     ) AS entries`;
   return row?.bytes ?? 0;
 }

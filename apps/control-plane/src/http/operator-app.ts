@@ -2,6 +2,7 @@ import helmet from '@fastify/helmet';
 import type { FastifyInstance } from 'fastify';
 import { agentsRoutes, enrollmentTokensRoutes } from '../agents/index.ts';
 import { apiKeysRoutes, type ApiKeyPolicy } from '../api-keys/index.ts';
+import { certificatesRoutes } from '../certificates/index.ts';
 import { groupsRoutes } from '../groups/index.ts';
 import type { UnreadableReports } from '../keyrings/index.ts';
 import { operatorsRoutes, selfRoutes, sessionsRoutes } from '../operators/index.ts';
@@ -72,6 +73,7 @@ export async function createOperatorApp({
       await api.register(agentsRoutes(platform));
       await api.register(secretsRoutes(platform));
       await api.register(pluginsRoutes(platform));
+      await api.register(certificatesRoutes(platform));
       await api.register(tasksRoutes(platform, tasks));
       await api.register(systemRoutes(info));
     },

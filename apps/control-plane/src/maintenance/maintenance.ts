@@ -2,6 +2,7 @@ import { deleteEndedTokens, deleteExpiredAssertions, markLost } from '../agents/
 import { warnOfExpiry } from '../api-keys/index.ts';
 import { appendAuditEvent } from '../audit/index.ts';
 import { systemOperation } from '../authorization/index.ts';
+import { warnOfCertificateExpiry } from '../certificates/index.ts';
 import {
   rewrapKeyrings,
   rotateDueKeyrings,
@@ -40,6 +41,10 @@ export async function startMaintenance(
       'repair-tasks': { everyMs: 10_000, work: () => tasks.repair() },
       'end-abandoned-tasks': { everyMs: 60_000, work: () => tasks.endAbandoned() },
       'warn-of-expiry': { everyMs: 3_600_000, work: () => warnOfExpiry(platform) },
+      'warn-of-certificate-expiry': {
+        everyMs: 3_600_000,
+        work: () => warnOfCertificateExpiry(platform),
+      },
       'rotate-keyrings': {
         everyMs: 3_600_000,
         work: () => rotateDueKeyrings(platform, keyringPolicy),

@@ -3,8 +3,14 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom
 /** Every metric of the control plane, in one place. */
 export type Metrics = ReturnType<typeof createMetrics>;
 
-/** `waitingPulls` is asked at each scrape. */
-export function createMetrics(waitingPulls: () => number) {
+/** What is asked at each scrape. */
+export type MetricSources = {
+  waitingPulls: () => number;
+  /** How many certificates expire within so many days; empty when that cannot be told. */
+  expiringCertificates: () => Promise<ReadonlyMap<number, number>>;
+};
+
+export function createMetrics({ waitingPulls, expiringCertificates }: MetricSources) {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -25,6 +31,7 @@ export function createMetrics(waitingPulls: () => number) {
         this.set(waitingPulls());
       },
     }),
+    expiringCertificates: expiringGauge(registers, expiringCertificates),
     deliveries: new Counter({
       name: 'sallyport_deliveries_total',
       help: 'Pulls answered with a bundle',
@@ -59,4 +66,17 @@ export function createMetrics(waitingPulls: () => number) {
       registers,
     }),
   };
+}
+
+function expiringGauge(registers: Registry[], counts: MetricSources['expiringCertificates']) {
+  return new Gauge({
+    name: 'sallyport_certificates_expiring',
+    help: 'Certificates of all groups that expire within so many days, the expired ones among them',
+    labelNames: ['within_days'],
+    registers,
+    async collect() {
+      this.reset();
+      for (const [days, count] of await counts()) this.set({ within_days: days }, count);
+    },
+  });
 }

@@ -30,6 +30,8 @@ beforeAll(async () => {
   await owner.call('POST', '/groups', { name: 'plant-8' });
   await owner.call('PUT', '/groups/plant-7/secrets/s', { value: 'value' });
   await owner.call('PUT', '/groups/plant-7/plugins/p', { config: {} });
+  const certificate = bodies['PUT /groups/{group}/certificates/{certificate}'];
+  await owner.call('PUT', '/groups/plant-7/certificates/c', certificate);
   const task = await owner.call('POST', `/agents/${agent.id}/tasks`, { kind: 'diagnose' });
   const token = await owner.call('POST', '/groups/plant-7/enrollment-tokens', {});
   for (const name of ['somebody', 'other'])
@@ -41,6 +43,7 @@ beforeAll(async () => {
     group: 'plant-7',
     secret: 's',
     plugin: 'p',
+    certificate: 'c',
     operator: 'somebody',
     agent: agent.id,
     task: field(task.body, 'id'),

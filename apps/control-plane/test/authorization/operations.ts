@@ -1,3 +1,4 @@
+import { selfSigned } from '@sallyport/tls/test/issuer';
 import { z } from 'zod';
 import type { TestControlPlane } from '../control-plane.ts';
 
@@ -28,6 +29,9 @@ export async function publishedOperations({
   );
 }
 
+/** A certificate and its key, as they are uploaded. */
+const { chain, key } = await selfSigned();
+
 /** What each operation that takes a body is sent: valid, so that only the caller's rights can be in its way. */
 export const bodies: Record<string, object> = {
   'POST /operators': { name: 'someone', password: 'correct horse battery' },
@@ -41,4 +45,5 @@ export const bodies: Record<string, object> = {
   'PUT /groups/{group}/secrets/{secret}': { value: 'value' },
   'POST /groups/{group}/secrets/{secret}/reveal': {},
   'PUT /groups/{group}/plugins/{plugin}': { config: {} },
+  'PUT /groups/{group}/certificates/{certificate}': { chain, key },
 };

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { asAdmin } from '@sallyport/testkit/database';
+import { selfSigned } from '@sallyport/tls/test/issuer';
 import { everyChange } from '../changes.ts';
 import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
@@ -46,11 +47,16 @@ test('[SG-11] every change to what a group receives moves its revision by one, a
   };
   const leaving = await agentIn(owner, 'plant-7', controlPlane);
   await owner.call('PUT', `${GROUP}/secrets/kept`, { value: 'kept' });
+  const { chain, key } = await selfSigned();
+  const certificate = { chain, key };
   let expected = await revision();
   const steps: [method: 'GET' | 'PUT' | 'POST' | 'DELETE', path: string, body?: object][] = [
     ['PUT', `${GROUP}/secrets/b`, { value: 'value' }],
     ['PUT', `${GROUP}/plugins/p`, { config: { a: 1 } }],
     ['DELETE', `${GROUP}/plugins/p`],
+    ['PUT', `${GROUP}/certificates/c`, certificate],
+    ['PUT', `${GROUP}/certificates/c`, certificate],
+    ['DELETE', `${GROUP}/certificates/c`],
     ['DELETE', `${GROUP}/secrets/b`],
     ['POST', `/agents/${leaving.id}/revoke`],
   ];

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { asAdmin } from '@sallyport/testkit/database';
+import { selfSigned } from '@sallyport/tls/test/issuer';
 import { PRISMA_DIRECTORY, readSchema } from '../../src/platform/schema-engine.ts';
 import { classifiedColumns, type ClassifiedColumn } from '../../src/system/classified-columns.ts';
 import { everyChange } from '../changes.ts';
@@ -24,6 +25,8 @@ beforeAll(async () => {
   columns = classifiedColumns(await readSchema(PRISMA_DIRECTORY));
   for (const { act } of await everyChange(controlPlane, owner, 'plant-7')) await act();
   await owner.call('PUT', '/groups/plant-7/secrets/s', { value: CANARY });
+  const { chain, key } = await selfSigned();
+  await owner.call('PUT', '/groups/plant-7/certificates/c', { chain, key });
   await owner.call('POST', '/api-keys', {
     name: 'ci',
     roles: [{ role: 'viewer', group: 'plant-7' }],

@@ -23,8 +23,15 @@ const entry = { name: resourceName, version: z.int().min(1), length: z.int().min
 export const bundleEntry = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('secret'), ...entry }),
   z.strictObject({ kind: z.literal('plugin'), ...entry }),
+  z.strictObject({ kind: z.literal('certificate'), ...entry }),
 ]);
 export type BundleEntry = z.infer<typeof bundleEntry>;
+
+/** A certificate's value, as JSON: chain, leaf first, and key (PKCS#8), both in PEM. */
+export type CertificateValue = { chain: string; key: string };
+
+/** The oldest agent protocol that can read a bundle with certificates in it. */
+export const CERTIFICATES_PROTOCOL = 2;
 
 /** What is signed beside the values. The durable part says whether a live one belongs to it. */
 export const bundleManifest = z.strictObject({

@@ -1,0 +1,95 @@
+import {
+  certificate,
+  certificateQuery,
+  groupName,
+  page,
+  putCertificateBody,
+  resourceName,
+} from '@sallyport/contract';
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import { problemResponses } from '../http/problem-responses.ts';
+import { operationOf } from '../http/request-operation.ts';
+import type { Platform } from '../platform/platform.ts';
+import {
+  getCertificate,
+  listGroupCertificates,
+  removeCertificate,
+} from './certificates.service.ts';
+import { putCertificate } from './put-certificate.ts';
+
+const tags = ['certificates'];
+const groupParams = z.object({ group: groupName });
+const params = z.object({ group: groupName, certificate: resourceName });
+const path = '/groups/:group/certificates/:certificate';
+
+/** `/api/v1/groups/:group/certificates`. No reply carries a chain or a key. */
+export function certificatesRoutes(platform: Platform): FastifyPluginAsyncZod {
+  return async (app) => {
+    app.put(
+      path,
+      {
+        config: { permission: 'certificate:write' },
+        schema: {
+          tags,
+          summary: 'Create or replace a certificate, with its chain and key',
+          params,
+          body: putCertificateBody,
+          response: { 200: certificate, 201: certificate, ...problemResponses },
+        },
+      },
+      async (request, reply) => {
+        const op = operationOf(request);
+        const put = await putCertificate(platform, op, request.params, request.body);
+        return reply.code(put.created ? 201 : 200).send(put.certificate);
+      },
+    );
+
+    app.get(
+      '/groups/:group/certificates',
+      {
+        config: { permission: 'certificate:read' },
+        schema: {
+          tags,
+          summary: 'List certificates, without chains and keys',
+          params: groupParams,
+          querystring: certificateQuery,
+          response: { 200: page(certificate), ...problemResponses },
+        },
+      },
+      async (request) =>
+        listGroupCertificates(platform, operationOf(request), request.params.group, request.query),
+    );
+
+    app.get(
+      path,
+      {
+        config: { permission: 'certificate:read' },
+        schema: {
+          tags,
+          summary: 'Show a certificate, without its chain and key',
+          params,
+          response: { 200: certificate, ...problemResponses },
+        },
+      },
+      async (request) => getCertificate(platform, operationOf(request), request.params),
+    );
+
+    app.delete(
+      path,
+      {
+        config: { permission: 'certificate:delete' },
+        schema: {
+          tags,
+          summary: 'Delete a certificate, with its chain and key',
+          params,
+          response: { 204: z.null(), ...problemResponses },
+        },
+      },
+      async (request, reply) => {
+        await removeCertificate(platform, operationOf(request), request.params);
+        return reply.code(204).send(null);
+      },
+    );
+  };
+}
