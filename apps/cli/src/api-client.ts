@@ -61,19 +61,23 @@ export class ApiClient implements Disposable {
     await this.#send('PUT', path, body);
   }
 
-  /** Every item of a list, page after page. */
-  async list<Item extends z.ZodType>(path: string, item: Item): Promise<z.output<Item>[]> {
+  /** Every item of a list, page after page; `filter` is what else its query says. */
+  async list<Item extends z.ZodType>(
+    path: string,
+    item: Item,
+    filter: Readonly<Record<string, string>> = {},
+  ): Promise<z.output<Item>[]> {
     const items: z.output<Item>[] = [];
     const cursors = new Set<string>();
-    let query = `limit=${PAGE_SIZE}`;
+    const query = new URLSearchParams({ ...filter, limit: String(PAGE_SIZE) });
     for (;;) {
-      const { items: more, nextCursor } = await this.get(`${path}?${query}`, page(item));
+      const { items: more, nextCursor } = await this.get(`${path}?${query.toString()}`, page(item));
       items.push(...more);
       if (nextCursor === undefined) return items;
       // Else a list that leads back to itself would be followed for ever.
       if (cursors.has(nextCursor)) throw unexpected('GET', path);
       cursors.add(nextCursor);
-      query = `limit=${PAGE_SIZE}&cursor=${encodeURIComponent(nextCursor)}`;
+      query.set('cursor', nextCursor);
     }
   }
 

@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander';
 import { ApiError, CliError } from './cli-error.ts';
 import { addAgentCommands } from './commands/agent.ts';
 import { addApiKeyCommands } from './commands/api-key.ts';
+import { addCertificateCommands } from './commands/certificate.ts';
 import { addGroupCommands } from './commands/group.ts';
 import { addKeyringCommands } from './commands/keyring.ts';
 import { addOperatorCommands } from './commands/operator.ts';
@@ -45,6 +46,7 @@ export function createProgram(context: Context): Command {
   addAgentCommands(program, context);
   addSecretCommands(program, context);
   addPluginCommands(program, context);
+  addCertificateCommands(program, context);
   for (const leaf of leavesOf(program)) leaf.option(...JSON_OPTION);
   return program;
 }

@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { MAX_SECRET_BYTES, secretValue } from '@sallyport/contract';
+import { MAX_CHAIN_BYTES, MAX_SECRET_BYTES, secretValue } from '@sallyport/contract';
 import { CliError } from './cli-error.ts';
 import { promptHidden } from './prompt.ts';
 import type { Terminal } from './terminal.ts';
@@ -52,6 +52,16 @@ export async function readCertificates(terminal: Terminal, file: string): Promis
   const text = await readText(terminal, file, MAX_PLUGIN_BYTES);
   if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
   throw new CliError('input.unusable', `${nameOf(file)} holds no PEM certificate`);
+}
+
+/** A chain or a key in PEM, as it is. @throws CliError `input.unusable` */
+export async function readPem(terminal: Terminal, file: string): Promise<string> {
+  return readText(terminal, file, MAX_CHAIN_BYTES);
+}
+
+/** A PKCS#12 file. @throws CliError `input.unusable` */
+export async function readPkcs12(terminal: Terminal, file: string): Promise<Buffer> {
+  return readBytes(terminal, file, MAX_CHAIN_BYTES);
 }
 
 async function readText(terminal: Terminal, file: string, maxBytes: number): Promise<string> {
