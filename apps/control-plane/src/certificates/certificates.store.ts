@@ -80,11 +80,12 @@ export async function upsertCertificate(
 /** Puts a body in the place of the one before, under an id of its own: an older one put back does not open. */
 export async function replaceBody(
   tx: Db,
-  certificateId: string,
+  { certificateId, groupId }: { certificateId: string; groupId: string },
   { id, sealed, keyVersion }: SealedField & { id: string },
 ): Promise<void> {
   await tx.certificateBody.deleteMany({ where: { certificateId } });
-  await tx.certificateBody.create({ data: { id, certificateId, sealedBody: sealed, keyVersion } });
+  const row = { id, certificateId, groupId, sealedBody: sealed, keyVersion };
+  await tx.certificateBody.create({ data: row });
 }
 
 export async function deleteCertificate(tx: Db, id: string): Promise<void> {

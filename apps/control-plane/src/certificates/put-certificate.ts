@@ -43,7 +43,7 @@ export async function putCertificate(
     const id = newId();
     const place = { ...certificateField(id), groupId: group.id };
     const sealed = await sealForGroup(tx, platform, place, plaintext);
-    await replaceBody(tx, certificate.id, { id, ...sealed });
+    await replaceBody(tx, { certificateId: certificate.id, groupId: group.id }, { id, ...sealed });
     await refuseTooLarge(tx, group.id);
     const { version, fingerprint, offline, notAfter } = certificate;
     const act = {

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { asAdmin } from '@sallyport/testkit/database';
 import { Issuer, type IssuedLeaf } from '@sallyport/tls/test/issuer';
-import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { rewrapKeyrings, UnreadableReports } from '../../src/keyrings/index.ts';
+import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
 import { field, OperatorClient } from '../operator-client.ts';
 
@@ -10,7 +11,7 @@ let owner: OperatorClient;
 let issuer: Issuer;
 let leaf: IssuedLeaf;
 beforeAll(async () => {
-  controlPlane = await startControlPlane();
+  controlPlane = await startControlPlane({ settings: WITHOUT_WORKER });
   owner = await OperatorClient.signedIn(controlPlane.operatorApp);
   issuer = await (await Issuer.root()).intermediate();
   leaf = await issuer.leaf();
@@ -67,6 +68,23 @@ describe('agents', () => {
       body: { code: 'protocol.unsupported' },
     });
     expect((await agent.pullRaw(10)).status).toBe(200);
+  });
+
+  test('[F-15] [A7-09] get it after the group’s keys were rotated and the old one retired', async () => {
+    const agent = await agentIn(owner, 'rotated', controlPlane);
+    await put(leaf, {}, '/groups/rotated/certificates/web');
+    const { platform } = controlPlane;
+    expect((await owner.call('POST', '/groups/rotated/keyring/rotate')).status).toBe(200);
+    await rewrapKeyrings({ platform, unreadable: new UnreadableReports(platform) });
+    expect((await owner.call('GET', '/groups/rotated/keyring')).body).toMatchObject({
+      remaining: 0,
+      versions: [
+        { version: 2, state: 'active' },
+        { version: 1, state: 'retired', uses: 0 },
+      ],
+    });
+    const { web = '' } = await agent.open(await agent.pull(10));
+    expect(JSON.parse(web)).toEqual({ chain: leaf.chain, key: leaf.key });
   });
 
   test('[A7-09] a body moved to another certificate does not open', async () => {

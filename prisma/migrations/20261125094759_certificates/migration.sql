@@ -26,6 +26,7 @@ CREATE TABLE "certificates" (
 CREATE TABLE "certificate_bodies" (
     "id" UUID NOT NULL,
     "certificate_id" UUID NOT NULL,
+    "group_id" UUID NOT NULL,
     "sealed_body" BYTEA NOT NULL,
     "key_version" INTEGER NOT NULL,
 
@@ -40,6 +41,9 @@ CREATE UNIQUE INDEX "certificates_group_id_name_key" ON "certificates"("group_id
 
 -- CreateIndex
 CREATE UNIQUE INDEX "certificate_bodies_certificate_id_key" ON "certificate_bodies"("certificate_id");
+
+-- CreateIndex
+CREATE INDEX "certificate_bodies_group_id_key_version_idx" ON "certificate_bodies"("group_id", "key_version");
 
 -- AddForeignKey
 ALTER TABLE "certificates" ADD CONSTRAINT "certificates_group_id_fkey" FOREIGN KEY ("group_id") REFERENCES "groups"("id") ON DELETE CASCADE ON UPDATE CASCADE;
