@@ -3,8 +3,20 @@ import { Agent, request, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { HttpsLink } from '@sallyport/tls/https-link';
+import { createAgent } from '../src/agent.ts';
+import { LocalApi } from '../src/local-api/server.ts';
+import { silentLog } from '../src/log.ts';
+import { importIdentity } from '../src/state/identity.ts';
 import { ControlPlaneDouble } from './control-plane-double.ts';
-import { enrollWith, startDaemon, until, type Enrolled, type TestDaemon } from './harness.ts';
+import {
+  askSocket,
+  enrollWith,
+  startDaemon,
+  until,
+  type Enrolled,
+  type TestDaemon,
+} from './harness.ts';
 
 const LARGE_BYTES = 900 * 1024;
 let double: ControlPlaneDouble;
@@ -29,8 +41,8 @@ afterAll(async () => {
 const get = (path: string, header = '') => `GET ${path} HTTP/1.1\r\nhost: agent\r\n${header}\r\n`;
 
 /** A program that asks and reads nothing. */
-function askAndLeave(text: string): Socket {
-  const socket = connect(enrolled.socket).pause();
+function askAndLeave(text: string, path = enrolled.socket): Socket {
+  const socket = connect(path).pause();
   socket.on('error', () => {});
   socket.write(text);
   return socket;
@@ -88,4 +100,46 @@ describe('[SG-24] a program that does not read its replies', () => {
     );
     expect(cutOff.length).toBeGreaterThan(0);
   }, 40_000);
+});
+
+test('a watcher that hears nothing for longer than a reply may stay unread keeps its stream', async () => {
+  const identity = await importIdentity(enrolled.identity);
+  const link = new HttpsLink({ baseUrl: double.url, ca: double.ca });
+  const agent = createAgent({ identity, link });
+  const path = `${enrolled.socket}.2`;
+  const api = await LocalApi.listen({
+    agent,
+    identity,
+    durable: () => ({ revision: undefined, bytes: 0, error: undefined }),
+    socket: path,
+    socketMode: 0o600,
+    log: silentLog,
+    unreadTimeoutMs: 200,
+  });
+  try {
+    agent.start();
+    await until(() => agent.cache.revision()?.complete === true);
+    const watcher = connect(path);
+    let heard = '';
+    let closed = false;
+    watcher.on('data', (chunk: Buffer) => (heard += chunk.toString()));
+    watcher.on('close', () => (closed = true)).on('error', () => {});
+    watcher.write(get('/v1/watch'));
+    await until(() => heard.includes('event: revision'));
+    // These ask later and wait under the same clock: once one is hung up on, the watcher's time is over too.
+    const readers = Array.from({ length: 25 }, () =>
+      askAndLeave(get('/v1/config/large', 'connection: close\r\n'), path),
+    );
+    const status = async () => (await askSocket(path, '/v1/secrets/small')).status;
+    await until(async () => (await status()) === 503);
+    await until(async () => (await status()) === 200);
+    for (const reader of readers) reader.destroy();
+    expect(closed).toBe(false);
+    double.putSecret('small', 'changed');
+    await until(() => heard.includes('event: change'));
+    watcher.destroy();
+  } finally {
+    await api.close();
+    await agent.stop();
+  }
 });

@@ -30,7 +30,12 @@ const UNREAD_TIMEOUT_MS = 5_000;
 /** Replies that wait for their readers may hold this much memory together, and one reply more. */
 const MAX_UNREAD_BYTES = 16 * 1024 * 1024;
 
-export type LocalApiParts = HealthParts & { socket: string; socketMode: number; log: Log };
+export type LocalApiParts = HealthParts & {
+  socket: string;
+  socketMode: number;
+  log: Log;
+  unreadTimeoutMs?: number;
+};
 
 /** What applications talk to: HTTP on a unix socket, whose file permissions say who may ask. */
 export class LocalApi {
@@ -81,7 +86,8 @@ export class LocalApi {
     this.#answering.add(socket);
     response.once('close', () => this.#answering.delete(socket));
     this.#answer(request, response);
-    const unread = response.writableLength;
+    // A stream that goes on is for the watch hub to bound: a quiet watcher has read all there is.
+    const unread = response.writableEnded ? response.writableLength : 0;
     if (unread > 0) this.#awaitReader(response, socket, unread);
   }
 
@@ -90,7 +96,7 @@ export class LocalApi {
     this.#unreadBytes += bytes;
     response.once('close', () => (this.#unreadBytes -= bytes));
     // Node counts it anew when bytes have gone, and replaces it once the reply is read.
-    socket.setTimeout(UNREAD_TIMEOUT_MS);
+    socket.setTimeout(this.#parts.unreadTimeoutMs ?? UNREAD_TIMEOUT_MS);
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
