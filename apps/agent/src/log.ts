@@ -34,10 +34,13 @@ export type Log = { debug: Write; info: Write; warn: Write; error: Write };
 export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
-/** JSON lines on standard error, or on `destination`. */
+/** What standard error does not take waits for the next line, up to this much; what is more is dropped. */
+const MAX_UNWRITTEN_BYTES = 64 * 1024;
+
+/** JSON lines on standard error, or on `destination`. A line that cannot be written is no failure. */
 export function createLog(
   level: LogLevel,
-  destination: pino.DestinationStream = pino.destination({ fd: 2, sync: true }),
+  destination: pino.DestinationStream = standardError(),
 ): Log {
   const options: pino.LoggerOptions = {
     level,
@@ -46,6 +49,13 @@ export function createLog(
     formatters: { level: (label) => ({ level: label }), log: redactUnknown },
   };
   return pino(options, destination);
+}
+
+function standardError(): pino.DestinationStream {
+  const destination = pino.destination({ fd: 2, sync: true, maxLength: MAX_UNWRITTEN_BYTES });
+  // A full disk under the log must not stop the agent.
+  destination.on('error', () => {});
+  return destination;
 }
 
 export const silentLog: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };

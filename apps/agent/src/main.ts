@@ -8,6 +8,8 @@ import { codeOf } from './state/system-error.ts';
 
 const context = systemContext();
 process.on('uncaughtException', (error) => process.exit(reportFailure(error, context)));
+// What cannot be told on a full disk still has its exit code.
+process.stderr.on('error', () => {});
 process.stdout.on('error', (error) => {
   // The reader of a pipe may leave early, as `head` does.
   if (codeOf(error) === 'EPIPE') process.exit(exitCodes.ok);

@@ -15,6 +15,8 @@ const terminal = {
 };
 const environment = readEnvironment(env);
 
+// What cannot be told on a full disk still has its exit code.
+stderr.on('error', () => {});
 stdout.on('error', (error: NodeJS.ErrnoException) => {
   // The reader of a pipe may leave early, as `head` does.
   if (error.code === 'EPIPE') process.exit();

@@ -74,3 +74,11 @@ onLinux('what cannot be written is a failure, and not an empty file that looks w
   expect(await full.exited).toEqual({ code: 1, signal: null });
   expect(full.output()).toBe('sallyport: standard output cannot be written (ENOSPC)');
 });
+
+onLinux('what cannot be told has its exit code all the same', async () => {
+  const unheard = startProcess({
+    command: ['sh', '-c', '"$0" "$@" 2> /dev/full', process.execPath, main, 'whoami'],
+    env: { SALLYPORT_CONFIG_DIR: `${temp.path}/config` },
+  });
+  expect(await unheard.exited).toEqual({ code: 4, signal: null });
+});

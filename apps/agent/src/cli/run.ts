@@ -1,3 +1,4 @@
+import { framesOf, internalError } from '../agent-error.ts';
 import { readAgentConfig, type ConfigFlags } from '../config.ts';
 import { runDaemon } from '../daemon.ts';
 import { createLog } from '../log.ts';
@@ -20,5 +21,15 @@ export async function runAgent(flags: ConfigFlags, { env }: CliContext): Promise
     stopping.abort();
   };
   process.once('SIGTERM', stop).once('SIGINT', stop);
-  await runDaemon(config, log, stopping.signal);
+  const logDefect = (error: Error) => {
+    const fault = internalError(error);
+    log.error({ code: fault.code, stack: framesOf(fault) }, fault.message);
+  };
+  // Before the program's own listener, which ends it.
+  process.prependListener('uncaughtException', logDefect);
+  try {
+    await runDaemon(config, log, stopping.signal);
+  } finally {
+    process.off('uncaughtException', logDefect);
+  }
 }
