@@ -25,6 +25,11 @@ const CONFIRM_EVERY_MS = 5 * 60_000;
 export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSignal): Promise<void> {
   const clock = systemClock;
   using state = await StateDirectory.open(config.stateDir);
+  if (!state.isLocked)
+    log.warn(
+      { path: state.path },
+      'the state directory is mounted read-only: nothing can be kept, and another agent in it would go unnoticed',
+    );
   await assertNotRevoked(state);
   const identity = await loadIdentity(state);
   await discardPending(state, log);

@@ -1,4 +1,5 @@
-import { lstat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { AgentError } from '../agent-error.ts';
@@ -10,6 +11,9 @@ const OWNER_ONLY = 0o077;
 const PATIENCE_MS = 250;
 const SQLITE_BUSY = 5;
 
+/** `held` is false on a file system that is mounted read-only, where nothing can be locked, or written. */
+export type DirectoryLock = Disposable & { held: boolean };
+
 /**
  * Keeps every other agent out of a state directory, until it is disposed of or this process ends,
  * however it ends: the lock is the kernel's, so none is ever stale. Node has no `flock`, and an exclusive
@@ -20,16 +24,29 @@ const SQLITE_BUSY = 5;
  *
  * @throws AgentError `state.in_use`, `state.unsafe`, `state.unusable`
  */
-export async function lockDirectory(directory: string): Promise<Disposable> {
+export async function lockDirectory(
+  directory: string,
+  assertWritable = (path: string) => access(path, constants.W_OK),
+): Promise<DirectoryLock> {
   const path = join(directory, 'lock');
   const there = await lstat(path).catch((error: unknown) => {
     if (codeOf(error) === 'ENOENT') return undefined;
     throw error;
   });
-  if (there !== undefined) assertPrivate(path, there, 'file');
+  if (there !== undefined) {
+    assertPrivate(path, there, 'file');
+    // SQLite would open the file read-only and lock nothing, without a word.
+    const refusal = await assertWritable(path).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    if (codeOf(refusal) === 'EROFS') return { held: false, [Symbol.dispose]: () => {} };
+    if (refusal !== undefined) throw notWritable(path, refusal);
+  }
   const umask = process.umask(OWNER_ONLY);
   try {
-    return lock(path, directory);
+    const file = lock(path, directory);
+    return { held: true, [Symbol.dispose]: () => file.close() };
   } finally {
     process.umask(umask);
   }
@@ -56,6 +73,13 @@ function lock(path: string, directory: string): DatabaseSync {
       cause,
     });
   }
+}
+
+function notWritable(path: string, cause: unknown): AgentError {
+  return new AgentError('state.unusable', `${path} cannot be locked (${codeOf(cause)})`, {
+    advice: `chmod 600 ${path}`,
+    cause,
+  });
 }
 
 function isBusy(error: unknown): boolean {

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { lstat, mkdir, open } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { destroyFile, removeFile, writeFileAtomically } from './atomic-file.ts';
-import { lockDirectory } from './lock.ts';
+import { lockDirectory, type DirectoryLock } from './lock.ts';
 import { assertPrivate } from './private-path.ts';
 import { codeOf, unusable } from './system-error.ts';
 
@@ -20,9 +20,9 @@ export type StateFile =
  */
 export class StateDirectory implements Disposable {
   readonly path: string;
-  readonly #lock: Disposable;
+  readonly #lock: DirectoryLock;
 
-  private constructor(path: string, lock: Disposable) {
+  private constructor(path: string, lock: DirectoryLock) {
     this.path = path;
     this.#lock = lock;
   }
@@ -42,6 +42,11 @@ export class StateDirectory implements Disposable {
     } catch (error) {
       throw unusable(path, error);
     }
+  }
+
+  /** False on a file system that is mounted read-only: then another process may have it open as well. */
+  get isLocked(): boolean {
+    return this.#lock.held;
   }
 
   [Symbol.dispose](): void {
