@@ -1,9 +1,12 @@
+import { randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { formatToken, mintToken } from '@sallyport/crypto/token';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
 import { runAgent } from './run-agent.ts';
 
+const token = formatToken(mintToken('enroll', randomUUID()));
 let home: TempDirectory;
 beforeAll(async () => {
   home = await createTempDirectory('command-line');
@@ -43,11 +46,31 @@ describe('a secret on a command line', () => {
     ['after a letter', ['enroll', '--url', 'x', '-tcanary'], "unknown option '-t'"],
     ['as an argument', ['run', 'sp_enroll_canary'], 'too many arguments'],
     ['as the command', ['sp_enroll_canary'], 'unknown command'],
+    ['as the token file', ['enroll', '--url', 'x', '--token-file', 'canary'], 'of --token-file'],
+    [
+      'as the CA file',
+      ['enroll', '--url', 'x', '--token-file', '-', '--ca-file', 'canary', '--state-dir', 'STATE'],
+      'of --ca-file',
+    ],
+    ['as the configuration', ['list', '--config', '/no/sp_enroll_canary'], '/no/sp_enroll_…'],
   ])('%s is refused and not repeated', async (_, args, told) => {
-    const { code, stdout, stderr } = await runAgent(args);
+    const { code, stdout, stderr } = await runAgent(
+      args.map((arg) => (arg === 'STATE' ? join(home.path, 'state') : arg)),
+      { stdin: token },
+    );
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr).toMatch(/^sallyport-agent: [^\n]*\n$/);
     expect(stderr).toContain(told);
     expect(stderr).not.toContain('canary');
+  });
+
+  test.each([
+    ['is not there', 'canary', 127],
+    ['cannot be run', '/dev/null/canary', 126],
+  ])('as the command of exec, which %s, is not repeated', async (_, command, code) => {
+    const outcome = await runAgent(['exec', '--', command]);
+    expect(outcome).toMatchObject({ code, stdout: '' });
+    expect(outcome.stderr).toContain('the command of exec');
+    expect(outcome.stderr).not.toContain('canary');
   });
 });

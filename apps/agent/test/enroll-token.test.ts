@@ -71,13 +71,13 @@ describe('the enrollment token', () => {
     expect(double.received).toEqual([]);
   });
 
-  test('[AX-25] file that is missing is refused, naming it', async () => {
+  test('[AX-25] file that is missing is refused, naming the variable', async () => {
     const { code, stderr } = await runAgent(target(), {
       env: { SALLYPORT_ENROLLMENT_TOKEN_FILE: '/no/token' },
     });
     expect({ code, stderr }).toEqual({
       code: 2,
-      stderr: expect.stringContaining('/no/token'),
+      stderr: expect.stringContaining('the file of SALLYPORT_ENROLLMENT_TOKEN_FILE cannot'),
     });
   });
 

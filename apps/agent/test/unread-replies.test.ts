@@ -111,6 +111,7 @@ test('a watcher that hears nothing for longer than a reply may stay unread keeps
     agent,
     identity,
     durable: () => ({ revision: undefined, bytes: 0, error: undefined }),
+    files: () => [],
     socket: path,
     socketMode: 0o600,
     log: silentLog,

@@ -1,5 +1,5 @@
 import { usageMessage } from '@sallyport/config/usage-message';
-import { printable, type ProblemIssue } from '@sallyport/contract';
+import { printable, withoutTokens, type ProblemIssue } from '@sallyport/contract';
 import { LinkError } from '@sallyport/tls/https-link';
 import { Command, CommanderError } from 'commander';
 import { ApiError, CliError } from './cli-error.ts';
@@ -81,7 +81,8 @@ type Failure = {
 };
 
 function tell({ output }: Context, error: unknown): void {
-  const failure = failureOf(error);
+  const told = failureOf(error);
+  const failure = { ...told, message: withoutTokens(told.message) };
   const { code, message, requestId, issues = [] } = failure;
   const reasons = issues.map((issue) => `${issue.field}: ${issue.message}`).join('; ');
   const origin = requestId === undefined ? code : `${code}, request ${requestId}`;

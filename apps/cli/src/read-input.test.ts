@@ -123,14 +123,16 @@ describe('a secret’s value', () => {
 
   test('from a file that is not there is refused by name', async () => {
     const path = join(temp.path, 'missing');
-    const refusal = { ...unusable, message: `${path} cannot be read (ENOENT)` };
+    const refusal = { ...unusable, message: 'the file of --file cannot be read (ENOENT)' };
     await expect(readSecretValue(piped(''), path)).rejects.toMatchObject(refusal);
   });
 });
 
 test('a password loses one line end, from a file too', async () => {
-  expect(await readPassword(piped('p w\n'), '-')).toBe('p w');
-  expect(await readPassword(piped(''), await fileOf('p w\r\n'))).toBe('p w');
+  expect(await readPassword(piped('p w\n'), { option: '--password-file', path: '-' })).toBe('p w');
+  expect(
+    await readPassword(piped(''), { option: '--password-file', path: await fileOf('p w\r\n') }),
+  ).toBe('p w');
 });
 
 test('JSON is read, and text that is none is refused without being quoted', async () => {

@@ -8,6 +8,9 @@ import type { Terminal } from './terminal.ts';
 const MAX_PASSWORD_BYTES = 4 * 1024 + 2;
 const MAX_PLUGIN_BYTES = 1024 * 1024;
 
+/** A file, or standard input (`-`), and the option or variable that named it. */
+export type Input = { option: string; path: string };
+
 /**
  * A secret's value, never from the command line. From `--file F` and `--file -` (standard input) every byte
  * counts. Without `--file`, input that is piped in loses one line end, since `echo` and most programs add
@@ -27,77 +30,82 @@ export async function readSecretValue(
 async function readValue(terminal: Terminal, file: string | undefined): Promise<string> {
   if (file === undefined && terminal.stdinIsTty)
     return promptHidden(terminal, 'Value (not shown): ');
-  const text = await readText(terminal, file ?? '-', MAX_SECRET_BYTES + 2);
+  const input = { option: '--file', path: file ?? '-' };
+  const text = await readText(terminal, input, MAX_SECRET_BYTES + 2);
   return file === undefined ? withoutLineEnd(text) : text;
 }
 
-/** A password from a file or standard input (`-`), less one line end. @throws CliError `input.unusable` */
-export async function readPassword(terminal: Terminal, file: string): Promise<string> {
-  return withoutLineEnd(await readText(terminal, file, MAX_PASSWORD_BYTES));
+/** A password or key from a file or standard input (`-`), less one line end. @throws CliError `input.unusable` */
+export async function readPassword(terminal: Terminal, input: Input): Promise<string> {
+  return withoutLineEnd(await readText(terminal, input, MAX_PASSWORD_BYTES));
 }
 
 /** JSON from a file or standard input (`-`). @throws CliError `input.unusable`, without the text */
-export async function readJson(terminal: Terminal, file: string): Promise<unknown> {
-  const text = await readText(terminal, file, MAX_PLUGIN_BYTES);
+export async function readJson(terminal: Terminal, path: string): Promise<unknown> {
+  const input = { option: '--file', path };
+  const text = await readText(terminal, input, MAX_PLUGIN_BYTES);
   try {
     return JSON.parse(text);
   } catch {
     // The cause is left out: it quotes the text.
-    throw new CliError('input.unusable', `${nameOf(file)} is not valid JSON`);
+    throw new CliError('input.unusable', `${nameOf(input)} is not valid JSON`);
   }
 }
 
 /** PEM certificates. @throws CliError `input.unusable` */
-export async function readCertificates(terminal: Terminal, file: string): Promise<string> {
-  const text = await readText(terminal, file, MAX_PLUGIN_BYTES);
+export async function readCertificates(terminal: Terminal, path: string): Promise<string> {
+  const input = { option: '--ca-file', path };
+  const text = await readText(terminal, input, MAX_PLUGIN_BYTES);
   if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
-  throw new CliError('input.unusable', `${nameOf(file)} holds no PEM certificate`);
+  throw new CliError('input.unusable', `${nameOf(input)} holds no PEM certificate`);
 }
 
 /** A chain or a key in PEM, as it is. @throws CliError `input.unusable` */
-export async function readPem(terminal: Terminal, file: string): Promise<string> {
-  return readText(terminal, file, MAX_CHAIN_BYTES);
+export async function readPem(terminal: Terminal, input: Input): Promise<string> {
+  return readText(terminal, input, MAX_CHAIN_BYTES);
 }
 
 /** A PKCS#12 file. @throws CliError `input.unusable` */
-export async function readPkcs12(terminal: Terminal, file: string): Promise<Buffer> {
-  return readBytes(terminal, file, MAX_CHAIN_BYTES);
+export async function readPkcs12(terminal: Terminal, input: Input): Promise<Buffer> {
+  return readBytes(terminal, input, MAX_CHAIN_BYTES);
 }
 
-async function readText(terminal: Terminal, file: string, maxBytes: number): Promise<string> {
-  const bytes = await readBytes(terminal, file, maxBytes);
+async function readText(terminal: Terminal, input: Input, maxBytes: number): Promise<string> {
+  const bytes = await readBytes(terminal, input, maxBytes);
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     const advice = 'encode binary values first, as base64 for example';
-    throw new CliError('input.unusable', `${nameOf(file)} is not UTF-8 text; ${advice}`);
+    throw new CliError('input.unusable', `${nameOf(input)} is not UTF-8 text; ${advice}`);
   }
 }
 
-async function readBytes(terminal: Terminal, file: string, maxBytes: number): Promise<Buffer> {
+async function readBytes(terminal: Terminal, input: Input, maxBytes: number): Promise<Buffer> {
+  const { path } = input;
   const chunks: Buffer[] = [];
   let length = 0;
   try {
-    const stream: AsyncIterable<Buffer> = file === '-' ? terminal.stdin : createReadStream(file);
+    const stream: AsyncIterable<Buffer> = path === '-' ? terminal.stdin : createReadStream(path);
     for await (const chunk of stream) {
       length += chunk.byteLength;
-      if (length > maxBytes) throw tooLong(file, maxBytes);
+      if (length > maxBytes) throw tooLong(input, maxBytes);
       chunks.push(chunk);
     }
   } catch (error) {
     if (error instanceof CliError) throw error;
     const code = Error.isError(error) && 'code' in error ? ` (${String(error.code)})` : '';
-    throw new CliError('input.unusable', `${nameOf(file)} cannot be read${code}`, error);
+    throw new CliError('input.unusable', `${nameOf(input)} cannot be read${code}`, error);
   }
   return Buffer.concat(chunks);
 }
 
-function tooLong(file: string, maxBytes: number): CliError {
-  return new CliError('input.unusable', `${nameOf(file)} is longer than ${maxBytes} bytes`);
+function tooLong(input: Input, maxBytes: number): CliError {
+  return new CliError('input.unusable', `${nameOf(input)} is longer than ${maxBytes} bytes`);
 }
 
-function nameOf(file: string): string {
-  return file === '-' ? 'standard input' : file;
+/** Never the path: somebody may have put the secret itself there. */
+function nameOf({ option, path }: Input): string {
+  return path === '-' ? 'standard input' : `the file of ${option}`;
 }
 
 /** `echo` and most programs add one line end, which is no part of what they print. */

@@ -154,6 +154,21 @@ describe('a command line that is wrong', () => {
     }
   });
 
+  test.each([
+    ['--password-file', ['login', '--url', 'https://a', '--password-file', 'canary']],
+    ['--api-key-file', ['login', '--url', 'https://a', '--api-key-file', 'sp_key_canary']],
+    ['--ca-file', ['login', '--url', 'https://a', '--ca-file', 'canary']],
+  ])(
+    'with a secret in the place of the file of %s names the option alone',
+    async (option, args) => {
+      for (const json of [[], ['--json']]) {
+        const { stdout, stderr } = await cli(...args, ...json);
+        expect(stderr).toContain(`the file of ${option} cannot be read`);
+        expect(stdout + stderr).not.toContain('canary');
+      }
+    },
+  );
+
   test('with --json is refused in JSON, on standard error', async () => {
     const { code, stdout, stderr } = await cli('secret', 'list', '--json');
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { printable } from './printable.ts';
+import { printable, withoutTokens } from './printable.ts';
 
 describe('foreign text at a terminal', () => {
   test.each([
@@ -21,4 +21,11 @@ describe('foreign text at a terminal', () => {
     expect(printable('x'.repeat(2_000))).toBe('x'.repeat(2_000));
     expect(printable('x'.repeat(1_000_000))).toBe(`${'x'.repeat(2_000)}…`);
   });
+});
+
+test('tokens that were typed in the wrong place are not repeated, but for their kind', () => {
+  expect(withoutTokens('/tmp/sp_enroll_0a_Bc cannot be used; sp_key_1: no')).toBe(
+    '/tmp/sp_enroll_… cannot be used; sp_key_…: no',
+  );
+  expect(withoutTokens('sp_ace is no token')).toBe('sp_ace is no token');
 });

@@ -11,3 +11,8 @@ export function printable(text: string): string {
     return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
   });
 }
+
+/** A text that may repeat what somebody typed in the wrong place: of tokens no more than their kind is left. */
+export function withoutTokens(text: string): string {
+  return text.replaceAll(/\bsp_(enroll|session|key)_\w+/g, 'sp_$1_…');
+}

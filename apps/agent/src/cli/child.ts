@@ -35,7 +35,7 @@ export async function runChild(command: string, args: string[], env: Environment
     child = spawn(command, args, { stdio: 'inherit', env });
     return await exitCodeOf(child);
   } catch (error) {
-    throw cannotRun(command, error);
+    throw cannotRun(error);
   } finally {
     for (const signal of forwarded) process.off(signal, pass);
   }
@@ -50,14 +50,19 @@ async function exitCodeOf(child: ChildProcess): Promise<number> {
   });
 }
 
-function cannotRun(command: string, cause: unknown): AgentError {
+/** Without the command: somebody may have put a secret in its place. */
+function cannotRun(cause: unknown): AgentError {
   return codeOf(cause) === 'ENOENT'
-    ? new AgentError('command.not_found', `there is no command ${command}`, {
+    ? new AgentError('command.not_found', 'the command of exec is not there', {
         advice: 'check the name and PATH',
         cause,
       })
-    : new AgentError('command.not_executable', `${command} cannot be run (${codeOf(cause)})`, {
-        advice: 'check its permissions',
-        cause,
-      });
+    : new AgentError(
+        'command.not_executable',
+        `the command of exec cannot be run (${codeOf(cause)})`,
+        {
+          advice: 'check its permissions',
+          cause,
+        },
+      );
 }

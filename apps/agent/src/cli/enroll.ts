@@ -15,6 +15,7 @@ import {
 } from '../config.ts';
 import { enroll } from '../link/enroll.ts';
 import { StateDirectory } from '../state/state-directory.ts';
+import { codeOf } from '../state/system-error.ts';
 import type { CliContext } from './context.ts';
 import { promptHidden } from './hidden-prompt.ts';
 
@@ -67,7 +68,7 @@ async function readToken({ tokenFile }: EnrollFlags, context: CliContext): Promi
   const given =
     tokenFile === undefined
       ? await tokenFromEnvironment(context)
-      : await tokenFromFile(tokenFile, context);
+      : await tokenFromFile(tokenFile, '--token-file', context);
   const token = given.trim();
   parseToken(token, 'enroll');
   return token;
@@ -83,14 +84,14 @@ async function tokenFromEnvironment(context: CliContext): Promise<string> {
       { advice: 'keep one' },
     );
   if (token !== undefined) return token;
-  if (file !== undefined) return tokenFromFile(file, context);
+  if (file !== undefined) return tokenFromFile(file, TOKEN_FILE_VARIABLE, context);
   throw new AgentError('usage.invalid', 'there is no enrollment token', {
     advice: `give --token-file with a path, or - for standard input, or set ${TOKEN_VARIABLE}`,
   });
 }
 
-async function tokenFromFile(file: string, context: CliContext): Promise<string> {
-  return file === '-' ? readInput(context) : readOwnFile(file, 'token');
+async function tokenFromFile(file: string, option: string, context: CliContext): Promise<string> {
+  return file === '-' ? readInput(context) : readOwnFile(file, option);
 }
 
 /** A person is asked for a line; from a pipe or a file everything is taken. */
@@ -105,20 +106,25 @@ async function readTrustAnchor(
 ): Promise<string> {
   if (fingerprint !== undefined && caFile === undefined)
     return fetchPinnedCa(controlPlane, fingerprint, { timeoutMs: PIN_TIMEOUT_MS });
-  if (caFile !== undefined && fingerprint === undefined) return readOwnFile(caFile, 'CA');
+  if (caFile !== undefined && fingerprint === undefined) return readOwnFile(caFile, '--ca-file');
   throw new AgentError('usage.invalid', 'it must be said how to know the control plane', {
     advice: 'give either --fingerprint, as the control plane prints it, or --ca-file',
   });
 }
 
-async function readOwnFile(path: string, what: string): Promise<string> {
+/** Names the option and never the path: somebody may have put the token itself there. */
+async function readOwnFile(path: string, option: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (cause) {
-    throw new AgentError('usage.invalid', `the ${what} file ${path} cannot be read`, {
-      advice: 'check its path and permissions',
-      cause,
-    });
+    throw new AgentError(
+      'usage.invalid',
+      `the file of ${option} cannot be read (${codeOf(cause) ?? 'unknown reason'})`,
+      {
+        advice: 'check its path and permissions',
+        cause,
+      },
+    );
   }
 }
 

@@ -1,6 +1,6 @@
 import { ConfigError } from '@sallyport/config/load';
 import { usageMessage } from '@sallyport/config/usage-message';
-import { printable } from '@sallyport/contract';
+import { printable, withoutTokens } from '@sallyport/contract';
 import { CryptoError } from '@sallyport/crypto/crypto-error';
 import { LinkError } from '@sallyport/tls/https-link';
 import { CommanderError } from 'commander';
@@ -10,7 +10,8 @@ import type { CliContext } from './context.ts';
 
 /** Prints why a command failed, one line for each problem and never a stack, and returns its exit code. */
 export function reportFailure(error: unknown, { stderr }: Pick<CliContext, 'stderr'>): number {
-  for (const line of linesOf(error)) stderr.write(`sallyport-agent: ${printable(line)}\n`);
+  for (const line of linesOf(error))
+    stderr.write(`sallyport-agent: ${withoutTokens(printable(line))}\n`);
   return exitCodeOf(error);
 }
 

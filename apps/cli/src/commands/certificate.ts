@@ -85,12 +85,17 @@ async function readBody(terminal: Terminal, wanted: SetOptions): Promise<PutCert
   const files =
     wanted.form === 'pem'
       ? {
-          chain: await readPem(terminal, wanted.chain),
-          key: await readPem(terminal, wanted.key),
+          chain: await readPem(terminal, { option: '--chain', path: wanted.chain }),
+          key: await readPem(terminal, { option: '--key', path: wanted.key }),
         }
       : {
-          pkcs12: (await readPkcs12(terminal, wanted.pkcs12)).toString('base64'),
-          password: await readPassword(terminal, wanted.passwordFile),
+          pkcs12: (
+            await readPkcs12(terminal, { option: '--pkcs12', path: wanted.pkcs12 })
+          ).toString('base64'),
+          password: await readPassword(terminal, {
+            option: '--password-file',
+            path: wanted.passwordFile,
+          }),
         };
   return offline === undefined ? files : { ...files, offline };
 }

@@ -103,7 +103,7 @@ async function newPasswordFor(
   const text =
     file === undefined
       ? await promptHidden(terminal, `New password of ${name}: `)
-      : await readPassword(terminal, file);
+      : await readPassword(terminal, { option: '--password-file', path: file });
   return checked(newPassword, text, 'the password');
 }
 

@@ -89,7 +89,7 @@ async function signIn(context: Context, api: ApiClient, options: LoginOptions): 
 
 /** An API key in the place of a session: it is asked for who it is, and until when. */
 async function useKey({ terminal }: Context, peer: Peer, file: string): Promise<SignedIn> {
-  const token = await readPassword(terminal, file);
+  const token = await readPassword(terminal, { option: '--api-key-file', path: file });
   using api = new ApiClient(peer, checked(apiKeyText, token, 'the API key'));
   const { expiresAt, ...caller } = await api.get(route`/me`, self);
   return { token, expiresAt, caller };
@@ -109,7 +109,8 @@ async function passwordFor(
   { terminal, environment }: Context,
   options: LoginOptions,
 ): Promise<string> {
-  if (options.passwordFile !== undefined) return readPassword(terminal, options.passwordFile);
+  if (options.passwordFile !== undefined)
+    return readPassword(terminal, { option: '--password-file', path: options.passwordFile });
   if (environment.password !== undefined && environment.passwordFile !== undefined) {
     throw new CliError(
       'usage.invalid',
@@ -118,7 +119,10 @@ async function passwordFor(
   }
   if (environment.password !== undefined) return withoutLineEnd(environment.password);
   if (environment.passwordFile !== undefined)
-    return readPassword(terminal, environment.passwordFile);
+    return readPassword(terminal, {
+      option: 'SALLYPORT_PASSWORD_FILE',
+      path: environment.passwordFile,
+    });
   if (terminal.stdinIsTty) return promptHidden(terminal, `Password of ${options.name}: `);
   throw new CliError(
     'usage.invalid',
