@@ -37,6 +37,26 @@ export async function updatePasswordHash(db: Db, id: string, passwordHash: strin
   await db.operator.update({ where: { id }, data: { passwordHash } });
 }
 
+/** Replaces a hash with another of the same password; false when the password is another by now, or the operator gone. */
+export async function renewPasswordHash(
+  db: Db,
+  { id, passwordHash }: OperatorRow,
+  renewed: string,
+): Promise<boolean> {
+  const { count } = await db.operator.updateMany({
+    where: { id, passwordHash },
+    data: { passwordHash: renewed },
+  });
+  return count === 1;
+}
+
+/** Whether an operator still has this password; it keeps it, and is not deleted, until the transaction ends. */
+export async function holdPassword(tx: Db, { id, passwordHash }: OperatorRow): Promise<boolean> {
+  const [row] = await tx.$queryRaw<{ password_hash: string }[]>`
+    SELECT password_hash FROM operators WHERE id = ${id}::uuid FOR SHARE`;
+  return row?.password_hash === passwordHash;
+}
+
 export type SessionRow = {
   id: string;
   secretHash: string;

@@ -10,8 +10,9 @@ import { heldRolesOf, type NamedGrant } from '../role-bindings/index.ts';
 import { clearFailures, countFailure, findLock } from './lockout.store.ts';
 import {
   findOperator,
+  holdPassword,
   insertSession,
-  updatePasswordHash,
+  renewPasswordHash,
   type OperatorRow,
 } from './operators.store.ts';
 
@@ -65,11 +66,11 @@ async function identify(
   const operator = await db.read((reader) => findOperator(reader, name));
   const checked = await verifyPassword(password, operator?.passwordHash ?? (await hashOfNobody()));
   if (operator === undefined || !checked.valid) throw await recordFailure(platform, op, name);
-  if (checked.outdated) {
-    const passwordHash = await hashPassword(password);
-    await db.read((writer) => updatePasswordHash(writer, operator.id, passwordHash));
-  }
-  return operator;
+  if (!checked.outdated) return operator;
+  const passwordHash = await hashPassword(password);
+  const renewed = await db.read((writer) => renewPasswordHash(writer, operator, passwordHash));
+  // Otherwise the password was reset meanwhile, or another replica has renewed its hash: only a look tells.
+  return renewed ? { ...operator, passwordHash } : identify(platform, op, name, password);
 }
 
 async function openSession(
@@ -88,6 +89,8 @@ async function openSession(
     await clearFailures(tx, operator.name, createdAt);
     const lockedUntil = await findLock(tx, operator.name, createdAt);
     if (lockedUntil !== undefined) throw locked(lockedUntil, createdAt);
+    // The password may have been reset since it was checked, and its reset has ended the sessions that it found.
+    if (!(await holdPassword(tx, operator))) throw wrongCredentials();
     await insertSession(tx, {
       id: token.id,
       operatorId: operator.id,
@@ -132,6 +135,10 @@ async function recordFailure(
     return lock;
   });
   if (lockedUntil !== undefined) return locked(lockedUntil, now);
+  return wrongCredentials();
+}
+
+function wrongCredentials(): AppError {
   return new AppError('credentials.wrong', 'The name or the password is wrong.');
 }
 

@@ -7,6 +7,7 @@ import {
   SESSION_TTL_SECONDS,
 } from '../../src/operators/sign-in.ts';
 import { OWNER_PASSWORD, startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { lockWaits } from '../lock-waits.ts';
 import { field, OperatorClient } from '../operator-client.ts';
 
 let controlPlane: TestControlPlane;
@@ -14,16 +15,6 @@ beforeAll(async () => {
   controlPlane = await startControlPlane();
 });
 afterAll(() => controlPlane.end());
-
-/** Resolves when a statement of this database waits for a lock. */
-async function waiterOf(databaseUrl: string): Promise<void> {
-  await asAdmin(databaseUrl, async (client) => {
-    const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
-    while ((await client.query(waiting)).rowCount === 0) {
-      // The other side is still on its way to the row.
-    }
-  });
-}
 
 const signIn = (name: string, password: string) =>
   new OperatorClient(controlPlane.operatorApp).call('POST', '/sessions', { name, password });
@@ -140,7 +131,7 @@ describe('operator sessions', () => {
         ]);
         const before = await client.query(sql);
         const attempt = signIn('owner', password);
-        await waiterOf(controlPlane.databaseUrl);
+        await lockWaits(controlPlane.databaseUrl);
         await client.query('COMMIT');
         expect(await attempt).toMatchObject({
           status: 429,

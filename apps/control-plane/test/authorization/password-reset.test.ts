@@ -1,0 +1,92 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { asAdmin } from '@sallyport/testkit/database';
+import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { lockWaits, whileHeld } from '../lock-waits.ts';
+import { OperatorClient, type Reply } from '../operator-client.ts';
+
+const STOLEN = 'the stolen password';
+const NEW = 'the new password!';
+/** Of the stolen password, with less memory and fewer passes than hashes take today. */
+const OUTDATED_HASH =
+  '$argon2id$v=19$m=8192,p=1,t=2$8mrT2YuYyElOMkSGkdj2XQ$JCKZBF+uHvDpabaZNR5ZNgAcis0pcCWPozudMrOew8o';
+
+let controlPlane: TestControlPlane;
+let owner: OperatorClient;
+beforeAll(async () => {
+  controlPlane = await startControlPlane();
+  owner = await OperatorClient.signedIn(controlPlane.operatorApp);
+});
+afterAll(() => controlPlane.end());
+
+const signIn = (name: string, password: string) =>
+  new OperatorClient(controlPlane.operatorApp).call('POST', '/sessions', { name, password });
+const resetPassword = (name: string) =>
+  owner.call('PUT', `/operators/${name}/password`, { password: NEW });
+
+async function makeOperator(name: string): Promise<void> {
+  const made = await owner.call('POST', '/operators', { name, password: STOLEN, roles: [] });
+  expect(made.status).toBe(201);
+}
+
+/** A sign-in that has checked the password when `act` happens, and only then opens its session. */
+async function signInAcross(name: string, act: () => Promise<Reply>): Promise<Reply> {
+  await makeOperator(name);
+  await signIn(name, 'wrong');
+  let attempt: Promise<Reply> | undefined;
+  const failures = `SELECT FROM sign_in_failures WHERE name = '${name}' FOR UPDATE`;
+  await whileHeld(controlPlane.databaseUrl, failures, async () => {
+    attempt = signIn(name, STOLEN);
+    await lockWaits(controlPlane.databaseUrl);
+    expect(await act()).toMatchObject({ status: 204 });
+  });
+  if (attempt === undefined) throw new Error('nobody has tried to sign in');
+  return attempt;
+}
+
+test('[AX-17] a sign-in whose password is reset before it opens a session opens none', async () => {
+  expect(await signInAcross('eve', () => resetPassword('eve'))).toMatchObject({
+    status: 401,
+    body: { code: 'credentials.wrong' },
+  });
+  expect((await signIn('eve', NEW)).status).toBe(201);
+});
+
+test('a sign-in whose operator is deleted before it opens a session is refused like an unknown name', async () => {
+  expect(await signInAcross('gone', () => owner.call('DELETE', '/operators/gone'))).toMatchObject({
+    status: 401,
+    body: { code: 'credentials.wrong' },
+  });
+});
+
+test('[AX-17] a sign-in that renews an outdated hash does not undo a reset that came before it', async () => {
+  await makeOperator('mallory');
+  await asAdmin(controlPlane.databaseUrl, (client) =>
+    client.query(`UPDATE operators SET password_hash = $1 WHERE name = 'mallory'`, [OUTDATED_HASH]),
+  );
+  const replies: Promise<Reply>[] = [];
+  const row = `SELECT FROM operators WHERE name = 'mallory' FOR UPDATE`;
+  await whileHeld(controlPlane.databaseUrl, row, async () => {
+    replies.push(resetPassword('mallory'));
+    await lockWaits(controlPlane.databaseUrl);
+    replies.push(signIn('mallory', STOLEN));
+    await lockWaits(controlPlane.databaseUrl, 2);
+  });
+  expect((await Promise.all(replies)).map(({ status }) => status)).toEqual([204, 401]);
+  expect((await signIn('mallory', STOLEN)).status).toBe(401);
+  expect((await signIn('mallory', NEW)).status).toBe(201);
+});
+
+test('a sign-in with an outdated hash renews it, and opens a session', async () => {
+  await makeOperator('trent');
+  await asAdmin(controlPlane.databaseUrl, async (client) => {
+    await client.query(`UPDATE operators SET password_hash = $1 WHERE name = 'trent'`, [
+      OUTDATED_HASH,
+    ]);
+    expect((await signIn('trent', STOLEN)).status).toBe(201);
+    const { rows } = await client.query<{ hash: string }>(
+      `SELECT password_hash AS hash FROM operators WHERE name = 'trent'`,
+    );
+    expect(rows[0]?.hash).toContain('m=65536');
+  });
+  expect((await signIn('trent', STOLEN)).status).toBe(201);
+});
