@@ -56,10 +56,11 @@ export type ControlPlane = {
   stop(): Promise<void>;
 };
 
-/** Together they leave one of the runtime's four threads to files and names. */
+/** Each takes one of the runtime's four threads at most: a check of 0.1 s is all that files and names wait for. */
 const HASHING = { concurrency: 1, queued: 64, refusal: hashingBusy };
 const PASSWORD_HASHING = { concurrency: 1, queued: 16, refusal: hashingBusy };
 const ENROLLMENT_HASHING = { concurrency: 1, queued: 16, refusal: hashingBusy };
+const API_KEY_HASHING = { concurrency: 1, queued: 16, refusal: hashingBusy };
 /** Two, so that one writer prepares what it can while another holds the group. */
 const GROUP_TURNS = { concurrency: 2, queued: 64, refusal: groupBusy };
 
@@ -82,6 +83,7 @@ export async function compose({
     hashing: new BoundedPool(HASHING),
     passwordHashing: new BoundedPool(PASSWORD_HASHING),
     enrollmentHashing: new BoundedPool(ENROLLMENT_HASHING),
+    apiKeyHashing: new BoundedPool(API_KEY_HASHING),
     groupTurns: new Turns(GROUP_TURNS),
     metrics: createMetrics({
       waitingPulls: () => hub.size,

@@ -16,14 +16,19 @@ const USE_NOTED_MS = 60_000;
 export class ApiKeyAuthenticator {
   readonly #platform: Platform;
   readonly #tokens: TokenChecks;
+  /** Why an ended key is refused is a courtesy, for which no key that is good must wait. */
+  readonly #endedTokens: TokenChecks;
 
   constructor(platform: Platform) {
+    const { clock, apiKeyHashing } = platform;
     this.#platform = platform;
-    this.#tokens = new TokenChecks(platform.clock, platform.hashing);
+    this.#tokens = new TokenChecks(clock, apiKeyHashing);
+    this.#endedTokens = new TokenChecks(clock, apiKeyHashing.whenIdle);
   }
 
   /**
-   * `text` is the key as it was shown. Only who holds the key learns why it is refused.
+   * `text` is the key as it was shown. Only who holds the key learns why it is refused, and, while other
+   * keys are being checked, that it must ask again to learn it.
    *
    * @throws AppError `api_key.invalid`, `api_key.revoked`, `api_key.expired`, `hashing.busy`
    */
@@ -31,10 +36,12 @@ export class ApiKeyAuthenticator {
     const { db, clock } = this.#platform;
     const token = readKey(text);
     const key = await db.read((reader) => findKeyCaller(reader, token.id));
-    if (key === undefined || !(await this.#tokens.matches(token, key.secretHash)))
-      throw new AppError('api_key.invalid', 'The API key is not known here.');
     const now = clock.now();
-    refuseEnded(key, now);
+    const refusal = key === undefined ? undefined : endedRefusal(key, now);
+    const tokens = refusal === undefined ? this.#tokens : this.#endedTokens;
+    if (key === undefined || !(await tokens.matches(token, key.secretHash)))
+      throw new AppError('api_key.invalid', 'The API key is not known here.');
+    if (refusal !== undefined) throw refusal;
     const { id, name, grants, expiresAt } = key;
     if (now - (key.lastUsedAt?.getTime() ?? 0) >= USE_NOTED_MS)
       await db.read((writer) => noteUse(writer, id, new Date(now), new Date(now - USE_NOTED_MS)));
@@ -42,11 +49,12 @@ export class ApiKeyAuthenticator {
   }
 }
 
-function refuseEnded({ revokedAt, expiresAt }: KeyCaller, nowMs: number): void {
+function endedRefusal({ revokedAt, expiresAt }: KeyCaller, nowMs: number): AppError | undefined {
   if (revokedAt !== null)
-    throw new AppError('api_key.revoked', 'The API key was revoked; ask for a new one.');
+    return new AppError('api_key.revoked', 'The API key was revoked; ask for a new one.');
   if (expiresAt.getTime() <= nowMs)
-    throw new AppError('api_key.expired', 'The API key has expired; ask for a new one.');
+    return new AppError('api_key.expired', 'The API key has expired; ask for a new one.');
+  return undefined;
 }
 
 function readKey(text: string): Token {

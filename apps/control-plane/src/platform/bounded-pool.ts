@@ -22,6 +22,16 @@ export class BoundedPool {
     this.#limits = limits;
   }
 
+  /** The same pool for work that must hold up no other: it is refused unless it can begin at once. */
+  get whenIdle(): Pick<BoundedPool, 'run'> {
+    return {
+      run: async (work) => {
+        if (this.#running >= this.#limits.concurrency) throw this.#limits.refusal();
+        return this.run(work);
+      },
+    };
+  }
+
   /** @throws AppError the refusal, when the queue is full */
   async run<T>(work: () => Promise<T>): Promise<T> {
     const { concurrency, queued, refusal } = this.#limits;

@@ -15,11 +15,11 @@ const MAX_REMEMBERED = 10_000;
  */
 export class TokenChecks {
   readonly #clock: Clock;
-  readonly #hashing: BoundedPool;
+  readonly #hashing: Pick<BoundedPool, 'run'>;
   readonly #memoryKey = randomBytes(32);
   readonly #checks: ExpiringMap<Promise<boolean>>;
 
-  constructor(clock: Clock, hashing: BoundedPool) {
+  constructor(clock: Clock, hashing: Pick<BoundedPool, 'run'>) {
     this.#clock = clock;
     this.#hashing = hashing;
     this.#checks = new ExpiringMap(clock, MAX_REMEMBERED);
