@@ -7,6 +7,7 @@ import {
   buildBundle,
   GroupFeed,
   Hub,
+  readRevision,
   SafetyNet,
   type PullDeps,
 } from './delivery/index.ts';
@@ -105,6 +106,7 @@ export async function compose({
         await unreadable.notice(error, systemOperation('delivery'));
         throw error;
       }),
+    readRevision: (groupId) => db.read((reader) => readRevision(reader, groupId)),
     hub,
     log,
   });

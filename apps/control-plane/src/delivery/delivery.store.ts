@@ -81,6 +81,11 @@ export async function readContent(db: Db, groupId: string): Promise<GroupContent
   return { ...content, kept: durable === null ? undefined : { durable, live } };
 }
 
+export async function readRevision(db: Db, groupId: string): Promise<number> {
+  const where = { id: groupId };
+  return (await db.group.findUniqueOrThrow({ where, select: { revision: true } })).revision;
+}
+
 export async function listRevisions(
   db: Db,
   groupIds: string[],

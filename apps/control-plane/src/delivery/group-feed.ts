@@ -2,6 +2,7 @@ import type { Bundle } from '@sallyport/contract';
 import type { Log } from '../platform/log.ts';
 import type { BuiltRevision } from './build-bundle.ts';
 import type { Hub } from './hub.ts';
+import { SharedLooks } from './shared-looks.ts';
 
 /**
  * When a group's agents come back: a small group at once, a large one between half of this and all of it, so
@@ -21,6 +22,14 @@ export type Feed = {
   sharedReply: Buffer;
 };
 
+type FeedDeps = {
+  build: (groupId: string) => Promise<BuiltRevision>;
+  /** The revision that a group has in the database. */
+  readRevision: (groupId: string) => Promise<number>;
+  hub: Hub;
+  log: Log;
+};
+
 /**
  * What this replica knows of each group's current revision. A wake-up invalidates it; the next look builds
  * it once, however many agents ask.
@@ -30,9 +39,11 @@ export class GroupFeed {
   readonly #hub: Hub;
   readonly #log: Log;
   readonly #current = new Map<string, Promise<Feed>>();
+  readonly #revisions: SharedLooks<number>;
 
-  constructor(deps: { build: (groupId: string) => Promise<BuiltRevision>; hub: Hub; log: Log }) {
+  constructor(deps: FeedDeps) {
     this.#build = deps.build;
+    this.#revisions = new SharedLooks(deps.readRevision);
     this.#hub = deps.hub;
     this.#log = deps.log;
   }
@@ -49,6 +60,30 @@ export class GroupFeed {
       if (this.#current.get(groupId) === building) this.#current.delete(groupId);
     });
     return building;
+  }
+
+  /**
+   * The group's feed for an agent that runs `revision`, which it may have heard through another replica and
+   * this one not: the database tells. Undefined when that has no such revision either, which costs no build.
+   */
+  async reaching(groupId: string, revision: number): Promise<Feed | undefined> {
+    const known = await this.get(groupId);
+    if (revision <= known.revision) return known;
+    if (revision > (await this.#revisions.after(groupId))) return undefined;
+    // Another may have replaced what was known with a build that had begun too early; a second one has not.
+    for (let feed = known, renewals = 0; renewals < 2; renewals += 1) {
+      feed = await this.#renewed(groupId, feed);
+      if (revision <= feed.revision) return feed;
+    }
+    return undefined;
+  }
+
+  /** Builds the feed anew, once for all who know only the same one. */
+  async #renewed(groupId: string, outdated: Feed): Promise<Feed> {
+    const entry = this.#current.get(groupId);
+    const isOutdated = (await entry?.catch(() => undefined)) === outdated;
+    if (isOutdated && this.#current.get(groupId) === entry) this.refresh(groupId);
+    return this.get(groupId);
   }
 
   /** Something changed in the group: forget what is known, and answer those who wait. */

@@ -92,7 +92,8 @@ export function checkCurrent({ isCurrent }: Pick<PullDeps, 'isCurrent'>): void {
 /** What there is for the agent now. */
 async function lookNow(deps: PullDeps, agent: AccessClaims, body: PullBody): Promise<PullAnswer> {
   checkCurrent(deps);
-  const feed = await feedFor(deps, agent.groupId, body.revision);
+  const feed = await deps.feed.reaching(agent.groupId, body.revision);
+  if (feed === undefined) throw ahead();
   const behind = body.revision < feed.revision || body.epoch !== feed.epoch;
   if (behind) checkProtocol(body.protocol, feed.protocol);
   const tasks =
@@ -113,16 +114,6 @@ async function lookNow(deps: PullDeps, agent: AccessClaims, body: PullBody): Pro
     next: { afterMilliseconds: behind ? feed.afterMilliseconds : 0 },
   };
   return Buffer.from(JSON.stringify(reply));
-}
-
-/** An agent that is ahead of this replica may have heard through another what this one has not: the database tells. */
-async function feedFor({ feed }: PullDeps, groupId: string, running: number): Promise<Feed> {
-  const known = await feed.get(groupId);
-  if (running <= known.revision) return known;
-  feed.refresh(groupId);
-  const current = await feed.get(groupId);
-  if (running > current.revision) throw ahead();
-  return current;
 }
 
 async function deliveryKeyFor(
