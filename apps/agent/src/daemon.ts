@@ -25,11 +25,7 @@ const CONFIRM_EVERY_MS = 5 * 60_000;
 export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSignal): Promise<void> {
   const clock = systemClock;
   using state = await StateDirectory.open(config.stateDir);
-  if (!state.isLocked)
-    log.warn(
-      { path: state.path },
-      'the state directory is mounted read-only: nothing can be kept, and another agent in it would go unnoticed',
-    );
+  warnIfUnlocked(state, log);
   await assertNotRevoked(state);
   const identity = await loadIdentity(state);
   await discardPending(state, log);
@@ -87,6 +83,14 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
   await agent.stop();
   await confirm();
   log.info({}, 'stopped');
+}
+
+function warnIfUnlocked({ isLocked, path }: StateDirectory, log: Log): void {
+  if (isLocked) return;
+  log.warn(
+    { path },
+    'the state directory is mounted read-only: nothing can be kept, and another agent in it would go unnoticed',
+  );
 }
 
 async function confirmContact({ contact, isRevoked }: Agent, store: DurableStore): Promise<void> {
