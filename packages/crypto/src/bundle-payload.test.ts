@@ -112,7 +112,7 @@ describe('bundle payloads', () => {
     ['of revision 0', JSON.stringify({ ...manifest, revision: 0 })],
     [
       'of another kind of entry',
-      JSON.stringify({ ...manifest, entries: [{ ...entry, kind: 'certificate' }] }),
+      JSON.stringify({ ...manifest, entries: [{ ...entry, kind: 'lease' }] }),
     ],
     [
       'with a negative length',

@@ -66,4 +66,4 @@ test('a change and its audit event are kept together or not at all, and nothing 
     const { status } = await act();
     expect({ action, done: status < 400 }).toEqual({ action, done: outcome === 'done' });
   }
-}, 30_000);
+}, 60_000);
