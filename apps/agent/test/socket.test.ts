@@ -1,9 +1,9 @@
-import { lstat, mkdir, rename, stat, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
-import { listenOnSocket } from '../src/local-api/claim-socket.ts';
+import { listenOnSocket, stopListening } from '../src/local-api/claim-socket.ts';
 
 const longest = process.platform === 'linux' ? 107 : 103;
 let home: TempDirectory;
@@ -80,6 +80,40 @@ describe('[SG-24] the socket', () => {
     );
     expect((await lstat(path)).isSocket()).toBe(true);
     await listenThenClose(path, 0o600, async () => {});
+  });
+
+  test('that a crashed agent left behind goes to one of two that start together', async () => {
+    const path = join(home.path, 'wanted.sock');
+    for (let time = 0; time < 20; time += 1) {
+      await listenThenClose(join(home.path, 'other.sock'), 0o600, () =>
+        rename(join(home.path, 'other.sock'), path),
+      );
+      const servers = [createServer(), createServer()];
+      const claims = await Promise.allSettled(
+        servers.map((server) => listenOnSocket(server, path, 0o600)),
+      );
+      const refused = claims.flatMap((claim) =>
+        claim.status === 'rejected' ? [claim.reason] : [],
+      );
+      expect(refused).toEqual([expect.objectContaining({ code: 'socket.in_use' })]);
+      await expect(listenOnSocket(createServer(), path, 0o600)).rejects.toMatchObject({
+        code: 'socket.in_use',
+      });
+      for (const server of servers) server.close();
+    }
+    expect((await readdir(home.path)).filter((name) => !name.includes('.'))).toEqual([]);
+  });
+
+  test('that is another agent’s by now is left to it by one that stops', async () => {
+    const path = join(home.path, 'taken.sock');
+    const [first, second] = [createServer(), createServer()];
+    const old = await listenOnSocket(first, path, 0o600);
+    await rm(path);
+    const own = await listenOnSocket(second, path, 0o600);
+    stopListening(first, old);
+    expect((await lstat(path, { bigint: true })).ino).toBe(own.inode);
+    stopListening(second, own);
+    await expect(lstat(path)).rejects.toThrow('ENOENT');
   });
 
   test('is not made over a file or directory', async () => {

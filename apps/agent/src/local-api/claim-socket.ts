@@ -1,7 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { lstat, rm } from 'node:fs/promises';
+import { lstatSync, renameSync } from 'node:fs';
+import { lstat, rename, rm } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
-import { resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { AgentError } from '../agent-error.ts';
 import { codeOf } from '../state/system-error.ts';
 
@@ -10,13 +12,20 @@ const MAX_PATH_BYTES = process.platform === 'linux' ? 107 : 103;
 const ALL_PERMISSIONS = 0o777;
 const SET_ANOTHER = 'set a short one with --socket or SALLYPORT_AGENT_SOCKET';
 
+/** The socket file that a server has made. */
+export type ClaimedSocket = { path: string; inode: bigint | undefined };
+
 /**
  * Listens on a unix socket of the given mode, which at no time has a wider one. A socket that nobody
  * answers at any more is replaced.
  *
  * @throws AgentError `socket.path_too_long`, `socket.in_use`, `socket.unusable`
  */
-export async function listenOnSocket(server: Server, name: string, mode: number): Promise<void> {
+export async function listenOnSocket(
+  server: Server,
+  name: string,
+  mode: number,
+): Promise<ClaimedSocket> {
   if (name === '')
     throw new AgentError('socket.unusable', 'the socket path is empty', { advice: SET_ANOTHER });
   // `listen` and `connect` take a number alone for a TCP port, on all interfaces.
@@ -31,9 +40,10 @@ export async function listenOnSocket(server: Server, name: string, mode: number)
   }
   try {
     await makeWay(path);
-    await bind(server, path, mode);
+    return { path, inode: await bind(server, path, mode) };
   } catch (error) {
     if (error instanceof AgentError) throw error;
+    if (codeOf(error) === 'EADDRINUSE') throw inUse(path);
     throw new AgentError(
       'socket.unusable',
       `no socket can be made at ${path} (${codeOf(error) ?? 'unknown reason'})`,
@@ -56,12 +66,55 @@ async function makeWay(path: string): Promise<void> {
       advice: 'move it away, or choose another socket path',
     });
   }
-  if (await isAnswered(path)) {
-    throw new AgentError('socket.in_use', `another agent answers at ${path}`, {
-      advice: 'stop it, or choose another socket path',
-    });
+  if (await isAnswered(path)) throw inUse(path);
+  await discard(path);
+}
+
+/** Removes a socket that nobody answers at, unless another agent has put its own there since. */
+async function discard(path: string): Promise<void> {
+  const aside = besideOf(path);
+  if (Buffer.byteLength(aside) > MAX_PATH_BYTES) return rm(path, { force: true });
+  try {
+    await rename(path, aside);
+  } catch (error) {
+    // Another agent was faster; who of the two gets the name is decided by the bind.
+    if (codeOf(error) === 'ENOENT') return;
+    throw error;
   }
-  await rm(path, { force: true });
+  if (await isAnswered(aside)) {
+    await rename(aside, path);
+    throw inUse(path);
+  }
+  await rm(aside, { force: true });
+}
+
+function besideOf(path: string): string {
+  return join(dirname(path), randomBytes(4).toString('hex'));
+}
+
+function inUse(path: string): AgentError {
+  return new AgentError('socket.in_use', `another agent answers at ${path}`, {
+    advice: 'stop it, or choose another socket path',
+  });
+}
+
+/** Ends listening, which removes the socket: only if it is still the one that this server has made. */
+export function stopListening(server: Server, { path, inode }: ClaimedSocket): void {
+  if (inodeOf(path) === inode || inodeOf(path) === undefined) return void server.close();
+  // Closing removes whatever has the name, at once.
+  const aside = besideOf(path);
+  try {
+    renameSync(path, aside);
+  } catch {
+    // What cannot be renamed cannot be removed either.
+    return void server.close();
+  }
+  server.close();
+  renameSync(aside, path);
+}
+
+function inodeOf(path: string): bigint | undefined {
+  return lstatSync(path, { bigint: true, throwIfNoEntry: false })?.ino;
 }
 
 async function isAnswered(path: string): Promise<boolean> {
@@ -78,7 +131,7 @@ async function isAnswered(path: string): Promise<boolean> {
 }
 
 /** The umask decides the mode that a socket is born with; `listen` binds before it returns. */
-async function bind(server: Server, path: string, mode: number): Promise<void> {
+async function bind(server: Server, path: string, mode: number): Promise<bigint | undefined> {
   const listening = once(server, 'listening');
   const umask = process.umask(ALL_PERMISSIONS & ~mode);
   try {
@@ -86,5 +139,7 @@ async function bind(server: Server, path: string, mode: number): Promise<void> {
   } finally {
     process.umask(umask);
   }
+  const inode = inodeOf(path);
   await listening;
+  return inode;
 }

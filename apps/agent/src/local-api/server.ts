@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { AgentError, framesOf, internalError } from '../agent-error.ts';
 import type { Log } from '../log.ts';
-import { listenOnSocket } from './claim-socket.ts';
+import { listenOnSocket, stopListening, type ClaimedSocket } from './claim-socket.ts';
 import { describeHealth, type HealthParts } from './health.ts';
 import { sendProblem } from './problem-reply.ts';
 import {
@@ -44,6 +45,7 @@ export class LocalApi {
   readonly #watch: WatchHub;
   readonly #answering = new WeakSet<Socket>();
   #unreadBytes = 0;
+  #socket: ClaimedSocket | undefined;
 
   private constructor(parts: LocalApiParts) {
     this.#parts = parts;
@@ -58,7 +60,7 @@ export class LocalApi {
   static async listen(parts: LocalApiParts): Promise<LocalApi> {
     const api = new LocalApi(parts);
     try {
-      await listenOnSocket(api.#server, parts.socket, parts.socketMode);
+      api.#socket = await listenOnSocket(api.#server, parts.socket, parts.socketMode);
     } catch (error) {
       api.#watch.close();
       throw error;
@@ -74,7 +76,8 @@ export class LocalApi {
   /** Stops listening, which removes the socket, and ends every connection. */
   async close(): Promise<void> {
     this.#watch.close();
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const closed = once(this.#server, 'close');
+    if (this.#socket !== undefined) stopListening(this.#server, this.#socket);
     this.#server.closeAllConnections();
     await closed;
   }
