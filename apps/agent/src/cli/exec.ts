@@ -6,6 +6,9 @@ import { LocalClient, secretPath, secretReply } from './local-client.ts';
 
 type Injection = { variable: string; secret: string };
 
+/** How often secrets are read that come from different revisions. */
+const MAX_ATTEMPTS = 5;
+
 /**
  * `exec`: runs a command with secrets in its environment. It starts with all of them or not at all.
  * Returns the exit code of the command.
@@ -17,15 +20,27 @@ export async function execCommand(
 ): Promise<number> {
   const injections = flags.env.map(parseInjection);
   const client = new LocalClient(readAgentConfig(flags, context.env).config.socket);
-  const values = await Promise.all(
-    injections.map(
-      async (injection) => [injection.variable, await valueOf(injection, client)] as const,
-    ),
-  );
   return runChild(command, args, {
     ...withoutCredentials(context.env),
-    ...Object.fromEntries(values),
+    ...(await readTogether(injections, client)),
   });
+}
+
+/** The values of one revision: a user name of the old one and a password of the new one would not fit. */
+async function readTogether(
+  injections: readonly Injection[],
+  client: LocalClient,
+): Promise<Record<string, string>> {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+    const read = await Promise.all(injections.map((injection) => readOne(injection, client)));
+    if (new Set(read.map(({ revision }) => revision)).size <= 1)
+      return Object.fromEntries(read.map(({ variable, value }) => [variable, value]));
+  }
+  throw new AgentError(
+    'agent.not_ready',
+    `the secrets changed each of the ${MAX_ATTEMPTS} times that they were read`,
+    { advice: 'try again once the group is at rest' },
+  );
 }
 
 /** `NAME=secret:db/password`. */
@@ -39,13 +54,15 @@ function parseInjection(text: string): Injection {
   );
 }
 
-async function valueOf({ variable, secret }: Injection, client: LocalClient): Promise<string> {
-  const { value } = await client.read(secretPath(secret), secretReply).catch((error: unknown) => {
-    throw error instanceof AgentError && error.code.endsWith('not_found')
-      ? named(error, secret)
-      : error;
-  });
-  if (!value.includes('\0')) return value;
+async function readOne({ variable, secret }: Injection, client: LocalClient) {
+  const { value, revision } = await client
+    .read(secretPath(secret), secretReply)
+    .catch((error: unknown) => {
+      throw error instanceof AgentError && error.code.endsWith('not_found')
+        ? named(error, secret)
+        : error;
+    });
+  if (!value.includes('\0')) return { variable, value, revision };
   throw new AgentError(
     'usage.invalid',
     `the secret ${secret} holds a NUL, which ${variable} cannot`,
