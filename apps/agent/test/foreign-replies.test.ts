@@ -1,9 +1,11 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
-import { createServer as createStreamServer, type Server } from 'node:net';
+import { createServer as createStreamServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
+import { z } from 'zod';
+import { LocalClient } from '../src/cli/local-client.ts';
 import type { Health } from '../src/local-api/health.ts';
 import { runAgent } from './run-agent.ts';
 
@@ -53,6 +55,45 @@ describe('a socket at which no agent answers is told as that', () => {
         stderr: `sallyport-agent: what answers at ${home.path}/socket is no sallyport-agent — name the agent’s socket with --socket or SALLYPORT_AGENT_SOCKET\n`,
       });
     }
+  });
+});
+
+/** Begins a reply to whoever asks, and goes on as the test says. */
+const begins = (head: string, goOn: (socket: Socket) => void) =>
+  createStreamServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', () => {
+      socket.write(`HTTP/1.1 200 OK\r\n${head}\r\n\r\n`);
+      goOn(socket);
+    });
+  });
+
+describe('a reply that breaks off', () => {
+  const chunk = `10000\r\n${'a'.repeat(0x10000)}\r\n`;
+  const unreachable = { code: 4, stderr: /^sallyport-agent: no agent answers at .*\n$/ };
+  const unrecognised = { code: 8, stderr: /^sallyport-agent: what answers at .* is no .*\n$/ };
+  test.each([
+    ['half-way', 'content-length: 100', '{"name":', unreachable],
+    ['in a malformed chunk', 'transfer-encoding: chunked', 'canary', unrecognised],
+  ])('%s is told as that', async (_, head, rest, told) => {
+    await listen(begins(head, (socket) => socket.end(rest)));
+    for (const command of commands) {
+      const { code, stdout, stderr } = await run(...command);
+      expect({ code, stdout }).toEqual({ code: told.code, stdout: '' });
+      expect(stderr).toMatch(told.stderr);
+    }
+  });
+
+  test.each([
+    ['comes to a halt', () => {}],
+    [
+      'never ends',
+      (socket: Socket) => void socket.on('drain', () => socket.write(chunk)).write(chunk),
+    ],
+  ])('because it %s is no reply', async (_, goOn) => {
+    await listen(begins('transfer-encoding: chunked', goOn));
+    const asked = new LocalClient(join(home.path, 'socket'), 50).read('/v1/secrets', z.unknown());
+    await expect(asked).rejects.toMatchObject({ code: 'agent.unreachable' });
   });
 });
 

@@ -39,9 +39,11 @@ function valuePath(collection: string, name: string, what: string): string {
 /** Asks the running agent over its socket. */
 export class LocalClient {
   readonly #socket: string;
+  readonly #timeoutMs: number;
 
-  constructor(socket: string) {
+  constructor(socket: string, timeoutMs = TIMEOUT_MS) {
     this.#socket = socket;
+    this.#timeoutMs = timeoutMs;
   }
 
   /**
@@ -60,15 +62,19 @@ export class LocalClient {
   }
 
   async #ask(path: string): Promise<{ status: number; body: Buffer }> {
-    const sent = request({ socketPath: this.#socket, path, agent: false, timeout: TIMEOUT_MS });
-    sent.once('timeout', () => sent.destroy(new Error('timeout')));
+    const signal = AbortSignal.timeout(this.#timeoutMs);
+    const sent = request({ socketPath: this.#socket, path, agent: false, signal });
+    // What is wrong with a reply that has begun is told here, and of the reply only that it broke off.
+    let fault: unknown;
+    sent.on('error', (error) => (fault = error));
     sent.end();
     try {
       const [response]: IncomingMessage[] = await once(sent, 'response');
       if (response === undefined) throw new Error('no response');
       return { status: response.statusCode ?? 0, body: await buffer(response) };
     } catch (error) {
-      throw isNoHttp(error) ? unrecognised(this.#socket, error) : unreachable(this.#socket, error);
+      const cause = fault ?? error;
+      throw isNoHttp(cause) ? unrecognised(this.#socket, cause) : unreachable(this.#socket, cause);
     }
   }
 }
