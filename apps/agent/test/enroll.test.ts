@@ -127,6 +127,20 @@ describe('a reply that is lost', () => {
     expect((await host.enroll('--force')).code).toBe(0);
   });
 
+  test('is made up for with the same keys also with --force, and with new ones for another token', async () => {
+    for (const token of ['the first', 'the first', 'another']) {
+      if (token === 'another') await writeFile(host.tokenFile, double.mintToken());
+      double.failNext('/agent/v1/enroll', 'lose reply');
+      await host.enroll('--force');
+    }
+    const [first, second, third] = double
+      .requestsTo('/agent/v1/enroll')
+      .slice(-3)
+      .map(({ body }) => JSON.parse(body).signingKey.x);
+    expect(second).toBe(first);
+    expect(third).not.toBe(first);
+  });
+
   test.each(['', '{"controlPlane":"ht', '{}'])(
     'is made up for with new keys when those of the first attempt are damaged (%p)',
     async (pending) => {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { enrollReply, PROTOCOL, type EnrollReply } from '@sallyport/contract';
 import { signEnrollmentProof } from '@sallyport/crypto/assertion';
 import { generateEncryptionJwk, importEncryptionKey } from '@sallyport/crypto/encryption-key';
@@ -26,8 +27,13 @@ export type Enrollment = {
   clock: Clock;
 };
 
-/** `identity.pending.json`: the keys of an enrolment whose reply has not come yet. */
-const pendingEnrollment = z.strictObject({ controlPlane: z.string(), ...privateKeys.shape });
+/** `identity.pending.json`: the keys of an enrolment whose reply has not come yet, and what they were made for. */
+const pendingEnrollment = z.strictObject({
+  controlPlane: z.string(),
+  /** Of the whole token, whose 256 random bits no hash gives away. */
+  tokenSha256: z.string().optional(),
+  ...privateKeys.shape,
+});
 
 /**
  * Registers a new agent: makes its keys here, proves that it holds them, and keeps the identity as one
@@ -64,15 +70,22 @@ async function assertFree({ state, force }: Enrollment): Promise<void> {
   });
 }
 
-async function pendingKeys({ state, controlPlane, force }: Enrollment): Promise<PrivateKeys> {
-  const bytes = force ? undefined : await state.read('identity.pending.json');
+/** With `force` the keys of another token are replaced too; of this one a lost reply is made up for. */
+async function pendingKeys(enrollment: Enrollment): Promise<PrivateKeys> {
+  const { state, controlPlane, token, force } = enrollment;
+  const tokenSha256 = createHash('sha256').update(token).digest('base64url');
+  const bytes = await state.read('identity.pending.json');
   const pending = bytes && parsePending(bytes);
-  if (pending?.controlPlane === controlPlane) return onlyKeys(pending);
+  const isForThis = pending?.tokenSha256 === tokenSha256 || !force;
+  if (pending?.controlPlane === controlPlane && isForThis) return onlyKeys(pending);
   const keys = {
     signingKey: await generateSigningJwk(),
     encryptionKey: await generateEncryptionJwk(),
   };
-  await state.write('identity.pending.json', JSON.stringify({ controlPlane, ...keys }));
+  await state.write(
+    'identity.pending.json',
+    JSON.stringify({ controlPlane, tokenSha256, ...keys }),
+  );
   return keys;
 }
 
