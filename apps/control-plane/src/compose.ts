@@ -63,7 +63,7 @@ const PASSWORD_HASHING = { concurrency: 1, queued: 16, refusal: hashingBusy };
 const ENROLLMENT_HASHING = { concurrency: 1, queued: 16, refusal: hashingBusy };
 const API_KEY_HASHING = { concurrency: 1, queued: 16, refusal: hashingBusy };
 /** Two, so that one writer prepares what it can while another holds the group. */
-const GROUP_TURNS = { concurrency: 2, queued: 64, refusal: groupBusy };
+const GROUP_TURNS = { concurrency: 2, queued: 64, patienceMs: 5_000, refusal: groupBusy };
 
 /** Puts the control plane together. The only place that constructs. */
 export async function compose({

@@ -2,7 +2,7 @@ import type { Agent, PageQuery } from '@sallyport/contract';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation, Permission } from '../authorization/index.ts';
 import { startEpoch } from '../delivery-keys/index.ts';
-import { advanceGroup, authorizedGroup, inTurn } from '../groups/index.ts';
+import { advanceGroup, aheadOfWriters, authorizedGroup } from '../groups/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Db } from '../platform/db.ts';
 import { pageOf, type Page } from '../platform/page-of.ts';
@@ -32,7 +32,7 @@ export async function listGroupAgents(
 export async function revokeAgent(platform: Platform, op: Operation, id: string): Promise<Agent> {
   const { db, clock } = platform;
   const { groupId } = await db.read((reader) => authorizedAgent(reader, op, 'agent:revoke', id));
-  return inTurn(platform, groupId, async (tx) => {
+  return aheadOfWriters(platform, groupId, async (tx) => {
     if (await markRevoked(tx, id, new Date(clock.now()))) {
       const revision = await advanceGroup(tx, groupId);
       await startEpoch(tx, platform, groupId);

@@ -4,22 +4,33 @@ import type { Db } from '../platform/db.ts';
 import type { Platform } from '../platform/platform.ts';
 import { advanceGroup, measureGroup } from './groups.store.ts';
 
-/** Work on a group in one transaction, when it is its turn. @throws AppError `group.busy` */
-export async function inTurn<T>(
+/**
+ * A change to what a group's agents receive: the group moves to `revision`, and its row is held until the commit.
+ *
+ * @throws AppError `group.busy`
+ */
+export async function changeGroup<T>(
+  { db, groupTurns }: Platform,
+  groupId: string,
+  work: (tx: Db, revision: number) => Promise<T>,
+): Promise<T> {
+  return groupTurns.take(groupId, () =>
+    db.transaction(async (tx) => work(tx, await advanceGroup(tx, groupId))),
+  );
+}
+
+/**
+ * Work on a group in one transaction, in turns of its own: it waits for the writers that hold the group's row,
+ * but not behind those that queue for it.
+ *
+ * @throws AppError `group.busy`
+ */
+export async function aheadOfWriters<T>(
   { db, groupTurns }: Platform,
   groupId: string,
   work: (tx: Db) => Promise<T>,
 ): Promise<T> {
-  return groupTurns.take(groupId, () => db.transaction(work));
-}
-
-/** A change to what a group's agents receive: the group moves to `revision`, and its row is held until the commit. */
-export async function changeGroup<T>(
-  platform: Platform,
-  groupId: string,
-  work: (tx: Db, revision: number) => Promise<T>,
-): Promise<T> {
-  return inTurn(platform, groupId, async (tx) => work(tx, await advanceGroup(tx, groupId)));
+  return groupTurns.take(`ahead ${groupId}`, () => db.transaction(work));
 }
 
 /** @throws AppError `group.too_large` when the group holds more than its agents can be sent */

@@ -1,7 +1,12 @@
 import { AppError } from './app-error.ts';
 
-/** How much runs at a time, how much more may wait, and what the rest is told. */
-export type PoolLimits = { concurrency: number; queued: number; refusal: () => AppError };
+/** How much runs at a time, how much more may wait, for how long if not for ever, and what the rest is told. */
+export type PoolLimits = {
+  concurrency: number;
+  queued: number;
+  patienceMs?: number;
+  refusal: () => AppError;
+};
 
 /** What is told whoever would wait too long for a credential to be checked. */
 export function hashingBusy(): AppError {
@@ -32,12 +37,12 @@ export class BoundedPool {
     };
   }
 
-  /** @throws AppError the refusal, when the queue is full */
+  /** @throws AppError the refusal, when the queue is full or its turn does not come in time */
   async run<T>(work: () => Promise<T>): Promise<T> {
     const { concurrency, queued, refusal } = this.#limits;
     if (this.#running >= concurrency) {
       if (this.#waiting.length >= queued) throw refusal();
-      await new Promise<void>((admit) => this.#waiting.push(admit));
+      await this.#turn();
     } else {
       this.#running += 1;
     }
@@ -49,5 +54,21 @@ export class BoundedPool {
       if (next === undefined) this.#running -= 1;
       else next();
     }
+  }
+
+  async #turn(): Promise<void> {
+    const { patienceMs, refusal } = this.#limits;
+    return new Promise((resolve, reject) => {
+      const admit = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      const leave = () => {
+        this.#waiting.splice(this.#waiting.indexOf(admit), 1);
+        reject(refusal());
+      };
+      const timer = patienceMs === undefined ? undefined : setTimeout(leave, patienceMs);
+      this.#waiting.push(admit);
+    });
   }
 }
