@@ -36,8 +36,8 @@ export async function createOperator(
   op.authorize('operator:create');
   const { name, roles } = wanted;
   const grants = await authorizedGrants(platform, op, 'role-binding:create', roles);
-  const { db, clock, passwordHashing } = platform;
-  const passwordHash = await passwordHashing.run(() => hashPassword(wanted.password));
+  const { db, clock, hashing } = platform;
+  const passwordHash = await hashing.run(() => hashPassword(wanted.password));
   const row = { id: newId(), name, createdAt: new Date(clock.now()) };
   const by = { createdBy: op.actor.name, createdAt: row.createdAt };
   try {
@@ -109,10 +109,10 @@ export async function resetPassword(
   password: string,
 ): Promise<void> {
   op.authorize('operator:reset-password');
-  const { db, clock, passwordHashing } = platform;
+  const { db, clock, hashing } = platform;
   const { id } = await db.read((reader) => existingOperator(reader, name));
   await db.read((reader) => authorizeOver(reader, op, { operatorId: id }));
-  const passwordHash = await passwordHashing.run(() => hashPassword(password));
+  const passwordHash = await hashing.run(() => hashPassword(password));
   await db.transaction(async (tx) => {
     // Looked at again: it may have been given more, or deleted, since.
     await authorizeOver(tx, op, { operatorId: (await existingOperator(tx, name)).id });

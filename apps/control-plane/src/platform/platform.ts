@@ -14,7 +14,7 @@ export type Platform = {
   rootKeys: RootKeys;
   /** For what operators hold or make once they are let in. Whoever is not has queues of their own, which must not hold them up. */
   hashing: BoundedPool;
-  /** For passwords, which anybody may try. */
+  /** For the passwords of sign-ins, which anybody may try. */
   passwordHashing: BoundedPool;
   /** For enrollment tokens, of which whoever once held one may try the id for ever. */
   enrollmentHashing: BoundedPool;

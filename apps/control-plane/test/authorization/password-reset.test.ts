@@ -90,3 +90,11 @@ test('a sign-in with an outdated hash renews it, and opens a session', async () 
   });
   expect((await signIn('trent', STOLEN)).status).toBe(201);
 });
+
+test('a flood of guesses holds up nobody who makes operators or resets a password', async () => {
+  const guesses = Array.from({ length: 40 }, (_, at) => signIn(`nobody-${at}`, 'a guess'));
+  expect(await Promise.race(guesses)).toMatchObject({ status: 429 });
+  await makeOperator('peggy');
+  expect((await resetPassword('peggy')).status).toBe(204);
+  await Promise.all(guesses);
+}, 30_000);
