@@ -5,7 +5,7 @@ const FLUSH_MS = 1_000;
 
 /**
  * Collects acknowledgements and heartbeats and writes them in one statement a second. One agent's newer
- * word replaces its older one, so the buffer is bounded by the number of agents.
+ * word replaces its older one, but for the greatest revision it named, so the buffer is bounded by the number of agents.
  */
 export class Acknowledgements {
   readonly #platform: Platform;
@@ -16,9 +16,15 @@ export class Acknowledgements {
     this.#platform = platform;
   }
 
+  /** An agent has called; whether there is the revision that it names is not known yet. */
+  heard(agentId: string, status: string): void {
+    this.record(agentId, 0, status);
+  }
+
   record(agentId: string, revision: number, status: string): void {
     const seenAtMs = this.#platform.clock.now();
-    this.#pending.set(agentId, { agentId, revision, status, seenAtMs });
+    const acknowledged = Math.max(revision, this.#pending.get(agentId)?.revision ?? 0);
+    this.#pending.set(agentId, { agentId, revision: acknowledged, status, seenAtMs });
     this.#timer ??= setTimeout(() => void this.flush(), FLUSH_MS);
   }
 
@@ -37,8 +43,11 @@ export class Acknowledgements {
         { err: error, count: batch.size },
         'acknowledgements could not be written; trying again',
       );
-      for (const [agentId, acknowledgement] of batch)
-        if (!this.#pending.has(agentId)) this.#pending.set(agentId, acknowledgement);
+      for (const [agentId, older] of batch) {
+        const newer = this.#pending.get(agentId) ?? older;
+        const revision = Math.max(older.revision, newer.revision);
+        this.#pending.set(agentId, { ...newer, revision });
+      }
       this.#timer ??= setTimeout(() => void this.flush(), FLUSH_MS);
     }
   }

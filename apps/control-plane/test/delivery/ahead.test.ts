@@ -3,7 +3,7 @@ import { asAdmin } from '@sallyport/testkit/database';
 import type { AgentClient } from '../agent-client.ts';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
-import { OperatorClient } from '../operator-client.ts';
+import { field, OperatorClient } from '../operator-client.ts';
 
 let controlPlane: TestControlPlane;
 let owner: OperatorClient;
@@ -57,3 +57,21 @@ test('of agents that are ahead of a replica alone, which missed the wake-up, all
   expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([204]));
   expect(await bundlesBuilt()).toBe(before + 1);
 });
+
+test('an agent that is ahead is heard of all the same, and keeps the revision that it had acknowledged', async () => {
+  const agent = await current('heard-of');
+  const put = await owner.call('PUT', '/groups/heard-of/secrets/a', { value: 'value' });
+  expect(put.status).toBe(201);
+  await agent.pull(30);
+  await agent.pull();
+  const { revision } = agent;
+  agent.revision += 100;
+  controlPlane.clock.advance(60_000);
+  const calledAt = controlPlane.clock.now();
+  expect((await agent.pullRaw()).status).toBe(409);
+  const shown = async () => (await owner.call('GET', `/agents/${agent.id}`)).body;
+  // Written in batches, at most a second later.
+  let seen = await shown();
+  while (Date.parse(field(seen, 'lastSeenAt')) < calledAt) seen = await shown();
+  expect(seen).toMatchObject({ state: 'active', appliedRevision: revision });
+}, 10_000);
