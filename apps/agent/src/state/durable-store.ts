@@ -42,6 +42,8 @@ export class DurableStore {
   readonly #quarantine: Quarantine;
   #highWater: HighWater = { revision: 0, contactAtMs: 0 };
   #unkept: Unkept | undefined;
+  /** A write that has not begun yet will take the newest: on a disk that hangs no queue grows. */
+  #keepWaits = false;
   #writing = Promise.resolve();
   #state: DurableState = { revision: undefined, bytes: 0, error: undefined };
 
@@ -95,7 +97,12 @@ export class DurableStore {
   /** Replaces the stored bundle, then the mark. Never rejects: a full disk must not stop delivery. */
   async keep(copy: DurableCopy): Promise<void> {
     this.#unkept = { copy, contactAtMs: this.#clock.now() };
-    await this.#inTurn(() => this.#keepNewest());
+    if (this.#keepWaits) return this.#writing;
+    this.#keepWaits = true;
+    await this.#inTurn(() => {
+      this.#keepWaits = false;
+      return this.#keepNewest();
+    });
   }
 
   /**

@@ -32,6 +32,8 @@ export type SyncParts = {
 
 /** A pull that took longer than this was held back by the control plane, as it should be. */
 const HELD_BACK_MS = 1000;
+/** How long an acknowledgement waits for the disk. */
+const DISK_PATIENCE_MS = 1000;
 /** How long a pull that can take no task waits: the agent may be free for one at any moment. */
 const BUSY_WAIT_SECONDS = 2;
 
@@ -113,8 +115,19 @@ async function act(reply: PullReply, parts: SyncParts, signal: AbortSignal): Pro
     },
     'revision applied',
   );
-  await parts.keep(applied.durableCopy);
+  await keepWithPatience(applied.durableCopy, parts, signal);
   return true;
+}
+
+/** The acknowledgement is to tell how the disk took it, but a disk that hangs must not stop delivery. */
+async function keepWithPatience(
+  copy: DurableCopy,
+  { keep, clock }: SyncParts,
+  signal: AbortSignal,
+): Promise<void> {
+  const done = new AbortController();
+  const kept = keep(copy).finally(() => done.abort());
+  await Promise.race([kept, clock.sleep(DISK_PATIENCE_MS, AbortSignal.any([signal, done.signal]))]);
 }
 
 function confirmContact({ contact, log }: SyncParts): boolean {
