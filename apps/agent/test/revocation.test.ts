@@ -52,7 +52,13 @@ describe('[F-11] revoked while its pull waits, the agent', () => {
   test('is given nothing more', async () => {
     double.revoke(enrolled.identity.agentId);
     await daemon.untilHealth(({ status }) => status === 'revoked');
+    const { length } = double.received;
     double.putSecret('db/password', 'after');
+    const own = new HttpsLink({ baseUrl: double.url, ca: double.ca });
+    for (let trip = 0; trip < 10; trip += 1) await own.request('GET', '/');
+    own.close();
+    const asked = double.received.slice(length).map(({ path }) => path);
+    expect(asked.filter((path) => path !== '/')).toEqual([]);
     expect(await daemon.secret('db/password')).toBeUndefined();
   });
 
