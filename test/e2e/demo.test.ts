@@ -82,11 +82,19 @@ test('a Ctrl-C before the first step is done does so too', async () => {
   await using folder = await createTempDirectory('demo-test');
   await chmod(folder.path, 0o711);
   const watcher = watch(folder.path);
-  const made = on(watcher, 'change');
+  const ended = new AbortController();
+  const made = on(watcher, 'change', { signal: ended.signal });
   const demo = startDemo(folder.path);
-  for await (const [, name] of made) if (String(name).startsWith('sallyport-demo-')) break;
-  watcher.close();
-  demo.pressCtrlC();
+  try {
+    // One that fails before it makes its folder makes none at all.
+    void demo.exited.then(() => ended.abort(new Error(`the demo ended early: ${demo.output()}`)));
+    for await (const [, name] of made) if (String(name).startsWith('sallyport-demo-')) break;
+    demo.pressCtrlC();
+    await demo.exited;
+  } finally {
+    watcher.close();
+    await demo.stop();
+  }
   expect(await demo.exited).toEqual({ code: 130, signal: null });
   await expectGone(demo, folder.path);
 }, 90_000);
