@@ -64,7 +64,7 @@ export async function authorizedAgent(
 ): Promise<AgentRow> {
   const agent = await findAgent(db, id);
   const missing = new AppError('agent.not_found', 'There is no such agent, or you may not see it.');
-  if (agent === undefined) throw missing;
+  if (agent === undefined) throw op.absent(permission, missing);
   op.authorizeIn(agent.groupId, permission, missing);
   return agent;
 }

@@ -174,8 +174,8 @@ async function authorizedKey(
     'There is no such API key, or you may not see it.',
   );
   const row = await findApiKey(db, id);
-  if (row === undefined) throw missing;
   const held = await heldRolesOf(db, { apiKeyId: id });
+  if (row === undefined) throw op.absent(permission, missing);
   // What it held in a group that is gone is gone with it.
   if (held.length === 0) op.authorize(permission);
   for (const { groupId } of held)

@@ -57,6 +57,14 @@ export class Operation {
   }
 
   /**
+   * What is said of a thing that is not there. To who may not see every group that is a refusal like that of a
+   * hidden one, audited too: neither the words nor the time tell them apart.
+   */
+  absent(permission: Permission, missing: AppError): AppError {
+    return this.#may('group:read', null) ? missing : missing.deniedAs({ permission });
+  }
+
+  /**
    * The groups in which the actor holds a permission; `undefined` when in all.
    *
    * @throws AppError `permission.denied` when in none

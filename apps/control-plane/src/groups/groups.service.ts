@@ -90,7 +90,7 @@ export async function authorizedGroup(
 ): Promise<GroupRow> {
   const group = await db.read((reader) => findGroup(reader, name));
   const missing = new AppError('group.not_found', 'There is no such group, or you may not see it.');
-  if (group === undefined) throw missing;
+  if (group === undefined) throw op.absent(permission, missing);
   op.authorizeIn(group.id, permission, missing);
   return group;
 }

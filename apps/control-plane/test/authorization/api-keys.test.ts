@@ -52,6 +52,11 @@ test('[AT-02] [AT-03] what is beyond a key’s roles is refused and audited, ano
     status: 404,
     body: { code: 'group.not_found' },
   });
+  // One that nowhere is costs the same, and leaves as much behind.
+  expect(await client.call('PUT', '/groups/plant-9/secrets/s', { value: 'v' })).toMatchObject({
+    status: 404,
+    body: { code: 'group.not_found' },
+  });
   const viewer = withKey(await create({ roles: [{ role: 'viewer', group: 'plant-7' }] }));
   expect(await viewer.call('POST', '/groups/plant-7/secrets/s/reveal', {})).toMatchObject({
     status: 403,
@@ -72,6 +77,13 @@ test('[AT-02] [AT-03] what is beyond a key’s roles is refused and audited, ano
       action: 'secret:write',
       subject: 'route:/api/v1/groups/:group/secrets/:secret',
       group: 'plant-8',
+      actor: 'apiKey',
+      code: 'group.not_found',
+    },
+    {
+      action: 'secret:write',
+      subject: 'route:/api/v1/groups/:group/secrets/:secret',
+      group: null,
       actor: 'apiKey',
       code: 'group.not_found',
     },
