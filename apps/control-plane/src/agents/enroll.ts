@@ -43,11 +43,14 @@ export async function enroll(
   const token = readToken(body.token);
   await verifyProof(platform, body);
   checkKey(body.encryptionKey);
-  const row = await verifiedToken(deps, token);
+  const row = await verifiedToken(deps, op, token);
   try {
-    checkUsable(row, op.address, platform.clock.now());
+    const refusal = refusalOf(row, op.address, platform.clock.now());
+    if (refusal !== undefined) throw refusal;
     return await register(deps, op, body, row);
   } catch (error) {
+    // Whoever holds a token may be refused for ever: each refusal, which is audited, waits for a check.
+    deps.tokens.forget(token, row.secretHash);
     if (error instanceof AppError) await recordRefusal(platform, op, row, error);
     throw error;
   }
@@ -91,36 +94,43 @@ function checkKey(encryptionKey: EncryptionPublicKey): void {
 /** The token's row, once the secret has been verified: an unknown id and a wrong secret look the same. */
 async function verifiedToken(
   { platform, tokens }: EnrollDeps,
+  op: Operation,
   token: Token,
 ): Promise<EnrollmentTokenRow> {
   const row = await platform.db.read((reader) => findEnrollmentToken(reader, token.id));
-  if (row === undefined || !(await tokens.matches(token, row.secretHash))) {
-    throw new AppError(
-      'token.unknown',
-      'The enrollment token is not known here; ask an operator for a new one.',
-    );
+  if (row !== undefined) {
+    const isUsable = refusalOf(row, op.address, platform.clock.now()) === undefined;
+    const { secretHash } = row;
+    const matches = isUsable
+      ? await tokens.matches(token, secretHash)
+      : await tokens.matchesAlone(token, secretHash);
+    if (matches) return row;
   }
-  return row;
+  throw new AppError(
+    'token.unknown',
+    'The enrollment token is not known here; ask an operator for a new one.',
+  );
 }
 
-function checkUsable(row: EnrollmentTokenRow, address: string, nowMs: number): void {
+function refusalOf(row: EnrollmentTokenRow, address: string, nowMs: number): AppError | undefined {
   if (row.revokedAt !== null)
-    throw new AppError(
+    return new AppError(
       'token.revoked',
       'The enrollment token was revoked; ask an operator for a new one.',
     );
   if (row.expiresAt.getTime() <= nowMs)
-    throw new AppError(
+    return new AppError(
       'token.expired',
       'The enrollment token has expired; ask an operator for a new one.',
     );
-  if (row.usesLeft < 1) throw usedUp();
+  if (row.usesLeft < 1) return usedUp();
   if (row.cidrs.length > 0 && !contains(row.cidrs, address)) {
-    throw new AppError(
+    return new AppError(
       'token.address_refused',
       'The enrollment token may not be used from this address.',
     );
   }
+  return undefined;
 }
 
 async function register(

@@ -65,4 +65,18 @@ describe('a token’s check', () => {
     expect(await withoutHashing(() => checks.matches(token, hash))).toEqual(busy);
     expect(await checks.matches(token, hash)).toBe(true);
   });
+
+  test('that is made alone hashes, whatever is remembered, and is not remembered', async () => {
+    await checks.matches(token, hash);
+    expect(await withoutHashing(() => checks.matchesAlone(token, hash))).toEqual(busy);
+    checks.forget(token, hash);
+    expect(await checks.matchesAlone(token, hash)).toBe(true);
+    expect(await withoutHashing(() => checks.matches(token, hash))).toEqual(busy);
+  });
+
+  test('that is forgotten is made again', async () => {
+    await checks.matches(token, hash);
+    checks.forget(token, hash);
+    expect(await withoutHashing(() => checks.matches(token, hash))).toEqual(busy);
+  });
 });

@@ -27,9 +27,7 @@ export class TokenChecks {
 
   /** @throws AppError `hashing.busy` */
   async matches(token: Token, secretHash: string): Promise<boolean> {
-    const memory = createHmac('sha256', this.#memoryKey)
-      .update(`${token.id} ${token.secret} ${secretHash}`)
-      .digest('base64url');
+    const memory = this.#memoryOf(token, secretHash);
     const check = this.#checks.get(memory) ?? this.#hash(token, secretHash);
     this.#checks.set(memory, check, this.#clock.now() + REMEMBER_MS);
     let matched = false;
@@ -39,6 +37,22 @@ export class TokenChecks {
     } finally {
       if (!matched) this.#checks.delete(memory);
     }
+  }
+
+  /** The same with a hash of its own, neither shared nor remembered. @throws AppError `hashing.busy` */
+  async matchesAlone(token: Token, secretHash: string): Promise<boolean> {
+    return this.#hash(token, secretHash);
+  }
+
+  /** Makes the next check of the token hash again, for one that is good for nothing. */
+  forget(token: Token, secretHash: string): void {
+    this.#checks.delete(this.#memoryOf(token, secretHash));
+  }
+
+  #memoryOf(token: Token, secretHash: string): string {
+    return createHmac('sha256', this.#memoryKey)
+      .update(`${token.id} ${token.secret} ${secretHash}`)
+      .digest('base64url');
   }
 
   async #hash(token: Token, secretHash: string): Promise<boolean> {

@@ -43,6 +43,21 @@ describe('enrolment', () => {
     expect(event).toEqual({ details: { code: 'token.used_up' } });
   });
 
+  test('[AX-17] who holds a used-up token fills the audit no faster than tokens are checked', async () => {
+    const created = await newToken();
+    const token = field(created, 'token');
+    const agent = await newAgent();
+    expect((await agent.enroll(token)).status).toBe(201);
+    const attempts = Array.from({ length: 50 }, () => agent.enroll(token));
+    const codes = (await Promise.all(attempts)).map(({ body }) => field(body, 'code'));
+    expect(new Set(codes)).toEqual(new Set(['token.used_up', 'hashing.busy']));
+    const subject = `enrollment-token:${field(created, 'id')}`;
+    const [audited] = await query(
+      `SELECT count(*)::int AS refused FROM audit_events WHERE outcome = 'refused' AND subject = '${subject}'`,
+    );
+    expect(audited).toEqual({ refused: codes.filter((code) => code === 'token.used_up').length });
+  });
+
   test('[F-09] of fifty agents that race one single-use token exactly one wins, and 49 refusals are audited', async () => {
     const created = await newToken();
     const token = field(created, 'token');
