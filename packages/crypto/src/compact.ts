@@ -66,9 +66,9 @@ export function verifyCompactJws(
   const first = jws.indexOf(DOT);
   const second = jws.indexOf(DOT, first + 1);
   if (first < 0 || second < 0) throw new SyntaxError('not three segments');
-  const header = headerOf(segmentBytes(jws.toString('ascii', 0, first)));
+  const header = headerOf(segmentBytes(jws.toString('latin1', 0, first)));
   assertHeader(header, { alg: 'EdDSA', typ });
-  const signature = segmentBytes(jws.toString('ascii', second + 1));
+  const signature = segmentBytes(jws.toString('latin1', second + 1));
   if (!verify(null, jws.subarray(0, second), keyOf(header), signature))
     throw new RangeError('the signature is wrong');
   return decodeInPlace(jws.subarray(first + 1, second));

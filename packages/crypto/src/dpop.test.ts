@@ -39,6 +39,17 @@ describe('proofs of possession', () => {
     await expect(verifying(proof, { ...request, ...changes })).rejects.toMatchObject(invalid);
   });
 
+  test('a proof of which one bit is another is refused, wherever it is, also one that ASCII does not know', async () => {
+    const proof = signDpopProof(agent, request, nowMs);
+    const [header = '', payload = ''] = proof.split('.');
+    const signatureAt = header.length + payload.length + 2;
+    for (const at of [0, header.length + 1, signatureAt, proof.length - 10]) {
+      const letter = String.fromCharCode(proof.charCodeAt(at) | 0x80);
+      const changed = proof.slice(0, at) + letter + proof.slice(at + 1);
+      await expect(verifying(changed)).rejects.toMatchObject(invalid);
+    }
+  });
+
   test('a proof made with another key than the token is bound to is refused', async () => {
     const proof = signDpopProof(await newSigningKey(), request, nowMs);
     await expect(verifying(proof)).rejects.toMatchObject(invalid);
