@@ -47,6 +47,14 @@ export class ApiClient implements Disposable {
     return this.#call('PUT', path, body, schema);
   }
 
+  async patch<Schema extends z.ZodType>(
+    path: string,
+    body: unknown,
+    schema: Schema,
+  ): Promise<z.output<Schema>> {
+    return this.#call('PATCH', path, body, schema);
+  }
+
   async delete(path: string): Promise<void> {
     await this.#send('DELETE', path, undefined);
   }

@@ -9,6 +9,7 @@ import { addCertificateCommands } from './commands/certificate.ts';
 import { addGroupCommands } from './commands/group.ts';
 import { addKeyringCommands } from './commands/keyring.ts';
 import { addOperatorCommands } from './commands/operator.ts';
+import { addPluginTypeCommands } from './commands/plugin-type.ts';
 import { addPluginCommands } from './commands/plugin.ts';
 import { addRoleCommands } from './commands/role.ts';
 import { addSecretCommands } from './commands/secret.ts';
@@ -45,6 +46,7 @@ export function createProgram(context: Context): Command {
   addTokenCommands(program, context);
   addAgentCommands(program, context);
   addSecretCommands(program, context);
+  addPluginTypeCommands(program, context);
   addPluginCommands(program, context);
   addCertificateCommands(program, context);
   for (const leaf of leavesOf(program)) leaf.option(...JSON_OPTION);

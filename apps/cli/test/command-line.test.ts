@@ -29,6 +29,7 @@ const OPTIONS_WITH_A_VALUE = [
   '--pkcs12',
   '--role',
   '--timeout',
+  '--type',
   '--url',
   '--uses',
   '--version',

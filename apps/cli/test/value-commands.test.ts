@@ -93,7 +93,17 @@ describe('secret', () => {
 
 describe('plugin', () => {
   const config = { url: 'https://example.com', nested: { list: [1, null] } };
-  const plugin = { id, name: 'gateway', version: 3, config, createdAt: at, updatedAt: at };
+  const plugin = {
+    id,
+    name: 'gateway',
+    type: 'generic',
+    typeVersion: 1,
+    offline: 'allow',
+    version: 3,
+    config,
+    createdAt: at,
+    updatedAt: at,
+  };
 
   test('set sends the JSON object of standard input or a file', async () => {
     operator.api.on('PUT /groups/a/plugins/gateway', { body: plugin });
@@ -103,6 +113,23 @@ describe('plugin', () => {
     expect(await cli(args, { stdin: JSON.stringify(config) })).toMatchObject({ code: 0 });
     expect(await cli([...args, '--file', file])).toMatchObject({ code: 0 });
     expect(operator.api.received.map(({ body }) => body)).toEqual([{ config }, { config }]);
+  });
+
+  test('set and patch send the type, the policy and what was read', async () => {
+    for (const operation of ['PUT', 'PATCH'])
+      operator.api.on(`${operation} /groups/a/plugins/gateway`, { body: plugin });
+    const more = ['gateway', '--group', 'a', '--type', 'proxy', '--offline', 'deny'];
+    for (const command of ['set', 'patch'])
+      expect(await cli(['plugin', command, ...more], { stdin: '{"a":null}' })).toEqual({
+        code: 0,
+        stdout: 'gateway is at version 3 (type: generic 1, offline: allow).\n',
+        stderr: '',
+      });
+    const body = { type: 'proxy', offline: 'deny', config: { a: null } };
+    expect(operator.api.received.map((request) => request.body)).toEqual([body, body]);
+    expect(
+      await cli(['plugin', 'patch', 'gateway', '--group', 'a', '--type', 'no/type']),
+    ).toMatchObject({ code: 2 });
   });
 
   test.each(['', 'canary', '[]', '"canary"', 'null', '{"a":1}{}'])(

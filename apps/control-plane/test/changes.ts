@@ -28,6 +28,7 @@ export async function everyChange(
     if (reply.status === 201) keep(field(reply.body, 'id'));
     return reply;
   };
+  const type = { schema: { type: 'object' } };
   const held = { role: 'viewer', group: groupName };
   const makeToken = async () => {
     const reply = await owner.call('POST', `${group}/enrollment-tokens`, {});
@@ -84,7 +85,12 @@ export async function everyChange(
     done('secret:write', () => owner.call('PUT', `${group}/secrets/a`, { value: 'value' })),
     done('secret:reveal', () => owner.call('POST', `${group}/secrets/a/reveal`, {})),
     done('secret:delete', () => owner.call('DELETE', `${group}/secrets/a`)),
+    done('plugin-type:write', () => owner.call('POST', '/plugin-types', { name: 't', ...type })),
+    done('plugin-type:check', () => owner.call('POST', '/plugin-types/t/check', type)),
+    done('plugin-type:write', () => owner.call('PUT', '/plugin-types/t', type)),
+    done('plugin-type:delete', () => owner.call('DELETE', '/plugin-types/t')),
     done('plugin:write', () => owner.call('PUT', `${group}/plugins/p`, { config: { a: 1 } })),
+    done('plugin:write', () => owner.call('PATCH', `${group}/plugins/p`, { config: { b: 1 } })),
     done('plugin:delete', () => owner.call('DELETE', `${group}/plugins/p`)),
     done('certificate:write', () => owner.call('PUT', `${group}/certificates/c`, { chain, key })),
     done('certificate:delete', () => owner.call('DELETE', `${group}/certificates/c`)),

@@ -6,13 +6,21 @@ import { z } from 'zod';
  */
 export const uuid = z.uuid().toLowerCase();
 
+/** DNS-label shaped. */
+function label() {
+  return z
+    .string()
+    .regex(
+      /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
+      'use 1 to 63 of a-z, 0-9 and -, not at either end',
+    );
+}
+
 /** A group's name: DNS-label shaped, so that it fits URLs, SPIFFE paths and file names. */
-export const groupName = z
-  .string()
-  .regex(
-    /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
-    'use 1 to 63 of a-z, 0-9 and -, not at either end',
-  );
+export const groupName = label();
+
+/** A plugin type's name. */
+export const pluginTypeName = label();
 
 /** A secret's, plugin's or certificate's name: segments of letters, digits, `.`, `_`, `-`, joined by `/`. */
 export const resourceName = z

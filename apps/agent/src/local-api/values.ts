@@ -107,8 +107,7 @@ function heldBy(agent: Agent): { revision: number; complete: boolean } {
 function missing({ kind, notFound }: Collection, name: string, complete: boolean): AgentError {
   if (!resourceName.safeParse(name).success)
     return new AgentError('request.invalid', 'the path does not hold a valid name');
-  // Configuration may always be kept on disk, so that none of it is missing while secrets are.
-  if (complete || kind === 'plugin')
+  if (complete)
     return new AgentError(notFound, `the group has no ${kind} of this name`, {
       advice: 'see what there is with: sallyport-agent list',
     });

@@ -1,4 +1,11 @@
-import { groupName, plugin, putPluginBody, resourceName } from '@sallyport/contract';
+import {
+  groupName,
+  offlinePolicy,
+  plugin,
+  pluginTypeName,
+  putPluginBody,
+  resourceName,
+} from '@sallyport/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { route } from '../api-client.ts';
@@ -8,28 +15,69 @@ import { table } from '../output.ts';
 import { readJson } from '../read-input.ts';
 import { checked } from '../usage.ts';
 
-const groupOption = z.object({ group: groupName });
-const setOptions = groupOption.extend({ file: z.string() });
+const PLACEHOLDER_HELP = `
+An encrypted field is shown as {"$encrypted": true}; sent back so, it keeps its value. The configuration is never
+taken from the command line.`;
 
-/** `plugin set`, `plugin list`, `plugin show` and `plugin delete`. */
+const groupOption = z.object({ group: groupName });
+const writeOptions = groupOption.extend({
+  file: z.string(),
+  type: pluginTypeName.optional(),
+  offline: offlinePolicy.optional(),
+});
+
+/** `plugin set`, `plugin patch`, `plugin list`, `plugin show` and `plugin delete`. */
 export function addPluginCommands(program: Command, context: Context): void {
   const plugins = program.command('plugin').description('Configuration of a group’s programs');
+  addWrites(plugins, context);
+  addReads(plugins, context);
+}
+
+function addWrites(plugins: Command, context: Context): void {
+  for (const [command, description, send] of [
+    ['set', 'Write a plugin’s configuration, one JSON object', 'put'],
+    ['patch', 'Change parts of a plugin’s configuration by a JSON Merge Patch', 'patch'],
+  ] as const)
+    plugins
+      .command(command)
+      .description(description)
+      .argument('<name>')
+      .requiredOption('--group <group>', 'group')
+      .option(
+        '--type <type>',
+        'plugin type; stays as it is when not given, and is generic at first',
+      )
+      .option('--offline <policy>', 'whether agents may keep it on disk: allow or deny')
+      .option('--file <file>', 'read the JSON from a file, or from standard input (-)', '-')
+      .addHelpText('after', PLACEHOLDER_HELP)
+      .action(async (given: unknown, options: unknown) => {
+        const { group, file, ...more } = checked(writeOptions, options);
+        const name = checked(resourceName, given, '<name>');
+        using api = await openApi(context);
+        const body = { ...more, config: await readConfig(context, file) };
+        const written = await api[send](route`/groups/${group}/plugins/${name}`, body, plugin);
+        const { version, type, typeVersion, offline } = written;
+        context.output.result(
+          written,
+          `${written.name} is at version ${version} (type: ${type} ${typeVersion}, offline: ${offline}).`,
+        );
+      });
 
   plugins
-    .command('set')
-    .description('Write a plugin’s configuration, one JSON object')
+    .command('delete')
+    .description('Delete a plugin')
     .argument('<name>')
     .requiredOption('--group <group>', 'group')
-    .option('--file <file>', 'read the JSON from a file, or from standard input (-)', '-')
     .action(async (given: unknown, options: unknown) => {
-      const { group, file } = checked(setOptions, options);
+      const { group } = checked(groupOption, options);
       const name = checked(resourceName, given, '<name>');
       using api = await openApi(context);
-      const config = await readConfig(context, file);
-      const written = await api.put(route`/groups/${group}/plugins/${name}`, { config }, plugin);
-      context.output.result(written, `${written.name} is at version ${written.version}.`);
+      await api.delete(route`/groups/${group}/plugins/${name}`);
+      context.output.result({ name, deleted: true }, `Deleted ${name}.`);
     });
+}
 
+function addReads(plugins: Command, context: Context): void {
   plugins
     .command('list')
     .description('List the plugins of a group')
@@ -38,10 +86,16 @@ export function addPluginCommands(program: Command, context: Context): void {
       const { group } = checked(groupOption, options);
       using api = await openApi(context);
       const items = await api.list(route`/groups/${group}/plugins`, plugin);
-      const rows = items.map((item) => [item.name, String(item.version), item.updatedAt]);
+      const rows = items.map((item) => [
+        item.name,
+        String(item.version),
+        item.type,
+        item.offline,
+        item.updatedAt,
+      ]);
       context.output.result(
         items,
-        table(['NAME', 'VERSION', 'UPDATED'], rows, `${group} has no plugins.`),
+        table(['NAME', 'VERSION', 'TYPE', 'OFFLINE', 'UPDATED'], rows, `${group} has no plugins.`),
       );
     });
 
@@ -56,19 +110,6 @@ export function addPluginCommands(program: Command, context: Context): void {
       using api = await openApi(context);
       const found = await api.get(path, plugin);
       context.output.result(found, JSON.stringify(found.config, null, 2));
-    });
-
-  plugins
-    .command('delete')
-    .description('Delete a plugin')
-    .argument('<name>')
-    .requiredOption('--group <group>', 'group')
-    .action(async (given: unknown, options: unknown) => {
-      const { group } = checked(groupOption, options);
-      const name = checked(resourceName, given, '<name>');
-      using api = await openApi(context);
-      await api.delete(route`/groups/${group}/plugins/${name}`);
-      context.output.result({ name, deleted: true }, `Deleted ${name}.`);
     });
 }
 

@@ -40,6 +40,8 @@ export const policy = {
   'secret:read': everyone,
   'secret:reveal': changers,
   'secret:delete': changers,
+  'plugin-type:write': administrators,
+  'plugin-type:read': everyone,
   'plugin:write': changers,
   'plugin:read': everyone,
   'plugin:delete': changers,

@@ -9,10 +9,12 @@ import {
 import { sealBundlePart } from '@sallyport/crypto/bundle';
 import type { BundlePayload } from '@sallyport/crypto/bundle-payload';
 import type { DeliveryKey } from '@sallyport/crypto/delivery-key';
+import { encodeFilled } from '@sallyport/crypto/masked-fields';
 import { certificateField } from '../certificates/index.ts';
 import { openDeliveryKey } from '../delivery-keys/index.ts';
 import { Keyring } from '../keyrings/index.ts';
 import type { Platform } from '../platform/platform.ts';
+import { offlineOf, openFields, zero } from '../plugins/index.ts';
 import { secretValueField } from '../secrets/index.ts';
 import type { Trust } from '../trust/index.ts';
 import {
@@ -81,7 +83,7 @@ async function sealContent(
     delivery: openDeliveryKey(keyring, group, epoch, deliveryKey),
     contents: [
       ...openSecrets(keyring, secrets),
-      ...encodePlugins(plugins),
+      ...encodePlugins(keyring, group, plugins),
       ...openCertificates(keyring, certificates),
     ],
   }));
@@ -127,12 +129,27 @@ function openCertificates(keyring: Keyring, certificates: ContentCertificate[]):
   });
 }
 
-function encodePlugins(plugins: ContentPlugin[]): Content[] {
-  return plugins.map(({ name, version, config }) => {
-    const value = Buffer.from(JSON.stringify(config), 'utf8');
+function encodePlugins(keyring: Keyring, groupId: string, plugins: ContentPlugin[]): Content[] {
+  return plugins.map((plugin) => {
+    const { name, version, fields } = plugin;
+    const offline = offlineOf(plugin.offline, fields.length);
+    const value = encodePlugin(keyring, groupId, plugin);
     const entry = { kind: 'plugin', name, version, length: value.byteLength } as const;
-    return { entry, part: 'durable', value };
+    return { entry, part: offline === 'allow' ? 'durable' : 'live', value };
   });
+}
+
+function encodePlugin(
+  keyring: Keyring,
+  groupId: string,
+  { id, config, fields }: ContentPlugin,
+): Buffer {
+  const opened = openFields(keyring, { pluginId: id, groupId }, fields);
+  try {
+    return encodeFilled(config, opened);
+  } finally {
+    zero(opened);
+  }
 }
 
 function bundleOf({ durable, live }: KeptBundle): Bundle {

@@ -1,4 +1,9 @@
-import { encryptionPublicKey, type EncryptionPublicKey } from '@sallyport/contract';
+import {
+  encryptionPublicKey,
+  jsonObject,
+  offlinePolicy,
+  type EncryptionPublicKey,
+} from '@sallyport/contract';
 import { z } from 'zod';
 import type { Db } from '../platform/db.ts';
 import { Prisma } from '../platform/prisma-client/client.ts';
@@ -21,7 +26,18 @@ const contentRow = z.object({
       keyVersion: z.int(),
     }),
   ),
-  plugins: z.array(z.object({ name: z.string(), version: z.int(), config: z.unknown() })),
+  plugins: z.array(
+    z.object({
+      id: z.string(),
+      name: z.string(),
+      version: z.int(),
+      offline: offlinePolicy.nullable(),
+      config: jsonObject,
+      fields: z.array(
+        z.object({ id: z.string(), path: z.string(), sealed: bytes, keyVersion: z.int() }),
+      ),
+    }),
+  ),
   certificates: z.array(
     z.object({
       bodyId: z.string(),
@@ -60,7 +76,11 @@ export async function readContent(db: Db, groupId: string): Promise<GroupContent
         FROM secrets s JOIN secret_versions v ON v.secret_id = s.id AND v.version = s.version
         WHERE s.group_id = g.id AND b.revision IS NULL) AS secrets,
       (SELECT coalesce(json_agg(json_build_object(
-          'name', p.name, 'version', p.version, 'config', p.config) ORDER BY p.name), '[]')
+          'id', p.id, 'name', p.name, 'version', p.version, 'offline', p.offline, 'config', p.config,
+          'fields', (SELECT coalesce(json_agg(json_build_object(
+              'id', f.id, 'path', f.path,
+              'sealed', ${base64('f.sealed_value')}, 'keyVersion', f.key_version)), '[]')
+            FROM plugin_fields f WHERE f.plugin_id = p.id)) ORDER BY p.name), '[]')
         FROM plugins p WHERE p.group_id = g.id AND b.revision IS NULL) AS plugins,
       (SELECT coalesce(json_agg(json_build_object(
           'bodyId', y.id, 'name', c.name, 'version', c.version, 'offline', c.offline,

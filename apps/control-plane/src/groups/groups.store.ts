@@ -65,6 +65,9 @@ export async function measureGroup(tx: Db, groupId: string): Promise<number> {
       SELECT octet_length(b.sealed_body) + octet_length(c.name)
         FROM certificates c JOIN certificate_bodies b ON b.certificate_id = c.id
         WHERE c.group_id = ${groupId}::uuid
+      UNION ALL
+      SELECT octet_length(f.sealed_value)
+        FROM plugin_fields f JOIN plugins p ON p.id = f.plugin_id WHERE p.group_id = ${groupId}::uuid
     ) AS entries`;
   return row?.bytes ?? 0;
 }

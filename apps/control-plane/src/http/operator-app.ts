@@ -7,7 +7,8 @@ import { groupsRoutes } from '../groups/index.ts';
 import type { UnreadableReports } from '../keyrings/index.ts';
 import { operatorsRoutes, selfRoutes, sessionsRoutes } from '../operators/index.ts';
 import type { Platform } from '../platform/platform.ts';
-import { pluginsRoutes } from '../plugins/index.ts';
+import { pluginTypesRoutes } from '../plugin-types/index.ts';
+import { findBreaks, pluginsRoutes } from '../plugins/index.ts';
 import { roleBindingsRoutes } from '../role-bindings/index.ts';
 import { secretsRoutes } from '../secrets/index.ts';
 import { systemRoutes, type SystemFacts } from '../system/index.ts';
@@ -72,6 +73,9 @@ export async function createOperatorApp({
       await api.register(enrollmentTokensRoutes(platform));
       await api.register(agentsRoutes(platform));
       await api.register(secretsRoutes(platform));
+      await api.register(
+        pluginTypesRoutes(platform, (op, type, next) => findBreaks(platform, op, type, next)),
+      );
       await api.register(pluginsRoutes(platform));
       await api.register(certificatesRoutes(platform));
       await api.register(tasksRoutes(platform, tasks));

@@ -1,4 +1,5 @@
 export { Keyring, keyPlace, sealForGroup, type SealedField } from './keyring.ts';
+export { UnreadableValue } from './unreadable-value.ts';
 export { UnreadableReports } from './unreadable-reports.ts';
 export { rewrapKeyrings } from './rewrap.ts';
 export {

@@ -10,6 +10,7 @@ export type SealedPlace = { table: string; column: string; row: string };
 /** Everything that has to be sealed anew before a version can be retired. */
 export const sealedPlaces: readonly SealedPlace[] = [
   { table: 'secret_versions', column: 'sealed_value', row: 'id::text' },
+  { table: 'plugin_fields', column: 'sealed_value', row: 'id::text' },
   { table: 'certificate_bodies', column: 'sealed_body', row: 'id::text' },
   { table: 'delivery_keys', column: 'sealed_key', row: `group_id || '/' || epoch` },
 ];

@@ -2,6 +2,7 @@ import {
   groupName,
   page,
   pageQuery,
+  patchPluginBody,
   plugin,
   putPluginBody,
   resourceName,
@@ -11,16 +12,24 @@ import { z } from 'zod';
 import { problemResponses } from '../http/problem-responses.ts';
 import { operationOf } from '../http/request-operation.ts';
 import type { Platform } from '../platform/platform.ts';
-import { getPlugin, listGroupPlugins, putPlugin, removePlugin } from './plugins.service.ts';
+import { getPlugin, listGroupPlugins, removePlugin } from './plugins.service.ts';
+import { patchPlugin, putPlugin } from './write-plugin.ts';
 
 const tags = ['plugins'];
 const groupParams = z.object({ group: groupName });
 const params = z.object({ group: groupName, plugin: resourceName });
 const path = '/groups/:group/plugins/:plugin';
+const MERGE_PATCH = 'application/merge-patch+json';
 
 /** `/api/v1/groups/:group/plugins`. */
 export function pluginsRoutes(platform: Platform): FastifyPluginAsyncZod {
   return async (app) => {
+    app.addContentTypeParser(
+      MERGE_PATCH,
+      { parseAs: 'string' },
+      app.getDefaultJsonParser('error', 'error'),
+    );
+
     app.put(
       path,
       {
@@ -34,14 +43,25 @@ export function pluginsRoutes(platform: Platform): FastifyPluginAsyncZod {
         },
       },
       async (request, reply) => {
-        const put = await putPlugin(
-          platform,
-          operationOf(request),
-          request.params,
-          request.body.config,
-        );
+        const put = await putPlugin(platform, operationOf(request), request.params, request.body);
         return reply.code(put.created ? 201 : 200).send(put.plugin);
       },
+    );
+
+    app.patch(
+      path,
+      {
+        config: { permission: 'plugin:write' },
+        schema: {
+          tags,
+          summary: 'Change parts of a plugin, as a JSON Merge Patch',
+          consumes: [MERGE_PATCH, 'application/json'],
+          params,
+          body: patchPluginBody,
+          response: { 200: plugin, ...problemResponses },
+        },
+      },
+      async (request) => patchPlugin(platform, operationOf(request), request.params, request.body),
     );
 
     app.get(

@@ -1,61 +1,19 @@
-import type { PageQuery } from '@sallyport/contract';
+import type { PageQuery, ShownPlugin } from '@sallyport/contract';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
-import { changeGroup, authorizedGroup, refuseTooLarge } from '../groups/index.ts';
+import { authorizedGroup, changeGroup } from '../groups/index.ts';
 import { AppError } from '../platform/app-error.ts';
-import type { Db } from '../platform/db.ts';
-import { newId } from '../platform/new-id.ts';
 import { pageOf, type Page } from '../platform/page-of.ts';
 import type { Platform } from '../platform/platform.ts';
 import {
   deletePlugin,
   findPlugin,
   listPlugins,
-  upsertPlugin,
-  type PluginConfig,
+  type OfflinePolicy,
   type PluginRow,
 } from './plugins.store.ts';
 
 export type PluginPath = { group: string; plugin: string };
-export type ShownPlugin = Omit<PluginRow, 'createdAt' | 'updatedAt'> & {
-  createdAt: string;
-  updatedAt: string;
-};
-
-/** Creates a plugin or replaces its configuration. */
-export async function putPlugin(
-  platform: Platform,
-  op: Operation,
-  path: PluginPath,
-  config: PluginConfig,
-): Promise<{ plugin: ShownPlugin; created: boolean }> {
-  const { clock } = platform;
-  const group = await authorizedGroup(platform, op, 'plugin:write', path.group);
-  return changeGroup(platform, group.id, async (tx, revision) => {
-    const existing = await findPlugin(tx, group.id, path.plugin);
-    const now = new Date(clock.now());
-    const plugin = {
-      id: existing?.id ?? newId(),
-      name: path.plugin,
-      version: (existing?.version ?? 0) + 1,
-      config,
-      createdAt: existing?.createdAt ?? now,
-      updatedAt: now,
-    };
-    await upsertPlugin(tx, group.id, plugin);
-    await refuseTooLarge(tx, group.id);
-    const details = { version: plugin.version, revision };
-    const act = {
-      action: 'plugin:write',
-      subject: `plugin:${path.plugin}`,
-      groupId: group.id,
-      outcome: 'done',
-      details,
-    } as const;
-    await appendAuditEvent(tx, op, act, clock.now());
-    return { plugin: shown(plugin), created: existing === undefined };
-  });
-}
 
 export async function getPlugin(
   platform: Platform,
@@ -63,7 +21,8 @@ export async function getPlugin(
   path: PluginPath,
 ): Promise<ShownPlugin> {
   const group = await authorizedGroup(platform, op, 'plugin:read', path.group);
-  return shown(await platform.db.read((reader) => existingPlugin(reader, group.id, path.plugin)));
+  const found = await platform.db.read((reader) => findPlugin(reader, group.id, path.plugin));
+  return shownPlugin(existingPlugin(found));
 }
 
 export async function listGroupPlugins(
@@ -74,7 +33,7 @@ export async function listGroupPlugins(
 ): Promise<Page<ShownPlugin>> {
   const group = await authorizedGroup(platform, op, 'plugin:read', groupName);
   const rows = await platform.db.read((reader) => listPlugins(reader, group.id, query));
-  return pageOf(rows.map(shown), query.limit, (plugin) => plugin.name);
+  return pageOf(rows.map(shownPlugin), query.limit, (plugin) => plugin.name);
 }
 
 export async function removePlugin(
@@ -85,7 +44,7 @@ export async function removePlugin(
   const { clock } = platform;
   const group = await authorizedGroup(platform, op, 'plugin:delete', path.group);
   await changeGroup(platform, group.id, async (tx, revision) => {
-    const plugin = await existingPlugin(tx, group.id, path.plugin);
+    const plugin = existingPlugin(await findPlugin(tx, group.id, path.plugin));
     await deletePlugin(tx, plugin.id);
     const details = { version: plugin.version, revision };
     const act = {
@@ -99,23 +58,25 @@ export async function removePlugin(
   });
 }
 
-async function existingPlugin(db: Db, groupId: string, name: string): Promise<PluginRow> {
-  const plugin = await findPlugin(db, groupId, name);
-  if (plugin === undefined)
-    throw new AppError(
-      'plugin.not_found',
-      'There is no such plugin in this group, or you may not see it.',
-    );
-  return plugin;
+/** @throws AppError `plugin.not_found` */
+export function existingPlugin(found: PluginRow | undefined): PluginRow {
+  if (found !== undefined) return found;
+  throw new AppError(
+    'plugin.not_found',
+    'There is no such plugin in this group, or you may not see it.',
+  );
 }
 
-function shown(row: PluginRow): ShownPlugin {
-  const { id, name, version, config } = row;
+/** Secrets are not kept on disk unless somebody says so; what has none may be. */
+export function offlineOf(chosen: OfflinePolicy | null, fieldCount: number): OfflinePolicy {
+  return chosen ?? (fieldCount > 0 ? 'deny' : 'allow');
+}
+
+export function shownPlugin(row: PluginRow): ShownPlugin {
+  const { id, name, type, typeVersion, version, config } = row;
   return {
-    id,
-    name,
-    version,
-    config,
+    ...{ id, name, type, typeVersion, version, config },
+    offline: offlineOf(row.offline, row.fieldCount),
     createdAt: row.createdAt.toISOString(),
     updatedAt: row.updatedAt.toISOString(),
   };

@@ -25,7 +25,8 @@ export const dataClasses = {
   },
   plain: {
     sensitive: true,
-    protection: 'none: what an operator writes there stands in clear; put secrets into secrets',
+    protection:
+      'none: what an operator writes there stands in clear; put secrets into secrets or encrypted fields',
     key: null,
   },
   'hashed-token': {

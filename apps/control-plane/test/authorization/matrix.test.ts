@@ -32,6 +32,7 @@ beforeAll(async () => {
   await owner.call('PUT', '/groups/plant-7/plugins/p', { config: {} });
   const certificate = bodies['PUT /groups/{group}/certificates/{certificate}'];
   await owner.call('PUT', '/groups/plant-7/certificates/c', certificate);
+  await owner.call('POST', '/plugin-types', { name: 'gateway', schema: { type: 'object' } });
   const task = await owner.call('POST', `/agents/${agent.id}/tasks`, { kind: 'diagnose' });
   const token = await owner.call('POST', '/groups/plant-7/enrollment-tokens', {});
   for (const name of ['somebody', 'other'])
@@ -44,6 +45,7 @@ beforeAll(async () => {
     secret: 's',
     plugin: 'p',
     certificate: 'c',
+    type: 'gateway',
     operator: 'somebody',
     agent: agent.id,
     task: field(task.body, 'id'),

@@ -46,4 +46,8 @@ export const bodies: Record<string, object> = {
   'POST /groups/{group}/secrets/{secret}/reveal': {},
   'PUT /groups/{group}/plugins/{plugin}': { config: {} },
   'PUT /groups/{group}/certificates/{certificate}': { chain, key },
+  'PATCH /groups/{group}/plugins/{plugin}': { config: { a: 1 } },
+  'POST /plugin-types': { name: 'another', schema: { type: 'object' } },
+  'PUT /plugin-types/{type}': { schema: { type: 'object' } },
+  'POST /plugin-types/{type}/check': { schema: { type: 'object' } },
 };

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { MAX_GROUP_BYTES, MAX_REPLY_BYTES, MAX_SECRET_BYTES, secret } from '@sallyport/contract';
 import type { AgentClient } from '../agent-client.ts';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { gatewayType } from '../gateway-type.ts';
 import { agentIn } from '../group-agents.ts';
 import { field, OperatorClient } from '../operator-client.ts';
 
@@ -16,6 +17,7 @@ beforeAll(async () => {
   controlPlane = await startControlPlane();
   owner = await OperatorClient.signedIn(controlPlane.operatorApp);
   agent = await agentIn(owner, 'full', controlPlane);
+  await owner.call('POST', '/plugin-types', gatewayType);
 });
 afterAll(() => controlPlane.end());
 
@@ -30,6 +32,8 @@ test('a group takes no more than its agents can be sent, and what it takes reach
   const before = await owner.call('GET', '/groups/full');
   expect(await put('one-more', LARGEST)).toMatchObject(TOO_LARGE);
   expect(await putPlugin('one-more', 2 * MAX_SECRET_BYTES)).toMatchObject(TOO_LARGE);
+  const sealed = { type: 'gateway', config: { keys: { k: 'x'.repeat(2 * MAX_SECRET_BYTES) } } };
+  expect(await owner.call('PUT', '/groups/full/plugins/sealed', sealed)).toMatchObject(TOO_LARGE);
   expect((await owner.call('GET', '/groups/full')).body).toEqual(before.body);
   expect((await owner.call('GET', '/groups/full/secrets/one-more')).status).toBe(404);
 

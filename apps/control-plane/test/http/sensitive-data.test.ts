@@ -27,6 +27,13 @@ beforeAll(async () => {
   await owner.call('PUT', '/groups/plant-7/secrets/s', { value: CANARY });
   const { chain, key } = await selfSigned();
   await owner.call('PUT', '/groups/plant-7/certificates/c', { chain, key });
+  await owner.call('POST', '/plugin-types', {
+    name: 'gateway',
+    schema: { type: 'object', properties: { token: { type: 'string' } } },
+    encryptedFields: ['/token'],
+  });
+  const config = { token: CANARY };
+  await owner.call('PUT', '/groups/plant-7/plugins/p', { type: 'gateway', config });
   await owner.call('POST', '/api-keys', {
     name: 'ci',
     roles: [{ role: 'viewer', group: 'plant-7' }],

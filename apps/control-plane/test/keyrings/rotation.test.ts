@@ -5,8 +5,10 @@ import pg from 'pg';
 import { rewrapKeyrings, rotateDueKeyrings, UnreadableReports } from '../../src/keyrings/index.ts';
 import { sealedPlaces } from '../../src/keyrings/sealed-places.store.ts';
 import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
+import { gatewayType } from '../gateway-type.ts';
 import { agentIn } from '../group-agents.ts';
 import { field, OperatorClient } from '../operator-client.ts';
+import { storedFields } from '../plugin-table.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
@@ -191,6 +193,29 @@ test('[AT-18] a key that has sealed 2^32 values seals no more, and a rotation he
   });
   await rotate();
   expect((await put('one-more', 'value')).status).toBe(201);
+});
+
+test('[F-15] [A7-07] encrypted fields of plugins are sealed anew too, and are what they were', async () => {
+  await owner.call('POST', '/plugin-types', gatewayType);
+  const path = `/groups/${group}/plugins/p`;
+  const config = { auth: { user: 'u', password: 'long enough' }, keys: { a: 'x' } };
+  expect((await owner.call('PUT', path, { type: 'gateway', config })).status).toBe(201);
+  const before = await storedFields(controlPlane, 'p');
+  await rotate();
+  await rewrap();
+  const after = await storedFields(controlPlane, 'p');
+  expect(
+    [...after.values()].map(({ path: at, keyVersion }) => [at, keyVersion]).toSorted(),
+  ).toEqual([
+    ['/auth/password', 2],
+    ['/keys/a', 2],
+  ]);
+  expect(after.get('/keys/a')?.sealed).not.toEqual(before.get('/keys/a')?.sealed);
+  expect(await shown()).toMatchObject({ versions: [{ version: 2 }, { state: 'retired' }] });
+  expect((await owner.call('PATCH', path, { config: { url: 'v' } })).status).toBe(200);
+  const agent = await agentIn(owner, group, controlPlane);
+  const { p = '' } = await agent.open(await agent.pull());
+  expect(JSON.parse(p)).toEqual({ ...config, url: 'v' });
 });
 
 test('[F-15] every column that a keyring seals is sealed anew: the list is that of the schema', async () => {

@@ -1,44 +1,40 @@
 import { z } from 'zod';
-import { instant, resourceName, storableText, uuid } from '../names.ts';
+import { instant, pluginTypeName, resourceName, uuid } from '../names.ts';
+import { jsonObject, storableJsonObject } from '../storable-json.ts';
+import { offlinePolicy } from './secrets.ts';
 
-/** A plugin's configuration: a JSON object. */
-export const pluginConfig = z.record(z.string(), z.json());
+/** The type of a plugin for which none is named: any JSON object. */
+export const GENERIC_TYPE = 'generic';
 
-const MAX_DEPTH = 32;
-
-/** `PUT /api/v1/groups/:group/plugins/:plugin`: creates or replaces it; `config` is at most 32 levels deep. */
+/**
+ * `PUT /api/v1/groups/:group/plugins/:plugin`: creates or replaces it. `type` and `offline` stay as they were when
+ * absent; `{"$encrypted": true}` in the place of an encrypted field keeps its value.
+ */
 export const putPluginBody = z.strictObject({
-  config: z.preprocess(refuseUnstorable, pluginConfig),
+  type: pluginTypeName.optional(),
+  offline: offlinePolicy.optional(),
+  config: storableJsonObject,
 });
+export type PutPluginBody = z.output<typeof putPluginBody>;
 
-/** Before anything that calls itself for each level. */
-function refuseUnstorable(config: unknown, context: z.RefinementCtx): unknown {
-  let level = [config].filter(isContainer);
-  for (let depth = 1; level.length > 0; depth += 1) {
-    if (depth > MAX_DEPTH)
-      return refuse(context, `use at most ${MAX_DEPTH} levels of objects and arrays`);
-    const inside: unknown[] = level.flatMap((container) => Object.entries(container).flat());
-    if (inside.some((item) => typeof item === 'string' && !storableText.test(item)))
-      return refuse(context, 'use text without NUL that can be written in UTF-8');
-    level = inside.filter(isContainer);
-  }
-  return config;
-}
+/** `PATCH /api/v1/groups/:group/plugins/:plugin`: a JSON Merge Patch (RFC 7396) of what PUT takes. */
+export const patchPluginBody = z.strictObject({
+  type: pluginTypeName.optional(),
+  offline: offlinePolicy.optional(),
+  config: storableJsonObject.optional(),
+});
+export type PatchPluginBody = z.output<typeof patchPluginBody>;
 
-function isContainer(item: unknown): item is object {
-  return typeof item === 'object' && item !== null;
-}
-
-function refuse(context: z.RefinementCtx, message: string): never {
-  context.addIssue(message);
-  return z.NEVER;
-}
-
+/** `offline` is `allow` unless the plugin has an encrypted field or it was set otherwise. */
 export const plugin = z.strictObject({
   id: uuid,
   name: resourceName,
+  type: pluginTypeName,
+  typeVersion: z.int(),
+  offline: offlinePolicy,
   version: z.int(),
-  config: pluginConfig,
+  config: jsonObject,
   createdAt: instant,
   updatedAt: instant,
 });
+export type ShownPlugin = z.infer<typeof plugin>;

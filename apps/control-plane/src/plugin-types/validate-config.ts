@@ -1,0 +1,63 @@
+import { Validator, type OutputUnit } from '@cfworker/json-schema';
+import type { JsonObject } from '@sallyport/contract';
+import { formatPointer, parsePointer } from '@sallyport/crypto/json-pointer';
+import { runBounded, TimeLimitError } from '../platform/run-bounded.ts';
+
+/** What does not fit, by the JSON Pointer of the place: never a value. */
+export type Misfit = { path: string; problem: string };
+
+const VALIDATION_LIMIT_MS = 250;
+const MAX_MISFITS = 20;
+
+/** Keywords that only say that something below them failed. */
+const OUTER = new Set([
+  'properties',
+  'patternProperties',
+  'additionalProperties',
+  'unevaluatedProperties',
+  'items',
+  'prefixItems',
+  'unevaluatedItems',
+  'allOf',
+  'if',
+  '$ref',
+  'dependentSchemas',
+]);
+
+/** A validator that interprets the schema: no code is made of what somebody sent. */
+export function compileSchema({ $id: _id, $schema: _dialect, ...schema }: JsonObject): Validator {
+  // A copy: the validator writes into what it is given.
+  return new Validator(structuredClone(schema), '2020-12', false);
+}
+
+/** Whether a configuration, in plaintext, fits a checked schema. It takes a quarter of a second at most. */
+export function validateConfig(schema: JsonObject, config: JsonObject): Misfit[] {
+  try {
+    return runBounded(VALIDATION_LIMIT_MS, () => {
+      const { errors } = compileSchema(schema).validate(config);
+      const inner = errors.filter(({ keyword }) => !OUTER.has(keyword));
+      return (inner.length > 0 ? inner : errors).slice(0, MAX_MISFITS).map(misfit);
+    });
+  } catch (error) {
+    if (error instanceof TimeLimitError || error instanceof RangeError)
+      return [{ path: '', problem: 'takes too long to hold against the schema of its type' }];
+    throw error;
+  }
+}
+
+function misfit({ instanceLocation, keyword, error }: OutputUnit): Misfit {
+  const path = nameablePath(instanceLocation.slice(1));
+  if (keyword === 'false') return { path, problem: 'is not known to the type; leave it out' };
+  // The name is of the schema, not of the configuration.
+  const [, required] = /required property "([^"]{1,64})"/.exec(error) ?? [];
+  if (keyword === 'required' && required !== undefined)
+    return { path, problem: `lacks ${required}` };
+  return { path, problem: `fails ${keyword}` };
+}
+
+const NAMEABLE = /^[\w.@$ -]{1,64}$/;
+
+/** A JSON Pointer without what may be no name: a key of an operator's object can be anything, also a value. */
+export function nameablePath(pointer: string): string {
+  return formatPointer(parsePointer(pointer).map((part) => (NAMEABLE.test(part) ? part : '?')));
+}
