@@ -6,6 +6,8 @@ import { createScene } from '../tools/demo/scene.ts';
 export type Installation = {
   agentUrl: string;
   caCertificate: string;
+  /** Where it keeps its root key and its database. */
+  dataDir: string;
   /** One call of the operator API, signed in; rejects unless it succeeds. */
   call(method: string, path: string, json?: unknown): Promise<unknown>;
   /** The value of one metric, as Prometheus would read it. */
@@ -22,6 +24,7 @@ export async function startInstallation(): Promise<Installation> {
     return {
       agentUrl: scene.agentUrl,
       caCertificate,
+      dataDir: scene.controlPlaneFolder,
       call: operator.call,
       metric: (name) => readMetric(scene.metricsUrl, name),
       stop: async () => {

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { fanout } from './fanout.ts';
 import { propagation } from './propagation.ts';
 import { tableOf, type BenchResult } from './result.ts';
+import { rewrap } from './rewrap.ts';
 
 type Benchmark = {
   run: (size: number, say: (line: string) => void) => Promise<BenchResult>;
@@ -12,6 +13,7 @@ type Benchmark = {
 const benchmarks = new Map<string, Benchmark>([
   ['propagation', { run: propagation, size: 200, what: '--size changes to one agent' }],
   ['fanout', { run: fanout, size: 1_000, what: 'one change to --size waiting agents' }],
+  ['rewrap', { run: rewrap, size: 50_000, what: 'a keyring rotation over --size values' }],
 ]);
 
 const usage = `npm run bench -- <name> [--size N] [--json]\n${[...benchmarks]

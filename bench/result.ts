@@ -7,8 +7,12 @@ export type Goal = {
   unit: string;
   yardstick: number | null;
   goal: number;
+  /** Whether a smaller or a greater value is the better one. */
+  direction: 'atMost' | 'atLeast';
   met: boolean;
 };
+
+type Measured = { value: number; unit: string; yardstick?: number };
 
 /** What a benchmark found; with `--json` this is the last line. */
 export type BenchResult = {
@@ -19,19 +23,26 @@ export type BenchResult = {
 };
 
 /** A goal that is met by a value no greater than `goal`. */
-export function atMost(
+export function atMost(name: string, measured: Measured, goal: number): Goal {
+  return goalOf(name, measured, { goal, direction: 'atMost', met: measured.value <= goal });
+}
+
+/** A goal that is met by a value no smaller than `goal`. */
+export function atLeast(name: string, measured: Measured, goal: number): Goal {
+  return goalOf(name, measured, { goal, direction: 'atLeast', met: measured.value >= goal });
+}
+
+function goalOf(
   name: string,
-  measured: { value: number; unit: string; yardstick?: number },
-  goal: number,
+  { value, unit, yardstick }: Measured,
+  judged: Pick<Goal, 'goal' | 'direction' | 'met'>,
 ): Goal {
-  const { value, unit, yardstick } = measured;
   return {
     name,
     value: rounded(value),
     unit,
     yardstick: yardstick === undefined ? null : rounded(yardstick),
-    goal,
-    met: value <= goal,
+    ...judged,
   };
 }
 
@@ -49,11 +60,11 @@ export function describeMachine(): BenchResult['machine'] {
 
 /** A result as a table for people. */
 export function tableOf({ benchmark, samples, goals }: BenchResult): string {
-  const rows = goals.map(({ name, value, unit, yardstick, goal, met }) => [
+  const rows = goals.map(({ name, value, unit, yardstick, goal, direction, met }) => [
     name,
     `${value} ${unit}`,
     yardstick === null ? '' : `${yardstick} ${unit}`,
-    `<= ${goal} ${unit}`,
+    `${direction === 'atMost' ? '<=' : '>='} ${goal} ${unit}`,
     met ? 'met' : 'MISSED',
   ]);
   const all = [['', 'measured', 'yardstick', 'goal', ''], ...rows];

@@ -61,7 +61,7 @@ CREATE UNIQUE INDEX "plugin_type_versions_type_id_version_key" ON "plugin_type_v
 CREATE UNIQUE INDEX "plugin_fields_plugin_id_path_key" ON "plugin_fields"("plugin_id", "path");
 
 -- CreateIndex
-CREATE INDEX "plugin_fields_group_id_key_version_idx" ON "plugin_fields"("group_id", "key_version");
+CREATE INDEX "plugin_fields_group_id_key_version_id_idx" ON "plugin_fields"("group_id", "key_version", "id");
 
 -- CreateIndex
 CREATE INDEX "plugins_type_version_id_idx" ON "plugins"("type_version_id");

@@ -137,6 +137,11 @@ export async function holdVersion(tx: Db, groupId: string, version: number): Pro
   return rows.length === 1;
 }
 
+/** Lets this transaction's commit return before it is on disk: after a crash of Postgres it may not have been. */
+export async function commitUnsynced(tx: Db): Promise<void> {
+  await tx.$executeRaw`SET LOCAL synchronous_commit = off`;
+}
+
 /** Takes a version for oneself, which waits for everybody who seals with it or holds it. */
 export async function lockRetiring(tx: Db, groupId: string, version: number): Promise<boolean> {
   const rows = await tx.$queryRaw<unknown[]>`

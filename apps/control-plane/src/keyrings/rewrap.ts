@@ -1,10 +1,11 @@
 import { setImmediate } from 'node:timers/promises';
-import { seal } from '@sallyport/crypto/envelope';
+import { seal, type Place } from '@sallyport/crypto/envelope';
 import { appendAuditEvent } from '../audit/index.ts';
 import { systemOperation } from '../authorization/index.ts';
 import type { Platform } from '../platform/platform.ts';
 import { exhausted, fieldPlace, openSealed, unwrap } from './keyring.ts';
 import {
+  commitUnsynced,
   countEncryptions,
   destroyRetiredKeys,
   getGroupName,
@@ -27,9 +28,13 @@ import type { UnreadableReports } from './unreadable-reports.ts';
 import { UnreadableValue } from './unreadable-value.ts';
 
 /** What is sealed anew at a time: some 10 ms of work, for which nobody else's row is held. */
-const BATCH = 500;
-/** Values that do not open, after which a version is given up until the next time. */
-const MAX_LEFT = 100;
+const BATCH = { rows: 500, bytes: 4 * 2 ** 20 };
+/** Encryptions that are counted at a time, lest writers wait for every batch's counting: a crash wastes fewer. */
+const RESERVED = 5_000;
+/** Values that are sealed between two looks at what else there is to do: about 2 ms. */
+const AT_A_STRETCH = 100;
+/** Values of one place that do not open and are reported at a time. */
+const MAX_REPORTED = 100;
 /** Longer than any statement or transaction that may have read a row before it was sealed anew. */
 const KEPT_AFTER_RETIREMENT_MS = 60_000;
 
@@ -40,6 +45,8 @@ export type RewrapDeps = {
 };
 
 type Retiring = { groupId: string; version: number };
+/** Values that were sealed anew for key version `to`, and what could not be opened; `last` is the key of the last row. */
+type Batch = { anew: SealedRow[]; left: UnreadableValue[]; to: number; last: string };
 
 /**
  * Seals anew what retiring keys have sealed, and retires each that is not used any more. It may be killed
@@ -65,75 +72,118 @@ export async function rewrapKeyrings(deps: RewrapDeps): Promise<void> {
   await db.read((writer) => destroyRetiredKeys(writer, before));
 }
 
+/** Seals each batch anew while the one before is being stored. */
 async function rewrapPlace(
   deps: RewrapDeps,
   retiring: Retiring,
   place: SealedPlace,
 ): Promise<void> {
-  const { platform, unreadable, stopping } = deps;
-  const left: string[] = [];
-  while (stopping?.aborted !== true && left.length <= MAX_LEFT) {
-    const rows = await platform.db.read((reader) =>
-      readSealed(reader, place, { ...retiring, except: left }, BATCH),
-    );
-    if (rows.length === 0) return;
-    for (const { row, error } of await rewrapBatch(platform, retiring, place, rows)) {
-      left.push(row);
+  const { platform, unreadable } = deps;
+  const reserve = reservation(platform, retiring.groupId);
+  let batch = await sealNext(deps, retiring, place, { reserve });
+  for (let reported = 0; batch !== undefined;) {
+    for (const error of batch.left.slice(0, MAX_REPORTED - reported)) {
+      reported += 1;
       await unreadable.notice(error, systemOperation('keyring rotation'));
     }
-    // Requests come first.
-    await setImmediate();
+    const from = { reserve, after: batch.last };
+    [batch] = await Promise.all([
+      sealNext(deps, retiring, place, from),
+      store(platform, retiring, place, batch),
+    ]);
   }
 }
 
-type Unreadable = { row: string; error: UnreadableValue };
-
-/** Seals a batch anew; returns what could not be opened. */
-async function rewrapBatch(
-  platform: Platform,
-  { groupId, version: from }: Retiring,
-  place: SealedPlace,
-  rows: SealedRow[],
-): Promise<Unreadable[]> {
-  const { db } = platform;
-  // Counted and committed before anything is sealed, so that no crash leaves a seal uncounted.
-  const newest = await db.read((writer) => countEncryptions(writer, groupId, rows.length));
-  if (newest === undefined) throw exhausted();
-  const wrapped = await db.read((reader) => listWrappedKeys(reader, groupId));
-  const old = wrapped.find(({ version }) => version === from);
-  // Another worker has finished meanwhile.
-  if (old === undefined) return [];
-  const { anew, left } = sealAnew(platform, groupId, place, { rows, old, newest });
-  await db.transaction(async (tx) => {
-    if (await holdVersion(tx, groupId, newest.version))
-      await replaceSealed(tx, place, { groupId, from, to: newest.version }, anew);
-  });
-  return left;
+/**
+ * The key to seal the next `count` values with. They are counted and committed before anything is sealed, so
+ * that no crash leaves a seal uncounted.
+ */
+function reservation({ db }: Platform, groupId: string): (count: number) => Promise<WrappedKey> {
+  let reserved: { key: WrappedKey; left: number } | undefined;
+  return async (count) => {
+    if (reserved === undefined || reserved.left < count) {
+      // Fewer than a batch are the last of a place.
+      const left = count < BATCH.rows ? count : RESERVED;
+      const key = await db.read((writer) => countEncryptions(writer, groupId, left));
+      if (key === undefined) throw exhausted();
+      reserved = { key, left };
+    }
+    reserved.left -= count;
+    return reserved.key;
+  };
 }
 
-function sealAnew(
-  { rootKeys }: Platform,
-  groupId: string,
-  { table, column }: SealedPlace,
-  { rows, old, newest }: { rows: SealedRow[]; old: WrappedKey; newest: WrappedKey },
-): { anew: SealedRow[]; left: Unreadable[] } {
-  const [oldKey, newKey] = [unwrap(rootKeys, groupId, old), unwrap(rootKeys, groupId, newest)];
+/** Reads the batch after a row and seals it anew; undefined when there is none, or nothing more is to be done. */
+async function sealNext(
+  { platform, stopping }: RewrapDeps,
+  retiring: Retiring,
+  place: SealedPlace,
+  { reserve, after }: { reserve: (count: number) => Promise<WrappedKey>; after?: string },
+): Promise<Batch | undefined> {
+  if (stopping?.aborted === true) return undefined;
+  const { db, rootKeys } = platform;
+  const { groupId, version } = retiring;
+  const rows = await db.read((reader) => readSealed(reader, place, { ...retiring, after }, BATCH));
+  const last = rows.at(-1)?.key;
+  const wrapped = await db.read((reader) => listWrappedKeys(reader, groupId));
+  const from = wrapped.find((key) => key.version === version);
+  // Without its key, another worker has finished meanwhile.
+  if (last === undefined || from === undefined) return undefined;
+  const at = (row: string, keyVersion: number) =>
+    fieldPlace({ table: place.table, row, field: place.column }, groupId, keyVersion);
+  const oldKey = unwrap(rootKeys, groupId, from);
+  const opened = await openEach(oldKey, rows, (row) => at(row, version));
+  oldKey.fill(0);
+  const to = await reserve(opened.values.length);
+  const newKey = unwrap(rootKeys, groupId, to);
   const anew: SealedRow[] = [];
-  const left: Unreadable[] = [];
-  for (const { row, sealed } of rows) {
-    const field = { table, row, field: column };
+  for (const { key, row, value } of opened.values) {
+    if (anew.length % AT_A_STRETCH === 0) await setImmediate();
+    anew.push({ key, row, sealed: seal(newKey, value, at(row, to.version)) });
+    value.fill(0);
+  }
+  newKey.fill(0);
+  return { anew, left: opened.left, to: to.version, last };
+}
+
+type OpenRow = Pick<SealedRow, 'key' | 'row'> & { value: Buffer };
+
+/** Opens what can be opened, a stretch at a time: requests come first. */
+async function openEach(
+  oldKey: Uint8Array,
+  rows: SealedRow[],
+  at: (row: string) => Place,
+): Promise<{ values: OpenRow[]; left: UnreadableValue[] }> {
+  const values: OpenRow[] = [];
+  const left: UnreadableValue[] = [];
+  for (const [index, { key, row, sealed }] of rows.entries()) {
+    if (index % AT_A_STRETCH === 0) await setImmediate();
     try {
-      const value = openSealed(oldKey, sealed, fieldPlace(field, groupId, old.version));
-      anew.push({ row, sealed: seal(newKey, value, fieldPlace(field, groupId, newest.version)) });
-      value.fill(0);
+      values.push({ key, row, value: openSealed(oldKey, sealed, at(row)) });
     } catch (error) {
       if (!(error instanceof UnreadableValue)) throw error;
-      left.push({ row, error });
+      left.push(error);
     }
   }
-  oldKey.fill(0);
-  newKey.fill(0);
-  return { anew, left };
+  return { values, left };
+}
+
+/**
+ * Replaces what the old key still seals. Nobody waits for the disk: what a crash of Postgres takes back is
+ * still sealed by the old key, and that one is there, for its retirement waits for the disk, and with it for
+ * all that was committed before.
+ */
+async function store(
+  { db }: Platform,
+  { groupId, version: from }: Retiring,
+  place: SealedPlace,
+  { anew, to }: Batch,
+): Promise<void> {
+  await db.transaction(async (tx) => {
+    await commitUnsynced(tx);
+    if (await holdVersion(tx, groupId, to))
+      await replaceSealed(tx, place, { groupId, from, to }, anew);
+  });
 }
 
 /**
