@@ -26,6 +26,7 @@ beforeAll(async () => {
   await owner.do('POST', '/groups', { name: 'plant-7' });
   host = await installation.enrolledHost(owner, replica, 'plant-7', 'host');
   await host.run();
+  for (const name of SECRETS) await write(name);
   keeper = new pg.Client({ connectionString: installation.databaseUrl });
   await keeper.connect();
   await keeper.query(`

@@ -71,6 +71,54 @@ describe('seal and open', () => {
     expect(() => open(key, seal(key, Buffer.from('value'), place), shifted)).toThrow(unreadable);
   });
 
+  test('[F-16] [AT-18] of many values, each with the key of its group and version, none opens in the place of another', () => {
+    const few = fc.constantFrom('a', 'b', 'ab');
+    const stored = fc.record({
+      table: few,
+      row: few,
+      field: few,
+      group: few,
+      keyVersion: fc.integer({ min: 1, max: 3 }),
+    });
+    const places = fc.uniqueArray(stored, {
+      selector: (where) => JSON.stringify(Object.values(where)),
+      minLength: 2,
+      maxLength: 12,
+    });
+    fc.assert(
+      fc.property(places, bytes, (wheres, value) => {
+        const keyring = new Map<string, Uint8Array>();
+        const keyOf = ({ group, keyVersion }: Place) =>
+          keyring.getOrInsertComputed(`${group} ${keyVersion}`, () => randomBytes(KEY_BYTES));
+        const rows = wheres.map((where) => ({ where, sealed: seal(keyOf(where), value, where) }));
+        for (const from of rows)
+          for (const to of rows) {
+            const opening = () => open(keyOf(to.where), from.sealed, to.where);
+            if (from === to) expect(opening()).toEqual(Buffer.from(value));
+            else expect(opening).toThrow(unreadable);
+          }
+      }),
+    );
+  });
+
+  test('[F-16] [AT-18] nonce, tag and ciphertext of two values that were sealed for one place are not interchangeable', () => {
+    const parts = [
+      { from: 1, to: 13 },
+      { from: 13, to: 29 },
+      { from: 29, to: undefined },
+    ];
+    // Long enough that no two ciphertexts are the same by chance.
+    const value = fc.uint8Array({ minLength: 32, maxLength: 32 });
+    fc.assert(
+      fc.property(value, value, anyPlace, fc.constantFrom(...parts), (one, other, where, part) => {
+        const mixed = seal(key, one, where);
+        const source = seal(key, other, where);
+        mixed.set(source.subarray(part.from, part.to), part.from);
+        expect(() => open(key, mixed, where)).toThrow(unreadable);
+      }),
+    );
+  });
+
   test('one flipped bit anywhere fails to open', () => {
     const envelope = seal(key, Buffer.from('value'), place);
     for (let bit = 0; bit < envelope.byteLength * 8; bit += 1) {
