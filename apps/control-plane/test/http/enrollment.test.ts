@@ -56,7 +56,7 @@ describe('enrolment', () => {
       `SELECT count(*)::int AS refused FROM audit_events WHERE outcome = 'refused' AND subject = '${subject}'`,
     );
     expect(audited).toEqual({ refused: codes.filter((code) => code === 'token.used_up').length });
-  });
+  }, 60_000);
 
   test('[F-09] of fifty agents that race one single-use token exactly one wins, and 49 refusals are audited', async () => {
     const created = await newToken();
