@@ -19,7 +19,7 @@ const withServers = {
 export default {
   // One more than the cores: tests that hash or wait for a process leave a core idle now and then.
   maxWorkers: Math.min(availableParallelism() + 1, 5),
-  testTimeout: 30_000,
+  testTimeout: 60_000,
   projects: [
     {
       ...nativeModules,

@@ -5,7 +5,7 @@ import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../con
 import { OperatorClient } from '../operator-client.ts';
 
 /** What writes to the audit alone: it has no other part that could come undone. */
-const AUDIT_ALONE = ['secret:reveal done', 'agent:enroll refused'];
+const AUDIT_ALONE = ['secret:reveal done', 'agent:enroll refused', 'plugin-type:check done'];
 
 let controlPlane: TestControlPlane;
 let owner: OperatorClient;
