@@ -138,6 +138,9 @@ export function exchange(options: ExchangeOptions): Promise<LinkReply> {
       const stale = request.reusedSocket && !answered && failure.code === 'link.reset';
       fail(stale ? new StaleConnectionError(failure.code, failure.message, failure) : failure);
     });
+    // Node tells the length of a body of its own accord, but not with DELETE.
+    if (options.body !== undefined)
+      request.setHeader('content-length', Buffer.byteLength(options.body));
     request.end(options.body);
   });
 }
