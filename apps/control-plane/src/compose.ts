@@ -15,9 +15,11 @@ import { createAgentApp } from './http/agent-app.ts';
 import { keepCertificateFresh } from './http/certificate-renewal.ts';
 import { createMetricsApp } from './http/metrics-app.ts';
 import { createOperatorApp } from './http/operator-app.ts';
+import { RequestLimits } from './http/request-limits.ts';
 import { UnreadableReports } from './keyrings/index.ts';
 import { startMaintenance } from './maintenance/index.ts';
-import { createFirstOwner, type FirstOwner } from './operators/index.ts';
+import { createFirstOwner, SignInLimits, type FirstOwner } from './operators/index.ts';
+import { passwordPolicyOf } from './platform/access-settings.ts';
 import { BoundedPool, hashingBusy } from './platform/bounded-pool.ts';
 import type { Clock } from './platform/clock.ts';
 import type { ServerConfig } from './platform/config.ts';
@@ -81,6 +83,7 @@ export async function compose({
     log,
     db,
     rootKeys,
+    passwordPolicy: passwordPolicyOf(config),
     hashing: new BoundedPool(HASHING),
     passwordHashing: new BoundedPool(PASSWORD_HASHING),
     enrollmentHashing: new BoundedPool(ENROLLMENT_HASHING),
@@ -155,18 +158,35 @@ export async function compose({
     trust.authority.issueServerCertificate(config.publicHosts, clock.now());
   const certificate = await issueCertificate();
   const authenticator = new AgentAuthenticator({ trust, revocations, clock });
-  const agentApp = await createAgentApp({ pullDeps, trust, authenticator, certificate });
+  const limits = new RequestLimits(clock, config.rateLimits);
+  const listenerOf = ({ maxConnections }: { maxConnections: number }) => {
+    return { certificate, maxConnections, trustProxy: config.trustProxy };
+  };
+  const agentApp = await createAgentApp({
+    pullDeps,
+    trust,
+    authenticator,
+    listener: listenerOf(config.agentApi),
+    limits,
+  });
   const agentUrl = () => config.agentApi.publicUrl ?? agentApp.listeningOrigin;
   const info = { caFingerprint: trust.authority.fingerprint, agentUrl };
   const operatorApp = await createOperatorApp({
     platform,
     tasks,
-    certificate,
     unreadable,
+    listener: listenerOf(config.operatorApi),
+    limits,
+    sessions: config.sessions,
+    signInLimits: new SignInLimits(clock, config.rateLimits.signInsPerMinute),
     apiKeyPolicy: config.apiKeys,
     info,
   });
-  const metricsApp = await createMetricsApp(platform, async () => isCurrent());
+  const metricsApp = await createMetricsApp(
+    platform,
+    async () => isCurrent(),
+    config.metrics.maxConnections,
+  );
   const renewal = keepCertificateFresh([agentApp, operatorApp], issueCertificate, platform);
 
   return {

@@ -2,6 +2,7 @@ import { selfSigned } from '@sallyport/tls/test/issuer';
 import { AgentClient } from './agent-client.ts';
 import { OWNER_PASSWORD, type TestControlPlane } from './control-plane.ts';
 import { field, OperatorClient, type Reply } from './operator-client.ts';
+import { ownChanges } from './own-changes.ts';
 
 /** A change that the API knows: what it is in the audit, how it ends, and the act itself. */
 export type Change = { action: string; outcome: 'done' | 'refused'; act: () => Promise<Reply> };
@@ -18,6 +19,7 @@ export async function everyChange(
   const agent = await AgentClient.create(agentApp, clock);
   const late = await AgentClient.create(agentApp, clock);
   const leaving = await OperatorClient.signedIn(operatorApp);
+  const own = await ownChanges(controlPlane, owner, `holder-of-${groupName}`);
   let token = '';
   let tokenId = '';
   let bindingId = '';
@@ -52,6 +54,7 @@ export async function everyChange(
     refused('session:create', () => signIn('not the password')),
     done('session:create', () => signIn(OWNER_PASSWORD)),
     done('session:delete', () => leaving.call('DELETE', '/sessions/current')),
+    ...own,
     done('group:create', () => owner.call('POST', '/groups', { name: groupName })),
     done('keyring:rotate', () => owner.call('POST', `${group}/keyring/rotate`)),
     done('operator:create', () =>

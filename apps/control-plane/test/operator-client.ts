@@ -11,22 +11,33 @@ export type Reply = {
 /** Calls the operator API in-process as a signed-in operator. */
 export class OperatorClient {
   readonly #app: FastifyInstance;
+  /** Where it calls from, when not from this host. */
+  remoteAddress: string | undefined;
   token: string | undefined;
 
   constructor(app: FastifyInstance) {
     this.#app = app;
   }
 
-  static async signedIn(app: FastifyInstance): Promise<OperatorClient> {
-    const client = new OperatorClient(app);
-    const reply = await client.call('POST', '/sessions', {
+  static async signedIn(
+    app: FastifyInstance,
+    credentials: { name: string; password: string; totp?: string } = {
       name: 'owner',
       password: OWNER_PASSWORD,
-    });
+    },
+  ): Promise<OperatorClient> {
+    const client = new OperatorClient(app);
+    const reply = await client.call('POST', '/sessions', credentials);
     if (reply.status !== 201)
       throw new Error(`signing in was answered ${reply.status}: ${reply.text}`);
     client.token = field(reply.body, 'token');
     return client;
+  }
+
+  /** Writes a thing whether it is there or not, where replacing it needs a word about what is replaced. */
+  async put(path: string, payload: InjectOptions['payload']): Promise<Reply> {
+    const reply = await this.call('PUT', path, payload);
+    return reply.status === 428 ? this.call('PUT', path, payload, { 'if-match': '*' }) : reply;
   }
 
   async call(
@@ -43,6 +54,7 @@ export class OperatorClient {
         ...headers,
       },
       ...(payload === undefined ? {} : { payload }),
+      ...(this.remoteAddress === undefined ? {} : { remoteAddress: this.remoteAddress }),
     });
     const isJson = String(reply.headers['content-type'] ?? '').includes('json');
     const body: unknown = isJson ? JSON.parse(reply.payload) : undefined;

@@ -7,6 +7,9 @@ export type ErrorKind =
   | 'methodNotAllowed'
   | 'timedOut'
   | 'conflict'
+  | 'preconditionFailed'
+  | 'unprocessable'
+  | 'preconditionRequired'
   | 'tooLarge'
   | 'headersTooLarge'
   | 'unsupportedMediaType'
@@ -26,6 +29,12 @@ export const errorCodes = {
   'session.required': 'unauthenticated',
   'session.invalid': 'unauthenticated',
   'credentials.wrong': 'unauthenticated',
+  'csrf.refused': 'forbidden',
+  'session.not_found': 'notFound',
+  'totp.required': 'unauthenticated',
+  'totp.wrong': 'unauthenticated',
+  'totp.not_found': 'notFound',
+  'totp.exists': 'conflict',
   'operator.locked': 'limited',
   'operator.not_found': 'notFound',
   'operator.exists': 'conflict',
@@ -97,7 +106,13 @@ export const errorCodes = {
   'task.lock_lost': 'conflict',
   'envelope.unreadable': 'internal',
   'keyring.exhausted': 'unavailable',
+  'precondition.failed': 'preconditionFailed',
+  'precondition.required': 'preconditionRequired',
+  'idempotency.mismatch': 'unprocessable',
+  'idempotency.in_progress': 'conflict',
+  'idempotency.reply_lost': 'conflict',
   'hashing.busy': 'limited',
+  'rate.limited': 'limited',
   'server.internal': 'internal',
   'server.unavailable': 'unavailable',
   'server.stopping': 'unavailable',

@@ -5,6 +5,7 @@ export type CryptoErrorCode =
   | 'envelope.unreadable'
   | 'token.malformed'
   | 'hash.malformed'
+  | 'hash.not_permitted'
   | 'bundle.malformed'
   | 'bundle.unreadable'
   | 'bundle.unsigned'

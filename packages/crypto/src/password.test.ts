@@ -1,6 +1,15 @@
 import { describe, expect, test } from '@jest/globals';
 import argon2 from 'argon2';
-import { hashPassword, verifyPassword } from './password.ts';
+import * as passwords from './password.ts';
+import type { PasswordPolicy } from './password.ts';
+import { hashTokenSecret } from './token-hash.ts';
+
+const byDefault: PasswordPolicy = { scheme: 'argon2id', fips: false };
+const withPbkdf2: PasswordPolicy = { scheme: 'pbkdf2', fips: false };
+const withFips: PasswordPolicy = { scheme: 'pbkdf2', fips: true };
+const hashPassword = (text: string) => passwords.hashPassword(text, byDefault);
+const verifyPassword = (text: string, phc: string) =>
+  passwords.verifyPassword(text, phc, byDefault);
 
 const password = 'correct horse battery staple';
 const malformed = { name: 'CryptoError', code: 'hash.malformed' };
@@ -42,5 +51,47 @@ describe('password hashes', () => {
     ['a short hash', '$argon2id$v=19$m=1024,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$AAAA'],
   ])('a stored hash that is %s is malformed', async (_, phc) => {
     await expect(verifyPassword(password, phc)).rejects.toMatchObject(malformed);
+  });
+
+  test('[A7-18] PBKDF2 is chosen: the hash is one of 210,000 iterations; another password is refused', async () => {
+    const hash = await passwords.hashPassword(password, withFips);
+    expect(hash).toMatch(/^\$pbkdf2-sha512\$i=210000\$/);
+    expect(hash).not.toContain(password);
+    expect(await passwords.verifyPassword(password, hash, withFips)).toEqual({
+      valid: true,
+      outdated: false,
+    });
+    expect(await passwords.verifyPassword('another', hash, withFips)).toMatchObject({
+      valid: false,
+    });
+  });
+
+  test.each([
+    ['argon2id becomes PBKDF2', byDefault, withPbkdf2],
+    ['PBKDF2 becomes argon2id', withPbkdf2, byDefault],
+  ])('when %s, a hash of the other scheme verifies and is outdated', async (_, before, after) => {
+    const hash = await passwords.hashPassword(password, before);
+    expect(await passwords.verifyPassword(password, hash, after)).toEqual({
+      valid: true,
+      outdated: true,
+    });
+    expect(await passwords.verifyPassword('another', hash, after)).toMatchObject({ valid: false });
+  });
+
+  test('a hash of fewer iterations verifies, and is outdated', async () => {
+    const hash = await hashTokenSecret(password, 1_000);
+    expect(await passwords.verifyPassword(password, hash, withFips)).toEqual({
+      valid: true,
+      outdated: true,
+    });
+  });
+
+  test('where FIPS is asked for, argon2id is not run, whatever the password is', async () => {
+    const hash = await hashPassword(password);
+    for (const text of [password, 'another'])
+      await expect(passwords.verifyPassword(text, hash, withFips)).rejects.toMatchObject({
+        name: 'CryptoError',
+        code: 'hash.not_permitted',
+      });
   });
 });

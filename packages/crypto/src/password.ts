@@ -1,5 +1,6 @@
 import argon2 from 'argon2';
 import { CryptoError } from './crypto-error.ts';
+import { hashTokenSecret, verifyTokenSecret } from './token-hash.ts';
 
 /** argon2id with the second recommended option of RFC 9106, section 4: 64 MiB, 3 passes, 4 lanes. */
 const options = {
@@ -9,26 +10,42 @@ const options = {
   parallelism: 4,
 } as const;
 
-const SHAPE = /^\$argon2id\$v=\d+\$(?:[mtp]=\d+,?){3}\$[A-Za-z0-9+/]{22,}\$[A-Za-z0-9+/]{43,}$/;
+const ARGON2ID = /^\$argon2id\$v=\d+\$(?:[mtp]=\d+,?){3}\$[A-Za-z0-9+/]{22,}\$[A-Za-z0-9+/]{43,}$/;
+const PBKDF2 = '$pbkdf2-sha512$';
+
+/** How passwords are hashed. `fips`: nothing but PBKDF2-HMAC-SHA512 (NIST SP 800-132) runs, on old hashes too. */
+export type PasswordPolicy = { scheme: 'argon2id' | 'pbkdf2'; fips: boolean };
 
 /** Hashes a password into a PHC string, off the event loop. */
-export async function hashPassword(password: string): Promise<string> {
-  return argon2.hash(password, options);
+export async function hashPassword(password: string, { scheme }: PasswordPolicy): Promise<string> {
+  return scheme === 'pbkdf2' ? hashTokenSecret(password) : argon2.hash(password, options);
 }
 
 /**
- * Whether `password` made the PHC string; `outdated` asks the caller to store a new hash.
+ * Whether `password` made the PHC string, of either scheme; `outdated` asks the caller to store a new hash,
+ * since the scheme or its parameters are others by now.
  *
- * @throws CryptoError `hash.malformed`
+ * @throws CryptoError `hash.malformed`; `hash.not_permitted` for a hash of argon2id where FIPS is asked for
  */
 export async function verifyPassword(
   password: string,
   phc: string,
+  { scheme, fips }: PasswordPolicy,
 ): Promise<{ valid: boolean; outdated: boolean }> {
-  if (!SHAPE.test(phc))
+  if (phc.startsWith(PBKDF2)) {
+    const { valid, outdated } = await verifyTokenSecret(password, phc);
+    return { valid, outdated: outdated || scheme !== 'pbkdf2' };
+  }
+  if (!ARGON2ID.test(phc))
     throw new CryptoError(
       'hash.malformed',
-      'a stored password hash is not a PHC string of argon2id',
+      'a stored password hash is not a PHC string of argon2id or PBKDF2-HMAC-SHA512',
     );
-  return { valid: await argon2.verify(phc, password), outdated: argon2.needsRehash(phc, options) };
+  if (fips)
+    throw new CryptoError(
+      'hash.not_permitted',
+      'a password is stored as argon2id, which FIPS does not approve; an owner must reset it',
+    );
+  const outdated = scheme !== 'argon2id' || argon2.needsRehash(phc, options);
+  return { valid: await argon2.verify(phc, password), outdated };
 }

@@ -10,7 +10,7 @@ const SALT_BYTES = 16;
 const HASH_BYTES = 64;
 const SHAPE = /^\$pbkdf2-sha512\$i=([1-9]\d{0,7})\$([A-Za-z0-9+/]{2,})\$([A-Za-z0-9+/]{86})$/;
 
-/** Hashes a token's secret into a PHC string. Costs about 0.1 s of one thread of the pool. */
+/** Hashes a token's secret, or a password, into a PHC string. Costs about 0.1 s of one thread of the pool. */
 export async function hashTokenSecret(
   secret: string,
   iterations = TOKEN_HASH_ITERATIONS,

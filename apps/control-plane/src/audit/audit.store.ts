@@ -15,7 +15,7 @@ export type AuditAct = {
   details?: AuditDetails;
 };
 
-/** Records an act in the transaction that does it. */
+/** Records an act in the transaction that does it, and lets who leads it know. */
 export async function appendAuditEvent(
   tx: Db,
   op: Operation,
@@ -38,4 +38,5 @@ export async function appendAuditEvent(
       details: act.details ?? {},
     },
   });
+  if (act.outcome === 'done') await op.onAct?.(tx);
 }

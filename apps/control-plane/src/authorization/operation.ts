@@ -1,5 +1,6 @@
 import type { Role } from '@sallyport/contract';
 import { AppError } from '../platform/app-error.ts';
+import type { Db } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
 import { allows, isOpen, permissionsOf, type Permission } from './policy.ts';
 
@@ -27,6 +28,8 @@ export class Operation {
   readonly actor: Actor;
   readonly requestId: string;
   readonly address: string;
+  /** Called in the transaction that does the act, when it is recorded. */
+  onAct: ((tx: Db) => Promise<void>) | undefined;
 
   constructor(actor: Actor, requestId: string, address: string) {
     this.actor = actor;

@@ -10,14 +10,20 @@ const anyCaller = 'any-caller';
 
 /** Who may do what: every act of the operator API, and the roles that hold it. */
 export const policy = {
+  'session:read': anyCaller,
   'session:delete': anyCaller,
   'principal:read-self': anyCaller,
+  'principal:change-password': anyCaller,
+  'totp:create': anyCaller,
+  'totp:confirm': anyCaller,
+  'totp:delete': anyCaller,
   'system:read': anyCaller,
   'sensitive-data:read': ['owner', 'admin', 'auditor'],
   'operator:create': owners,
   'operator:read': ['owner', 'admin', 'auditor'],
   'operator:delete': owners,
   'operator:reset-password': owners,
+  'operator:reset-totp': owners,
   'role-binding:create': administrators,
   'role-binding:read': ['owner', 'admin', 'auditor'],
   'role-binding:delete': administrators,

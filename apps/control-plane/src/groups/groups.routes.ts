@@ -1,6 +1,7 @@
 import { createGroupBody, group, groupName, keyring, page, pageQuery } from '@sallyport/contract';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { tagged } from '../http/preconditions.ts';
 import { problemResponses } from '../http/problem-responses.ts';
 import { operationOf } from '../http/request-operation.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -28,8 +29,12 @@ export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
           response: { 201: group, ...problemResponses },
         },
       },
-      async (request, reply) =>
-        reply.code(201).send(await createGroup(platform, operationOf(request), request.body.name)),
+      async (request, reply) => {
+        const created = await createGroup(platform, operationOf(request), request.body.name);
+        return tagged(reply, { ...created, version: created.revision })
+          .code(201)
+          .send(created);
+      },
     );
 
     app.get(
@@ -57,7 +62,10 @@ export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
           response: { 200: group, ...problemResponses },
         },
       },
-      async (request) => getGroup(platform, operationOf(request), request.params.group),
+      async (request, reply) => {
+        const found = await getGroup(platform, operationOf(request), request.params.group);
+        return tagged(reply, { ...found, version: found.revision }).send(found);
+      },
     );
 
     app.get(

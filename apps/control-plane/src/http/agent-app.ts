@@ -3,14 +3,16 @@ import type { FastifyInstance } from 'fastify';
 import { agentEntryRoutes, type AgentAuthenticator } from '../agents/index.ts';
 import { checkCurrent, deliveryRoutes, type PullDeps } from '../delivery/index.ts';
 import { heldTasksRoutes } from '../tasks/index.ts';
-import type { ServerCertificate, Trust } from '../trust/index.ts';
-import { createApp } from './create-app.ts';
+import type { Trust } from '../trust/index.ts';
+import { createApp, type ListenerLimits } from './create-app.ts';
+import type { RequestLimits } from './request-limits.ts';
 
 export type AgentAppDeps = {
   pullDeps: PullDeps;
   trust: Trust;
   authenticator: AgentAuthenticator;
-  certificate: ServerCertificate;
+  listener: ListenerLimits;
+  limits: RequestLimits;
 };
 
 /** The agent API: `/agent/v1`. */
@@ -18,27 +20,36 @@ export async function createAgentApp({
   pullDeps,
   trust,
   authenticator,
-  certificate,
+  listener,
+  limits,
 }: AgentAppDeps): Promise<FastifyInstance> {
   const { platform, tasks } = pullDeps;
   const app = createApp(platform, {
     name: 'agent-api',
     noSuchRoute:
       'There is no such route: this is the agent API. Operators use the other address that the server printed at its start.',
-    certificate,
+    ...listener,
     requestTimeoutMs: (MAX_PULL_WAIT_SECONDS + 15) * 1000,
+    silenceTimeoutMs: (MAX_PULL_WAIT_SECONDS + 35) * 1000,
+  });
+  app.addHook('onRequest', async (request) => {
+    if (request.routeOptions.config.permission !== 'agent') limits.countStranger(request);
   });
   await app.register(
     async (api) => {
       api.addHook('onRequest', async (request) => {
         if (request.routeOptions.config.permission !== 'agent') return;
         const { authorization, dpop } = request.headers;
-        request.agentClaims = await authenticator.authenticate({
-          authorization,
-          dpop: typeof dpop === 'string' ? dpop : undefined,
-          method: request.method,
-          url: `https://${request.host}${request.url.split('?', 1)[0] ?? ''}`,
-        });
+        const claims = await limits.countRefusal(request, () =>
+          authenticator.authenticate({
+            authorization,
+            dpop: typeof dpop === 'string' ? dpop : undefined,
+            method: request.method,
+            url: `https://${request.host}${request.url.split('?', 1)[0] ?? ''}`,
+          }),
+        );
+        limits.countPrincipal('agent', claims.agentId);
+        request.agentClaims = claims;
       });
       // Last before the answer is made, since a body takes its time: whom this replica would not refuse may
       // have been revoked all the same.

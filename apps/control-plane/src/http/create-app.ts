@@ -2,21 +2,40 @@ import { tlsOptions } from '@sallyport/tls/policy';
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import { AppError } from '../platform/app-error.ts';
+import type { Metrics } from '../platform/metrics.ts';
 import { newId } from '../platform/new-id.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { ServerCertificate } from '../trust/index.ts';
 import { clientErrorHandler } from './client-error.ts';
+import { parseJsonBodies } from './json-body.ts';
 import { problemHandler, sendProblem } from './problem-reply.ts';
+import { MAX_HEADER_BYTES, refuseOversized } from './request-size.ts';
 
 const BODY_LIMIT_BYTES = 256 * 1024;
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+/** Headers come in one piece from whoever does not mean to hold a connection. */
+const HEADERS_TIMEOUT_MS = 10_000;
+/** How often connections are looked at that are past their time. */
+const CONNECTIONS_CHECK_MS = 2_000;
+const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 const MAX_PARAM_LENGTH = 256;
 const PULL_ROUTE = '/agent/v1/pull';
 
-/** What a listener needs of its own. */
-export type ListenerOptions = {
-  name: string;
+/** What a listener is given from outside. */
+export type ListenerLimits = {
   certificate: ServerCertificate;
+  maxConnections: number;
+  /** Proxies whose X-Forwarded-For is believed, by address or CIDR. */
+  trustProxy: string[];
+};
+
+/** What a listener needs of its own. */
+export type ListenerOptions = ListenerLimits & {
+  name: string;
+  /** For a request to arrive. */
   requestTimeoutMs: number;
+  /** For a connection on which nothing moves, also because the answer is not ready. */
+  silenceTimeoutMs: number;
   /** What a caller that asks for a route which is not there is told: it may have come to the wrong listener. */
   noSuchRoute: string;
 };
@@ -27,7 +46,7 @@ export function createApp({ log, metrics }: Platform, options: ListenerOptions):
   const logger: FastifyBaseLogger = listenerLog;
   const handleError = problemHandler(metrics);
   const app = Fastify({
-    https: { ...options.certificate, ...tlsOptions(), handshakeTimeout: 10_000 },
+    https: tlsListener(options.certificate),
     loggerInstance: logger,
     logController: new LogController({
       disableRequestLogging: true,
@@ -36,14 +55,19 @@ export function createApp({ log, metrics }: Platform, options: ListenerOptions):
     bodyLimit: BODY_LIMIT_BYTES,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     requestTimeout: options.requestTimeoutMs,
-    keepAliveTimeout: 75_000,
+    connectionTimeout: options.silenceTimeoutMs,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     forceCloseConnections: true,
     genReqId: () => newId(),
     frameworkErrors: (error, request, reply) => void handleError(error, request, reply),
     clientErrorHandler: clientErrorHandler({ log: listenerLog, metrics }),
-    trustProxy: false,
+    trustProxy: options.trustProxy.length === 0 ? false : options.trustProxy,
     exposeHeadRoutes: false,
   });
+  app.server.maxConnections = options.maxConnections;
+  // All of them are counted, and too many refused, in `refuseOversized`.
+  app.server.maxHeadersCount = 0;
+  parseJsonBodies(app);
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   app.decorateRequest('operation', null);
@@ -54,7 +78,26 @@ export function createApp({ log, metrics }: Platform, options: ListenerOptions):
   );
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id).header('cache-control', 'no-store');
+    refuseOversized(request);
   });
+  tellOfReplies(app, options.name, metrics);
+  return app;
+}
+
+/** TLS and the limits of what comes before a request is one. */
+function tlsListener(certificate: ServerCertificate) {
+  return {
+    ...certificate,
+    ...tlsOptions(),
+    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
+    maxHeaderSize: MAX_HEADER_BYTES,
+  };
+}
+
+/** Logs and counts every reply. */
+function tellOfReplies(app: FastifyInstance, listener: string, metrics: Metrics): void {
   app.addHook('onResponse', async (request, reply) => {
     const { method, routeOptions } = request;
     const route = routeOptions.url ?? 'unknown';
@@ -62,10 +105,7 @@ export function createApp({ log, metrics }: Platform, options: ListenerOptions):
     // An agent pulls without end: what comes of it is counted and acknowledged, and would drown the log.
     const isPull = route === PULL_ROUTE;
     if (!isPull)
-      metrics.httpSeconds.observe(
-        { listener: options.name, method, route, status },
-        reply.elapsedTime / 1000,
-      );
+      metrics.httpSeconds.observe({ listener, method, route, status }, reply.elapsedTime / 1000);
     request.log[isPull ? 'debug' : 'info'](
       {
         method,
@@ -77,5 +117,4 @@ export function createApp({ log, metrics }: Platform, options: ListenerOptions):
       'request',
     );
   });
-  return app;
 }

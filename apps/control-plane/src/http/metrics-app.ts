@@ -5,8 +5,10 @@ import type { Platform } from '../platform/platform.ts';
 export async function createMetricsApp(
   { metrics }: Platform,
   isReady: () => Promise<boolean>,
+  maxConnections: number,
 ): Promise<FastifyInstance> {
   const app = Fastify({ logger: false, requestTimeout: 10_000, forceCloseConnections: true });
+  app.server.maxConnections = maxConnections;
   app.get('/healthz', async () => ({ status: 'ok' }));
   app.get('/readyz', async (_request, reply) => {
     const ready = await isReady();

@@ -1,11 +1,17 @@
-import helmet from '@fastify/helmet';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { agentsRoutes, enrollmentTokensRoutes } from '../agents/index.ts';
 import { apiKeysRoutes, type ApiKeyPolicy } from '../api-keys/index.ts';
 import { certificatesRoutes } from '../certificates/index.ts';
 import { groupsRoutes } from '../groups/index.ts';
+import { keepReplies } from '../idempotency/index.ts';
 import type { UnreadableReports } from '../keyrings/index.ts';
-import { operatorsRoutes, selfRoutes, sessionsRoutes } from '../operators/index.ts';
+import {
+  operatorsRoutes,
+  selfRoutes,
+  sessionsRoutes,
+  type SessionPolicy,
+  type SignInLimits,
+} from '../operators/index.ts';
 import type { Platform } from '../platform/platform.ts';
 import { pluginTypesRoutes } from '../plugin-types/index.ts';
 import { findBreaks, pluginsRoutes } from '../plugins/index.ts';
@@ -13,17 +19,22 @@ import { roleBindingsRoutes } from '../role-bindings/index.ts';
 import { secretsRoutes } from '../secrets/index.ts';
 import { systemRoutes, type SystemFacts } from '../system/index.ts';
 import { tasksRoutes, type AgentTasks } from '../tasks/index.ts';
-import type { ServerCertificate } from '../trust/index.ts';
 import { auditRefusals } from './audit-refusals.ts';
 import { CallerAuthenticator } from './authenticate-caller.ts';
-import { createApp } from './create-app.ts';
+import { createApp, type ListenerLimits } from './create-app.ts';
 import { describeApi } from './openapi-document.ts';
+import type { RequestLimits } from './request-limits.ts';
+import { principalOf } from './request-operation.ts';
+import { setSecurityHeaders } from './security-headers.ts';
 
 export type OperatorAppDeps = {
   platform: Platform;
   tasks: AgentTasks;
-  certificate: ServerCertificate;
   unreadable: UnreadableReports;
+  listener: ListenerLimits;
+  limits: RequestLimits;
+  sessions: SessionPolicy;
+  signInLimits: SignInLimits;
   apiKeyPolicy: ApiKeyPolicy;
   info: SystemFacts;
 };
@@ -32,43 +43,38 @@ const NO_SUCH_ROUTE =
   'There is no such route: see /api/openapi.json. Agents use the agent API, the other address that the server printed at its start.';
 
 /** The operator API: `/api/v1`, its OpenAPI document and the page that shows it. */
-export async function createOperatorApp({
-  platform,
-  tasks,
-  certificate,
-  unreadable,
-  apiKeyPolicy,
-  info,
-}: OperatorAppDeps): Promise<FastifyInstance> {
+export async function createOperatorApp(deps: OperatorAppDeps): Promise<FastifyInstance> {
+  const { platform, listener, limits, sessions } = deps;
   const app = createApp(platform, {
     name: 'operator-api',
     noSuchRoute: NO_SUCH_ROUTE,
-    certificate,
+    ...listener,
     requestTimeoutMs: 30_000,
+    silenceTimeoutMs: 60_000,
   });
-  // Here only: no browser comes to the agent API, whose replies go out by the thousand.
-  await app.register(helmet, {
-    global: true,
-    contentSecurityPolicy: { directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+  await setSecurityHeaders(app);
+  app.addHook('onRequest', async (request) => {
+    if (isForStrangers(request)) limits.countStranger(request);
   });
   await describeApi(app);
-  const callers = new CallerAuthenticator(platform);
+  const callers = new CallerAuthenticator(platform, sessions);
   await app.register(
     async (api) => {
       api.addHook('onRequest', async (request) => {
-        if (request.routeOptions.config.permission === 'public' || request.is404) return;
-        request.operation = await callers.authenticate(
-          request.headers.authorization,
-          request.id,
-          request.ip,
-        );
+        if (isForStrangers(request)) return;
+        limits.refuseNoisyStranger(request);
+        const operation = await limits.countRefusal(request, () => callers.authenticate(request));
+        const { kind, id } = principalOf(operation);
+        limits.countPrincipal(kind, id);
+        request.operation = operation;
       });
-      auditRefusals(api, platform, unreadable);
-      await api.register(sessionsRoutes(platform));
+      keepReplies(api, platform);
+      auditRefusals(api, platform, deps.unreadable);
+      await api.register(sessionsRoutes(platform, sessions, deps.signInLimits));
       await api.register(selfRoutes(platform));
       await api.register(operatorsRoutes(platform));
       await api.register(roleBindingsRoutes(platform));
-      await api.register(apiKeysRoutes(platform, apiKeyPolicy));
+      await api.register(apiKeysRoutes(platform, deps.apiKeyPolicy));
       await api.register(groupsRoutes(platform));
       await api.register(enrollmentTokensRoutes(platform));
       await api.register(agentsRoutes(platform));
@@ -78,11 +84,17 @@ export async function createOperatorApp({
       );
       await api.register(pluginsRoutes(platform));
       await api.register(certificatesRoutes(platform));
-      await api.register(tasksRoutes(platform, tasks));
-      await api.register(systemRoutes(info));
+      await api.register(tasksRoutes(platform, deps.tasks));
+      await api.register(systemRoutes(deps.info));
     },
     { prefix: '/api/v1' },
   );
   app.get('/api/openapi.json', { schema: { hide: true } }, async () => app.swagger());
   return app;
+}
+
+/** What asks for no credential, or is not there. */
+function isForStrangers({ routeOptions, is404 }: FastifyRequest): boolean {
+  const { permission } = routeOptions.config;
+  return is404 || permission === undefined || permission === 'public';
 }

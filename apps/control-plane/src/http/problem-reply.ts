@@ -14,8 +14,11 @@ const statusOf: Record<ErrorKind, number> = {
   methodNotAllowed: 405,
   timedOut: 408,
   conflict: 409,
+  preconditionFailed: 412,
   tooLarge: 413,
   unsupportedMediaType: 415,
+  unprocessable: 422,
+  preconditionRequired: 428,
   limited: 429,
   headersTooLarge: 431,
   internal: 500,
@@ -82,7 +85,7 @@ export function problemReply(error: AppError, requestId: string): ProblemReply {
     ...(error.issues === undefined ? {} : { issues: error.issues }),
   };
   const { retryAfterSeconds } = error;
-  const scheme = /^(session|api_key)\./.test(error.code) ? 'Bearer' : 'DPoP';
+  const scheme = /^(session|api_key|credentials|totp)\./.test(error.code) ? 'Bearer' : 'DPoP';
   return {
     status,
     headers: {

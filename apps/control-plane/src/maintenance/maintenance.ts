@@ -3,6 +3,7 @@ import { warnOfExpiry } from '../api-keys/index.ts';
 import { appendAuditEvent } from '../audit/index.ts';
 import { systemOperation } from '../authorization/index.ts';
 import { warnOfCertificateExpiry } from '../certificates/index.ts';
+import { forgetReplies } from '../idempotency/index.ts';
 import {
   rewrapKeyrings,
   rotateDueKeyrings,
@@ -98,7 +99,8 @@ export async function forgetExpired({ db, clock, log }: Platform): Promise<void>
       tokens +
       failures +
       (await deleteExpiredAssertions(tx, now)) +
-      (await deleteExpiredSessions(tx, now))
+      (await deleteExpiredSessions(tx, now)) +
+      (await forgetReplies(tx, clock.now()))
     );
   });
   if (count > 0) log.info({ count }, 'expired rows were removed');

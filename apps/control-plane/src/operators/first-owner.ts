@@ -17,13 +17,14 @@ const PASSWORD_BYTES = 18;
 /** Makes the first owner when there is no operator yet. The caller holds the first-start lock. */
 export async function createFirstOwner(
   tx: Db,
-  { clock }: Platform,
+  { clock, passwordPolicy }: Platform,
   owner: { name: string; password?: Secret | undefined },
 ): Promise<FirstOwner | undefined> {
   if ((await countOperators(tx)) > 0) return undefined;
   const generatedPassword =
     owner.password === undefined ? randomBytes(PASSWORD_BYTES).toString('base64url') : undefined;
-  const passwordHash = await hashPassword(generatedPassword ?? owner.password?.reveal() ?? '');
+  const password = generatedPassword ?? owner.password?.reveal() ?? '';
+  const passwordHash = await hashPassword(password, passwordPolicy);
   const createdAt = new Date(clock.now());
   const id = newId();
   await insertOperator(tx, { id, name: owner.name, passwordHash, createdAt });

@@ -1,6 +1,10 @@
 export { createFirstOwner, type FirstOwner } from './first-owner.ts';
 export { deleteFailuresBefore } from './lockout.store.ts';
 export { operatorsRoutes } from './operators.routes.ts';
-export { deleteExpiredSessions } from './operators.store.ts';
-export { selfRoutes, sessionsRoutes } from './sessions.routes.ts';
+export { selfRoutes } from './self.routes.ts';
+export { sessionsRoutes } from './sessions.routes.ts';
+export { deleteExpiredSessions } from './sessions.store.ts';
 export { OperatorSession, SessionAuthenticator } from './sessions.ts';
+export { SignInLimits } from './sign-in-limits.ts';
+export type { SessionPolicy } from './sign-in.ts';
+export { totpPlace } from './totp-secret.ts';

@@ -18,6 +18,7 @@ import {
   removeOperator,
   resetPassword,
 } from './operators.service.ts';
+import { resetTotp } from './totp.service.ts';
 
 const tags = ['operators'];
 const params = z.object({ operator: operatorName });
@@ -100,6 +101,23 @@ export function operatorsRoutes(platform: Platform): FastifyPluginAsyncZod {
       async (request, reply) => {
         const { operator: name } = request.params;
         await resetPassword(platform, operationOf(request), name, request.body.password);
+        return reply.code(204).send(null);
+      },
+    );
+
+    app.delete(
+      '/operators/:operator/totp',
+      {
+        config: { permission: 'operator:reset-totp' },
+        schema: {
+          tags,
+          summary: 'Remove an operator’s second factor and end its sessions',
+          params,
+          response: { 204: z.null(), ...problemResponses },
+        },
+      },
+      async (request, reply) => {
+        await resetTotp(platform, operationOf(request), request.params.operator);
         return reply.code(204).send(null);
       },
     );

@@ -19,13 +19,13 @@ import {
 } from '../role-bindings/index.ts';
 import {
   deleteOperator,
-  deleteSessionsOf,
   findOperator,
   insertOperator,
   listOperators,
   updatePasswordHash,
   type OperatorRow,
 } from './operators.store.ts';
+import { deleteSessionsOf } from './sessions.store.ts';
 
 /** Makes an operator with the roles that the caller may give. */
 export async function createOperator(
@@ -36,8 +36,8 @@ export async function createOperator(
   op.authorize('operator:create');
   const { name, roles } = wanted;
   const grants = await authorizedGrants(platform, op, 'role-binding:create', roles);
-  const { db, clock, hashing } = platform;
-  const passwordHash = await hashing.run(() => hashPassword(wanted.password));
+  const { db, clock, hashing, passwordPolicy } = platform;
+  const passwordHash = await hashing.run(() => hashPassword(wanted.password, passwordPolicy));
   const row = { id: newId(), name, createdAt: new Date(clock.now()) };
   const by = { createdBy: op.actor.name, createdAt: row.createdAt };
   try {
@@ -109,10 +109,10 @@ export async function resetPassword(
   password: string,
 ): Promise<void> {
   op.authorize('operator:reset-password');
-  const { db, clock, hashing } = platform;
+  const { db, clock, hashing, passwordPolicy } = platform;
   const { id } = await db.read((reader) => existingOperator(reader, name));
   await db.read((reader) => authorizeOver(reader, op, { operatorId: id }));
-  const passwordHash = await hashing.run(() => hashPassword(password));
+  const passwordHash = await hashing.run(() => hashPassword(password, passwordPolicy));
   await db.transaction(async (tx) => {
     // Looked at again: it may have been given more, or deleted, since.
     await authorizeOver(tx, op, { operatorId: (await existingOperator(tx, name)).id });
@@ -122,7 +122,8 @@ export async function resetPassword(
   });
 }
 
-async function existingOperator(db: Db, name: string): Promise<OperatorRow> {
+/** @throws AppError `operator.not_found` */
+export async function existingOperator(db: Db, name: string): Promise<OperatorRow> {
   const row = await findOperator(db, name);
   if (row === undefined) throw operatorNotFound();
   return row;

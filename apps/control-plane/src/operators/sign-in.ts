@@ -1,25 +1,20 @@
-import { hashPassword, verifyPassword } from '@sallyport/crypto/password';
 import { formatToken, mintToken } from '@sallyport/crypto/token';
 import { hashTokenSecret } from '@sallyport/crypto/token-hash';
 import { appendAuditEvent } from '../audit/index.ts';
 import { Operation } from '../authorization/index.ts';
-import { AppError } from '../platform/app-error.ts';
 import { newId } from '../platform/new-id.ts';
 import type { Platform } from '../platform/platform.ts';
 import { heldRolesOf, type NamedGrant } from '../role-bindings/index.ts';
-import { clearFailures, countFailure, findLock } from './lockout.store.ts';
-import {
-  findOperator,
-  holdPassword,
-  insertSession,
-  renewPasswordHash,
-  type OperatorRow,
-} from './operators.store.ts';
+import { checkCredentials, type Credentials, type Identified } from './check-credentials.ts';
+import { clearFailures, findLock } from './lockout.store.ts';
+import { holdPassword, type OperatorRow } from './operators.store.ts';
+import { insertSession } from './sessions.store.ts';
+import { locked, wrongCode, wrongCredentials } from './sign-in-failures.ts';
+import type { SignInLimits } from './sign-in-limits.ts';
+import { takeStep } from './totp.store.ts';
 
-export const SESSION_TTL_SECONDS = 12 * 60 * 60;
-/** After this many failures in a row a name is locked, and again after as many more. */
-export const FAILURES_BEFORE_LOCK = 5;
-export const LOCK_SECONDS = 15 * 60;
+/** How long sessions last, and how long one that is not used. */
+export type SessionPolicy = { maxHours: number; idleMinutes: number };
 
 export type NewSession = {
   token: string;
@@ -29,60 +24,34 @@ export type NewSession = {
 };
 
 /**
- * Signs an operator in. An unknown name costs as much time, fails with the same words and locks like a
- * known one.
+ * Signs an operator in.
  *
- * @throws AppError `credentials.wrong`, `operator.locked` with the seconds left, `hashing.busy`
+ * @throws AppError those of `checkCredentials`; `rate.limited` for an address or a name that failed too often
  */
 export async function signIn(
   platform: Platform,
+  { policy, limits }: { policy: SessionPolicy; limits: SignInLimits },
   op: Operation,
-  name: string,
-  password: string,
+  credentials: Credentials,
 ): Promise<NewSession> {
-  await refuseWhileLocked(platform, name);
-  const operator = await platform.passwordHashing.run(() => identify(platform, op, name, password));
-  return openSession(platform, op, operator);
-}
-
-async function refuseWhileLocked({ db, clock }: Platform, name: string): Promise<void> {
-  const now = new Date(clock.now());
-  const lockedUntil = await db.read((reader) => findLock(reader, name, now));
-  if (lockedUntil !== undefined) throw locked(lockedUntil, now);
-}
-
-/**
- * One guess, in its turn: those that waited with it may have locked the name by now, and what comes of this
- * one is recorded before the next begins.
- */
-async function identify(
-  platform: Platform,
-  op: Operation,
-  name: string,
-  password: string,
-): Promise<OperatorRow> {
-  const { db } = platform;
-  await refuseWhileLocked(platform, name);
-  const operator = await db.read((reader) => findOperator(reader, name));
-  const checked = await verifyPassword(password, operator?.passwordHash ?? (await hashOfNobody()));
-  if (operator === undefined || !checked.valid) throw await recordFailure(platform, op, name);
-  if (!checked.outdated) return operator;
-  const passwordHash = await hashPassword(password);
-  const renewed = await db.read((writer) => renewPasswordHash(writer, operator, passwordHash));
-  // Otherwise the password was reset meanwhile, or another replica has renewed its hash: only a look tells.
-  return renewed ? { ...operator, passwordHash } : identify(platform, op, name, password);
+  return limits.countFailures(op.address, credentials.name, async () => {
+    const attempt = { op, action: 'session:create' };
+    const identified = await checkCredentials(platform, attempt, credentials);
+    return openSession(platform, policy, op, identified);
+  });
 }
 
 async function openSession(
   platform: Platform,
+  policy: SessionPolicy,
   op: Operation,
-  operator: OperatorRow,
+  { operator, totpStep }: Identified,
 ): Promise<NewSession> {
   const { db, clock, hashing } = platform;
   const token = mintToken('session', newId());
   const secretHash = await hashing.run(() => hashTokenSecret(token.secret));
   const createdAt = new Date(clock.now());
-  const expiresAt = new Date(clock.now() + SESSION_TTL_SECONDS * 1000);
+  const expiresAt = new Date(clock.now() + policy.maxHours * 3_600_000);
   const roles = await db.transaction(async (tx) => {
     // Another replica may have locked the name since the password was checked. Looked at last: clearing
     // waits for whoever writes the row, and the look sees what they wrote.
@@ -91,12 +60,16 @@ async function openSession(
     if (lockedUntil !== undefined) throw locked(lockedUntil, createdAt);
     // The password may have been reset since it was checked, and its reset has ended the sessions that it found.
     if (!(await holdPassword(tx, operator))) throw wrongCredentials();
+    // Of requests in parallel that bear the same code, one comes this far.
+    if (totpStep !== undefined && !(await takeStep(tx, operator.id, totpStep))) throw wrongCode();
     await insertSession(tx, {
       id: token.id,
       operatorId: operator.id,
       secretHash,
+      address: op.address,
       createdAt,
       expiresAt,
+      lastUsedAt: createdAt,
     });
     const { id, name } = operator;
     const grants = await heldRolesOf(tx, { operatorId: id });
@@ -106,60 +79,10 @@ async function openSession(
       action: 'session:create',
       subject: `operator:${operator.name}`,
       outcome: 'done',
+      details: { secondFactor: totpStep !== undefined },
     } as const;
     await appendAuditEvent(tx, signedIn, act, clock.now());
     return grants;
   });
   return { token: formatToken(token), expiresAt, operator, roles };
-}
-
-async function recordFailure(
-  { db, clock }: Platform,
-  op: Operation,
-  name: string,
-): Promise<AppError> {
-  const now = new Date(clock.now());
-  const until = new Date(clock.now() + LOCK_SECONDS * 1000);
-  const lockedUntil = await db.transaction(async (tx) => {
-    const counted = await countFailure(tx, name, now, { limit: FAILURES_BEFORE_LOCK, until });
-    const lock = await findLock(tx, name, now);
-    // A guess at a name that another replica has locked meanwhile is refused like any other while it is.
-    if (!counted) return lock;
-    const act = {
-      action: 'session:create',
-      subject: `operator:${name}`,
-      outcome: 'refused',
-      details: { locked: lock !== undefined },
-    } as const;
-    await appendAuditEvent(tx, op, act, clock.now());
-    return lock;
-  });
-  if (lockedUntil !== undefined) return locked(lockedUntil, now);
-  return wrongCredentials();
-}
-
-function wrongCredentials(): AppError {
-  return new AppError('credentials.wrong', 'The name or the password is wrong.');
-}
-
-function locked(until: Date, now: Date): AppError {
-  const retryAfterSeconds = Math.ceil((until.getTime() - now.getTime()) / 1000);
-  return new AppError(
-    'operator.locked',
-    `Too many failed sign-ins; try again in ${Math.ceil(retryAfterSeconds / 60)} minutes.`,
-    {
-      retryAfterSeconds,
-    },
-  );
-}
-
-let nobody: Promise<string> | undefined;
-
-/** What an unknown name's password is checked against. */
-async function hashOfNobody(): Promise<string> {
-  nobody ??= hashPassword(newId()).catch((error: unknown) => {
-    nobody = undefined;
-    throw error;
-  });
-  return nobody;
 }

@@ -1,6 +1,7 @@
 import { port, secret } from '@sallyport/config/fields';
 import { operatorName } from '@sallyport/contract';
 import { z } from 'zod';
+import { accessSettings } from './access-settings.ts';
 
 /** Variables of the agent and of the operators' CLI, which may share a shell or an env file with the server. */
 export const OTHER_PROGRAMS = [
@@ -16,8 +17,7 @@ export const OTHER_PROGRAMS = [
 
 const processRole = z.enum(['operator-api', 'agent-api', 'worker']);
 
-/** Everything that can be set, with its default; the reference page is made from this. */
-export const serverConfig = z.strictObject({
+const settings = z.strictObject({
   dataDir: z
     .string()
     .default('.sallyport')
@@ -97,8 +97,9 @@ export const serverConfig = z.strictObject({
       message: 'may not be more than apiKeys.maxDays',
     })
     .prefault({}),
-  operatorApi: listener(8443, 'Operator API').prefault({}),
-  agentApi: listener(9443, 'Agent API')
+  ...accessSettings,
+  operatorApi: listener(8443, 'Operator API', 1_000).prefault({}),
+  agentApi: listener(9443, 'Agent API', 20_000)
     .extend({
       publicUrl: z
         .url({ protocol: /^https$/ })
@@ -106,7 +107,7 @@ export const serverConfig = z.strictObject({
         .describe('How agents reach the agent API, when not by its own address'),
     })
     .prefault({}),
-  metrics: listener(9464, 'Metrics and health, plain HTTP').prefault({}),
+  metrics: listener(9464, 'Metrics and health, plain HTTP', 100).prefault({}),
   log: z
     .strictObject({
       level: z
@@ -117,15 +118,27 @@ export const serverConfig = z.strictObject({
     .prefault({}),
 });
 
+/** Everything that can be set, with its default; the reference page is made from this. */
+export const serverConfig = settings.refine(
+  ({ fips, passwordHash }) => !fips || passwordHash !== 'argon2id',
+  { path: ['passwordHash'], message: 'may not be argon2id when fips is on' },
+);
+
 export type ServerConfig = z.infer<typeof serverConfig>;
 
 function apiKeyDays(days: number) {
   return z.coerce.number().int().min(1).max(180).default(days);
 }
 
-function listener(defaultPort: number, what: string) {
+function listener(defaultPort: number, what: string, maxConnections: number) {
   return z.strictObject({
     host: z.string().default('127.0.0.1').describe(`${what}: address to listen on`),
     port: port().default(defaultPort).describe(`${what}: port to listen on; 0 takes a free one`),
+    maxConnections: z
+      .int()
+      .min(10)
+      .max(1_000_000)
+      .default(maxConnections)
+      .describe(`${what}: connections that are open at a time; more are closed at once`),
   });
 }

@@ -1,3 +1,4 @@
+import type { PasswordPolicy } from '@sallyport/crypto/password';
 import type { BoundedPool } from './bounded-pool.ts';
 import type { Clock } from './clock.ts';
 import type { Database } from './db.ts';
@@ -12,6 +13,7 @@ export type Platform = {
   log: Log;
   db: Database;
   rootKeys: RootKeys;
+  passwordPolicy: PasswordPolicy;
   /** For what operators hold or make once they are let in. Whoever is not has queues of their own, which must not hold them up. */
   hashing: BoundedPool;
   /** For the passwords of sign-ins, which anybody may try. */

@@ -9,6 +9,8 @@ import {
 } from '@sallyport/contract';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { parseJsonBodies } from '../http/json-body.ts';
+import { preconditionOf, tagged } from '../http/preconditions.ts';
 import { problemResponses } from '../http/problem-responses.ts';
 import { operationOf } from '../http/request-operation.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -24,11 +26,7 @@ const MERGE_PATCH = 'application/merge-patch+json';
 /** `/api/v1/groups/:group/plugins`. */
 export function pluginsRoutes(platform: Platform): FastifyPluginAsyncZod {
   return async (app) => {
-    app.addContentTypeParser(
-      MERGE_PATCH,
-      { parseAs: 'string' },
-      app.getDefaultJsonParser('error', 'error'),
-    );
+    parseJsonBodies(app, MERGE_PATCH);
 
     app.put(
       path,
@@ -43,8 +41,12 @@ export function pluginsRoutes(platform: Platform): FastifyPluginAsyncZod {
         },
       },
       async (request, reply) => {
-        const put = await putPlugin(platform, operationOf(request), request.params, request.body);
-        return reply.code(put.created ? 201 : 200).send(put.plugin);
+        const { params: at, body } = request;
+        const condition = preconditionOf(request);
+        const put = await putPlugin(platform, operationOf(request), at, body, condition);
+        return tagged(reply, put.plugin)
+          .code(put.created ? 201 : 200)
+          .send(put.plugin);
       },
     );
 
@@ -61,7 +63,12 @@ export function pluginsRoutes(platform: Platform): FastifyPluginAsyncZod {
           response: { 200: plugin, ...problemResponses },
         },
       },
-      async (request) => patchPlugin(platform, operationOf(request), request.params, request.body),
+      async (request, reply) => {
+        const { params: at, body } = request;
+        const condition = preconditionOf(request);
+        const patched = await patchPlugin(platform, operationOf(request), at, body, condition);
+        return tagged(reply, patched).send(patched);
+      },
     );
 
     app.get(
@@ -91,7 +98,10 @@ export function pluginsRoutes(platform: Platform): FastifyPluginAsyncZod {
           response: { 200: plugin, ...problemResponses },
         },
       },
-      async (request) => getPlugin(platform, operationOf(request), request.params),
+      async (request, reply) => {
+        const found = await getPlugin(platform, operationOf(request), request.params);
+        return tagged(reply, found).send(found);
+      },
     );
 
     app.delete(
@@ -106,7 +116,8 @@ export function pluginsRoutes(platform: Platform): FastifyPluginAsyncZod {
         },
       },
       async (request, reply) => {
-        await removePlugin(platform, operationOf(request), request.params);
+        const condition = preconditionOf(request);
+        await removePlugin(platform, operationOf(request), request.params, condition);
         return reply.code(204).send(null);
       },
     );

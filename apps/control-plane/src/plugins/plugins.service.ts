@@ -2,6 +2,7 @@ import type { PageQuery, ShownPlugin } from '@sallyport/contract';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
 import { authorizedGroup, changeGroup } from '../groups/index.ts';
+import type { Precondition } from '../http/preconditions.ts';
 import { AppError } from '../platform/app-error.ts';
 import { pageOf, type Page } from '../platform/page-of.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -40,11 +41,13 @@ export async function removePlugin(
   platform: Platform,
   op: Operation,
   path: PluginPath,
+  precondition: Precondition,
 ): Promise<void> {
   const { clock } = platform;
   const group = await authorizedGroup(platform, op, 'plugin:delete', path.group);
   await changeGroup(platform, group.id, async (tx, revision) => {
     const plugin = existingPlugin(await findPlugin(tx, group.id, path.plugin));
+    precondition.check(plugin);
     await deletePlugin(tx, plugin.id);
     const details = { version: plugin.version, revision };
     const act = {

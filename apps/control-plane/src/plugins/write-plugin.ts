@@ -8,6 +8,7 @@ import {
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
 import { authorizedGroup, changeGroup, refuseTooLarge } from '../groups/index.ts';
+import type { Precondition } from '../http/preconditions.ts';
 import type { Db } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -30,12 +31,16 @@ export async function putPlugin(
   op: Operation,
   path: PluginPath,
   { type, offline, config }: PutPluginBody,
+  precondition: Precondition,
 ): Promise<{ plugin: ShownPlugin; created: boolean }> {
-  return writePlugin(platform, op, path, ({ row }) => ({
-    type: type ?? row?.type ?? GENERIC_TYPE,
-    offline: offline ?? row?.offline ?? null,
-    config,
-  }));
+  return writePlugin(platform, op, path, ({ row }) => {
+    precondition.checkReplaced(row);
+    return {
+      type: type ?? row?.type ?? GENERIC_TYPE,
+      offline: offline ?? row?.offline ?? null,
+      config,
+    };
+  });
 }
 
 /** Changes parts of a plugin; what is not named stays as it is, encrypted fields byte for byte. */
@@ -44,9 +49,11 @@ export async function patchPlugin(
   op: Operation,
   path: PluginPath,
   { type, offline, config = {} }: PatchPluginBody,
+  precondition: Precondition,
 ): Promise<ShownPlugin> {
   const { plugin } = await writePlugin(platform, op, path, ({ row, open }) => {
     const plugin = existingPlugin(row);
+    precondition.check(plugin);
     return {
       type: type ?? plugin.type,
       offline: offline ?? plugin.offline,

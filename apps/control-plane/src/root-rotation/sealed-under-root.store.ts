@@ -1,5 +1,7 @@
 import type { Place } from '@sallyport/crypto/envelope';
+import { exchangePlace } from '../idempotency/index.ts';
 import { keyPlace } from '../keyrings/index.ts';
+import { totpPlace } from '../operators/index.ts';
 import type { Db } from '../platform/db.ts';
 import { authorityKeyPlace, signingKeyPlace } from '../trust/index.ts';
 
@@ -24,6 +26,24 @@ export const sealedUnderRoot: Record<string, (tx: Db) => Promise<SealedUnderRoot
       place: authorityKeyPlace(id),
       replace: (anew) =>
         tx.certificateAuthority.update({ where: { id }, data: { sealedPrivateKey: anew } }),
+    })),
+  'operator_totps.sealed_secret': async (tx) =>
+    (await tx.operatorTotp.findMany()).map(({ operatorId, sealedSecret }) => ({
+      sealed: sealedSecret,
+      place: totpPlace(operatorId),
+      replace: (anew) =>
+        tx.operatorTotp.update({ where: { operatorId }, data: { sealedSecret: anew } }),
+    })),
+  'idempotency_keys.sealed_exchange': async (tx) =>
+    (await tx.idempotencyKey.findMany()).map(({ id, sealedExchange }) => ({
+      sealed: sealedExchange,
+      place: exchangePlace(id),
+      // One that was forgotten or replaced meanwhile needs no new seal.
+      replace: (anew) =>
+        tx.idempotencyKey.updateMany({
+          where: { id, sealedExchange },
+          data: { sealedExchange: anew },
+        }),
     })),
   'keyring_versions.wrapped_key': async (tx) =>
     (await tx.keyringVersion.findMany()).flatMap(({ groupId, version, wrappedKey }) =>

@@ -2,12 +2,13 @@ import type { SecretMetadata } from '@sallyport/contract';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
 import { changeGroup, authorizedGroup, refuseTooLarge } from '../groups/index.ts';
+import type { Precondition } from '../http/preconditions.ts';
 import { sealForGroup } from '../keyrings/index.ts';
 import { newId } from '../platform/new-id.ts';
 import type { Platform } from '../platform/platform.ts';
 import { secretValueField } from './secret-field.ts';
 import { shownSecret, type SecretPath } from './secrets.service.ts';
-import { insertVersion, upsertSecret, type OfflinePolicy } from './secrets.store.ts';
+import { findSecret, insertVersion, upsertSecret, type OfflinePolicy } from './secrets.store.ts';
 
 /**
  * Creates a secret, or adds a version to it: every put is a new version, so that what agents hold can be
@@ -18,11 +19,13 @@ export async function putSecret(
   op: Operation,
   path: SecretPath,
   body: { value: string; offline?: OfflinePolicy | undefined },
+  precondition: Precondition,
 ): Promise<{ secret: SecretMetadata; created: boolean }> {
   const { clock } = platform;
   const group = await authorizedGroup(platform, op, 'secret:write', path.group);
   const plaintext = Buffer.from(body.value, 'utf8');
   return changeGroup(platform, group.id, async (tx, revision) => {
+    precondition.check(await findSecret(tx, group.id, path.secret));
     const now = new Date(clock.now());
     const secret = await upsertSecret(tx, group.id, path.secret, body.offline, now);
     const versionId = newId();

@@ -11,6 +11,7 @@ import {
 } from '@sallyport/contract';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { preconditionOf, tagged } from '../http/preconditions.ts';
 import { problemResponses } from '../http/problem-responses.ts';
 import { operationOf } from '../http/request-operation.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -45,8 +46,12 @@ export function secretsRoutes(platform: Platform): FastifyPluginAsyncZod {
         },
       },
       async (request, reply) => {
-        const put = await putSecret(platform, operationOf(request), request.params, request.body);
-        return reply.code(put.created ? 201 : 200).send(put.secret);
+        const { params: at, body } = request;
+        const condition = preconditionOf(request);
+        const put = await putSecret(platform, operationOf(request), at, body, condition);
+        return tagged(reply, put.secret)
+          .code(put.created ? 201 : 200)
+          .send(put.secret);
       },
     );
 
@@ -77,7 +82,10 @@ export function secretsRoutes(platform: Platform): FastifyPluginAsyncZod {
           response: { 200: secret, ...problemResponses },
         },
       },
-      async (request) => getSecret(platform, operationOf(request), request.params),
+      async (request, reply) => {
+        const found = await getSecret(platform, operationOf(request), request.params);
+        return tagged(reply, found).send(found);
+      },
     );
 
     app.get(
@@ -99,7 +107,7 @@ export function secretsRoutes(platform: Platform): FastifyPluginAsyncZod {
     app.post(
       `${path}/reveal`,
       {
-        config: { permission: 'secret:reveal' },
+        config: { permission: 'secret:reveal', keepReply: false },
         schema: {
           tags,
           summary: 'Reveal a value',
@@ -124,7 +132,8 @@ export function secretsRoutes(platform: Platform): FastifyPluginAsyncZod {
         },
       },
       async (request, reply) => {
-        await removeSecret(platform, operationOf(request), request.params);
+        const condition = preconditionOf(request);
+        await removeSecret(platform, operationOf(request), request.params, condition);
         return reply.code(204).send(null);
       },
     );

@@ -2,6 +2,7 @@ import type { PageQuery, SecretMetadata } from '@sallyport/contract';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
 import { changeGroup, authorizedGroup } from '../groups/index.ts';
+import type { Precondition } from '../http/preconditions.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Db } from '../platform/db.ts';
 import { pageOf, type Page } from '../platform/page-of.ts';
@@ -66,11 +67,13 @@ export async function removeSecret(
   platform: Platform,
   op: Operation,
   path: SecretPath,
+  precondition: Precondition,
 ): Promise<void> {
   const { clock } = platform;
   const group = await authorizedGroup(platform, op, 'secret:delete', path.group);
   await changeGroup(platform, group.id, async (tx, revision) => {
     const secret = await existingSecret(tx, group.id, path.secret);
+    precondition.check(secret);
     await deleteSecret(tx, secret.id);
     const details = { version: secret.version, revision };
     const act = {

@@ -36,7 +36,8 @@ export const dataClasses = {
   },
   'hashed-password': {
     sensitive: true,
-    protection: 'argon2id (64 MiB, 3 passes), its own salt; cannot be turned back',
+    protection:
+      'argon2id (64 MiB, 3 passes) or PBKDF2-HMAC-SHA512 (210,000 iterations), its own salt; cannot be turned back',
     key: null,
   },
   'sealed-root': {

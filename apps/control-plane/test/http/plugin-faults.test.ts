@@ -26,7 +26,7 @@ beforeEach(() => {
 });
 
 const path = () => `/groups/plant-7/plugins/${name}`;
-const put = (config: object) => owner.call('PUT', path(), { type: 'gateway', config });
+const put = (config: object) => owner.put(path(), { type: 'gateway', config });
 const patch = (config: object) =>
   owner.call('PATCH', path(), JSON.stringify({ config }), mergePatch);
 const refusedAt = (at: string) => ({

@@ -34,7 +34,7 @@ const plugin = (group = 'plant-7') => `/groups/${group}/plugins/of-${name}`;
 const create = (more: object = {}) =>
   owner.call('POST', '/plugin-types', { name, ...definition, ...more });
 const write = (config: object, group = 'plant-7') =>
-  owner.call('PUT', plugin(group), { type: name, config });
+  owner.put(plugin(group), { type: name, config });
 
 /** The last two acts on the type. */
 async function acts(): Promise<string[]> {

@@ -33,7 +33,7 @@ beforeEach(() => {
 
 const path = () => `/groups/plant-7/plugins/${name}`;
 const put = (config: object, more: object = {}) =>
-  owner.call('PUT', path(), { type: 'gateway', config, ...more });
+  owner.put(path(), { type: 'gateway', config, ...more });
 const patch = (config: object, more: object = {}) =>
   owner.call('PATCH', path(), JSON.stringify({ config, ...more }), mergePatch);
 const configOf = ({ body }: Reply): unknown => Object(body).config;
@@ -173,7 +173,7 @@ describe('[A7-07] encrypted fields, nested and in lists', () => {
 });
 
 describe('a plugin without a type', () => {
-  const putGeneric = (config: object) => owner.call('PUT', path(), { config });
+  const putGeneric = (config: object) => owner.put(path(), { config });
 
   test('is generic: any JSON object, which agents may keep on disk', async () => {
     expect(await putGeneric({ a: [1], tokenUrl: '' })).toMatchObject({
@@ -201,7 +201,7 @@ describe('a plugin without a type', () => {
     });
     expect(await putGeneric({ auth: { password: 'long enough' } })).toMatchObject({ status: 200 });
     const back = { type: 'generic', config: { auth: { password: kept } } };
-    expect(await owner.call('PUT', path(), back)).toMatchObject(refusedAt('/auth/password'));
+    expect(await owner.put(path(), back)).toMatchObject(refusedAt('/auth/password'));
   });
 });
 

@@ -1,0 +1,73 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { AppError } from '../platform/app-error.ts';
+
+/** What a change can be conditional on: which row it is, and which state of it. */
+export type Versioned = { id: string; version: number };
+
+const TAG = /^(?:W\/)?"[\x21\x23-\x7e]*"$/;
+const MAX_TAGS = 16;
+
+/** The strong entity tag of one state of one row (RFC 9110, section 8.8.3). A row made anew has another id. */
+export function etagOf({ id, version }: Versioned): string {
+  return `"${id}.${version}"`;
+}
+
+/** Adds the entity tag of what a reply shows. */
+export function tagged(reply: FastifyReply, shown: Versioned): FastifyReply {
+  return reply.header('etag', etagOf(shown));
+}
+
+/**
+ * What a request asks to be true before it changes something: If-Match and If-None-Match (RFC 9110, sections
+ * 13.1.1 and 13.1.2). To be checked in the transaction of the change.
+ */
+export class Precondition {
+  readonly #ifMatch: string[] | undefined;
+  readonly #ifNoneMatch: string[] | undefined;
+
+  constructor(headers: FastifyRequest['headers']) {
+    this.#ifMatch = tagsIn(headers['if-match']);
+    this.#ifNoneMatch = tagsIn(headers['if-none-match']);
+  }
+
+  /** `current` is what is there; undefined when nothing is. @throws AppError `precondition.failed` */
+  check(current: Versioned | undefined): void {
+    const names = (tags: string[]) =>
+      current !== undefined && (tags.includes('*') || tags.includes(etagOf(current)));
+    if (this.#ifMatch !== undefined && !names(this.#ifMatch)) throw failed();
+    if (this.#ifNoneMatch !== undefined && names(this.#ifNoneMatch)) throw failed();
+  }
+
+  /** For what would be lost if two wrote at once. @throws AppError also `precondition.required` */
+  checkReplaced(current: Versioned | undefined): void {
+    if (current !== undefined && this.#ifMatch === undefined && this.#ifNoneMatch === undefined)
+      throw new AppError(
+        'precondition.required',
+        'This exists already: send If-Match with the ETag of what you read, or * to replace whatever is there.',
+      );
+    this.check(current);
+  }
+}
+
+export function preconditionOf({ headers }: FastifyRequest): Precondition {
+  return new Precondition(headers);
+}
+
+/** @throws AppError `request.invalid` */
+function tagsIn(header: string | undefined): string[] | undefined {
+  if (header === undefined) return undefined;
+  const tags = header.split(',').map((tag) => tag.trim());
+  if (tags.length > MAX_TAGS || !(header.trim() === '*' || tags.every((tag) => TAG.test(tag))))
+    throw new AppError(
+      'request.invalid',
+      `If-Match and If-None-Match hold * or at most ${MAX_TAGS} entity tags in quotes.`,
+    );
+  return tags;
+}
+
+function failed(): AppError {
+  return new AppError(
+    'precondition.failed',
+    'It is not as you read it any more: read it again, and decide anew.',
+  );
+}

@@ -1,0 +1,34 @@
+import type { Place } from '@sallyport/crypto/envelope';
+import type { Db } from '../platform/db.ts';
+import type { Platform } from '../platform/platform.ts';
+import { sealUnderRoot } from '../trust/index.ts';
+import type { TotpRow } from './totp.store.ts';
+
+/** Seals an operator's TOTP secret under the root key. */
+export async function sealTotpSecret(
+  tx: Db,
+  { rootKeys }: Platform,
+  operatorId: string,
+  secret: Uint8Array,
+): Promise<Uint8Array<ArrayBuffer>> {
+  return sealUnderRoot(tx, rootKeys, secret, totpPlace(operatorId));
+}
+
+/** The caller zeroes what it gets. */
+export function openTotpSecret(
+  { rootKeys }: Platform,
+  { operatorId, sealedSecret }: Pick<TotpRow, 'operatorId' | 'sealedSecret'>,
+): Buffer {
+  return rootKeys.open(sealedSecret, totpPlace(operatorId));
+}
+
+/** The place that an operator's ciphertext is bound to. */
+export function totpPlace(operatorId: string): Place {
+  return {
+    table: 'operator_totps',
+    row: operatorId,
+    field: 'sealed_secret',
+    group: 'root',
+    keyVersion: 1,
+  };
+}

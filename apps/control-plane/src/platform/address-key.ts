@@ -1,0 +1,21 @@
+import { isIPv6 } from 'node:net';
+
+const MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i;
+const GROUPS = 8;
+/** What one subscriber is given of IPv6, and may take any address of. */
+const NETWORK_GROUPS = 4;
+
+/** What an address is counted as: an IPv4 address as itself, an IPv6 one as its /64. */
+export function addressKey(address: string): string {
+  const [bare = ''] = address.split('%', 1);
+  const mapped = MAPPED.exec(bare)?.[1];
+  if (mapped !== undefined || !isIPv6(bare)) return mapped ?? bare;
+  // The URL parser writes every address in one form (WHATWG URL, IPv6 serializer).
+  const text = new URL(`http://[${bare}]`).hostname.slice(1, -1);
+  const [head = '', tail] = text.split('::');
+  const before = head.split(':').filter(Boolean);
+  const after = (tail ?? '').split(':').filter(Boolean);
+  const zeros = Array<string>(GROUPS - before.length - after.length).fill('0');
+  const groups = [...before, ...zeros, ...after];
+  return `${groups.slice(0, NETWORK_GROUPS).join(':')}::/64`;
+}

@@ -1,0 +1,147 @@
+import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
+import { OWNER_PASSWORD, startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { agentIn } from '../group-agents.ts';
+import { OperatorClient, type Reply } from '../operator-client.ts';
+
+const rateLimits = { perPrincipal: 600, perAddress: 1000, signInsPerMinute: 100_000 };
+const limited = { status: 429, body: { code: 'rate.limited' } };
+
+const started: TestControlPlane[] = [];
+async function controlPlaneWith(
+  settings: Parameters<typeof startControlPlane>[0] = {},
+): Promise<TestControlPlane> {
+  const controlPlane = await startControlPlane(settings);
+  started.push(controlPlane);
+  return controlPlane;
+}
+afterEach(async () => {
+  await Promise.all(started.splice(0).map((controlPlane) => controlPlane.end()));
+});
+afterAll(() => expect(started).toEqual([]));
+
+/** A stranger, who sends these headers. */
+function from(
+  { operatorApp }: TestControlPlane,
+  address: string,
+  headers: Record<string, string> = {},
+) {
+  const client = new OperatorClient(operatorApp);
+  client.remoteAddress = address;
+  return {
+    ask: () => client.call('GET', '/me', undefined, headers),
+    signIn: (name: string, password: string): Promise<Reply> =>
+      client.call('POST', '/sessions', { name, password }, headers),
+  };
+}
+
+/** Asks until it is refused for asking too much; how often it was let through. */
+async function untilLimited(ask: () => Promise<Reply>, most: number): Promise<number> {
+  for (let asked = 0; asked <= most; asked += 1) if ((await ask()).status === 429) return asked;
+  throw new Error(`asked ${most} times without being limited`);
+}
+
+describe('failed sign-ins are limited', () => {
+  test('by address, whatever names are tried; one that succeeds does not count, and others go on', async () => {
+    const settings = { rateLimits: { ...rateLimits, signInsPerMinute: 3 } };
+    const controlPlane = await controlPlaneWith({ settings });
+    const guesser = from(controlPlane, '192.0.2.1');
+    for (let time = 0; time < 5; time += 1)
+      expect((await guesser.signIn('owner', OWNER_PASSWORD)).status).toBe(201);
+    for (const name of ['a', 'b', 'c'])
+      expect((await guesser.signIn(name, 'guess')).status).toBe(401);
+    expect(await guesser.signIn('d', 'guess')).toMatchObject({
+      ...limited,
+      headers: { 'retry-after': '20' },
+    });
+    expect(await guesser.signIn('owner', OWNER_PASSWORD)).toMatchObject(limited);
+    const other = from(controlPlane, '192.0.2.2');
+    expect((await other.signIn('owner', OWNER_PASSWORD)).status).toBe(201);
+    controlPlane.clock.advance(20_000);
+    expect((await guesser.signIn('owner', OWNER_PASSWORD)).status).toBe(201);
+  });
+
+  test('by name, from wherever they come, before a lock would be set', async () => {
+    const settings = { rateLimits: { ...rateLimits, signInsPerMinute: 3 } };
+    const controlPlane = await controlPlaneWith({ settings });
+    for (const last of [1, 2, 3])
+      expect((await from(controlPlane, `192.0.2.${last}`).signIn('owner', 'guess')).status).toBe(
+        401,
+      );
+    const fourth = from(controlPlane, '192.0.2.4');
+    expect(await fourth.signIn('owner', 'guess')).toMatchObject(limited);
+    expect((await fourth.signIn('another', 'guess')).status).toBe(401);
+  });
+});
+
+describe('requests are limited by who sends them, never by a header that a client can set', () => {
+  const settings = { rateLimits: { ...rateLimits, perAddress: 1 } };
+
+  test('a stranger by the address of its connection, whatever it says it is', async () => {
+    const controlPlane = await controlPlaneWith({ settings });
+    let asked = 0;
+    const spoofed = () => {
+      asked += 1;
+      const address = `198.51.100.${asked}`;
+      const headers = {
+        'x-forwarded-for': address,
+        forwarded: `for=${address}`,
+        'x-real-ip': address,
+      };
+      return from(controlPlane, '192.0.2.1', headers).ask();
+    };
+    expect(await untilLimited(spoofed, 50)).toBe(10);
+    expect(await from(controlPlane, '192.0.2.1').ask()).toMatchObject(limited);
+    expect((await from(controlPlane, '192.0.2.2').ask()).status).toBe(401);
+  });
+
+  test('behind a proxy that is trusted, by the address that the proxy saw, not by what was claimed before', async () => {
+    const controlPlane = await controlPlaneWith({
+      settings: { ...settings, trustProxy: ['10.0.0.0/8'] },
+    });
+    const behind = (seen: string) =>
+      from(controlPlane, '10.0.0.1', { 'x-forwarded-for': seen }).ask();
+    expect(await untilLimited(() => behind('203.0.113.9, 192.0.2.1'), 50)).toBe(10);
+    expect(await behind('203.0.113.10, 192.0.2.1')).toMatchObject(limited);
+    expect((await behind('192.0.2.2')).status).toBe(401);
+    const spoofed = { 'x-forwarded-for': '192.0.2.3' };
+    const untrusted = () => from(controlPlane, '172.16.0.1', spoofed).ask();
+    expect(await untilLimited(untrusted, 50)).toBe(10);
+    expect((await behind('192.0.2.3')).status).toBe(401);
+  });
+
+  test('a stranger with a network of IPv6 addresses as one', async () => {
+    const controlPlane = await controlPlaneWith({ settings });
+    let asked = 0;
+    const roaming = () => {
+      asked += 1;
+      return from(controlPlane, `2001:db8:0:1::${asked.toString(16)}`).ask();
+    };
+    expect(await untilLimited(roaming, 50)).toBe(10);
+    expect((await from(controlPlane, '2001:db8:0:2::1').ask()).status).toBe(401);
+  });
+
+  test('an operator and an agent by who they are: neither holds up another at the same address', async () => {
+    const limits = { ...rateLimits, perPrincipal: 2 };
+    const controlPlane = await controlPlaneWith({ settings: { rateLimits: limits } });
+    const owner = await OperatorClient.signedIn(controlPlane.operatorApp);
+    const agent = await agentIn(owner, 'plant-7', controlPlane);
+    const other = await OperatorClient.signedIn(controlPlane.operatorApp);
+    expect(await untilLimited(() => owner.call('GET', '/me'), 50)).toBeLessThan(20);
+    expect(await other.call('GET', '/me')).toMatchObject(limited);
+    const lookFor = () => agent.call('GET', '/revisions/1000/bundle');
+    expect(await untilLimited(lookFor, 50)).toBeGreaterThan(10);
+    const second = await OperatorClient.signedIn(controlPlane.operatorApp);
+    controlPlane.clock.advance(1_000);
+    expect((await second.call('GET', '/me')).status).toBe(200);
+    expect((await lookFor()).status).toBe(404);
+  });
+
+  test('a token that is made up counts for its address, and a flood of them holds up nobody elsewhere', async () => {
+    const controlPlane = await controlPlaneWith({ settings });
+    const owner = await OperatorClient.signedIn(controlPlane.operatorApp);
+    const bogus = { authorization: 'Bearer sp_session_bogus' };
+    const flood = () => from(controlPlane, '192.0.2.1', bogus).ask();
+    expect(await untilLimited(flood, 50)).toBe(10);
+    expect((await owner.call('GET', '/me')).status).toBe(200);
+  });
+});
