@@ -14,6 +14,9 @@ export function route(literals: TemplateStringsArray, ...parts: string[]): strin
 /** Where a control plane is, and what it is trusted under: PEM certificates, or the public roots when absent. */
 export type Peer = { url: string; ca?: string | undefined };
 
+/** Headers that let a write happen only to what was read. */
+export type Condition = { 'if-match'?: string; 'if-none-match'?: string };
+
 /**
  * The operator API. Every reply is checked against the contract. Failures are an `ApiError` (the control plane
  * refused), a `LinkError` (no reply), or a CliError `reply.unexpected`.
@@ -43,25 +46,38 @@ export class ApiClient implements Disposable {
     path: string,
     body: unknown,
     schema: Schema,
+    condition: Condition = {},
   ): Promise<z.output<Schema>> {
-    return this.#call('PUT', path, body, schema);
+    return this.#call('PUT', path, body, schema, condition);
   }
 
   async patch<Schema extends z.ZodType>(
     path: string,
     body: unknown,
     schema: Schema,
+    condition: Condition = {},
   ): Promise<z.output<Schema>> {
-    return this.#call('PATCH', path, body, schema);
+    return this.#call('PATCH', path, body, schema, condition);
   }
 
-  async delete(path: string): Promise<void> {
-    await this.#send('DELETE', path, undefined);
+  /** The condition under which a write replaces what is there now, or makes it where nothing is. */
+  async conditionOf(path: string): Promise<Condition> {
+    try {
+      const { etag } = (await this.#send('GET', path, undefined)).headers;
+      return etag === undefined ? {} : { 'if-match': etag };
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return { 'if-none-match': '*' };
+      throw error;
+    }
+  }
+
+  async delete(path: string, body?: unknown): Promise<void> {
+    await this.#send('DELETE', path, body);
   }
 
   /** A call that is answered without a body. */
-  async postNothing(path: string): Promise<void> {
-    await this.#send('POST', path, undefined);
+  async postNothing(path: string, body?: unknown): Promise<void> {
+    await this.#send('POST', path, body);
   }
 
   /** The same, of a body. */
@@ -98,15 +114,21 @@ export class ApiClient implements Disposable {
     path: string,
     body: unknown,
     schema: Schema,
+    condition: Condition = {},
   ): Promise<z.output<Schema>> {
-    const reply = await this.#send(method, path, body);
+    const reply = await this.#send(method, path, body, condition);
     const result = schema.safeParse(jsonOf(reply));
     if (!result.success) throw unexpected(method, path);
     return result.data;
   }
 
-  async #send(method: string, path: string, json: unknown): Promise<LinkReply> {
-    const reply = await this.#link.request(method, BASE_PATH + path, { json });
+  async #send(
+    method: string,
+    path: string,
+    json: unknown,
+    headers: Condition = {},
+  ): Promise<LinkReply> {
+    const reply = await this.#link.request(method, BASE_PATH + path, { json, headers });
     if (reply.status >= 200 && reply.status < 300) return reply;
     const refusal = problem.safeParse(jsonOf(reply));
     throw refusal.success ? new ApiError(refusal.data) : unexpected(method, path, reply.status);

@@ -9,6 +9,8 @@ import { addCertificateCommands } from './commands/certificate.ts';
 import { addGroupCommands } from './commands/group.ts';
 import { addKeyringCommands } from './commands/keyring.ts';
 import { addOperatorCommands } from './commands/operator.ts';
+import { addOwnCredentialsCommands } from './commands/own-credentials.ts';
+import { addOwnSessionsCommands } from './commands/own-sessions.ts';
 import { addPluginTypeCommands } from './commands/plugin-type.ts';
 import { addPluginCommands } from './commands/plugin.ts';
 import { addRoleCommands } from './commands/role.ts';
@@ -38,6 +40,8 @@ export function createProgram(context: Context): Command {
       outputError: () => {},
     });
   addSessionCommands(program, context);
+  addOwnSessionsCommands(program, context);
+  addOwnCredentialsCommands(program, context);
   addOperatorCommands(program, context);
   addRoleCommands(program, context);
   addApiKeyCommands(program, context);

@@ -11,9 +11,11 @@ type Received = {
   path: string;
   query: URLSearchParams;
   authorization: string | undefined;
+  /** What a write is conditional on. */
+  condition: string | undefined;
   body: unknown;
 };
-export type Answer = { status?: number; body?: unknown; text?: string };
+export type Answer = { status?: number; body?: unknown; text?: string; etag?: string };
 
 /** An HTTPS server that answers as it is told, with a certificate of its own CA. */
 export type OperatorApi = AsyncDisposable & {
@@ -85,12 +87,13 @@ async function receive(request: IncomingMessage): Promise<Received> {
     path: pathname,
     query: searchParams,
     authorization: request.headers.authorization,
+    condition: request.headers['if-match'] ?? request.headers['if-none-match'],
     body: text === '' ? undefined : JSON.parse(text),
   };
 }
 
-function send(response: ServerResponse, { status = 200, body, text }: Answer): void {
+function send(response: ServerResponse, { status = 200, body, text, etag }: Answer): void {
   const type = status >= 400 ? 'application/problem+json' : 'application/json';
-  response.writeHead(status, { 'content-type': type });
+  response.writeHead(status, { 'content-type': type, ...(etag === undefined ? {} : { etag }) });
   response.end(text ?? (body === undefined ? '' : JSON.stringify(body)));
 }

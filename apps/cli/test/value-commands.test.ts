@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { problemAnswer } from './operator-api.ts';
 import { signIn, type SignedIn } from './signed-in.ts';
 
 const at = '2030-01-01T00:00:00.000Z';
@@ -49,7 +50,8 @@ describe('secret', () => {
     expect(await cli([...args, '--file', file])).toMatchObject({ code: 0 });
     expect(await cli([...args, '--file', '-'], { stdin: 'canary\n' })).toMatchObject({ code: 0 });
     const body = { value: 'canary\n', offline: 'allow' };
-    expect(operator.api.received.map((request) => request.body)).toEqual([body, body]);
+    const written = operator.api.received.filter(({ method }) => method !== 'GET');
+    expect(written.map((request) => request.body)).toEqual([body, body]);
   });
 
   test('set sends nothing when there is no value', async () => {
@@ -112,7 +114,20 @@ describe('plugin', () => {
     await writeFile(file, JSON.stringify(config));
     expect(await cli(args, { stdin: JSON.stringify(config) })).toMatchObject({ code: 0 });
     expect(await cli([...args, '--file', file])).toMatchObject({ code: 0 });
-    expect(operator.api.received.map(({ body }) => body)).toEqual([{ config }, { config }]);
+    const written = operator.api.received.filter(({ method }) => method === 'PUT');
+    expect(written.map(({ body }) => body)).toEqual([{ config }, { config }]);
+  });
+
+  test('set replaces what it has read, or makes what is not there, and nothing else', async () => {
+    const args = ['plugin', 'set', 'gateway', '--group', 'a'];
+    const stdin = JSON.stringify(config);
+    const read = '/groups/a/plugins/gateway';
+    operator.api.on(`PUT ${read}`, { body: plugin }, problemAnswer(412, 'precondition.failed'));
+    expect(await cli(args, { stdin })).toMatchObject({ code: 0 });
+    operator.api.on(`GET ${read}`, { body: plugin, etag: '"7"' });
+    expect(await cli(args, { stdin })).toMatchObject({ code: 1 });
+    const written = operator.api.received.filter(({ method }) => method === 'PUT');
+    expect(written.map(({ condition }) => condition)).toEqual(['*', '"7"']);
   });
 
   test('set and patch send the type, the policy and what was read', async () => {
@@ -126,7 +141,8 @@ describe('plugin', () => {
         stderr: '',
       });
     const body = { type: 'proxy', offline: 'deny', config: { a: null } };
-    expect(operator.api.received.map((request) => request.body)).toEqual([body, body]);
+    const written = operator.api.received.filter(({ method }) => method !== 'GET');
+    expect(written.map((request) => request.body)).toEqual([body, body]);
     expect(
       await cli(['plugin', 'patch', 'gateway', '--group', 'a', '--type', 'no/type']),
     ).toMatchObject({ code: 2 });

@@ -82,6 +82,20 @@ function addChanges(operators: Command, context: Context): void {
     });
 
   operators
+    .command('reset-totp')
+    .description('Remove the second factor of an operator who lost it, and end its sessions')
+    .argument('<name>')
+    .action(async (given: unknown) => {
+      const name = checked(operatorName, given, '<name>');
+      using api = await openApi(context);
+      await api.delete(route`/operators/${name}/totp`);
+      context.output.result(
+        { name, totpReset: true },
+        `${name} signs in without a code now, and every session of ${name} has ended.`,
+      );
+    });
+
+  operators
     .command('delete')
     .description('Delete an operator and end its sessions')
     .argument('<name>')

@@ -55,7 +55,10 @@ function addWrites(plugins: Command, context: Context): void {
         const name = checked(resourceName, given, '<name>');
         using api = await openApi(context);
         const body = { ...more, config: await readConfig(context, file) };
-        const written = await api[send](route`/groups/${group}/plugins/${name}`, body, plugin);
+        const path = route`/groups/${group}/plugins/${name}`;
+        // What somebody else writes meanwhile is refused, not lost.
+        const condition = await api.conditionOf(path);
+        const written = await api[send](path, body, plugin, condition);
         const { version, type, typeVersion, offline } = written;
         context.output.result(
           written,

@@ -11,6 +11,7 @@ import { readCertificates, readPassword, withoutLineEnd } from '../read-input.ts
 import { rolesInWords } from '../roles.ts';
 import type { SessionFile, StoredSession } from '../session-file.ts';
 import { checked } from '../usage.ts';
+import { askForCode } from './own-credentials.ts';
 
 const apiKeyText = z.string().regex(/^sp_key_\w{1,240}$/, 'is not one: it begins with sp_key_');
 const loginOptions = z.object({
@@ -19,6 +20,7 @@ const loginOptions = z.object({
   caFile: z.string().optional(),
   name: operatorName,
   passwordFile: z.string().optional(),
+  codeFile: z.string().optional(),
   apiKeyFile: z.string().optional(),
 });
 type LoginOptions = z.infer<typeof loginOptions>;
@@ -36,6 +38,10 @@ export function addSessionCommands(program: Command, context: Context): void {
     .option('--ca-file <file>', 'PEM certificates to trust instead')
     .option('--name <name>', 'operator', 'owner')
     .option('--password-file <file>', 'read the password from a file, or from standard input (-)')
+    .option(
+      '--code-file <file>',
+      'read the code of your authenticator app from a file, or input (-)',
+    )
     .option('--api-key-file <file>', 'use an API key instead, from a file or standard input (-)')
     .addHelpText(
       'after',
@@ -83,7 +89,12 @@ async function signIn(context: Context, api: ApiClient, options: LoginOptions): 
     'the password',
   );
   const body = { name: options.name, password };
-  const { token, expiresAt, operator } = await api.post(route`/sessions`, body, session);
+  const open = (more: { totp?: string }) =>
+    api.post(route`/sessions`, { ...body, ...more }, session);
+  const { token, expiresAt, operator } = await open({}).catch(async (error: unknown) => {
+    if (!(error instanceof ApiError) || error.code !== 'totp.required') throw error;
+    return open({ totp: await askForCode(context, options.codeFile) });
+  });
   return { token, expiresAt, caller: operator };
 }
 
