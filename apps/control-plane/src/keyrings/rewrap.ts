@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { seal, type Place } from '@sallyport/crypto/envelope';
 import { appendAuditEvent } from '../audit/index.ts';
 import { systemOperation } from '../authorization/index.ts';
+import { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
 import { exhausted, fieldPlace, openSealed, unwrap } from './keyring.ts';
 import {
@@ -27,12 +28,12 @@ import {
 import type { UnreadableReports } from './unreadable-reports.ts';
 import { UnreadableValue } from './unreadable-value.ts';
 
-/** What is sealed anew at a time: some 10 ms of work, for which nobody else's row is held. */
-const BATCH = { rows: 500, bytes: 4 * 2 ** 20 };
+/** What is sealed anew at a time, for which nobody else's row is held. Larger ones are no faster, and writers wait longer. */
+const BATCH = { rows: 250, bytes: 4 * 2 ** 20 };
 /** Encryptions that are counted at a time, lest writers wait for every batch's counting: a crash wastes fewer. */
 const RESERVED = 5_000;
-/** Values that are sealed between two looks at what else there is to do: about 2 ms. */
-const AT_A_STRETCH = 100;
+/** Values that are sealed between two looks at what else there is to do: less than half a millisecond. */
+const AT_A_STRETCH = 25;
 /** Values of one place that do not open and are reported at a time. */
 const MAX_REPORTED = 100;
 /** Longer than any statement or transaction that may have read a row before it was sealed anew. */
@@ -55,21 +56,30 @@ type Batch = { anew: SealedRow[]; left: UnreadableValue[]; to: number; last: str
  * it is, and its key with it. `stopping` ends it after a batch.
  */
 export async function rewrapKeyrings(deps: RewrapDeps): Promise<void> {
-  const { platform, unreadable, stopping } = deps;
+  const { platform, stopping } = deps;
   const { db, clock } = platform;
   for (const retiring of await db.read(listRetiring)) {
     try {
       for (const place of sealedPlaces) await rewrapPlace(deps, retiring, place);
+      if (stopping?.aborted === true) return;
+      await retire(platform, retiring);
     } catch (error) {
-      // A key that does not open must not hold up the other groups.
-      if (!(error instanceof UnreadableValue)) throw error;
-      await unreadable.notice(error, systemOperation('keyring rotation'));
+      await passOver(deps, retiring, error);
     }
-    if (stopping?.aborted === true) return;
-    await retire(platform, retiring);
   }
   const before = new Date(clock.now() - KEPT_AFTER_RETIREMENT_MS);
   await db.read((writer) => destroyRetiredKeys(writer, before));
+}
+
+/** What one group cannot do, with a key that does not open or is exhausted, must not hold up the others. */
+async function passOver(
+  { platform, unreadable }: RewrapDeps,
+  { groupId }: Retiring,
+  error: unknown,
+): Promise<void> {
+  if (!(error instanceof AppError) || error.code === 'server.unavailable') throw error;
+  platform.log.warn({ err: error, groupId }, 'values were not sealed anew; it comes again');
+  await unreadable.notice(error, systemOperation('keyring rotation'));
 }
 
 /** Seals each batch anew while the one before is being stored. */

@@ -195,6 +195,26 @@ test('[AT-18] a key that has sealed 2^32 values seals no more, and a rotation he
   expect((await put('one-more', 'value')).status).toBe(201);
 });
 
+test('[F-15] a group whose key may seal no more does not hold up the others', async () => {
+  await put('s', 'value');
+  await rotate();
+  await sql(`UPDATE keyring_versions SET encryptions = 4294967296 WHERE state = 'active'
+    AND group_id = (SELECT id FROM groups WHERE name = '${group}')`);
+  const exhausted = group;
+  // Later groups come later.
+  group = `${exhausted}-next`;
+  await owner.call('POST', '/groups', { name: group });
+  await put('s', 'value');
+  await rotate();
+  await rewrap();
+  expect((await shown()).remaining).toBe(0);
+  group = exhausted;
+  expect((await shown()).remaining).toBe(2);
+  await rotate();
+  await rewrap();
+  expect((await shown()).remaining).toBe(0);
+});
+
 test('[F-15] [A7-07] encrypted fields of plugins are sealed anew too, and are what they were', async () => {
   await owner.call('POST', '/plugin-types', gatewayType);
   const path = `/groups/${group}/plugins/p`;
