@@ -28,22 +28,23 @@ export class Writers {
     await Promise.all(this.#writing);
   }
 
-  /** A write that is late does not move those after it, and its wait counts. */
+  /** Each waits for its reply, as a person or a pipeline does, and then for the next time that it writes. */
   async #write(
     call: Installation['call'],
     path: string,
     { writers, everyMs }: Pace,
     index: number,
   ): Promise<void> {
-    let due = monotonicMs() + (everyMs * index) / writers;
-    while (!this.#over) {
-      await sleep(Math.max(0, due - monotonicMs()));
-      await call('PUT', path, { value: `value-${due}`, offline: 'allow' });
-      this.#latencies.push(monotonicMs() - due);
-      due += everyMs;
+    await sleep((everyMs * index) / writers);
+    for (let count = 0; !this.#over; count += 1) {
+      const sentAt = monotonicMs();
+      await call('PUT', path, { value: `value-${count}`, offline: 'allow' });
+      const tookMs = monotonicMs() - sentAt;
+      this.#latencies.push(tookMs);
+      await sleep(Math.max(0, everyMs - tookMs));
     }
   }
 }
 
-/** Each of `writers` writes once in `everyMs`. */
+/** Each of `writers` writes once in `everyMs`, or when its last write is done if that takes longer. */
 export type Pace = { writers: number; everyMs: number };
