@@ -1,7 +1,9 @@
 import { parseArgs } from 'node:util';
+import { audit } from './audit.ts';
 import { fanout } from './fanout.ts';
 import { propagation } from './propagation.ts';
 import { tableOf, type BenchResult } from './result.ts';
+import { reveal } from './reveal.ts';
 import { rewrap } from './rewrap.ts';
 
 type Benchmark = {
@@ -12,6 +14,11 @@ type Benchmark = {
 
 const benchmarks = new Map<string, Benchmark>([
   ['propagation', { run: propagation, size: 200, what: '--size changes to one agent' }],
+  [
+    'audit',
+    { run: audit, size: 500_000, what: 'appends to an audit of 0, --size / 5 and --size events' },
+  ],
+  ['reveal', { run: reveal, size: 1_000, what: 'audited reveals, --size in each of five rounds' }],
   ['fanout', { run: fanout, size: 1_000, what: 'one change to --size waiting agents' }],
   ['rewrap', { run: rewrap, size: 50_000, what: 'a keyring rotation over --size values' }],
 ]);

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from '@jest/globals';
 import type { TcpGate } from '@sallyport/testkit/tcp-gate';
-import { makeCanary, textOf, type Canary } from '../fixtures/canaries.ts';
+import { makeCanary, textOf, type Canary, type Place } from '../fixtures/canaries.ts';
 import type { Installation, Replica } from '../fixtures/installation.ts';
 import { ask } from '../fixtures/operator.ts';
 import type { Outcome } from '../fixtures/program.ts';
@@ -30,6 +30,7 @@ export async function journey(
   installation: Installation,
   gate: TcpGate,
   canaries: Canaries,
+  replies: Place[],
 ): Promise<Canary[]> {
   const replica = await installation.startReplica('control-plane');
   const ca = join(installation.folder, 'control-plane', 'ca.pem');
@@ -58,8 +59,9 @@ export async function journey(
   await succeeds(installation.cli(['secret', 'reveal', 'cli', '--group', 'plant-7']));
   await succeeds(installation.cli(['agent', 'diagnose', host.agentId]));
 
-  await refusals(replica, owner.token, canaries);
+  await refusals(replica, owner.token, canaries, replies);
   await interruptedWrite(gate, replica, owner.token, textOf(canaries.interrupted));
+  await audited(installation);
   return [
     { name: 'enrollment token', bytes: secretPartOf(token) },
     { name: 'session token', bytes: secretPartOf(owner.token) },
@@ -69,7 +71,12 @@ export async function journey(
 }
 
 /** Every way to say something wrong, with a value in it. */
-async function refusals(replica: Replica, token: string, canaries: Canaries): Promise<void> {
+async function refusals(
+  replica: Replica,
+  token: string,
+  canaries: Canaries,
+  replies: Place[],
+): Promise<void> {
   const misplaced = textOf(canaries.misplaced);
   const wrong: [method: string, path: string, body: unknown][] = [
     ['PUT', `${SECRETS}/x`, { value: { nested: misplaced } }],
@@ -90,13 +97,22 @@ async function refusals(replica: Replica, token: string, canaries: Canaries): Pr
     const reply = await ask(replica, method, path, { body, token });
     if (![400, 413].includes(reply.status))
       throw new Error(`${method} ${path} was answered ${reply.status}`);
-    expect(reply.text).not.toContain('canary');
+    replies.push({ name: `reply to ${method} ${path}`, bytes: Buffer.from(reply.text) });
   }
   const password = textOf(canaries.wrongPassword);
   const mistyped = await ask(replica, 'POST', '/sessions', { body: { name: 'owner', password } });
   expect(mistyped.status).toBe(401);
   const unknown = await ask(replica, 'GET', '/me', { token: textOf(canaries.bearer) });
   expect(unknown.status).toBe(401);
+}
+
+/** What the audit says of all this, as the API, the CLI and an export show it. */
+async function audited(installation: Installation): Promise<void> {
+  const file = join(installation.folder, 'audit.jsonl');
+  await succeeds(installation.cli(['audit', 'list', '--limit', '200', '--json']));
+  await succeeds(installation.cli(['audit', 'checkpoint']));
+  await succeeds(installation.cli(['audit', 'export', '--file', file]));
+  await succeeds(installation.cli(['audit', 'verify', file]));
 }
 
 /** The database goes away under a write, and comes back. */

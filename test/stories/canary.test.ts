@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { appendFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { asAdmin } from '@sallyport/testkit/database';
+import { startProcess } from '@sallyport/testkit/process';
 import { queueLegs } from '@sallyport/testkit/redis';
 import { startTcpGate, type TcpGate } from '@sallyport/testkit/tcp-gate';
 import { plantInRedis, redisContents } from '../../apps/control-plane/test/redis-contents.ts';
@@ -16,6 +17,7 @@ import {
   walPosition,
   writtenBy,
 } from '../fixtures/places.ts';
+import { startProgram } from '../fixtures/program.ts';
 import { journey, makeCanaries } from './canary-journey.ts';
 
 const REDIS_DATABASE = 7;
@@ -39,6 +41,7 @@ describe.each(queueLegs())('[F-24] with the queue on $name, a canary', (leg) => 
   let all: Canary[];
   let walFrom: string;
   const running: Place[] = [];
+  const replies: Place[] = [];
   const redisUrl =
     leg.redisUrl === undefined ? undefined : redisDatabase(leg.redisUrl, REDIS_DATABASE);
 
@@ -55,7 +58,7 @@ describe.each(queueLegs())('[F-24] with the queue on $name, a canary', (leg) => 
     const { hostname: host, port } = new URL(installation.databaseUrl);
     gate = await startTcpGate({ host, port: Number(port) });
     walFrom = await walPosition(installation.databaseUrl);
-    all = [...Object.values(canaries), ...(await journey(installation, gate, canaries))];
+    all = [...Object.values(canaries), ...(await journey(installation, gate, canaries, replies))];
     running.push(...(await processesNow()));
     await Promise.all(installation.programs.map(({ process }) => process.stop()));
   });
@@ -68,6 +71,7 @@ describe.each(queueLegs())('[F-24] with the queue on $name, a canary', (leg) => 
     const inRedis = redisUrl === undefined ? [] : await redisContents(redisUrl);
     return [
       ...running,
+      ...replies,
       ...writtenBy(installation.programs),
       ...(await filesBelow(installation.folder)),
       ...(await databaseContents(installation.databaseUrl, walFrom)),
@@ -75,7 +79,7 @@ describe.each(queueLegs())('[F-24] with the queue on $name, a canary', (leg) => 
     ];
   }
 
-  test('[AX-20] [A7-03] [A7-10] is found where it is meant to be, and nowhere else: no log, row, file of the database, Redis key, argument or temporary file', async () => {
+  test('[AX-20] [A7-03] [A7-10] [A7-16] is found where it is meant to be, and nowhere else: no log, reply, row, audit event, export, file of the database, write-ahead log, Redis key, argument or temporary file', async () => {
     expect(findCanaries(all, await places())).toEqual(MEANT);
   });
 
@@ -87,6 +91,11 @@ describe.each(queueLegs())('[F-24] with the queue on $name, a canary', (leg) => 
       await client.query('CREATE TABLE planted (bytes bytea, document jsonb)');
       const document = { nested: Buffer.from(`x${plain}`).toString('base64url') };
       await client.query('INSERT INTO planted VALUES ($1, $2)', [Buffer.from(plain), document]);
+      await client.query(
+        `INSERT INTO audit_events SELECT gen_random_uuid(), at, actor_kind, actor_id, actor_name, action, subject,
+           group_id, outcome, address, request_id, jsonb_build_object('name', $1::text), -1 FROM audit_events LIMIT 1`,
+        [plain],
+      );
     });
     if (redisUrl !== undefined) await plantInRedis(redisUrl, 'planted', plain);
     const child = spawn(process.execPath, ['-e', 'process.stdin.resume()', plain], {
@@ -94,18 +103,40 @@ describe.each(queueLegs())('[F-24] with the queue on $name, a canary', (leg) => 
     });
     await once(child, 'spawn');
     const shown = await processesNow();
+    const careless = startProgram('cli', ['--version'], { env: { LEAKED: plain } });
+    await careless.process.exited;
+    const talkative = {
+      ...careless,
+      process: startProcess({
+        command: [process.execPath, '-e', 'process.stdin.pipe(process.stderr)'],
+        input: `${plain}\n`,
+      }),
+    };
+    await talkative.process.exited;
+    replies.push({ name: 'reply to PUT /planted', bytes: Buffer.from(`"${plain}"`) });
+    await appendFile(join(folder, 'audit.jsonl'), JSON.stringify({ event: { subject: plain } }));
     child.stdin.end();
     await once(child, 'close');
 
-    const found = findCanaries([canaries.overRest], [...shown, ...(await places())]);
+    const found = findCanaries(
+      [canaries.overRest],
+      [...shown, ...writtenBy([careless, talkative]), ...(await places())],
+    );
     expect(found).toEqual(
       expect.arrayContaining([
         ...(process.platform === 'linux'
-          ? ['secret over REST in arguments of a running process']
+          ? [
+              'secret over REST in arguments of a running process',
+              'secret over REST in environment of cli ',
+            ]
           : []),
         'secret over REST in database file planted',
         'secret over REST in database file write-ahead log',
+        'secret over REST in file audit.jsonl',
         'secret over REST in file tmp/core',
+        'secret over REST in reply to PUT /planted',
+        'secret over REST in stderr of cli ',
+        'secret over REST in table public.audit_events',
         'secret over REST in table public.planted',
         ...(redisUrl === undefined ? [] : ['secret over REST in Redis key planted']),
       ]),

@@ -1,10 +1,13 @@
+import type { Writable } from 'node:stream';
 import { page, problem } from '@sallyport/contract';
-import { HttpsLink, type LinkReply } from '@sallyport/tls/https-link';
+import { HttpsLink, type LinkReply, type LinkRequest } from '@sallyport/tls/https-link';
 import type { z } from 'zod';
 import { ApiError, CliError } from './cli-error.ts';
 
 const BASE_PATH = '/api/v1';
 const PAGE_SIZE = 200;
+/** For what reads a whole chain. */
+const DOWNLOAD_MS = 60 * 60_000;
 
 /** A path below `/api/v1` whose every part is encoded: `` route`/groups/${group}/secrets/${name}` ``. */
 export function route(literals: TemplateStringsArray, ...parts: string[]): string {
@@ -71,6 +74,23 @@ export class ApiClient implements Disposable {
     }
   }
 
+  /** A reply of any size, written as it comes. */
+  async download(path: string, into: Writable): Promise<void> {
+    await this.#send('GET', path, undefined, { into, timeoutMs: DOWNLOAD_MS });
+  }
+
+  /** A reply that may take long to make. */
+  async getSlowly<Schema extends z.ZodType>(
+    path: string,
+    schema: Schema,
+  ): Promise<z.output<Schema>> {
+    const result = schema.safeParse(
+      jsonOf(await this.#send('GET', path, undefined, { timeoutMs: DOWNLOAD_MS })),
+    );
+    if (!result.success) throw unexpected('GET', path);
+    return result.data;
+  }
+
   async delete(path: string, body?: unknown): Promise<void> {
     await this.#send('DELETE', path, body);
   }
@@ -116,7 +136,7 @@ export class ApiClient implements Disposable {
     schema: Schema,
     condition: Condition = {},
   ): Promise<z.output<Schema>> {
-    const reply = await this.#send(method, path, body, condition);
+    const reply = await this.#send(method, path, body, { headers: condition });
     const result = schema.safeParse(jsonOf(reply));
     if (!result.success) throw unexpected(method, path);
     return result.data;
@@ -126,9 +146,9 @@ export class ApiClient implements Disposable {
     method: string,
     path: string,
     json: unknown,
-    headers: Condition = {},
+    options: LinkRequest = {},
   ): Promise<LinkReply> {
-    const reply = await this.#link.request(method, BASE_PATH + path, { json, headers });
+    const reply = await this.#link.request(method, BASE_PATH + path, { json, ...options });
     if (reply.status >= 200 && reply.status < 300) return reply;
     const refusal = problem.safeParse(jsonOf(reply));
     throw refusal.success ? new ApiError(refusal.data) : unexpected(method, path, reply.status);

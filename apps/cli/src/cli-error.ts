@@ -10,6 +10,7 @@ export type OwnErrorCode =
   | 'session_file.unsafe'
   | 'session_file.unusable'
   | 'reply.unexpected'
+  | 'audit.broken'
   | 'task.failed'
   | 'task.unfinished';
 

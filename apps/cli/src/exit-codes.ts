@@ -11,6 +11,7 @@ import { ApiError, CliError, type OwnErrorCode } from './cli-error.ts';
  * - 3: what was named does not exist, or may not be seen
  * - 4: not signed in: no session, an ended one, or a wrong name or password
  * - 5: the control plane cannot be reached, or is not the one that was trusted
+ * - 6: an audit is not what was recorded
  */
 const exitCodes = {
   ok: 0,
@@ -19,6 +20,7 @@ const exitCodes = {
   notFound: 3,
   notSignedIn: 4,
   unreachable: 5,
+  broken: 6,
 } as const;
 
 const ofOwnCode: Partial<Record<OwnErrorCode, number>> = {
@@ -26,6 +28,7 @@ const ofOwnCode: Partial<Record<OwnErrorCode, number>> = {
   'input.unusable': exitCodes.usage,
   'session.required': exitCodes.notSignedIn,
   'session.expired': exitCodes.notSignedIn,
+  'audit.broken': exitCodes.broken,
 };
 
 /** Faults of what was typed rather than of the network. */

@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander';
 import { ApiError, CliError } from './cli-error.ts';
 import { addAgentCommands } from './commands/agent.ts';
 import { addApiKeyCommands } from './commands/api-key.ts';
+import { addAuditCommands } from './commands/audit.ts';
 import { addCertificateCommands } from './commands/certificate.ts';
 import { addGroupCommands } from './commands/group.ts';
 import { addKeyringCommands } from './commands/keyring.ts';
@@ -53,6 +54,7 @@ export function createProgram(context: Context): Command {
   addPluginTypeCommands(program, context);
   addPluginCommands(program, context);
   addCertificateCommands(program, context);
+  addAuditCommands(program, context);
   for (const leaf of leavesOf(program)) leaf.option(...JSON_OPTION);
   return program;
 }

@@ -6,6 +6,7 @@ import type { Terminal } from './terminal.ts';
 
 /** A password of 1,024 characters in UTF-8, and a line end. */
 const MAX_PASSWORD_BYTES = 4 * 1024 + 2;
+const MAX_NOTE_BYTES = 64 * 1024;
 const MAX_PLUGIN_BYTES = 1024 * 1024;
 
 /** A file, or standard input (`-`), and the option or variable that named it. */
@@ -68,6 +69,11 @@ export async function readPem(terminal: Terminal, input: Input): Promise<string>
 /** A PKCS#12 file. @throws CliError `input.unusable` */
 export async function readPkcs12(terminal: Terminal, input: Input): Promise<Buffer> {
   return readBytes(terminal, input, MAX_CHAIN_BYTES);
+}
+
+/** A checkpoint or a verifier key. @throws CliError `input.unusable` */
+export async function readNote(terminal: Terminal, input: Input): Promise<string> {
+  return readText(terminal, input, MAX_NOTE_BYTES);
 }
 
 async function readText(terminal: Terminal, input: Input, maxBytes: number): Promise<string> {

@@ -11,9 +11,13 @@ import { runCli } from './run-cli.ts';
 
 /** Everything that may carry a value on the command line. None of them is a secret; a new one is a decision. */
 const OPTIONS_WITH_A_VALUE = [
+  '--action',
+  '--actor',
   '--api-key-file',
+  '--before',
   '--ca-file',
   '--chain',
+  '--checkpoint',
   '--cidr',
   '--code-file',
   '--current-file',
@@ -22,22 +26,30 @@ const OPTIONS_WITH_A_VALUE = [
   '--expires-within-days',
   '--file',
   '--fingerprint',
+  '--from',
   '--group',
   '--key',
+  '--limit',
   '--name',
   '--new-file',
   '--offline',
+  '--outcome',
   '--overlap',
   '--password-file',
   '--pkcs12',
+  '--request',
   '--role',
+  '--since',
+  '--subject',
   '--timeout',
+  '--to',
   '--type',
+  '--until',
   '--url',
   '--uses',
   '--version',
 ];
-const ARGUMENTS = ['id', 'name', 'operator', 'role'];
+const ARGUMENTS = ['file', 'id', 'name', 'operator', 'role'];
 
 function program(): Command {
   const terminal = {

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { AgentAuthenticator, Revocations } from './agents/index.ts';
+import { AUDIT_WRITES, insertAuditRows, openAuditKeys, Sequencer } from './audit/index.ts';
 import { systemOperation } from './authorization/index.ts';
 import { countExpiring } from './certificates/index.ts';
 import {
@@ -24,6 +25,7 @@ import { BoundedPool, hashingBusy } from './platform/bounded-pool.ts';
 import type { Clock } from './platform/clock.ts';
 import type { ServerConfig } from './platform/config.ts';
 import { Database, groupBusy } from './platform/db.ts';
+import { GroupCommit } from './platform/group-commit.ts';
 import type { Log } from './platform/log.ts';
 import { createMetrics } from './platform/metrics.ts';
 import type { Platform } from './platform/platform.ts';
@@ -39,6 +41,8 @@ export type Parts = {
   config: ServerConfig;
   databaseUrl: string;
   rootKeys: RootKeys;
+  /** Of the login that may make BullMQ's schema; by default the same. */
+  ownerUrl?: string;
   clock: Clock;
   log: Log;
   queuePrefix?: string;
@@ -72,6 +76,7 @@ export async function compose({
   config,
   databaseUrl,
   rootKeys,
+  ownerUrl = databaseUrl,
   clock,
   log,
   queuePrefix,
@@ -89,16 +94,18 @@ export async function compose({
     enrollmentHashing: new BoundedPool(ENROLLMENT_HASHING),
     apiKeyHashing: new BoundedPool(API_KEY_HASHING),
     groupTurns: new Turns(GROUP_TURNS),
+    auditRows: new GroupCommit((rows) => insertAuditRows(db, rows), AUDIT_WRITES),
     metrics: createMetrics({
       waitingPulls: () => hub.size,
       expiringCertificates: () => countExpiring({ db, clock, log }),
     }),
   };
   const trust = await openTrust(platform);
+  const auditKeys = await openAuditKeys(platform);
   const unreadable = new UnreadableReports(platform);
 
   const backend = await openQueueBackend(
-    { databaseUrl, redisUrl: config.redis.url?.reveal(), prefix: queuePrefix },
+    { databaseUrl, ownerUrl, redisUrl: config.redis.url?.reveal(), prefix: queuePrefix },
     log,
   );
   const tasks = await AgentTasks.open(platform, backend);
@@ -137,10 +144,15 @@ export async function compose({
   });
   await listener.start();
   await safetyNet.start();
+  const sequencer = new Sequencer(databaseUrl, platform);
+  if (config.roles.includes('worker')) sequencer.start();
   const maintenance = config.roles.includes('worker')
-    ? await startMaintenance(platform, backend, tasks, {
+    ? await startMaintenance(platform, backend, {
+        tasks,
         keyringPolicy: config.keyrings,
         unreadable,
+        auditKeys,
+        auditPolicy: config.audit,
       })
     : undefined;
 
@@ -180,6 +192,7 @@ export async function compose({
     sessions: config.sessions,
     signInLimits: new SignInLimits(clock, config.rateLimits.signInsPerMinute),
     apiKeyPolicy: config.apiKeys,
+    auditKeys,
     info,
   });
   const metricsApp = await createMetricsApp(
@@ -207,6 +220,7 @@ export async function compose({
       hub.settleAll('stopping');
       await Promise.all([operatorApp.close(), agentApp.close(), metricsApp.close()]);
       await maintenance?.stop();
+      await sequencer.stop();
       await safetyNet.stop();
       await acknowledgements.close();
       await listener.close();

@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import pino from 'pino';
 import { compose, type ControlPlane } from './compose.ts';
 import type { FirstOwner } from './operators/index.ts';
+import { admitApplication } from './platform/application-role.ts';
 import { systemClock } from './platform/clock.ts';
 import type { ServerConfig } from './platform/config.ts';
 import { createLog } from './platform/log.ts';
@@ -37,11 +38,14 @@ export async function serve({
   let controlPlane: ControlPlane | undefined;
   let firstOwner: FirstOwner | undefined;
   try {
-    await migrate(database.url, { log: (reason) => log.info({ reason }, 'migrations') });
+    const ownerUrl = config.database.ownerUrl?.reveal() ?? database.url;
+    await migrate(ownerUrl, { log: (reason) => log.info({ reason }, 'migrations') });
+    await admitApplication(ownerUrl, database.url);
     controlPlane = await compose({
       config,
       databaseUrl: database.url,
       rootKeys,
+      ownerUrl,
       clock: systemClock,
       log,
     });

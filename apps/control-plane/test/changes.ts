@@ -97,6 +97,8 @@ export async function everyChange(
     done('plugin:delete', () => owner.call('DELETE', `${group}/plugins/p`)),
     done('certificate:write', () => owner.call('PUT', `${group}/certificates/c`, { chain, key })),
     done('certificate:delete', () => owner.call('DELETE', `${group}/certificates/c`)),
+    done('audit:checkpoint', () => owner.call('POST', '/audit/checkpoints')),
+    done('audit:export', () => owner.call('GET', '/audit/export')),
     done('agent:revoke', () => owner.call('POST', `/agents/${agent.id}/revoke`)),
   ];
 }

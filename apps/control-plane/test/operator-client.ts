@@ -56,7 +56,7 @@ export class OperatorClient {
       ...(payload === undefined ? {} : { payload }),
       ...(this.remoteAddress === undefined ? {} : { remoteAddress: this.remoteAddress }),
     });
-    const isJson = String(reply.headers['content-type'] ?? '').includes('json');
+    const isJson = /[/+]json/.test(String(reply.headers['content-type'] ?? ''));
     const body: unknown = isJson ? JSON.parse(reply.payload) : undefined;
     return { status: reply.statusCode, headers: { ...reply.headers }, body, text: reply.payload };
   }

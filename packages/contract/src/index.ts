@@ -18,6 +18,7 @@ export * from './operator/certificates.ts';
 export * from './operator/plugin-types.ts';
 export * from './operator/tasks.ts';
 export * from './operator/system.ts';
+export * from './operator/audit.ts';
 export * from './agent/public-keys.ts';
 export * from './agent/enroll.ts';
 export * from './agent/session.ts';

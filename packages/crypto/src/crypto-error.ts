@@ -14,6 +14,9 @@ export type CryptoErrorCode =
   | 'bundle.wrong_epoch'
   | 'delivery_key.unreadable'
   | 'encryption_key.unusable'
+  | 'checkpoint.malformed'
+  | 'checkpoint.unsigned'
+  | 'checkpoint.bad_key'
   | 'jwt.invalid'
   | 'jwt.expired'
   | 'jwt.not_yet_valid';

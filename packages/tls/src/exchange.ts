@@ -5,6 +5,7 @@ import type {
   OutgoingHttpHeaders,
 } from 'node:http';
 import { type Agent, request as httpsRequest } from 'node:https';
+import type { Writable } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { connectionFailure } from './connection-failure.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -23,6 +24,8 @@ export type ExchangeOptions = {
   timeoutMs: number;
   connectTimeoutMs: number;
   maxBodyBytes: number;
+  /** Takes the body of a reply that succeeds, as fast as it can; the reply's own body is empty then. */
+  into?: Writable | undefined;
   onConnected: (socket: TLSSocket) => void;
 };
 
@@ -54,10 +57,18 @@ export function aborted(origin: string): LinkError {
 
 function collect(
   response: IncomingMessage,
-  { endpoint: { origin }, maxBodyBytes }: ExchangeOptions,
+  { endpoint: { origin }, maxBodyBytes, into }: ExchangeOptions,
   done: (body: Buffer) => void,
   fail: (error: LinkError) => void,
 ): void {
+  const { statusCode = 0 } = response;
+  if (into !== undefined && statusCode >= 200 && statusCode < 300) {
+    response.on('end', () => done(Buffer.alloc(0)));
+    for (const end of [response, into])
+      end.on('error', (error: Error) => fail(connectionFailure(error, origin)));
+    response.pipe(into, { end: false });
+    return;
+  }
   if (Number(response.headers['content-length'] ?? 0) > maxBodyBytes) {
     fail(tooLarge(origin, maxBodyBytes));
     return;

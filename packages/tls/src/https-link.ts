@@ -1,5 +1,6 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import { Agent } from 'node:https';
+import type { Writable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { type Endpoint, parseEndpoint } from './endpoint.ts';
 import { aborted, exchange, type LinkReply, StaleConnectionError } from './exchange.ts';
@@ -29,6 +30,8 @@ export type LinkRequest = {
   json?: unknown;
   signal?: AbortSignal | undefined;
   timeoutMs?: number | undefined;
+  /** Takes the body of a reply that succeeds, of any size, and is not ended; the reply's own body is empty then. */
+  into?: Writable | undefined;
   /** Sending the request twice does no harm; by default so for the methods of RFC 9110, section 9.2.2. */
   idempotent?: boolean | undefined;
 };
@@ -127,6 +130,7 @@ export class HttpsLink {
         signal: request.signal,
         timeoutMs,
         connectTimeoutMs: this.#options.connectTimeoutMs ?? 10_000,
+        into: request.into,
         maxBodyBytes: this.#options.maxBodyBytes ?? 16 * 1024 * 1024,
         onConnected: (socket) => {
           this.#tlsParameters = parametersOf(socket, this.#tlsParameters);

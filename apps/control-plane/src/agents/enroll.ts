@@ -5,7 +5,7 @@ import { CryptoError } from '@sallyport/crypto/crypto-error';
 import { checkEncryptionPublicKey } from '@sallyport/crypto/encryption-key';
 import { parseToken, type Token } from '@sallyport/crypto/token';
 import { calculateJwkThumbprint } from 'jose';
-import { appendAuditEvent } from '../audit/index.ts';
+import { appendAuditEvent, recordAct } from '../audit/index.ts';
 import { Operation } from '../authorization/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import { isUniqueViolation } from '../platform/db.ts';
@@ -191,7 +191,7 @@ async function register(
 }
 
 async function recordRefusal(
-  { db, clock }: Platform,
+  platform: Platform,
   op: Operation,
   row: EnrollmentTokenRow,
   error: AppError,
@@ -204,7 +204,7 @@ async function recordRefusal(
     outcome: 'refused',
     details,
   } as const;
-  await db.transaction((tx) => appendAuditEvent(tx, op, act, clock.now()));
+  await recordAct(platform, op, act);
 }
 
 function usedUp(): AppError {

@@ -54,6 +54,10 @@ export const policy = {
   'certificate:write': changers,
   'certificate:read': everyone,
   'certificate:delete': changers,
+  'audit:read': ['owner', 'admin', 'auditor'],
+  'audit:checkpoint': ['owner', 'admin', 'auditor'],
+  'audit:verify': ['owner', 'admin', 'auditor'],
+  'audit:export': ['owner', 'admin', 'auditor'],
 } as const satisfies Record<string, readonly Role[] | typeof anyCaller>;
 
 export type Permission = keyof typeof policy;

@@ -18,7 +18,12 @@ import { newId } from '../platform/new-id.ts';
 import type { Platform } from '../platform/platform.ts';
 import { certificateField } from './certificate-field.ts';
 import { shownCertificate, type CertificatePath } from './certificates.service.ts';
-import { replaceBody, upsertCertificate } from './certificates.store.ts';
+import {
+  findCertificate,
+  replaceBody,
+  upsertCertificate,
+  type CertificateRow,
+} from './certificates.store.ts';
 
 /**
  * Creates a certificate, or replaces it as a whole: agents hold the old chain and key until they have the new
@@ -39,23 +44,33 @@ export async function putCertificate(
   const plaintext = Buffer.from(JSON.stringify(value), 'utf8');
   return changeGroup(platform, group.id, async (tx, revision) => {
     const given = { facts, offline: body.offline, now: new Date(clock.now()) };
+    const before = await findCertificate(tx, group.id, path.certificate);
     const certificate = await upsertCertificate(tx, group.id, path.certificate, given);
     const id = newId();
     const place = { ...certificateField(id), groupId: group.id };
     const sealed = await sealForGroup(tx, platform, place, plaintext);
     await replaceBody(tx, { certificateId: certificate.id, groupId: group.id }, { id, ...sealed });
     await refuseTooLarge(tx, group.id);
-    const { version, fingerprint, offline, notAfter } = certificate;
     const act = {
       action: 'certificate:write',
       subject: `certificate:${path.certificate}`,
       groupId: group.id,
       outcome: 'done',
-      details: { version, fingerprint, notAfter: notAfter.toISOString(), offline, revision },
+      details: {
+        version: certificate.version,
+        revision,
+        ...(before === undefined ? {} : { before: changing(before) }),
+        after: changing(certificate),
+      },
     } as const;
     await appendAuditEvent(tx, op, act, clock.now());
-    return { certificate: shownCertificate(certificate), created: version === 1 };
+    return { certificate: shownCertificate(certificate), created: certificate.version === 1 };
   }).finally(() => plaintext.fill(0));
+}
+
+/** What of a certificate a new version changes, besides what agents are sent. */
+function changing({ version, fingerprint, notAfter, offline }: CertificateRow) {
+  return { version, fingerprint, notAfter: notAfter.toISOString(), offline };
 }
 
 /** A PKCS#12 file costs what a password costs, so that it waits its turn among them. */

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { appendAuditEvent } from '../audit/index.ts';
+import { recordDenial } from '../audit/index.ts';
 import type { UnreadableReports } from '../keyrings/index.ts';
-import { AppError, type Denial } from '../platform/app-error.ts';
+import { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
 import { problemHandler } from './problem-reply.ts';
 import { operationOf } from './request-operation.ts';
@@ -32,21 +32,8 @@ async function record(
 ): Promise<void> {
   await unreadable.notice(error, operationOf(request));
   if (error instanceof AppError && error.denial !== undefined)
-    await recordDenial(platform, request, error.denial, error.code);
-}
-
-async function recordDenial(
-  { db, clock }: Platform,
-  request: FastifyRequest,
-  { permission, groupId }: Denial,
-  code: string,
-): Promise<void> {
-  const act = {
-    action: permission,
-    subject: `route:${request.routeOptions.url ?? 'unknown'}`,
-    ...(groupId === undefined ? {} : { groupId }),
-    outcome: 'refused',
-    details: { code },
-  } as const;
-  await db.transaction((tx) => appendAuditEvent(tx, operationOf(request), act, clock.now()));
+    await recordDenial(platform, operationOf(request), error.denial, {
+      subject: `route:${request.routeOptions.url ?? 'unknown'}`,
+      code: error.code,
+    });
 }

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { agentsRoutes, enrollmentTokensRoutes } from '../agents/index.ts';
 import { apiKeysRoutes, type ApiKeyPolicy } from '../api-keys/index.ts';
+import { auditRoutes, type AuditKeys } from '../audit/index.ts';
 import { certificatesRoutes } from '../certificates/index.ts';
 import { groupsRoutes } from '../groups/index.ts';
 import { keepReplies } from '../idempotency/index.ts';
@@ -36,6 +37,7 @@ export type OperatorAppDeps = {
   sessions: SessionPolicy;
   signInLimits: SignInLimits;
   apiKeyPolicy: ApiKeyPolicy;
+  auditKeys: AuditKeys;
   info: SystemFacts;
 };
 
@@ -85,6 +87,7 @@ export async function createOperatorApp(deps: OperatorAppDeps): Promise<FastifyI
       await api.register(pluginsRoutes(platform));
       await api.register(certificatesRoutes(platform));
       await api.register(tasksRoutes(platform, deps.tasks));
+      await api.register(auditRoutes(platform, deps.auditKeys));
       await api.register(systemRoutes(deps.info));
     },
     { prefix: '/api/v1' },

@@ -1,4 +1,4 @@
-import { appendAuditEvent } from '../audit/index.ts';
+import { recordAct } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
 import { ExpiringMap } from '../platform/expiring-map.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -12,10 +12,10 @@ const MAX_REMEMBERED = 10_000;
  * hour and replica, however often it is met.
  */
 export class UnreadableReports {
-  readonly #platform: Pick<Platform, 'db' | 'clock'>;
+  readonly #platform: Pick<Platform, 'auditRows' | 'clock'>;
   readonly #reported: ExpiringMap<true>;
 
-  constructor(platform: Pick<Platform, 'db' | 'clock'>) {
+  constructor(platform: Pick<Platform, 'auditRows' | 'clock'>) {
     this.#platform = platform;
     this.#reported = new ExpiringMap(platform.clock, MAX_REMEMBERED);
   }
@@ -23,7 +23,7 @@ export class UnreadableReports {
   /** Records the error if it is one of these. `op` is the act that met it. */
   async notice(error: unknown, op: Operation): Promise<void> {
     if (!(error instanceof UnreadableValue)) return;
-    const { db, clock } = this.#platform;
+    const { clock } = this.#platform;
     const { table, row, field, group, keyVersion } = error.place;
     const subject = `${table}.${field}:${row}`;
     if (this.#reported.get(subject) !== undefined) return;
@@ -34,7 +34,7 @@ export class UnreadableReports {
       outcome: 'refused',
       details: { keyVersion },
     } as const;
-    await db.transaction((tx) => appendAuditEvent(tx, op, act, clock.now()));
+    await recordAct(this.#platform, op, act);
     this.#reported.set(subject, true, clock.now() + AGAIN_AFTER_MS);
   }
 }

@@ -1,6 +1,6 @@
 import { deleteEndedTokens, deleteExpiredAssertions, markLost } from '../agents/index.ts';
 import { warnOfExpiry } from '../api-keys/index.ts';
-import { appendAuditEvent } from '../audit/index.ts';
+import { appendAuditEvent, purgeAudit, signHead, type AuditKeys } from '../audit/index.ts';
 import { systemOperation } from '../authorization/index.ts';
 import { warnOfCertificateExpiry } from '../certificates/index.ts';
 import { forgetReplies } from '../idempotency/index.ts';
@@ -21,6 +21,17 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 const LOST_AFTER_MS = 3 * 60_000;
 type Chore = { everyMs: number; work: () => Promise<void> };
 
+/** How often the audit is signed, and for how many days it is kept; for ever when that is not set. */
+type AuditPolicy = { checkpointSeconds: number; retentionDays?: number | undefined };
+
+type MaintenanceParts = {
+  tasks: AgentTasks;
+  keyringPolicy: KeyringPolicy;
+  unreadable: UnreadableReports;
+  auditKeys: AuditKeys;
+  auditPolicy: AuditPolicy;
+};
+
 /**
  * Runs the periodic work as BullMQ job schedulers: once per interval, however many replicas there are. What
  * may take long has a queue of its own.
@@ -28,8 +39,7 @@ type Chore = { everyMs: number; work: () => Promise<void> };
 export async function startMaintenance(
   platform: Platform,
   backend: QueueBackend,
-  tasks: AgentTasks,
-  { keyringPolicy, unreadable }: { keyringPolicy: KeyringPolicy; unreadable: UnreadableReports },
+  { tasks, keyringPolicy, unreadable, auditKeys, auditPolicy }: MaintenanceParts,
 ): Promise<{ stop(): Promise<void> }> {
   const stopping = new AbortController();
   const open = await backend.queues({
@@ -49,6 +59,16 @@ export async function startMaintenance(
       'rotate-keyrings': {
         everyMs: 3_600_000,
         work: () => rotateDueKeyrings(platform, keyringPolicy),
+      },
+    }),
+    await startQueue(platform, backend, open('audit'), {
+      'sign-audit': {
+        everyMs: auditPolicy.checkpointSeconds * 1_000,
+        work: async () => void (await signHead(platform, auditKeys)),
+      },
+      'purge-audit': {
+        everyMs: 3_600_000,
+        work: () => purgeAudit(platform, auditKeys, auditPolicy.retentionDays),
       },
     }),
     await startQueue(platform, backend, open('keyrings'), {

@@ -22,7 +22,7 @@ export async function changePassword(
   op.authorize('principal:change-password');
   const { db, clock, hashing, passwordPolicy } = platform;
   const { id, name } = op.operator;
-  const attempt = { op, action: 'principal:change-password' };
+  const attempt = { op, action: 'principal:change-password' } as const;
   const operator = await checkPassword(platform, attempt, { name, password: passwords.current });
   const passwordHash = await hashing.run(() => hashPassword(passwords.new, passwordPolicy));
   await db.transaction(async (tx) => {

@@ -1,4 +1,4 @@
-import { appendAuditEvent } from '../audit/index.ts';
+import { appendAuditEvent, type AuditAction } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -9,7 +9,7 @@ export const FAILURES_BEFORE_LOCK = 5;
 export const LOCK_SECONDS = 15 * 60;
 
 /** An act that asks for credentials, as the audit names it. */
-export type Attempt = { op: Operation; action: string };
+export type Attempt = { op: Operation; action: AuditAction };
 
 /** @throws AppError `operator.locked` with the seconds left */
 export async function refuseWhileLocked({ db, clock }: Platform, name: string): Promise<void> {

@@ -35,7 +35,7 @@ export async function signIn(
   credentials: Credentials,
 ): Promise<NewSession> {
   return limits.countFailures(op.address, credentials.name, async () => {
-    const attempt = { op, action: 'session:create' };
+    const attempt = { op, action: 'session:create' } as const;
     const identified = await checkCredentials(platform, attempt, credentials);
     return openSession(platform, policy, op, identified);
   });

@@ -99,7 +99,7 @@ export async function resetTotp(
     await authorizeOver(tx, op, { operatorId: id });
     if (!(await deleteTotp(tx, id))) throw totpNotFound();
     await deleteSessionsOf(tx, id);
-    const act = { ...ofTotp('delete', name), action: 'operator:reset-totp' };
+    const act = { ...ofTotp('delete', name), action: 'operator:reset-totp' } as const;
     await appendAuditEvent(tx, op, act, clock.now());
   });
 }

@@ -39,6 +39,15 @@ const settings = z.strictObject({
       url: secret()
         .optional()
         .meta({ env: 'DATABASE_URL', description: 'Postgres; unset starts the embedded one' }),
+      ownerUrl: secret().optional().meta({
+        env: 'DATABASE_OWNER_URL',
+        description:
+          'The same database as the login that owns it, for migrations alone; unset uses database.url',
+      }),
+    })
+    .refine(({ url, ownerUrl }) => ownerUrl === undefined || url !== undefined, {
+      path: ['ownerUrl'],
+      message: 'needs database.url: the embedded Postgres has one login',
     })
     .prefault({}),
   redis: z
@@ -95,6 +104,23 @@ const settings = z.strictObject({
     .refine(({ defaultDays, maxDays }) => defaultDays <= maxDays, {
       path: ['defaultDays'],
       message: 'may not be more than apiKeys.maxDays',
+    })
+    .prefault({}),
+  audit: z
+    .strictObject({
+      checkpointSeconds: z.coerce
+        .number()
+        .int()
+        .min(1)
+        .max(24 * 3600)
+        .default(60)
+        .describe('How often the head of the audit is signed, when it has moved'),
+      retentionDays: z.coerce
+        .number()
+        .int()
+        .min(30)
+        .optional()
+        .describe('How long audit events are kept; unset keeps them for ever'),
     })
     .prefault({}),
   ...accessSettings,

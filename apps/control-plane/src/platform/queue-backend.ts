@@ -14,11 +14,14 @@ import {
 } from 'bullmq';
 import { Redis } from 'ioredis';
 import pg from 'pg';
+import { admitToSchema, AS_APPLICATION } from './application-role.ts';
 import type { Log } from './log.ts';
 
 /** Where the job queue lives. `prefix` keeps installations that share a Redis apart. */
 export type QueueBackendOptions = {
   databaseUrl: string;
+  /** Of the login that may make BullMQ's schema; by default the same. */
+  ownerUrl?: string | undefined;
   redisUrl?: string | undefined;
   prefix?: string | undefined;
 };
@@ -109,26 +112,32 @@ async function openOnRedis(
 }
 
 async function openOnPostgres(
-  { databaseUrl }: QueueBackendOptions,
+  { databaseUrl, ownerUrl = databaseUrl }: QueueBackendOptions,
   log: Log,
 ): Promise<QueueBackend> {
   const setUp = new Queue(
     'set-up',
-    { connection: { connectionString: databaseUrl, schema: SCHEMA, migrate: true, max: 1 } },
+    { connection: { connectionString: ownerUrl, schema: SCHEMA, migrate: true, max: 1 } },
     createPostgresBackend,
   );
   await setUp.waitUntilReady();
   await setUp.close();
+  await admitToSchema(ownerUrl, SCHEMA);
   const pool: unknown = new pg.Pool({
     connectionString: databaseUrl,
     max: POOL_SIZE,
     connectionTimeoutMillis: COMMAND_TIMEOUT_MS,
     query_timeout: COMMAND_TIMEOUT_MS,
-    options: `-c search_path=${SCHEMA}`,
+    options: `${AS_APPLICATION} -c search_path=${SCHEMA}`,
   });
   if (!isPgPool(pool)) throw new TypeError('this version of pg has no pool that BullMQ can use');
   pool.on('error', (error) => log.warn({ err: error }, 'the queue lost a database connection'));
-  const worker = { connectionString: databaseUrl, schema: SCHEMA, max: 2 };
+  const worker = {
+    connectionString: databaseUrl,
+    schema: SCHEMA,
+    max: 2,
+    options: AS_APPLICATION,
+  };
   // BullMQ's types tie a queue to one kind of connection; the factory is where the kind is known.
   const onOwn: BackendFactory<IQueueBackend, Connection> = (name, opts, extra) =>
     createPostgresBackend(name, { ...opts, connection: worker }, extra);

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { z } from 'zod';
+import { AS_APPLICATION } from './application-role.ts';
 import type { Db } from './db.ts';
 import type { Log } from './log.ts';
 import { Prisma } from './prisma-client/client.ts';
@@ -65,6 +66,7 @@ export class WakeupListener {
   async start(): Promise<void> {
     const client = new pg.Client({
       connectionString: this.#url,
+      options: AS_APPLICATION,
       keepAlive: true,
       connectionTimeoutMillis: 5_000,
       // Shorter than the interval: one question at a time.

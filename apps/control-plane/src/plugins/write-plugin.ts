@@ -94,18 +94,28 @@ async function writePlugin(
     await storePlugin(tx, platform, group.id, row, [open, fit]);
     await refuseTooLarge(tx, group.id);
     const shown = shownPlugin(row);
-    const { version, typeVersion, offline } = shown;
     const changed = changedPaths(open.masked, fit.masked, fit.fresh);
     const act = {
       action: 'plugin:write',
       subject: `plugin:${path.plugin}`,
       groupId: group.id,
       outcome: 'done',
-      details: { version, revision, type: type.name, typeVersion, offline, changed },
+      details: {
+        version: row.version,
+        revision,
+        changed,
+        ...(old === undefined ? {} : { before: changing(old) }),
+        after: changing(row),
+      },
     } as const;
     await appendAuditEvent(tx, op, act, clock.now());
     return { plugin: shown, created: old === undefined };
   });
+}
+
+/** What of a plugin a new version may change, besides its configuration. */
+function changing({ version, type, typeVersion, offline }: PluginRow) {
+  return { version, type, typeVersion, offline };
 }
 
 async function readExisting(

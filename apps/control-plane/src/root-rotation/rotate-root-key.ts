@@ -27,7 +27,7 @@ export async function rotateRootKey({ config }: { config: ServerConfig }): Promi
   const target = inFiles ? await prepareNextRootKey(dataDir) : known[0];
   const database = await openDatabase(config, dataDir, log);
   try {
-    await migrate(database.url);
+    await migrate(config.database.ownerUrl?.reveal() ?? database.url);
     const db = new Database(database.url);
     const rootKeys = new RootKeys([target, ...known]);
     const rotation = await rotateRoot({ db, clock: systemClock }, rootKeys, target);

@@ -1,4 +1,5 @@
 import type { Place } from '@sallyport/crypto/envelope';
+import { auditKeyPlace } from '../audit/index.ts';
 import { exchangePlace } from '../idempotency/index.ts';
 import { keyPlace } from '../keyrings/index.ts';
 import { totpPlace } from '../operators/index.ts';
@@ -44,6 +45,13 @@ export const sealedUnderRoot: Record<string, (tx: Db) => Promise<SealedUnderRoot
           where: { id, sealedExchange },
           data: { sealedExchange: anew },
         }),
+    })),
+  'audit_signing_keys.sealed_private_key': async (tx) =>
+    (await tx.auditSigningKey.findMany()).map(({ id, sealedPrivateKey }) => ({
+      sealed: sealedPrivateKey,
+      place: auditKeyPlace(id),
+      replace: (anew) =>
+        tx.auditSigningKey.update({ where: { id }, data: { sealedPrivateKey: anew } }),
     })),
   'keyring_versions.wrapped_key': async (tx) =>
     (await tx.keyringVersion.findMany()).flatMap(({ groupId, version, wrappedKey }) =>

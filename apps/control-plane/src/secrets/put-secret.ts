@@ -8,7 +8,13 @@ import { newId } from '../platform/new-id.ts';
 import type { Platform } from '../platform/platform.ts';
 import { secretValueField } from './secret-field.ts';
 import { shownSecret, type SecretPath } from './secrets.service.ts';
-import { findSecret, insertVersion, upsertSecret, type OfflinePolicy } from './secrets.store.ts';
+import {
+  findSecret,
+  insertVersion,
+  upsertSecret,
+  type OfflinePolicy,
+  type SecretRow,
+} from './secrets.store.ts';
 
 /**
  * Creates a secret, or adds a version to it: every put is a new version, so that what agents hold can be
@@ -25,7 +31,8 @@ export async function putSecret(
   const group = await authorizedGroup(platform, op, 'secret:write', path.group);
   const plaintext = Buffer.from(body.value, 'utf8');
   return changeGroup(platform, group.id, async (tx, revision) => {
-    precondition.check(await findSecret(tx, group.id, path.secret));
+    const before = await findSecret(tx, group.id, path.secret);
+    precondition.check(before);
     const now = new Date(clock.now());
     const secret = await upsertSecret(tx, group.id, path.secret, body.offline, now);
     const versionId = newId();
@@ -55,10 +62,21 @@ export async function putSecret(
         subject: `secret:${path.secret}`,
         groupId: group.id,
         outcome: 'done',
-        details: { version: secret.version, revision, offline: secret.offline },
+        details: {
+          version: secret.version,
+          revision,
+          offline: secret.offline,
+          ...(before === undefined ? {} : { before: changing(before) }),
+          after: changing(secret),
+        },
       },
       clock.now(),
     );
     return { secret: shownSecret(secret), created: secret.version === 1 };
   });
+}
+
+/** What of a secret a new version may change, besides its value. */
+function changing({ version, offline }: SecretRow) {
+  return { version, offline };
 }

@@ -90,12 +90,15 @@ export async function removeSecret(
 /** @throws AppError `secret.not_found` */
 export async function existingSecret(db: Db, groupId: string, name: string): Promise<SecretRow> {
   const secret = await findSecret(db, groupId, name);
-  if (secret === undefined)
-    throw new AppError(
-      'secret.not_found',
-      'There is no such secret in this group, or you may not see it.',
-    );
+  if (secret === undefined) throw secretNotFound();
   return secret;
+}
+
+export function secretNotFound(): AppError {
+  return new AppError(
+    'secret.not_found',
+    'There is no such secret in this group, or you may not see it.',
+  );
 }
 
 export function shownSecret({

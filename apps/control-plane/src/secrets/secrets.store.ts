@@ -1,7 +1,7 @@
 import { offlinePolicy, type PageQuery } from '@sallyport/contract';
 import type { z } from 'zod';
 import type { SealedField } from '../keyrings/index.ts';
-import type { Db } from '../platform/db.ts';
+import type { Database, Db } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
 
 export type OfflinePolicy = z.infer<typeof offlinePolicy>;
@@ -83,15 +83,41 @@ export async function insertVersion(
   await tx.secretVersion.create({ data: { ...rest, ...of, sealedValue: sealed } });
 }
 
-export async function findVersion(
-  db: Db,
-  secretId: string,
-  version: number,
-): Promise<VersionRow | undefined> {
-  return (
-    (await db.secretVersion.findUnique({ where: { secretId_version: { secretId, version } } })) ??
-    undefined
+/** A version as it is sealed, and the wrapped key that it is sealed with; `version` null when the secret has no such one. */
+export type SealedVersion =
+  | { version: null }
+  | {
+      id: string;
+      version: number;
+      sealedValue: Uint8Array;
+      keyVersion: number;
+      /** Null of a key that is destroyed or was never there: nothing opens then. */
+      wrappedKey: Uint8Array | null;
+    };
+
+/**
+ * The wanted version of a secret, or its newest, with its key: in one statement, so that no rotation comes between
+ * the two. `undefined` when there is no such secret.
+ */
+export async function findSealedVersion(
+  db: Database,
+  { groupId, name }: { groupId: string; name: string },
+  wanted: number | undefined,
+): Promise<SealedVersion | undefined> {
+  const [row] = await db.direct<SealedVersion>(
+    {
+      name: 'secret-reveal',
+      text: `
+        SELECT v.id, v.version, v.sealed_value AS "sealedValue", v.key_version AS "keyVersion",
+               k.wrapped_key AS "wrappedKey"
+          FROM secrets s
+          LEFT JOIN secret_versions v ON v.secret_id = s.id AND v.version = coalesce($3, s.version)
+          LEFT JOIN keyring_versions k ON k.group_id = s.group_id AND k.version = v.key_version
+         WHERE s.group_id = $1 AND s.name = $2`,
+    },
+    [groupId, name, wanted ?? null],
   );
+  return row;
 }
 
 export async function listVersions(

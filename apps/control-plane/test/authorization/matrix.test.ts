@@ -7,6 +7,7 @@ import {
   permissions,
   type Permission,
 } from '../../src/authorization/policy.ts';
+import { placeAll } from '../audit/chain.ts';
 import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
 import { field, OperatorClient, type Reply } from '../operator-client.ts';
@@ -25,6 +26,7 @@ beforeAll(async () => {
   // What tells where agents go has to listen there.
   await controlPlane.agentApp.listen({ host: '127.0.0.1', port: 0 });
   owner = await OperatorClient.signedIn(controlPlane.operatorApp);
+  await placeAll(controlPlane);
   operations = await publishedOperations(controlPlane);
   const agent = await agentIn(owner, 'plant-7', controlPlane);
   await owner.call('POST', '/groups', { name: 'plant-8' });

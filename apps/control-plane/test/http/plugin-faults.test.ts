@@ -79,7 +79,12 @@ test('[A7-16] the audit names the paths that changed, and no value', async () =>
   });
   expect(event).toMatchObject({
     action: 'plugin:write',
-    details: { version: 2, type: 'gateway', typeVersion: 1, changed: ['/auth/password', '/url'] },
+    details: {
+      version: 2,
+      changed: ['/auth/password', '/url'],
+      before: { version: 1, type: 'gateway', typeVersion: 1, offline: null },
+      after: { version: 2, type: 'gateway', typeVersion: 1, offline: null },
+    },
   });
   const everything = await asAdmin(controlPlane.databaseUrl, (client) =>
     client.query('SELECT e::text FROM audit_events e'),

@@ -1,0 +1,189 @@
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import {
+  auditCheckpoint,
+  auditEntry,
+  auditQuery,
+  auditVerification,
+  auditVerifierKeys,
+  page,
+} from '@sallyport/contract';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { route, type ApiClient } from '../api-client.ts';
+import { broken, inWords, verifyExport } from '../audit/verify-export.ts';
+import { CliError } from '../cli-error.ts';
+import { openApi, type Context } from '../context.ts';
+import { fields, table } from '../output.ts';
+import { readNote } from '../read-input.ts';
+import { checked, wholeNumber } from '../usage.ts';
+
+const { actor, action, subject, group, outcome, since, until } = auditQuery.shape;
+const listOptions = z.object({
+  actor,
+  action,
+  subject,
+  group,
+  outcome,
+  request: auditQuery.shape.requestId,
+  since,
+  until,
+  before: wholeNumber.optional(),
+  limit: wholeNumber.pipe(z.number().min(1).max(200)),
+});
+const exportOptions = z.object({
+  file: z.string().min(1),
+  from: wholeNumber.optional(),
+  to: wholeNumber.optional(),
+});
+const verifyOptions = z.object({ checkpoint: z.string().optional(), key: z.string().optional() });
+
+/** `audit list`, `verify`, `checkpoint`, `key` and `export`. */
+export function addAuditCommands(program: Command, context: Context): void {
+  const audit = program.command('audit').description('What was done, by whom, and the proof of it');
+  addReading(audit, context);
+  addProving(audit, context);
+
+  audit
+    .command('verify')
+    .description('Verify the audit of the control plane, or an export by itself, offline')
+    .argument('[file]', 'an export; nothing is asked of the control plane then')
+    .option('--checkpoint <file>', 'a signed head that the export has to reach and agree with')
+    .option(
+      '--key <file>',
+      'the key that the checkpoint must be signed by, as `audit key` shows it',
+    )
+    .addHelpText('after', '\nExits with 6 when the audit is not what was recorded.')
+    .action(async (file: unknown, options: unknown) => {
+      const { checkpoint, key } = checked(verifyOptions, options);
+      if (file === undefined) {
+        if (checkpoint !== undefined || key !== undefined)
+          throw new CliError('usage.invalid', '--checkpoint and --key go with an export');
+        await verifyThere(context);
+        return;
+      }
+      const { terminal, output } = context;
+      const verified = await verifyExport(checked(z.string().min(1), file, '[file]'), {
+        checkpoint:
+          checkpoint === undefined
+            ? undefined
+            : await readNote(terminal, { option: '--checkpoint', path: checkpoint }),
+        key:
+          key === undefined ? undefined : await readNote(terminal, { option: '--key', path: key }),
+      });
+      const proof = verified.checkpoint === null ? 'none given' : `agrees, ${verified.checkpoint}`;
+      output.result(verified, intact({ ...verified, checkpoints: proof }));
+    });
+}
+
+async function verifyThere(context: Context): Promise<void> {
+  using api = await openApi(context);
+  const found = await api.getSlowly(route`/audit/verify`, auditVerification);
+  if (found.break !== null) {
+    const words: Record<string, string> = inWords;
+    const { kind, position } = found.break;
+    throw broken(position, words[kind] ?? 'the audit cannot be trusted from there on', kind);
+  }
+  const { base, size, hash, checkpoints } = found;
+  context.output.result(found, intact({ base, size, hash, checkpoints: `${checkpoints} met` }));
+}
+
+function intact(found: { base: number; size: number; hash: string; checkpoints: string }): string {
+  return fields([
+    ['Intact', `positions ${found.base + 1} to ${found.size}`],
+    ['Head', found.hash],
+    ['Checkpoints', found.checkpoints],
+  ]);
+}
+
+function addReading(audit: Command, context: Context): void {
+  audit
+    .command('list')
+    .description('List events, newest first')
+    .option('--actor <name>', 'of this operator, API key or agent')
+    .option('--action <action>', 'such as secret:reveal')
+    .option('--subject <subject>', 'such as secret:db/password')
+    .option('--group <group>', 'in this group')
+    .option('--outcome <outcome>', 'done or refused')
+    .option('--request <id>', 'of this request id')
+    .option('--since <instant>', 'at or after, such as 2030-01-31T00:00:00Z')
+    .option('--until <instant>', 'before')
+    .option('--before <position>', 'of earlier positions than this one')
+    .option('--limit <number>', 'at most so many, up to 200', '50')
+    .action(async (options: unknown) => {
+      const { before, request, limit, ...filters } = checked(listOptions, options);
+      const query = new URLSearchParams({ limit: String(limit) });
+      const given = { ...filters, requestId: request, cursor: before };
+      for (const [name, value] of Object.entries(given))
+        if (value !== undefined) query.set(name, String(value));
+      using api = await openApi(context);
+      const { items } = await api.get(`${route`/audit`}?${query.toString()}`, page(auditEntry));
+      const headings = ['POSITION', 'AT', 'WHO', 'ACTION', 'ON', 'OUTCOME'];
+      const rows = items.map(({ position, event }) => [
+        String(position),
+        event.at,
+        `${event.actor.kind} ${event.actor.name}`,
+        event.action,
+        event.subject,
+        event.outcome,
+      ]);
+      context.output.result(items, table(headings, rows, 'No event matches.'));
+    });
+
+  audit
+    .command('export')
+    .description('Write the chain to a file as JSON Lines, which verifies by itself')
+    .requiredOption('--file <file>', 'a new file, of its owner alone')
+    .option('--from <position>', 'the first position')
+    .option('--to <position>', 'the last position')
+    .action(async (options: unknown) => {
+      const { file, from, to } = checked(exportOptions, options);
+      const query = new URLSearchParams();
+      if (from !== undefined) query.set('from', String(from));
+      if (to !== undefined) query.set('to', String(to));
+      using api = await openApi(context);
+      const bytes = await download(api, `${route`/audit/export`}?${query.toString()}`, file);
+      context.output.result({ file, bytes }, `Wrote ${file}.`);
+    });
+}
+
+/** Writes a reply to a new file; what does not arrive as a whole is not left behind. Returns how many bytes came. */
+async function download(api: ApiClient, path: string, file: string): Promise<number> {
+  const stream = createWriteStream(file, { flags: 'wx', mode: 0o600 });
+  await once(stream, 'open').catch((cause: unknown) => {
+    throw new CliError('input.unusable', 'the file is there already or cannot be made', cause);
+  });
+  try {
+    await api.download(path, stream);
+  } catch (error) {
+    // Half of an export would look like one that was cut off.
+    await rm(file, { force: true });
+    throw error;
+  } finally {
+    stream.end();
+    await once(stream, 'close');
+  }
+  return stream.bytesWritten;
+}
+
+function addProving(audit: Command, context: Context): void {
+  audit
+    .command('checkpoint')
+    .description('Sign the head of the chain now, and print the checkpoint: keep it elsewhere')
+    .action(async () => {
+      using api = await openApi(context);
+      const made = await api.post(route`/audit/checkpoints`, undefined, auditCheckpoint);
+      // A note ends with a line end of its own.
+      context.output.result(made, made.note.replace(/\n$/, ''));
+    });
+
+  audit
+    .command('key')
+    .description('Print the public key that checkpoints are verified with')
+    .action(async () => {
+      using api = await openApi(context);
+      const { keys } = await api.get(route`/audit/verifier-key`, auditVerifierKeys);
+      context.output.result({ keys }, keys.join('\n'));
+    });
+}

@@ -1,0 +1,134 @@
+import { Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import {
+  auditCheckpoint,
+  auditEntry,
+  auditExportQuery,
+  auditQuery,
+  auditVerification,
+  auditVerifierKeys,
+  page,
+  pageQuery,
+  uuid,
+} from '@sallyport/contract';
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import { problemResponses } from '../http/problem-responses.ts';
+import { operationOf } from '../http/request-operation.ts';
+import { BoundedPool } from '../platform/bounded-pool.ts';
+import type { Platform } from '../platform/platform.ts';
+import { verifierKeys, type AuditKeys } from './audit-keys.ts';
+import { createCheckpoint, listAllCheckpoints } from './checkpoints.ts';
+import { exportAudit } from './export-chain.ts';
+import { listAudit } from './list-events.ts';
+import { auditBusy } from './record-act.ts';
+import { verifyAudit } from './verify-chain.ts';
+
+const tags = ['audit'];
+/** Those that read the whole chain: they must not take every connection. */
+const READERS = { concurrency: 2, queued: 4, refusal: auditBusy };
+/** Nobody holds one of them for longer by reading slowly. */
+const LONGEST_EXPORT_MS = 60 * 60_000;
+
+/** `/api/v1/audit`. */
+export function auditRoutes(platform: Platform, keys: AuditKeys): FastifyPluginAsyncZod {
+  const readers = new BoundedPool(READERS);
+  return async (app) => {
+    app.get(
+      '/audit',
+      {
+        config: { permission: 'audit:read' },
+        schema: {
+          tags,
+          summary: 'List audit events along the chain',
+          querystring: auditQuery,
+          response: { 200: page(auditEntry), ...problemResponses },
+        },
+      },
+      async (request) => listAudit(platform, operationOf(request), request.query),
+    );
+
+    app.post(
+      '/audit/checkpoints',
+      {
+        config: { permission: 'audit:checkpoint' },
+        schema: {
+          tags,
+          summary: 'Sign the head of the audit chain now',
+          response: { 201: auditCheckpoint, ...problemResponses },
+        },
+      },
+      async (request, reply) =>
+        reply.code(201).send(await createCheckpoint(platform, keys, operationOf(request))),
+    );
+
+    app.get(
+      '/audit/checkpoints',
+      {
+        config: { permission: 'audit:read' },
+        schema: {
+          tags,
+          summary: 'List the signed heads of the chain, newest first',
+          querystring: pageQuery(uuid),
+          response: { 200: page(auditCheckpoint), ...problemResponses },
+        },
+      },
+      async (request) => listAllCheckpoints(platform, operationOf(request), request.query),
+    );
+
+    app.get(
+      '/audit/verifier-key',
+      {
+        config: { permission: 'audit:read' },
+        schema: {
+          tags,
+          summary: 'Show the public keys that checkpoints are verified with',
+          response: { 200: auditVerifierKeys, ...problemResponses },
+        },
+      },
+      async (request) => {
+        operationOf(request).groupsWith('audit:read');
+        return verifierKeys(keys);
+      },
+    );
+
+    app.get(
+      '/audit/verify',
+      {
+        config: { permission: 'audit:verify' },
+        schema: {
+          tags,
+          summary: 'Verify the whole chain that is kept, with its checkpoints',
+          response: { 200: auditVerification, ...problemResponses },
+        },
+      },
+      async (request) => readers.run(() => verifyAudit(platform, keys, operationOf(request))),
+    );
+
+    app.get(
+      '/audit/export',
+      {
+        config: { permission: 'audit:export' },
+        schema: {
+          tags,
+          summary: 'Export the chain as JSON Lines, which verify by themselves',
+          querystring: auditExportQuery,
+          response: { 200: z.any().describe('application/x-ndjson'), ...problemResponses },
+        },
+      },
+      async (request, reply) => {
+        const { promise: opened, resolve, reject } = Promise.withResolvers<Readable>();
+        const read = async () => {
+          const lines = await exportAudit(platform, keys, operationOf(request), request.query);
+          const signal = AbortSignal.timeout(LONGEST_EXPORT_MS);
+          const stream = Readable.from(lines, { signal, objectMode: false });
+          resolve(stream);
+          // How it ends is the reply's business; here it is only that it has.
+          await finished(stream).catch(() => {});
+        };
+        readers.run(read).catch(reject);
+        return reply.type('application/x-ndjson').send(await opened);
+      },
+    );
+  };
+}

@@ -1,0 +1,28 @@
+import type { AuditEntry, AuditQuery } from '@sallyport/contract';
+import type { Operation } from '../authorization/index.ts';
+import { authorizedGroup } from '../groups/index.ts';
+import { pageOf, type Page } from '../platform/page-of.ts';
+import type { Platform } from '../platform/platform.ts';
+import { findEvents } from './events.store.ts';
+
+/** The events that the caller may see and that match, page by page along the chain. */
+export async function listAudit(
+  platform: Platform,
+  op: Operation,
+  query: AuditQuery,
+): Promise<Page<AuditEntry>> {
+  const { db } = platform;
+  const groups = await groupsOf(platform, op, query.group);
+  const rows = await findEvents(db, query, groups);
+  return pageOf(rows, query.limit, ({ position }) => String(position));
+}
+
+/** Those whose events are shown; `undefined` shows every event, also what belongs to no group. */
+async function groupsOf(
+  platform: Platform,
+  op: Operation,
+  name: string | undefined,
+): Promise<string[] | undefined> {
+  if (name === undefined) return op.groupsWith('audit:read');
+  return [(await authorizedGroup(platform, op, 'audit:read', name)).id];
+}

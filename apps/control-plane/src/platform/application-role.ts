@@ -1,0 +1,49 @@
+import pg from 'pg';
+
+/** What the application runs as. A migration makes the role; it owns nothing, and cannot change the audit. */
+const APPLICATION_ROLE = 'sallyport_app';
+
+/** For the `options` of a connection. */
+export const AS_APPLICATION = `-c role=${APPLICATION_ROLE}`;
+
+/**
+ * Lets the login of `databaseUrl` run as the application's role, when it is another than the owner's.
+ * Done by the owner, who may.
+ */
+export async function admitApplication(ownerUrl: string, databaseUrl: string): Promise<void> {
+  const login = decodeURIComponent(new URL(databaseUrl).username);
+  if (login === '' || login === decodeURIComponent(new URL(ownerUrl).username)) return;
+  await asOwner(ownerUrl, async (client) => {
+    const { rows } = await client.query<{ member: boolean }>(
+      `SELECT pg_has_role($1, '${APPLICATION_ROLE}', 'MEMBER') AS member`,
+      [login],
+    );
+    if (rows[0]?.member === true) return;
+    await client.query(`GRANT ${APPLICATION_ROLE} TO ${client.escapeIdentifier(login)}`);
+  });
+}
+
+/** Lets the application's role use what is in BullMQ's schema, which makes a sequence there for each queue. */
+export async function admitToSchema(ownerUrl: string, schema: string): Promise<void> {
+  await asOwner(ownerUrl, async (client) => {
+    const name = client.escapeIdentifier(schema);
+    // Replicas that start together would change the same rows of the catalog.
+    await client.query(`BEGIN;
+      SELECT pg_advisory_xact_lock(hashtext('sallyport schema privileges'));
+      GRANT USAGE, CREATE ON SCHEMA ${name} TO ${APPLICATION_ROLE};
+      GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${name} TO ${APPLICATION_ROLE};
+      GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA ${name} TO ${APPLICATION_ROLE};
+      COMMIT`);
+  });
+}
+
+async function asOwner(url: string, work: (client: pg.Client) => Promise<void>): Promise<void> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+  client.on('error', () => {});
+  await client.connect();
+  try {
+    await work(client);
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,36 @@
+/** What JSON can say. */
+export type JsonValue =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly JsonValue[]
+  | { readonly [name: string]: JsonValue };
+
+/**
+ * The one text of a JSON value (RFC 8785): members sorted by UTF-16 code units, numbers and strings as
+ * ECMAScript writes them, nothing between them.
+ *
+ * @throws TypeError of what has no such text: a number that is not finite, half of a surrogate pair
+ */
+export function canonicalJson(value: JsonValue): string {
+  if (typeof value === 'string') return text(value);
+  if (typeof value === 'number' && !Number.isFinite(value))
+    throw new TypeError('JSON has no number that is not finite');
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  if (isList(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  let members = '';
+  // Not `map` and `join`: this is half of what it costs to append to the audit chain.
+  for (const name of Object.keys(value).toSorted())
+    members += `${members === '' ? '' : ','}${text(name)}:${canonicalJson(value[name] ?? null)}`;
+  return `{${members}}`;
+}
+
+function isList(value: object): value is readonly JsonValue[] {
+  return Array.isArray(value);
+}
+
+function text(value: string): string {
+  if (!value.isWellFormed()) throw new TypeError('a string holds half of a surrogate pair');
+  return JSON.stringify(value);
+}
