@@ -1,5 +1,6 @@
 import { selfSigned } from '@sallyport/tls/test/issuer';
 import { AgentClient } from './agent-client.ts';
+import { placeAll } from './audit/chain.ts';
 import { OWNER_PASSWORD, type TestControlPlane } from './control-plane.ts';
 import { field, OperatorClient, type Reply } from './operator-client.ts';
 import { ownChanges } from './own-changes.ts';
@@ -19,6 +20,7 @@ export async function everyChange(
   const agent = await AgentClient.create(agentApp, clock);
   const late = await AgentClient.create(agentApp, clock);
   const leaving = await OperatorClient.signedIn(operatorApp);
+  await placeAll(controlPlane);
   const own = await ownChanges(controlPlane, owner, `holder-of-${groupName}`);
   let token = '';
   let tokenId = '';

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { asAdmin } from '@sallyport/testkit/database';
-import { placeAll } from '../audit/chain.ts';
 import { everyChange } from '../changes.ts';
 import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
 import { OperatorClient } from '../operator-client.ts';
@@ -22,7 +21,6 @@ let tables: string[];
 beforeAll(async () => {
   controlPlane = await startControlPlane({ settings: WITHOUT_WORKER });
   owner = await OperatorClient.signedIn(controlPlane.operatorApp);
-  await placeAll(controlPlane);
   const found = await sql(`SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public'`);
   tables = found
     .map(({ name }) => String(name))

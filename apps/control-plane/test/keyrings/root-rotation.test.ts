@@ -37,7 +37,8 @@ async function rows(): Promise<unknown[]> {
     const { rows: found } = await client.query(
       `SELECT wrapped_key AS sealed FROM keyring_versions
         UNION ALL SELECT sealed_private_key FROM signing_keys
-        UNION ALL SELECT sealed_private_key FROM certificate_authorities`,
+        UNION ALL SELECT sealed_private_key FROM certificate_authorities
+        UNION ALL SELECT sealed_private_key FROM audit_signing_keys`,
     );
     return found;
   });
