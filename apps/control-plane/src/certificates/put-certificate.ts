@@ -50,7 +50,7 @@ export async function putCertificate(
     const place = { ...certificateField(id), groupId: group.id };
     const sealed = await sealForGroup(tx, platform, place, plaintext);
     await replaceBody(tx, { certificateId: certificate.id, groupId: group.id }, { id, ...sealed });
-    await refuseTooLarge(tx, group.id);
+    await refuseTooLarge(tx, group.id, path.certificate);
     const act = {
       action: 'certificate:write',
       subject: `certificate:${path.certificate}`,

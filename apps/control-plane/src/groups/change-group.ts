@@ -2,7 +2,7 @@ import { MAX_GROUP_BYTES } from '@sallyport/contract';
 import { AppError } from '../platform/app-error.ts';
 import type { Db } from '../platform/db.ts';
 import type { Platform } from '../platform/platform.ts';
-import { advanceGroup, measureGroup } from './groups.store.ts';
+import { addToBound, advanceGroup, measureEntries, setBound } from './groups.store.ts';
 
 /**
  * A change to what a group's agents receive: the group moves to `revision`, and its row is held until the commit.
@@ -33,9 +33,17 @@ export async function aheadOfWriters<T>(
   return groupTurns.take(`ahead ${groupId}`, () => db.transaction(work));
 }
 
-/** @throws AppError `group.too_large` when the group holds more than its agents can be sent */
-export async function refuseTooLarge(tx: Db, groupId: string): Promise<void> {
-  if ((await measureGroup(tx, groupId)) <= MAX_GROUP_BYTES) return;
+/**
+ * To be asked after the write of an entry of this name. The group's row holds a bound of its size, to which each
+ * write adds all that is written, so that a group is measured only when the bound is passed.
+ *
+ * @throws AppError `group.too_large` when the group holds more than its agents can be sent
+ */
+export async function refuseTooLarge(tx: Db, groupId: string, name: string): Promise<void> {
+  const written = await measureEntries(tx, groupId, name);
+  if ((await addToBound(tx, groupId, written)) <= MAX_GROUP_BYTES) return;
+  const bytes = await measureEntries(tx, groupId);
+  if (bytes <= MAX_GROUP_BYTES) return setBound(tx, groupId, bytes);
   throw new AppError(
     'group.too_large',
     `With this the group would hold more than ${MAX_GROUP_BYTES / 2 ** 20} MiB; delete what is not needed, or use another group.`,

@@ -1,5 +1,6 @@
 import type { PageQuery } from '@sallyport/contract';
 import type { Db } from '../platform/db.ts';
+import { Prisma } from '../platform/prisma-client/client.ts';
 import { wakeupNotification } from '../platform/wakeups.ts';
 
 export type GroupRow = {
@@ -51,23 +52,43 @@ export async function advanceGroup(tx: Db, groupId: string): Promise<number> {
 /** Besides its name, what an entry takes of a bundle's manifest at most, in bytes. */
 const ENTRY_BYTES = 96;
 
-/** The bytes that a group's values, their names and their places in the manifest take; seals count too. */
-export async function measureGroup(tx: Db, groupId: string): Promise<number> {
+/**
+ * The bytes that a group's values, their names and their places in the manifest take, all or those of one name;
+ * seals count too.
+ */
+export async function measureEntries(tx: Db, groupId: string, name?: string): Promise<number> {
+  const entriesOf = (alias: string) => {
+    const entry = Prisma.raw(alias);
+    const named = name === undefined ? Prisma.empty : Prisma.sql`AND ${entry}.name = ${name}`;
+    return Prisma.sql`${entry}.group_id = ${groupId}::uuid ${named}`;
+  };
   const [row] = await tx.$queryRaw<{ bytes: number }[]>`
     SELECT coalesce(sum(bytes + ${ENTRY_BYTES}), 0)::float8 AS bytes FROM (
       SELECT octet_length(v.sealed_value) + octet_length(s.name) AS bytes
         FROM secrets s JOIN secret_versions v ON v.secret_id = s.id AND v.version = s.version
-        WHERE s.group_id = ${groupId}::uuid
+        WHERE ${entriesOf('s')}
       UNION ALL
       SELECT octet_length(p.config::text) + octet_length(p.name)
-        FROM plugins p WHERE p.group_id = ${groupId}::uuid
+        FROM plugins p WHERE ${entriesOf('p')}
       UNION ALL
       SELECT octet_length(b.sealed_body) + octet_length(c.name)
         FROM certificates c JOIN certificate_bodies b ON b.certificate_id = c.id
-        WHERE c.group_id = ${groupId}::uuid
+        WHERE ${entriesOf('c')}
       UNION ALL
       SELECT octet_length(f.sealed_value)
-        FROM plugin_fields f JOIN plugins p ON p.id = f.plugin_id WHERE p.group_id = ${groupId}::uuid
+        FROM plugin_fields f JOIN plugins p ON p.id = f.plugin_id WHERE ${entriesOf('p')}
     ) AS entries`;
   return row?.bytes ?? 0;
+}
+
+/** Raises the bound of a group's size; returns what it is then. */
+export async function addToBound(tx: Db, groupId: string, bytes: number): Promise<number> {
+  const [row] = await tx.$queryRaw<{ bound: number }[]>`
+    UPDATE groups SET bytes_at_most = bytes_at_most + ${bytes}::bigint WHERE id = ${groupId}::uuid
+      RETURNING bytes_at_most::float8 AS bound`;
+  return row?.bound ?? Infinity;
+}
+
+export async function setBound(tx: Db, groupId: string, bytes: number): Promise<void> {
+  await tx.group.update({ where: { id: groupId }, data: { bytesAtMost: bytes } });
 }

@@ -92,7 +92,7 @@ async function writePlugin(
       updatedAt: now,
     };
     await storePlugin(tx, platform, group.id, row, [open, fit]);
-    await refuseTooLarge(tx, group.id);
+    await refuseTooLarge(tx, group.id, path.plugin);
     const shown = shownPlugin(row);
     const changed = changedPaths(open.masked, fit.masked, fit.fresh);
     const act = {

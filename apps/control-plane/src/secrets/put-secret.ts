@@ -53,7 +53,7 @@ export async function putSecret(
         ...sealed,
       },
     );
-    await refuseTooLarge(tx, group.id);
+    await refuseTooLarge(tx, group.id, path.secret);
     await appendAuditEvent(
       tx,
       op,

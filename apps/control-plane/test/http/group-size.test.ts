@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { MAX_GROUP_BYTES, MAX_REPLY_BYTES, MAX_SECRET_BYTES, secret } from '@sallyport/contract';
+import { asAdmin } from '@sallyport/testkit/database';
 import type { AgentClient } from '../agent-client.ts';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
 import { gatewayType } from '../gateway-type.ts';
@@ -50,3 +51,23 @@ test('a group takes no more than its agents can be sent, and what it takes reach
   expect(secret.parse(smaller.body).version).toBe(2);
   expect(field(smaller.body, 'id')).toBe(field(fits.body, 'id'));
 }, 60_000);
+
+test('what was replaced does not count, however often it is written', async () => {
+  await owner.call('POST', '/groups', { name: 'rewritten' });
+  for (let version = 1; version <= FITTING + 2; version += 1) {
+    const reply = await owner.call('PUT', '/groups/rewritten/secrets/s', { value: LARGEST });
+    expect({ version, status: reply.status }).toEqual({
+      version,
+      status: version === 1 ? 201 : 200,
+    });
+  }
+});
+
+test('a group of an earlier release, of whose size nothing is known, is measured at its next write', async () => {
+  await owner.call('POST', '/groups', { name: 'earlier' });
+  await asAdmin(controlPlane.databaseUrl, (client) =>
+    client.query(`UPDATE groups SET bytes_at_most = 9007199254740991 WHERE name = 'earlier'`),
+  );
+  const reply = await owner.call('PUT', '/groups/earlier/secrets/s', { value: 'value' });
+  expect(reply.status).toBe(201);
+});
