@@ -28,8 +28,8 @@ import {
 import type { UnreadableReports } from './unreadable-reports.ts';
 import { UnreadableValue } from './unreadable-value.ts';
 
-/** What is sealed anew at a time, for which nobody else's row is held. Larger ones are no faster, and writers wait longer. */
-const BATCH = { rows: 250, bytes: 4 * 2 ** 20 };
+/** What is sealed anew at a time, for which nobody else's row is held. With larger ones writers wait longer. */
+const BATCH = { rows: 160, bytes: 4 * 2 ** 20 };
 /** Encryptions that are counted at a time, lest writers wait for every batch's counting: a crash wastes fewer. */
 const RESERVED = 5_000;
 /** Values that are sealed between two looks at what else there is to do: less than half a millisecond. */
@@ -82,7 +82,7 @@ async function passOver(
   await unreadable.notice(error, systemOperation('keyring rotation'));
 }
 
-/** Seals each batch anew while the one before is being stored. */
+/** Batch after batch. To seal one while the one before is stored is faster, and writers wait longer. */
 async function rewrapPlace(
   deps: RewrapDeps,
   retiring: Retiring,
@@ -96,11 +96,8 @@ async function rewrapPlace(
       reported += 1;
       await unreadable.notice(error, systemOperation('keyring rotation'));
     }
-    const from = { reserve, after: batch.last };
-    [batch] = await Promise.all([
-      sealNext(deps, retiring, place, from),
-      store(platform, retiring, place, batch),
-    ]);
+    await store(platform, retiring, place, batch);
+    batch = await sealNext(deps, retiring, place, { reserve, after: batch.last });
   }
 }
 
