@@ -123,6 +123,8 @@ export class Sequencer {
         [saved, savedAt] = [lowWater, performance.now()];
       }
       if (await this.#bell.wait(LOOK_EVERY_MS)) await this.#gather();
+      // Shows that the lock is still held, and keeps the database from giving this leader up.
+      else await lead.client.query('SELECT');
     }
     await placer.settled();
   }

@@ -71,6 +71,25 @@ describe('[A7-17] the sequencer', () => {
     expect(inOrder).toEqual([]);
   });
 
+  test('without events keeps its lock, and asks for nothing for longer than the database waits', async () => {
+    const leader = async () =>
+      sql<{ pid: number; asked: number }>(
+        database.url,
+        `SELECT pid, extract(epoch FROM query_start)::float8 AS asked
+           FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' AND objid = 7205602
+            AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+      );
+    const sequencer = start();
+    await until(() => sequencer.leads);
+    const [first] = await leader();
+    const since = first?.asked ?? Infinity;
+    await until(async () => {
+      const [now] = await leader();
+      expect(now?.pid).toBe(first?.pid);
+      return now !== undefined && now.asked > since + 2;
+    });
+  });
+
   test('gives an event its place within 100 ms of its commit', async () => {
     const sequencer = start();
     await until(() => sequencer.leads);
