@@ -18,8 +18,8 @@ import { auditEventRow } from './audit-events.ts';
 import { atLeast, atMost, describeMachine, type BenchResult } from './result.ts';
 
 /** In slices that take turns, so that what else the machine does meets both. */
-const SLICES = 6;
-const SLICE = 5_000;
+const SLICES = 4;
+const SLICE = 20_000;
 const APPENDS = SLICES * SLICE;
 /** Appends that are under way at a time, as requests would be. */
 const CALLERS = 1_000;

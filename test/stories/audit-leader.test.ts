@@ -37,7 +37,7 @@ async function count(): Promise<{ events: number; links: number; last: number; l
     }>(
       `SELECT (SELECT count(*)::int FROM audit_events) AS events,
               (SELECT count(*)::int FROM audit_events e WHERE NOT EXISTS (
-                 SELECT FROM audit_links l WHERE l.event_id = e.id)) AS left,
+                 SELECT FROM audit_links l WHERE l.event_seq = e.seq)) AS left,
               count(*)::int AS links, max(position)::int AS last FROM audit_links`,
     );
     const [row] = rows;

@@ -12,7 +12,7 @@ export const GENESIS: ChainHead = { position: 0, hash: Buffer.alloc(32).toString
 
 /** The hash of the link that follows `previous`: SHA-256 over RFC 8785 JSON of all three. */
 export function linkHash(previous: string, position: number, event: JsonValue): string {
-  return hash('sha256', canonicalJson({ previous, position, event }), 'base64');
+  return hash('sha256', canonicalJson({ event, position, previous }), 'base64');
 }
 
 /** Ties events to a head, in their order. */

@@ -4,7 +4,6 @@ ALTER TABLE "audit_events" ADD COLUMN     "seq" BIGSERIAL NOT NULL;
 -- CreateTable
 CREATE TABLE "audit_links" (
     "position" BIGINT NOT NULL,
-    "event_id" UUID NOT NULL,
     "event_seq" BIGINT NOT NULL,
     "hash" BYTEA NOT NULL,
 
@@ -40,9 +39,6 @@ CREATE TABLE "audit_progress" (
 
     CONSTRAINT "audit_progress_pkey" PRIMARY KEY ("id")
 );
-
--- CreateIndex
-CREATE UNIQUE INDEX "audit_links_event_id_key" ON "audit_links"("event_id");
 
 -- CreateIndex
 CREATE UNIQUE INDEX "audit_links_event_seq_key" ON "audit_links"("event_seq");
@@ -110,11 +106,11 @@ BEGIN
   IF NOT EXISTS (SELECT FROM public.audit_links WHERE position > up_to) THEN
     RAISE EXCEPTION 'the last link of the audit is not dropped' USING ERRCODE = 'insufficient_privilege';
   END IF;
-  IF EXISTS (SELECT FROM public.audit_links l JOIN public.audit_events e ON e.id = l.event_id
+  IF EXISTS (SELECT FROM public.audit_links l JOIN public.audit_events e ON e.seq = l.event_seq
               WHERE l.position <= up_to AND e.at >= cutoff) THEN
     RAISE EXCEPTION 'the segment has events that are kept' USING ERRCODE = 'insufficient_privilege';
   END IF;
-  DELETE FROM public.audit_events e USING public.audit_links l WHERE l.position <= up_to AND e.id = l.event_id;
+  DELETE FROM public.audit_events e USING public.audit_links l WHERE l.position <= up_to AND e.seq = l.event_seq;
   DELETE FROM public.audit_links WHERE position <= up_to;
   GET DIAGNOSTICS dropped = ROW_COUNT;
   RETURN dropped;

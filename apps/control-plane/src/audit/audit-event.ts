@@ -40,18 +40,18 @@ export function auditRow(
   };
 }
 
-/** An event as it is hashed, shown and exported. */
+/** An event as it is hashed, shown and exported; its members in the order in which it is hashed. */
 export function eventOf(row: AuditRow): AuditEvent {
   return {
-    id: row.id,
-    at: row.at.toISOString(),
-    actor: { kind: row.actorKind, id: row.actorId, name: row.actorName },
     action: row.action,
-    subject: row.subject,
-    groupId: row.groupId,
-    outcome: row.outcome,
+    actor: { id: row.actorId, kind: row.actorKind, name: row.actorName },
     address: row.address,
-    requestId: row.requestId,
+    at: row.at.toISOString(),
     details: row.details,
+    groupId: row.groupId,
+    id: row.id,
+    outcome: row.outcome,
+    requestId: row.requestId,
+    subject: row.subject,
   };
 }

@@ -26,7 +26,7 @@ export async function readLinks(
     {
       name: 'audit-links-read',
       text: `SELECT ${LINK_COLUMNS}, ${EVENT_COLUMNS}
-               FROM audit_links l LEFT JOIN audit_events e ON e.id = l.event_id
+               FROM audit_links l LEFT JOIN audit_events e ON e.seq = l.event_seq
               WHERE l.position > $1 AND l.position <= $2 ORDER BY l.position LIMIT $3`,
     },
     [after, upTo, limit],

@@ -55,7 +55,7 @@ export async function readUnlinked(client: Leader): Promise<UnlinkedNumbers> {
   return new UnlinkedNumbers(Number(rows[0]?.next), gaps, BigInt(ids[0]?.id ?? 0));
 }
 
-export type Unplaced = { id: string; seq: number; event: AuditEvent };
+export type Unplaced = { seq: number; event: AuditEvent };
 /** Every transaction below `xmin` was over for the statement that found these. */
 export type Found = { events: Unplaced[]; xmin: bigint };
 
@@ -86,7 +86,7 @@ export async function findUnlinked(
     limit,
   ]);
   const events = rows.flatMap((row) =>
-    isEvent(row) ? [{ id: row.id, seq: Number(row.seq), event: eventOf(row) }] : [],
+    isEvent(row) ? [{ seq: Number(row.seq), event: eventOf(row) }] : [],
   );
   return { events, xmin: BigInt(rows[0]?.xmin ?? 0) };
 }
@@ -98,9 +98,9 @@ function isEvent<Row extends { seq: string | null }>(row: Row): row is Row & Aud
 const INSERT = {
   name: 'audit-links-insert',
   text: `WITH placed AS (
-           INSERT INTO audit_links (position, event_id, event_seq, hash)
-           SELECT position, id, seq, decode(hash, 'base64')
-             FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::text[]) AS link(position, id, seq, hash))
+           INSERT INTO audit_links (position, event_seq, hash)
+           SELECT position, seq, decode(hash, 'base64')
+             FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS link(position, seq, hash))
          SELECT pg_current_xact_id()::text AS id`,
 };
 
@@ -114,7 +114,6 @@ export async function insertLinks(
     ...INSERT,
     values: [
       arrayLiteral(links.map(({ position }) => position)),
-      arrayLiteral(events.map(({ id }) => id)),
       arrayLiteral(events.map(({ seq }) => seq)),
       arrayLiteral(links.map(({ hash }) => hash)),
     ],

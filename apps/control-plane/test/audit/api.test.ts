@@ -114,7 +114,7 @@ test('[SG-03] one query leads from a request id to who asked, from where, and th
     controlPlane.databaseUrl,
     `SELECT e.actor_name AS who, e.address AS "from", g.name AS "group", s.name AS secret, v.version,
             l.position > 0 AS chained
-       FROM audit_events e JOIN audit_links l ON l.event_id = e.id JOIN groups g ON g.id = e.group_id
+       FROM audit_events e JOIN audit_links l ON l.event_seq = e.seq JOIN groups g ON g.id = e.group_id
        JOIN secrets s ON s.group_id = g.id AND e.subject = 'secret:' || s.name
        JOIN secret_versions v ON v.secret_id = s.id AND v.version = (e.details ->> 'version')::int
       WHERE e.request_id = '${revealed}'`,

@@ -39,7 +39,7 @@ export async function allPlaced(url: string): Promise<ChainState> {
     for (;;) {
       const { rows } = await client.query<{ left: number }>(
         `SELECT count(*)::int AS left FROM audit_events e
-          WHERE NOT EXISTS (SELECT FROM audit_links l WHERE l.event_id = e.id)`,
+          WHERE NOT EXISTS (SELECT FROM audit_links l WHERE l.event_seq = e.seq)`,
       );
       if (rows[0]?.left === 0) return chainState(url);
     }

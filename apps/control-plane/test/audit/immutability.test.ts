@@ -85,9 +85,9 @@ test.each([
 });
 
 test('[A7-17] a link that was written, the one who writes links cannot write again', async () => {
-  const again = `INSERT INTO audit_links SELECT position, gen_random_uuid(), -1, hash FROM audit_links LIMIT 1`;
+  const again = `INSERT INTO audit_links SELECT position, -1, hash FROM audit_links LIMIT 1`;
   await expect(application.query(again)).rejects.toMatchObject({ code: '23505' });
-  const placedAgain = `INSERT INTO audit_links SELECT 1000000, event_id, -1, hash FROM audit_links LIMIT 1`;
+  const placedAgain = `INSERT INTO audit_links SELECT 1000000, event_seq, hash FROM audit_links LIMIT 1`;
   await expect(application.query(placedAgain)).rejects.toMatchObject({ code: '23505' });
 });
 

@@ -73,7 +73,7 @@ describe('[AT-21] retention', () => {
     const left = await sql<{ first: number; lost: number }>(
       url,
       `SELECT min(l.position)::int AS first, count(*) FILTER (WHERE e.id IS NULL)::int AS lost
-         FROM audit_links l LEFT JOIN audit_events e ON e.id = l.event_id`,
+         FROM audit_links l LEFT JOIN audit_events e ON e.seq = l.event_seq`,
     );
     expect(left).toEqual([{ first: first + 1, lost: 0 }]);
     const [entry] =
@@ -106,7 +106,7 @@ describe('[AT-21] retention', () => {
   test('drops nothing of a segment that was tampered with', async () => {
     await tamper(
       url,
-      `UPDATE audit_events SET actor_name = 'x' WHERE id = (SELECT event_id FROM audit_links WHERE position = 2)`,
+      `UPDATE audit_events SET actor_name = 'x' WHERE seq = (SELECT event_seq FROM audit_links WHERE position = 2)`,
     );
     await expect(purge()).rejects.toThrow('the audit chain is broken at 2; nothing is dropped');
     expect(await verify()).toMatchObject({ base: 0, break: { kind: 'edited', position: 2 } });

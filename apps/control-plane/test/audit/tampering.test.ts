@@ -34,7 +34,7 @@ function broken(kind: string, position: number) {
 }
 
 const eventAt = (position: number) =>
-  `(SELECT event_id FROM audit_links WHERE position = ${position})`;
+  `(SELECT event_seq FROM audit_links WHERE position = ${position})`;
 
 describe('[F-19] [A7-17] the verifier', () => {
   test('finds a chain that nobody touched intact, with its head, its size and its checkpoints', async () => {
@@ -57,12 +57,12 @@ describe('[F-19] [A7-17] the verifier', () => {
     ['a detail', `details = details || '{"version": 2}'`],
     ['the request', `request_id = 'another'`],
   ])('names an event that was edited: %s', async (_, change) => {
-    await tamper(url, `UPDATE audit_events SET ${change} WHERE id = ${eventAt(4)}`);
+    await tamper(url, `UPDATE audit_events SET ${change} WHERE seq = ${eventAt(4)}`);
     expect(await verify()).toMatchObject(broken('edited', 4));
   });
 
   test('names an event that was deleted, alone or with its link', async () => {
-    await tamper(url, `DELETE FROM audit_events WHERE id = ${eventAt(5)}`);
+    await tamper(url, `DELETE FROM audit_events WHERE seq = ${eventAt(5)}`);
     expect(await verify()).toMatchObject(broken('deleted', 5));
     await tamper(url, 'DELETE FROM audit_links WHERE position = 5');
     expect(await verify()).toMatchObject(broken('deleted', 5));
@@ -71,10 +71,10 @@ describe('[F-19] [A7-17] the verifier', () => {
   test('names the first of two events that were put in each other’s place', async () => {
     await tamper(
       url,
-      `CREATE TEMP TABLE two AS SELECT position, event_id FROM audit_links WHERE position IN (3, 6);
-       ALTER TABLE audit_links DROP CONSTRAINT IF EXISTS audit_links_event_id_key;
-       DROP INDEX IF EXISTS audit_links_event_id_key;
-       UPDATE audit_links l SET event_id = two.event_id FROM two
+      `CREATE TEMP TABLE two AS SELECT position, event_seq FROM audit_links WHERE position IN (3, 6);
+       ALTER TABLE audit_links DROP CONSTRAINT IF EXISTS audit_links_event_seq_key;
+       DROP INDEX IF EXISTS audit_links_event_seq_key;
+       UPDATE audit_links l SET event_seq = two.event_seq FROM two
         WHERE l.position IN (3, 6) AND two.position = 9 - l.position`,
     );
     expect(await verify()).toMatchObject(broken('reordered', 3));
@@ -85,7 +85,7 @@ describe('[F-19] [A7-17] the verifier', () => {
     const { position } = await headOf(url);
     await tamper(
       url,
-      `DELETE FROM audit_events WHERE id IN (SELECT event_id FROM audit_links WHERE position >= ${position - 2});
+      `DELETE FROM audit_events WHERE seq IN (SELECT event_seq FROM audit_links WHERE position >= ${position - 2});
        DELETE FROM audit_links WHERE position >= ${position - 2}`,
     );
     expect(await verify()).toMatchObject(broken('truncated', position - 2));
@@ -131,7 +131,7 @@ describe('[F-19] [A7-17] the verifier', () => {
 async function rewritten(): Promise<void> {
   await tamper(
     url,
-    `UPDATE audit_events SET actor_name = actor_name || 'x' WHERE id = ${eventAt(2)}`,
+    `UPDATE audit_events SET actor_name = actor_name || 'x' WHERE seq = ${eventAt(2)}`,
   );
   const reply = await owner.call('GET', '/audit?order=oldest&limit=200');
   const entries = page(auditEntry).parse(reply.body).items;
