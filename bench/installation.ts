@@ -5,6 +5,7 @@ import { createScene } from '../tools/demo/scene.ts';
 /** A control plane as `npm start` runs it: a process of its own, its embedded Postgres, TLS on both listeners. */
 export type Installation = {
   agentUrl: string;
+  operatorUrl: string;
   caCertificate: string;
   /** Where it keeps its root key and its database. */
   dataDir: string;
@@ -23,6 +24,7 @@ export async function startInstallation(): Promise<Installation> {
     const operator = await signIn(scene.operatorUrl, caCertificate, scene.ownerPassword);
     return {
       agentUrl: scene.agentUrl,
+      operatorUrl: scene.operatorUrl,
       caCertificate,
       dataDir: scene.controlPlaneFolder,
       call: operator.call,

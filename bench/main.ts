@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { audit } from './audit.ts';
 import { fanout } from './fanout.ts';
+import { login } from './login.ts';
 import { propagation } from './propagation.ts';
 import { tableOf, type BenchResult } from './result.ts';
 import { reveal } from './reveal.ts';
@@ -18,6 +19,7 @@ const benchmarks = new Map<string, Benchmark>([
     'audit',
     { run: audit, size: 500_000, what: 'appends to an audit of 0, --size / 5 and --size events' },
   ],
+  ['login', { run: login, size: 100, what: 'first uses of --size API keys, while others read' }],
   ['reveal', { run: reveal, size: 1_000, what: 'audited reveals, --size in each of five rounds' }],
   ['fanout', { run: fanout, size: 1_000, what: 'one change to --size waiting agents' }],
   ['rewrap', { run: rewrap, size: 50_000, what: 'a keyring rotation over --size values' }],

@@ -3,13 +3,13 @@ import type { Client } from 'pg';
 import { monotonicMs } from './clock.ts';
 import { startInstallation, type Installation } from './installation.ts';
 import { openDatabase } from './open-database.ts';
+import { PacedCallers } from './paced-callers.ts';
 import { percentile } from './percentile.ts';
 import { atLeast, atMost, describeMachine, type BenchResult } from './result.ts';
 import { countSealedBy, fillGroup } from './sealed-values.ts';
-import { Writers } from './writers.ts';
 
 const GROUP = 'bench';
-const PACE = { writers: 8, everyMs: 320 };
+const PACE = { callers: 8, everyMs: 320 };
 const WARM_UP_MS = 5_000;
 const BEFORE_MS = 10_000;
 const LOOK_MS = 50;
@@ -38,7 +38,7 @@ export async function rewrap(size: number, say: (line: string) => void): Promise
   const { seconds, before, during } = found;
   const p99 = { before: percentile(before, 0.99), during: percentile(during, 0.99) };
   return {
-    benchmark: `rewrap of ${size} values while ${(PACE.writers * 1000) / PACE.everyMs} a second are written`,
+    benchmark: `rewrap of ${size} values while ${(PACE.callers * 1000) / PACE.everyMs} a second are written`,
     machine: describeMachine(),
     samples: during.length,
     goals: [
@@ -61,7 +61,12 @@ async function timeRewrap(
   await call('POST', '/groups', { name: GROUP });
   say(`sealing ${size} values`);
   await fillGroup(database, dataDir, GROUP, size);
-  const writers = Writers.start(call, GROUP, PACE);
+  const writers = PacedCallers.start(PACE, (writer, count) =>
+    call('PUT', `/groups/${GROUP}/secrets/written-${writer}`, {
+      value: `value-${count}`,
+      offline: 'allow',
+    }),
+  );
   try {
     await sleep(WARM_UP_MS);
     writers.take();
