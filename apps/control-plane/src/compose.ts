@@ -1,3 +1,4 @@
+import { HASH_COSTS, type HashCosts } from '@sallyport/crypto/password';
 import type { FastifyInstance } from 'fastify';
 import { AgentAuthenticator, Revocations } from './agents/index.ts';
 import { AUDIT_WRITES, insertAuditRows, openAuditKeys, Sequencer } from './audit/index.ts';
@@ -46,6 +47,8 @@ export type Parts = {
   clock: Clock;
   log: Log;
   queuePrefix?: string;
+  /** Less than by default in tests of something else alone. */
+  hashCosts?: HashCosts;
 };
 
 /** A control plane that has not begun to listen. */
@@ -80,6 +83,7 @@ export async function compose({
   clock,
   log,
   queuePrefix,
+  hashCosts = HASH_COSTS,
 }: Parts): Promise<ControlPlane> {
   const db = new Database(databaseUrl);
   const hub = new Hub();
@@ -88,7 +92,8 @@ export async function compose({
     log,
     db,
     rootKeys,
-    passwordPolicy: passwordPolicyOf(config),
+    passwordPolicy: passwordPolicyOf(config, hashCosts),
+    tokenIterations: hashCosts.pbkdf2Iterations,
     hashing: new BoundedPool(HASHING),
     passwordHashing: new BoundedPool(PASSWORD_HASHING),
     enrollmentHashing: new BoundedPool(ENROLLMENT_HASHING),

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { loadConfig } from '@sallyport/config/load';
 import { Secret } from '@sallyport/config/secret';
+import type { HashCosts } from '@sallyport/crypto/password';
 import { createClock, type TestClock } from '@sallyport/testkit/clock';
 import { createTestDatabase } from '@sallyport/testkit/database';
 import type { QueueLeg } from '@sallyport/testkit/redis';
@@ -10,6 +11,12 @@ import { createLog } from '../src/platform/log.ts';
 import { RootKeys } from '../src/platform/root-keys.ts';
 
 export const OWNER_PASSWORD = 'correct horse battery staple';
+
+/** Hashes that nobody waits for: of the same algorithms and form, and good for nothing but a test. */
+const LIGHT: HashCosts = {
+  argon2id: { memoryCost: 1024, timeCost: 2, parallelism: 1 },
+  pbkdf2Iterations: 1_000,
+};
 
 /** Settings under which nothing happens but what the test does. */
 export const WITHOUT_WORKER: Partial<ServerConfig> = { roles: ['operator-api', 'agent-api'] };
@@ -33,6 +40,8 @@ export async function startControlPlane(
     /** More than one, while the root key is rotated. */
     rootKeys?: [Uint8Array, ...Uint8Array[]];
     startMs?: number;
+    /** `HASH_COSTS` where what a hash costs, or how it is stored, is what a test is about. */
+    hashCosts?: HashCosts;
     /** What is configured otherwise than by default. */
     settings?: Partial<ServerConfig>;
   } = {},
@@ -60,6 +69,7 @@ export async function startControlPlane(
     rootKeys: new RootKeys(rootKeys),
     clock,
     log,
+    hashCosts: options.hashCosts ?? LIGHT,
     ...(options.leg === undefined ? {} : { queuePrefix: options.leg.prefix }),
   });
   await controlPlane.createFirstOwner();

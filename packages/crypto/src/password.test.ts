@@ -1,12 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import argon2 from 'argon2';
 import * as passwords from './password.ts';
-import type { PasswordPolicy } from './password.ts';
+import { HASH_COSTS, type PasswordPolicy } from './password.ts';
 import { hashTokenSecret } from './token-hash.ts';
 
-const byDefault: PasswordPolicy = { scheme: 'argon2id', fips: false };
-const withPbkdf2: PasswordPolicy = { scheme: 'pbkdf2', fips: false };
-const withFips: PasswordPolicy = { scheme: 'pbkdf2', fips: true };
+const byDefault: PasswordPolicy = { scheme: 'argon2id', fips: false, costs: HASH_COSTS };
+const withPbkdf2: PasswordPolicy = { scheme: 'pbkdf2', fips: false, costs: HASH_COSTS };
+const withFips: PasswordPolicy = { scheme: 'pbkdf2', fips: true, costs: HASH_COSTS };
 const hashPassword = (text: string) => passwords.hashPassword(text, byDefault);
 const verifyPassword = (text: string, phc: string) =>
   passwords.verifyPassword(text, phc, byDefault);

@@ -33,10 +33,10 @@ export async function createEnrollmentToken(
   groupName: string,
   limits: { uses: number; expiresInSeconds: number; cidrs: string[] },
 ): Promise<ShownToken & { token: string }> {
-  const { db, clock, hashing } = platform;
+  const { db, clock, hashing, tokenIterations } = platform;
   const group = await authorizedGroup(platform, op, 'enrollment-token:create', groupName);
   const token = mintToken('enroll', newId());
-  const secretHash = await hashing.run(() => hashTokenSecret(token.secret));
+  const secretHash = await hashing.run(() => hashTokenSecret(token.secret, tokenIterations));
   const row: EnrollmentTokenRow = {
     id: token.id,
     groupId: group.id,

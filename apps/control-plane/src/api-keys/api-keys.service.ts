@@ -127,7 +127,7 @@ export async function listVisibleApiKeys(
 }
 
 async function mintKey(
-  { clock, hashing }: Platform,
+  { clock, hashing, tokenIterations }: Platform,
   policy: ApiKeyPolicy,
   op: Operation,
   { name, expiresInDays }: { name: string; expiresInDays?: number | undefined },
@@ -141,7 +141,7 @@ async function mintKey(
       ],
     });
   const token = mintToken('key', newId());
-  const secretHash = await hashing.run(() => hashTokenSecret(token.secret));
+  const secretHash = await hashing.run(() => hashTokenSecret(token.secret, tokenIterations));
   const createdAt = new Date(clock.now());
   const expiresAt = new Date(clock.now() + days * DAY_MS);
   const createdBy = op.actor.name;

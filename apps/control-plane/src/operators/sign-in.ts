@@ -47,9 +47,9 @@ async function openSession(
   op: Operation,
   { operator, totpStep }: Identified,
 ): Promise<NewSession> {
-  const { db, clock, hashing } = platform;
+  const { db, clock, hashing, tokenIterations } = platform;
   const token = mintToken('session', newId());
-  const secretHash = await hashing.run(() => hashTokenSecret(token.secret));
+  const secretHash = await hashing.run(() => hashTokenSecret(token.secret, tokenIterations));
   const createdAt = new Date(clock.now());
   const expiresAt = new Date(clock.now() + policy.maxHours * 3_600_000);
   const roles = await db.transaction(async (tx) => {

@@ -1,4 +1,4 @@
-import type { PasswordPolicy } from '@sallyport/crypto/password';
+import type { HashCosts, PasswordPolicy } from '@sallyport/crypto/password';
 import { z } from 'zod';
 
 const fips = z
@@ -53,12 +53,12 @@ const trustProxy = z
 export const accessSettings = { fips, passwordHash, sessions, rateLimits, trustProxy };
 
 /** How passwords are hashed under these settings. */
-export function passwordPolicyOf(settings: {
-  fips: boolean;
-  passwordHash?: PasswordPolicy['scheme'] | undefined;
-}): PasswordPolicy {
+export function passwordPolicyOf(
+  settings: { fips: boolean; passwordHash?: PasswordPolicy['scheme'] | undefined },
+  costs: HashCosts,
+): PasswordPolicy {
   const scheme = settings.passwordHash ?? (settings.fips ? 'pbkdf2' : 'argon2id');
-  return { fips: settings.fips, scheme };
+  return { fips: settings.fips, scheme, costs };
 }
 
 function rate(times: number) {

@@ -16,6 +16,8 @@ export type Platform = {
   db: Database;
   rootKeys: RootKeys;
   passwordPolicy: PasswordPolicy;
+  /** Of PBKDF2, for the secret of a token. */
+  tokenIterations: number;
   /** For what operators hold or make once they are let in. Whoever is not has queues of their own, which must not hold them up. */
   hashing: BoundedPool;
   /** For the passwords of sign-ins, which anybody may try. */

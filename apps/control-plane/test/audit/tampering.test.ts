@@ -1,22 +1,30 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { auditEntry, auditVerification, page, type AuditVerification } from '@sallyport/contract';
 import { chainEvents, GENESIS } from '@sallyport/crypto/audit-chain';
-import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { Sequencer } from '../../src/audit/index.ts';
+import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
 import { OperatorClient } from '../operator-client.ts';
 import { allPlaced, headOf, tamper } from './chain.ts';
 
 let controlPlane: TestControlPlane;
 let owner: OperatorClient;
 let url: string;
+let sequencer: Sequencer;
 beforeEach(async () => {
-  controlPlane = await startControlPlane();
+  // Without the worker nobody signs but the test.
+  controlPlane = await startControlPlane({ settings: WITHOUT_WORKER });
+  sequencer = new Sequencer(controlPlane.databaseUrl, controlPlane.platform);
+  sequencer.start();
   owner = await OperatorClient.signedIn(controlPlane.operatorApp);
   url = controlPlane.databaseUrl;
   for (let group = 1; group <= 8; group += 1)
     await owner.call('POST', '/groups', { name: `plant-${group}` });
   await allPlaced(url);
 });
-afterEach(() => controlPlane.end());
+afterEach(async () => {
+  await sequencer.stop();
+  await controlPlane.end();
+});
 
 async function verify(): Promise<AuditVerification> {
   const reply = await owner.call('GET', '/audit/verify');

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { HASH_COSTS } from '@sallyport/crypto/password';
 import { asAdmin } from '@sallyport/testkit/database';
 import { warnOfExpiry } from '../../src/api-keys/index.ts';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
@@ -9,7 +10,7 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 let controlPlane: TestControlPlane;
 let owner: OperatorClient;
 beforeAll(async () => {
-  controlPlane = await startControlPlane();
+  controlPlane = await startControlPlane({ hashCosts: HASH_COSTS });
   owner = await OperatorClient.signedIn(controlPlane.operatorApp);
   for (const name of ['plant-7', 'plant-8']) await owner.call('POST', '/groups', { name });
 });

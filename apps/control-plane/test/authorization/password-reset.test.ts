@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { HASH_COSTS } from '@sallyport/crypto/password';
 import { asAdmin } from '@sallyport/testkit/database';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
 import { lockWaits, whileHeld } from '../lock-waits.ts';
@@ -13,7 +14,7 @@ const OUTDATED_HASH =
 let controlPlane: TestControlPlane;
 let owner: OperatorClient;
 beforeAll(async () => {
-  controlPlane = await startControlPlane();
+  controlPlane = await startControlPlane({ hashCosts: HASH_COSTS });
   owner = await OperatorClient.signedIn(controlPlane.operatorApp);
 });
 afterAll(() => controlPlane.end());

@@ -28,7 +28,8 @@ describe('agents', () => {
     expect(reply.status).toBe(201);
     await asAdmin(controlPlane.databaseUrl, (database) =>
       database.query(`UPDATE certificate_bodies SET sealed_body = decode(repeat('00', 8388608), 'hex')
-        WHERE certificate_id = '${field(reply.body, 'id')}'`),
+          WHERE certificate_id = '${field(reply.body, 'id')}';
+        UPDATE groups SET bytes_at_most = bytes_at_most + 8388608 WHERE name = 'full'`),
     );
     expect(await put(leaf, {}, '/groups/full/certificates/second')).toMatchObject({
       status: 413,

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { signEnrollmentProof } from '@sallyport/crypto/assertion';
+import { HASH_COSTS } from '@sallyport/crypto/password';
 import { formatToken, mintToken } from '@sallyport/crypto/token';
 import { asAdmin } from '@sallyport/testkit/database';
 import { markLostAgents } from '../../src/maintenance/maintenance.ts';
@@ -10,7 +11,7 @@ import { field, OperatorClient } from '../operator-client.ts';
 let controlPlane: TestControlPlane;
 let owner: OperatorClient;
 beforeAll(async () => {
-  controlPlane = await startControlPlane();
+  controlPlane = await startControlPlane({ hashCosts: HASH_COSTS });
   owner = await OperatorClient.signedIn(controlPlane.operatorApp);
   await owner.call('POST', '/groups', { name: 'plant-7' });
 });

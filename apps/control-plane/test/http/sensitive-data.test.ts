@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { HASH_COSTS } from '@sallyport/crypto/password';
 import { asAdmin } from '@sallyport/testkit/database';
 import { selfSigned } from '@sallyport/tls/test/issuer';
 import { PRISMA_DIRECTORY, readSchema } from '../../src/platform/schema-engine.ts';
@@ -20,7 +21,7 @@ let controlPlane: TestControlPlane;
 let owner: OperatorClient;
 let columns: ClassifiedColumn[];
 beforeAll(async () => {
-  controlPlane = await startControlPlane();
+  controlPlane = await startControlPlane({ hashCosts: HASH_COSTS });
   owner = await OperatorClient.signedIn(controlPlane.operatorApp);
   columns = classifiedColumns(await readSchema(PRISMA_DIRECTORY));
   for (const { act } of await everyChange(controlPlane, owner, 'plant-7')) await act();

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { HASH_COSTS } from '@sallyport/crypto/password';
 import { hashTokenSecret } from '@sallyport/crypto/token-hash';
 import { asAdmin } from '@sallyport/testkit/database';
 import { FAILURES_BEFORE_LOCK } from '../../src/operators/sign-in-failures.ts';
@@ -11,7 +12,7 @@ const wrong = { status: 401, body: { code: 'credentials.wrong' } };
 
 let controlPlane: TestControlPlane;
 beforeAll(async () => {
-  controlPlane = await startControlPlane();
+  controlPlane = await startControlPlane({ hashCosts: HASH_COSTS });
 });
 afterAll(() => controlPlane.end());
 
@@ -38,7 +39,13 @@ async function withReplica(
   work: (replica: TestControlPlane) => Promise<void>,
 ): Promise<void> {
   const { databaseUrl, rootKey, clock } = controlPlane;
-  const replica = await startControlPlane({ databaseUrl, rootKey, startMs: clock.now(), settings });
+  const replica = await startControlPlane({
+    hashCosts: HASH_COSTS,
+    databaseUrl,
+    rootKey,
+    startMs: clock.now(),
+    settings,
+  });
   try {
     await work(replica);
   } finally {
@@ -122,7 +129,7 @@ describe('[A7-18] how a password is hashed', () => {
   });
 
   test('is PBKDF2 from the first start with fips', async () => {
-    const fresh = await startControlPlane({ settings: { fips: true } });
+    const fresh = await startControlPlane({ hashCosts: HASH_COSTS, settings: { fips: true } });
     try {
       expect((await signIn(fresh, OWNER_PASSWORD)).status).toBe(201);
       expect(await signIn(fresh, 'wrong')).toMatchObject(wrong);
