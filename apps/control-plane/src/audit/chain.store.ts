@@ -93,24 +93,35 @@ export function purgeSubject(position: number): string {
 
 const LOOKED_AT_ONCE = 100_000;
 
-/** Whether some event has no place in the chain. Reads numbers in parts, so that no statement takes long. */
-export async function hasUnplaced(db: Database): Promise<boolean> {
+/** The lowest and the highest number that an event has. */
+export async function readNumbers(
+  db: Database,
+): Promise<{ first: number; last: number } | undefined> {
   const [range] = await db.direct<{ first: string | null; last: string | null }>(
     { name: 'audit-numbers', text: 'SELECT min(seq) AS first, max(seq) AS last FROM audit_events' },
     [],
   );
-  const last = Number(range?.last ?? 0);
-  for (let from = Number(range?.first ?? 1); from <= last; from += LOOKED_AT_ONCE) {
-    const left = await db.direct(
+  if (range?.first == null) return undefined;
+  return { first: Number(range.first), last: Number(range.last) };
+}
+
+/** The lowest of these numbers whose event has no place in the chain. Reads them in parts, so that no statement takes long. */
+export async function findUnplaced(
+  db: Database,
+  { first, last }: { first: number; last: number },
+): Promise<number | undefined> {
+  for (let from = first; from <= last; from += LOOKED_AT_ONCE) {
+    const upTo = Math.min(from + LOOKED_AT_ONCE - 1, last);
+    const [row] = await db.direct<{ seq: string | null }>(
       {
         name: 'audit-unplaced',
-        text: `SELECT FROM (SELECT seq FROM audit_events WHERE seq BETWEEN $1 AND $2
-                            EXCEPT SELECT event_seq FROM audit_links WHERE event_seq BETWEEN $1 AND $2) AS left_over
-               LIMIT 1`,
+        text: `SELECT min(seq) AS seq FROM (
+                 SELECT seq FROM audit_events WHERE seq BETWEEN $1 AND $2
+                 EXCEPT SELECT event_seq FROM audit_links WHERE event_seq BETWEEN $1 AND $2) AS left_over`,
       },
-      [from, from + LOOKED_AT_ONCE - 1],
+      [from, upTo],
     );
-    if (left.length > 0) return true;
+    if (row?.seq != null) return Number(row.seq);
   }
-  return false;
+  return undefined;
 }

@@ -50,6 +50,15 @@ export async function readCheckpoints(
   return rows.map((row) => ({ ...row, position: Number(row.position) }));
 }
 
+/** How far the last of them reaches; 0 when there is none. */
+export async function readLastSize(db: Database): Promise<number> {
+  const [row] = await db.direct<{ size: string | null }>(
+    { name: 'audit-last-size', text: 'SELECT max(size) AS size FROM audit_checkpoints' },
+    [],
+  );
+  return Number(row?.size ?? 0);
+}
+
 /** The greatest of those after `base` that were made before `cutoff` and leave the last link; at most `far` away if any is. */
 export async function findDroppable(
   db: Database,

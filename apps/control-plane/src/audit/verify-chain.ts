@@ -8,12 +8,18 @@ import type { Operation } from '../authorization/index.ts';
 import type { Database } from '../platform/db.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { AuditKeys } from './audit-keys.ts';
-import { hasUnplaced, isRecordedBase, readBasePosition, readLinks } from './chain.store.ts';
-import { readCheckpoints, type KeptCheckpoint } from './checkpoints.store.ts';
+import {
+  findUnplaced,
+  isRecordedBase,
+  readBasePosition,
+  readLinks,
+  readNumbers,
+} from './chain.store.ts';
+import { readCheckpoints, readLastSize, type KeptCheckpoint } from './checkpoints.store.ts';
 
 const BATCH = 1_000;
-/** What was appended a moment ago has this long to get its place. */
-const PLACING_MS = 2_000;
+/** What comes next in the chain gets its place within this time, also while another replica has to take over. */
+const PLACING_MS = 8_000;
 const LOOK_EVERY_MS = 100;
 
 /** Checks the whole chain that is kept, with every checkpoint. */
@@ -23,10 +29,11 @@ export async function verifyAudit(
   op: Operation,
 ): Promise<AuditVerification> {
   op.authorize('audit:verify');
-  const found = await verifyKept(db, keys);
-  // Retention may have taken away what was about to be read.
-  const moved = !found.intact && (await readBasePosition(db)) !== found.base;
-  return moved ? verifyKept(db, keys) : found;
+  for (;;) {
+    const found = await verifyKept(db, keys);
+    // Else retention has taken away what was about to be read, segment after segment perhaps.
+    if (found.intact || (await readBasePosition(db)) === found.base) return found;
+  }
 }
 
 async function verifyKept(db: Database, keys: AuditKeys): Promise<AuditVerification> {
@@ -76,11 +83,14 @@ async function follow(
 ): Promise<Followed> {
   const verifier = new ChainVerifier(base);
   let unsigned: number | undefined;
+  // What is signed from here on may name links that are not there yet when the last ones are read.
+  const signed = await readLastSize(db);
   let [after, more] = [base.position, true];
   while (more) {
     const links = await readLinks(db, after, upTo, BATCH);
     more = links.length === BATCH;
-    const last = more ? (links.at(-1)?.position ?? after) : upTo;
+    const read = links.at(-1)?.position ?? after;
+    const last = more ? read : Math.min(Math.max(read, signed), upTo);
     const checkpoints = await readCheckpoints(db, after + 1, last);
     unsigned ??= checkpoints.find((checkpoint) => !isSigned(keys, checkpoint))?.position;
     verifier.expect(checkpoints);
@@ -116,12 +126,19 @@ function isSigned({ verifiers }: AuditKeys, { position, hash, note }: KeptCheckp
   });
 }
 
+/** Whether an event that is there by now gets no place. The lower number comes first, so each has its own time. */
 async function staysUnplaced(db: Database): Promise<boolean> {
-  for (let waited = 0; waited < PLACING_MS; waited += LOOK_EVERY_MS) {
-    if (!(await hasUnplaced(db))) return false;
+  const numbers = await readNumbers(db);
+  if (numbers === undefined) return false;
+  let [{ first }, waited] = [numbers, 0];
+  for (;;) {
+    const unplaced = await findUnplaced(db, { first, last: numbers.last });
+    if (unplaced === undefined) return false;
+    if (unplaced !== first) [first, waited] = [unplaced, 0];
+    if (waited >= PLACING_MS) return true;
     await pause(LOOK_EVERY_MS);
+    waited += LOOK_EVERY_MS;
   }
-  return hasUnplaced(db);
 }
 
 function result(
