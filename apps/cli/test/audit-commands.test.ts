@@ -75,6 +75,9 @@ describe('[F-19] [A7-17] audit verify, of an export', () => {
   });
 
   const edited = links.with(4, { ...head, ...links[4], event: { ...event, outcome: 'refused' } });
+  /** The fifth line with one member more, before the outcome of its event. */
+  const second = (member: string) =>
+    whole.replace(/"outcome":"done"(?=.*"r-4")/, (outcome) => `${member},${outcome}`);
   const swapped = [0, 1, 5, 3, 4, 2, 6, 7, 8].map((index) => links[index]);
   const anew = chainEvents(GENESIS, events.with(2, { ...event, subject: 'secret:other' }));
 
@@ -91,6 +94,18 @@ describe('[F-19] [A7-17] audit verify, of an export', () => {
       ['checkpoint', 'key'],
       'position 9 is rewritten',
     ],
+    ['given a second member of a name', second('"outcome":"done"'), [], 'position 5 is edited'],
+    ['given a member that copying loses', second('"__proto__":{}'), [], 'position 5 is edited'],
+    [
+      'given a second event',
+      whole.replace('"position":5,', '"position":5,"event":{},'),
+      [],
+      'position 5 is edited',
+    ],
+    ['nested without end', second(`"a":${'['.repeat(9e4)}${']'.repeat(9e4)}`), [], 'position 5 is'],
+    ['given what has no text', second(String.raw`"a":"\ud800"`), [], 'position 5 is edited'],
+    ['given a number without end', second('"a":1e999'), [], 'position 5 is edited'],
+    ['overwritten', whole.replace(/.*r-4.*/, '\0\u{fffd}'), [], 'position 5 is edited'],
     ['with another beginning', whole.replace('AAAA', 'BBBB'), [], 'position 1 is edited'],
   ] as const)(
     'names where it is broken when it is %s, and exits with 6',

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { canonicalJson } from './canonical-json.ts';
+import { canonicalJson, type JsonValue } from './canonical-json.ts';
 
 test('is the text of RFC 8785, sections 3.2.2 and 3.2.3', () => {
   const value = {
@@ -32,6 +32,14 @@ test.each([
   ['half of a surrogate pair', '\uD800'],
 ])('refuses %s, which has no such text', (_, value) => {
   expect(() => canonicalJson({ value })).toThrow(TypeError);
+});
+
+test('writes 64 levels, in whatever order their members come, and refuses more', () => {
+  const nested = (levels: number): JsonValue =>
+    levels === 1 ? [] : { b: 1, a: nested(levels - 1) };
+  expect(canonicalJson(nested(64))).toContain('{"a":{"a":[],"b":1},"b":1}');
+  expect(() => canonicalJson(nested(65))).toThrow(TypeError);
+  expect(() => canonicalJson(JSON.parse('['.repeat(65) + ']'.repeat(65)))).toThrow(TypeError);
 });
 
 function reversed(value: unknown): unknown {

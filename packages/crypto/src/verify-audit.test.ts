@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { chainEvents, GENESIS, type ChainHead, type ChainLink } from './audit-chain.ts';
+import type { JsonValue } from './canonical-json.ts';
 import { ChainVerifier, type ChainVerdict, type FoundLink } from './verify-audit.ts';
 
 /** Events differ, as those of the control plane do by their ids. */
@@ -19,6 +20,13 @@ function verify(links: FoundLink[], checkpoints: ChainHead[] = []): ChainVerdict
   const verifier = new ChainVerifier(GENESIS, checkpoints);
   for (const link of links) verifier.add(link);
   return verifier.end();
+}
+
+/** A list in a list in a list, so many times. */
+function nested(levels: number): JsonValue {
+  let value: JsonValue = [];
+  for (let level = 1; level < levels; level += 1) value = [value];
+  return value;
 }
 
 function headOf(links: ChainLink[]): ChainHead {
@@ -53,6 +61,20 @@ describe('[F-19] [A7-17] a chain', () => {
         );
         expect(verify(edited)).toEqual(broken('edited', index + 1));
       }),
+    );
+  });
+
+  test.each([
+    ['a number without end', Infinity],
+    ['half of a surrogate pair', '\uD800'],
+    ['levels without end', nested(50_000)],
+  ])('names the event that was given %s, which nobody can have recorded', (_, value) => {
+    const [first, second, ...rest] = chainEvents(GENESIS, [{ id: 1 }, { id: 2 }, { id: 3 }]);
+    if (first === undefined || second === undefined) throw new Error('the chain is too short');
+    const edited = [first, { ...second, event: { id: 2, value } }, ...rest];
+    expect(verify(edited)).toEqual(broken('edited', 2));
+    expect(verify([...edited.slice(0, 2), { ...second, event: { value } }])).toEqual(
+      broken('edited', 2),
     );
   });
 

@@ -10,6 +10,7 @@ import { CryptoError } from '@sallyport/crypto/crypto-error';
 import { ChainVerifier, type ChainBreakKind } from '@sallyport/crypto/verify-audit';
 import { CliError } from '../cli-error.ts';
 import { linesOf } from './export-lines.ts';
+import { jsonOfLine } from './json-line.ts';
 
 /** Text of a checkpoint and of the key that it must be signed by. */
 export type Proof = { checkpoint: string | undefined; key: string | undefined };
@@ -82,7 +83,7 @@ function checked(note: string, verifier: NoteVerifier | undefined): ChainHead {
 
 /** What the export goes on from: where every chain begins, or a link before. */
 function baseOf(line: string | undefined, verifier: NoteVerifier | undefined): ChainHead {
-  const parsed = auditExportBase.safeParse(jsonOf(line ?? ''));
+  const parsed = auditExportBase.safeParse(jsonOfLine(line ?? ''));
   if (!parsed.success)
     throw new CliError('input.unusable', 'the file is no export: its first line names no base');
   const { position, hash, checkpoint } = parsed.data.base;
@@ -97,17 +98,9 @@ function baseOf(line: string | undefined, verifier: NoteVerifier | undefined): C
 }
 
 function linkOf(line: string, expected: number) {
-  const parsed = auditExportLine.safeParse(jsonOf(line));
+  const parsed = auditExportLine.safeParse(jsonOfLine(line));
   if (!parsed.success) throw broken(expected, 'its line is no line of an export', 'edited');
   return parsed.data;
-}
-
-function jsonOf(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined;
-  }
 }
 
 function reading<T>(read: () => T): T {

@@ -108,5 +108,12 @@ export const auditExportBase = z.strictObject({
   base: z.strictObject({ position, hash: chainHash, checkpoint: z.string().nullable() }),
 });
 
-/** Every further line. The event is taken as it is: what is hashed must not depend on what this version knows. */
-export const auditExportLine = z.strictObject({ position, hash: chainHash, event: z.json() });
+/**
+ * Every further line. The event is taken as it is: what is hashed must not depend on what this version knows, nor
+ * on what a copy of it would lose, such as a member of the name `__proto__`.
+ */
+export const auditExportLine = z.strictObject({
+  position,
+  hash: chainHash,
+  event: z.custom<z.infer<ReturnType<typeof z.json>>>((event) => event !== undefined),
+});
