@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { purgeSubject } from '../../src/audit/chain.store.ts';
 import { dropSegment } from '../../src/audit/checkpoints.store.ts';
+import { exportAudit } from '../../src/audit/export-chain.ts';
 import {
   appendAuditEvent,
   openAuditKeys,
@@ -101,6 +102,17 @@ describe('[F-19] the verifier does not take for a break', () => {
     });
     expect(await verify()).toMatchObject({ intact: true, break: null });
   });
+});
+
+test('[AT-21] an export whose beginning retention drops is broken off, since the rest would look like a cut', async () => {
+  await signHead(platform, keys);
+  await addGroups('c');
+  await placeAll(controlPlane);
+  const lines = await exportAudit(platform, keys, auditor, {});
+  db.meanwhile('audit-links-read', () => drop(4));
+  await expect(Array.fromAsync(lines)).rejects.toThrow('retention dropped');
+  const whole = await Array.fromAsync(await exportAudit(platform, keys, auditor, {}));
+  expect(whole[0]).toContain('{"base":{"position":4,');
 });
 
 /** Does what retention does with a segment. */
