@@ -34,19 +34,22 @@ export function auditRow(
     subject: boundedText(act.subject),
     groupId: act.groupId ?? null,
     outcome: act.outcome,
-    address: op.address,
+    address: boundedText(op.address),
     requestId: op.requestId,
     details: storedDetails(act.details ?? {}),
   };
 }
 
+/** As it is read: the database knows instants that are none here, such as infinity. Nobody recorded them. */
+type FoundRow = Omit<AuditRow, 'at'> & { at: Date | number };
+
 /** An event as it is hashed, shown and exported; its members in the order in which it is hashed. */
-export function eventOf(row: AuditRow): AuditEvent {
+export function eventOf(row: FoundRow): AuditEvent {
   return {
     action: row.action,
     actor: { id: row.actorId, kind: row.actorKind, name: row.actorName },
     address: row.address,
-    at: row.at.toISOString(),
+    at: typeof row.at === 'number' ? String(row.at) : row.at.toISOString(),
     details: row.details,
     groupId: row.groupId,
     id: row.id,
