@@ -36,6 +36,8 @@ export async function startControlPlane(
   options: {
     leg?: QueueLeg;
     databaseUrl?: string;
+    /** Of the login that owns the database, when that is another. */
+    ownerUrl?: string;
     rootKey?: Uint8Array;
     /** More than one, while the root key is rotated. */
     rootKeys?: [Uint8Array, ...Uint8Array[]];
@@ -66,6 +68,7 @@ export async function startControlPlane(
       },
     },
     databaseUrl,
+    ...(options.ownerUrl === undefined ? {} : { ownerUrl: options.ownerUrl }),
     rootKeys: new RootKeys(rootKeys),
     clock,
     log,

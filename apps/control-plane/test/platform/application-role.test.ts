@@ -1,0 +1,111 @@
+import { randomBytes } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { asAdmin, createEmptyDatabase, type TestDatabase } from '@sallyport/testkit/database';
+import { admitApplication } from '../../src/platform/application-role.ts';
+import { migrate } from '../../src/platform/migrate.ts';
+import { allPlaced, sql } from '../audit/chain.ts';
+import { startControlPlane } from '../control-plane.ts';
+import { OperatorClient } from '../operator-client.ts';
+
+let database: TestDatabase;
+let owner: string;
+/** A name that has to be quoted in SQL, and in a URL too. */
+let login: string;
+let ownerUrl: string;
+let loginUrl: string;
+beforeEach(async () => {
+  database = await createEmptyDatabase();
+  const suffix = randomBytes(4).toString('hex');
+  [owner, login] = [`owner_${suffix}`, `App "of" ${suffix}`];
+  [ownerUrl, loginUrl] = [urlOf(owner), urlOf(login)];
+  await asAdmin(database.url, async (client) => {
+    await client.query(`CREATE ROLE ${owner} LOGIN PASSWORD 'secret'`);
+    await client.query(`CREATE ROLE ${client.escapeIdentifier(login)} LOGIN PASSWORD 'secret'`);
+    await client.query(`ALTER DATABASE ${database.name} OWNER TO ${owner}`);
+    // Another database of the server has made the role, so its own right to make roles would not do.
+    await client.query(`GRANT sallyport_app TO ${owner} WITH ADMIN OPTION`);
+  });
+  await migrate(ownerUrl);
+});
+afterEach(async () => {
+  const admin = new URL(database.url);
+  admin.pathname = '/postgres';
+  await database.drop();
+  await asAdmin(admin.href, async (client) => {
+    await client.query(
+      `REVOKE sallyport_app FROM ${client.escapeIdentifier(login)} GRANTED BY ${owner} CASCADE`,
+    );
+    for (const role of [login, owner])
+      await client.query(`DROP ROLE ${client.escapeIdentifier(role)}`);
+  });
+});
+
+function urlOf(user: string): string {
+  const url = new URL(database.url);
+  [url.username, url.password] = [encodeURIComponent(user), 'secret'];
+  return url.href;
+}
+
+const denied = { code: '42501' };
+
+describe('[A7-17] an application with a login of its own', () => {
+  test('runs a control plane, once the owner has admitted it', async () => {
+    await expect(startControlPlane({ databaseUrl: loginUrl, ownerUrl })).rejects.toThrow();
+    await admitApplication(ownerUrl, loginUrl);
+    const controlPlane = await startControlPlane({ databaseUrl: loginUrl, ownerUrl });
+    try {
+      const client = await OperatorClient.signedIn(controlPlane.operatorApp);
+      await client.call('POST', '/groups', { name: 'plant-7' });
+      await client.call('PUT', '/groups/plant-7/secrets/db', { value: 'value' });
+      const revealed = await client.call('POST', '/groups/plant-7/secrets/db/reveal', {});
+      expect(revealed.body).toMatchObject({ value: 'value' });
+      await allPlaced(database.url);
+      expect((await client.call('POST', '/audit/checkpoints')).status).toBe(201);
+      expect((await client.call('GET', '/audit/verify')).body).toMatchObject({ intact: true });
+      const logins = await sql(
+        database.url,
+        `SELECT DISTINCT usename AS login FROM pg_stat_activity
+          WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'`,
+      );
+      expect(logins).toEqual([{ login }]);
+    } finally {
+      await controlPlane.end();
+    }
+  });
+
+  test.each([
+    ['change the audit', `UPDATE audit_events SET action = ''`],
+    ['switch its triggers off', 'ALTER TABLE audit_events DISABLE TRIGGER ALL'],
+    ['become its owner', () => `SET ROLE ${owner}`],
+    ['admit others', () => `GRANT sallyport_app TO ${owner}`],
+    ['make tables', 'CREATE TABLE public.mine ()'],
+  ])('cannot %s, in whatever role it is', async (_, statement) => {
+    await admitApplication(ownerUrl, loginUrl);
+    const text = typeof statement === 'string' ? statement : statement();
+    await asAdmin(loginUrl, async (client) => {
+      await expect(client.query(text)).rejects.toMatchObject(denied);
+      await client.query('SET ROLE sallyport_app');
+      await expect(client.query(text)).rejects.toMatchObject(denied);
+    });
+  });
+
+  test('is admitted once, however many replicas start at once, and again without a word', async () => {
+    const replicas = Array.from({ length: 8 }, () => admitApplication(ownerUrl, loginUrl));
+    await Promise.all(replicas);
+    await admitApplication(ownerUrl, loginUrl);
+    const [member] = await sql<{ admin: boolean }>(
+      database.url,
+      `SELECT admin_option AS admin FROM pg_auth_members
+        WHERE roleid = 'sallyport_app'::regrole AND member = (SELECT oid FROM pg_roles WHERE rolname = $1)`,
+      [login],
+    );
+    expect(member).toEqual({ admin: false });
+  });
+
+  test('that does not exist is refused in the database’s words', async () => {
+    await admitApplication(ownerUrl, loginUrl);
+    await expect(admitApplication(ownerUrl, urlOf('nobody'))).rejects.toThrow(
+      'role "nobody" does not exist',
+    );
+  });
+});
