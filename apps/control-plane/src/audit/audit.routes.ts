@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import {
@@ -27,12 +28,15 @@ import { verifyAudit } from './verify-chain.ts';
 const tags = ['audit'];
 /** Those that read the whole chain: they must not take every connection. */
 const READERS = { concurrency: 2, queued: 4, refusal: auditBusy };
+/** A list with a filter that no index knows reads much of it too. */
+const LISTS = { concurrency: 2, queued: 32, patienceMs: 5_000, refusal: auditBusy };
 /** Nobody holds one of them for longer by reading slowly. */
-const LONGEST_EXPORT_MS = 60 * 60_000;
+const LONGEST_READ_MS = 60 * 60_000;
 
 /** `/api/v1/audit`. */
 export function auditRoutes(platform: Platform, keys: AuditKeys): FastifyPluginAsyncZod {
   const readers = new BoundedPool(READERS);
+  const lists = new BoundedPool(LISTS);
   return async (app) => {
     app.get(
       '/audit',
@@ -45,7 +49,7 @@ export function auditRoutes(platform: Platform, keys: AuditKeys): FastifyPluginA
           response: { 200: page(auditEntry), ...problemResponses },
         },
       },
-      async (request) => listAudit(platform, operationOf(request), request.query),
+      async (request) => lists.run(() => listAudit(platform, operationOf(request), request.query)),
     );
 
     app.post(
@@ -102,7 +106,11 @@ export function auditRoutes(platform: Platform, keys: AuditKeys): FastifyPluginA
           response: { 200: auditVerification, ...problemResponses },
         },
       },
-      async (request) => readers.run(() => verifyAudit(platform, keys, operationOf(request))),
+      async (request) => {
+        // There is nothing to send until all is read: 2.5 million links would take longer than a connection may be silent.
+        if (request.raw.socket instanceof Socket) request.raw.socket.setTimeout(LONGEST_READ_MS);
+        return readers.run(() => verifyAudit(platform, keys, operationOf(request)));
+      },
     );
 
     app.get(
@@ -120,7 +128,7 @@ export function auditRoutes(platform: Platform, keys: AuditKeys): FastifyPluginA
         const { promise: opened, resolve, reject } = Promise.withResolvers<Readable>();
         const read = async () => {
           const lines = await exportAudit(platform, keys, operationOf(request), request.query);
-          const signal = AbortSignal.timeout(LONGEST_EXPORT_MS);
+          const signal = AbortSignal.timeout(LONGEST_READ_MS);
           const stream = Readable.from(lines, { signal, objectMode: false });
           resolve(stream);
           // How it ends is the reply's business; here it is only that it has.
