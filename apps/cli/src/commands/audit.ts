@@ -1,6 +1,3 @@
-import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import {
   auditCheckpoint,
   auditEntry,
@@ -11,7 +8,8 @@ import {
 } from '@sallyport/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { route, type ApiClient } from '../api-client.ts';
+import { route } from '../api-client.ts';
+import { writeNewFile } from '../audit/new-file.ts';
 import { broken, inWords, verifyExport } from '../audit/verify-export.ts';
 import { CliError } from '../cli-error.ts';
 import { openApi, type Context } from '../context.ts';
@@ -143,28 +141,10 @@ function addReading(audit: Command, context: Context): void {
       if (from !== undefined) query.set('from', String(from));
       if (to !== undefined) query.set('to', String(to));
       using api = await openApi(context);
-      const bytes = await download(api, `${route`/audit/export`}?${query.toString()}`, file);
+      const path = `${route`/audit/export`}?${query.toString()}`;
+      const bytes = await writeNewFile(file, (into) => api.download(path, into));
       context.output.result({ file, bytes }, `Wrote ${file}.`);
     });
-}
-
-/** Writes a reply to a new file; what does not arrive as a whole is not left behind. Returns how many bytes came. */
-async function download(api: ApiClient, path: string, file: string): Promise<number> {
-  const stream = createWriteStream(file, { flags: 'wx', mode: 0o600 });
-  await once(stream, 'open').catch((cause: unknown) => {
-    throw new CliError('input.unusable', 'the file is there already or cannot be made', cause);
-  });
-  try {
-    await api.download(path, stream);
-  } catch (error) {
-    // Half of an export would look like one that was cut off.
-    await rm(file, { force: true });
-    throw error;
-  } finally {
-    stream.end();
-    await once(stream, 'close');
-  }
-  return stream.bytesWritten;
 }
 
 function addProving(audit: Command, context: Context): void {

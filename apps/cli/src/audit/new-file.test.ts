@@ -1,0 +1,66 @@
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Writable } from 'node:stream';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { writeNewFile } from './new-file.ts';
+
+let directory: string;
+let file: string;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'sallyport-new-file-'));
+  file = join(directory, 'export.jsonl');
+});
+afterEach(() => rm(directory, { recursive: true }));
+
+const full = Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+const unusable = { code: 'input.unusable', message: 'the file cannot be written (ENOSPC)' };
+
+/** Ends a stream as a full disk does: whoever writes to it hears of it, and it is closed. */
+async function fill(into: Writable): Promise<void> {
+  const closed = new Promise((resolve) => into.once('close', resolve));
+  into.once('error', () => {});
+  into.destroy(full);
+  await closed;
+}
+
+async function gone(): Promise<void> {
+  await expect(stat(file)).rejects.toMatchObject({ code: 'ENOENT' });
+}
+
+describe('a new file', () => {
+  test('holds what came, for its owner alone', async () => {
+    const bytes = await writeNewFile(file, async (into) => void into.write('all of it'));
+    expect([bytes, await readFile(file, 'utf8')]).toEqual([9, 'all of it']);
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+  });
+
+  test('is not left behind when the disk is full, whether who writes says so or not', async () => {
+    const said = async (into: Writable) => {
+      await fill(into);
+      throw new Error('the connection broke');
+    };
+    await expect(writeNewFile(file, said)).rejects.toMatchObject(unusable);
+    await gone();
+    await expect(writeNewFile(file, fill)).rejects.toMatchObject(unusable);
+    await gone();
+  });
+
+  test('is not left behind when only half of it came', async () => {
+    const broken = new Error('the connection broke');
+    const half = async (into: Writable) => {
+      into.write('half');
+      throw broken;
+    };
+    await expect(writeNewFile(file, half)).rejects.toBe(broken);
+    await gone();
+  });
+
+  test('is not made where there is one, which stays as it is', async () => {
+    await writeFile(file, 'before');
+    await expect(writeNewFile(file, async () => {})).rejects.toMatchObject({
+      code: 'input.unusable',
+    });
+    expect(await readFile(file, 'utf8')).toBe('before');
+  });
+});
