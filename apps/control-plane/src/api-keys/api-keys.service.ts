@@ -13,6 +13,7 @@ import {
   heldRolesOf,
   insertRoleBindings,
   listHeldRoles,
+  roleInWords,
   shownRole,
   type NamedGrant,
 } from '../role-bindings/index.ts';
@@ -43,7 +44,8 @@ export async function createApiKey(
   const { token, row } = await mintKey(platform, policy, op, wanted);
   const created = await platform.db.transaction(async (tx) => {
     const key = await keep(tx, row, grants);
-    const details = { name: row.name, expiresAt: row.expiresAt.toISOString() };
+    const roles = wanted.roles.map(roleInWords);
+    const details = { name: row.name, roles, expiresAt: row.expiresAt.toISOString() };
     await appendAuditEvent(
       tx,
       op,
@@ -81,7 +83,8 @@ export async function rotateApiKey(
         'This key has ended and cannot be rotated; create a new one.',
       );
     const key = await keep(tx, row, old.held);
-    const details = { rotatedFrom: id, overlapSeconds, expiresAt: row.expiresAt.toISOString() };
+    const [roles, expiresAt] = [old.held.map(roleInWords), row.expiresAt.toISOString()];
+    const details = { name, roles, rotatedFrom: id, overlapSeconds, expiresAt };
     await appendAuditEvent(tx, op, { ...actOn('rotate', row.id), details }, clock.now());
     return shown(key, old.held.map(shownRole), now);
   });

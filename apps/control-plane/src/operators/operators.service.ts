@@ -15,6 +15,7 @@ import {
   listHeldRoles,
   operatorNotFound,
   refuseLastOwner,
+  roleInWords,
   shownRole,
 } from '../role-bindings/index.ts';
 import {
@@ -44,7 +45,7 @@ export async function createOperator(
     await db.transaction(async (tx) => {
       await insertOperator(tx, { ...row, passwordHash });
       await insertRoleBindings(tx, { operatorId: row.id }, grants, by);
-      const details = { roles: roles.map(inWords) };
+      const details = { roles: roles.map(roleInWords) };
       await appendAuditEvent(tx, op, { ...actOn('create', name), details }, clock.now());
     });
   } catch (error) {
@@ -134,10 +135,6 @@ function actOn(verb: 'create' | 'delete' | 'reset-password', name: string) {
 }
 
 /** A role for the audit: `viewer in plant-7`. */
-function inWords({ role, group }: HeldRole): string {
-  return group === null ? role : `${role} in ${group}`;
-}
-
 function shown(row: { id: string; name: string; createdAt: Date }, roles: HeldRole[]): Operator {
   return { id: row.id, name: row.name, roles, createdAt: row.createdAt.toISOString() };
 }

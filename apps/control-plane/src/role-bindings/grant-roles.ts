@@ -66,3 +66,8 @@ export async function heldRolesOf(db: Db, holder: Holder): Promise<NamedGrant[]>
 export function shownRole({ role, group }: NamedGrant): HeldRole {
   return { role, group };
 }
+
+/** A role as an audit event names it. */
+export function roleInWords({ role, group }: HeldRole): string {
+  return group === null ? role : `${role} in ${group}`;
+}

@@ -1,4 +1,10 @@
-export { authorizedGrants, authorizeOver, heldRolesOf, shownRole } from './grant-roles.ts';
+export {
+  authorizedGrants,
+  authorizeOver,
+  heldRolesOf,
+  roleInWords,
+  shownRole,
+} from './grant-roles.ts';
 export { roleBindingsRoutes } from './role-bindings.routes.ts';
 export { operatorNotFound, refuseLastOwner } from './role-bindings.service.ts';
 export {

@@ -46,6 +46,21 @@ test('[AT-01] [AT-02] a key is all a client needs for what it may do', async () 
   });
 });
 
+test('[SG-03] the audit tells what a key was given, and what its successor holds', async () => {
+  const roles = [...operatorIn('plant-7'), { role: 'viewer', group: null }];
+  const id = field((await create({ roles })).body, 'id');
+  const next = await owner.call('POST', `/api-keys/${id}/rotate`, { overlapSeconds: 0 });
+  const recorded = await sql(
+    `SELECT action, details -> 'roles' AS roles FROM audit_events
+      WHERE subject IN ('api-key:${id}', 'api-key:${field(next.body, 'id')}') ORDER BY seq`,
+  );
+  const given = ['operator in plant-7', 'viewer'];
+  expect(recorded).toEqual([
+    { action: 'api-key:create', roles: given },
+    { action: 'api-key:rotate', roles: given },
+  ]);
+});
+
 test('[AT-02] [AT-03] what is beyond a key’s roles is refused and audited, another group’s things are not there for it, which is audited too', async () => {
   const client = withKey(await create());
   expect(await client.call('POST', '/groups', { name: 'plant-9' })).toMatchObject({ status: 403 });
