@@ -23,6 +23,9 @@ function refuseUnstorable(json: unknown, context: z.RefinementCtx): unknown {
     const inside: unknown[] = level.flatMap((container) => Object.entries(container).flat());
     if (inside.some((item) => typeof item === 'string' && !storableText.test(item)))
       return refuse(context, 'use text without NUL that can be written in UTF-8');
+    // `1e400` is JSON, and infinite here.
+    if (inside.some((item) => typeof item === 'number' && !Number.isFinite(item)))
+      return refuse(context, 'use numbers below 1.8e308');
     level = inside.filter(isContainer);
   }
   return json;

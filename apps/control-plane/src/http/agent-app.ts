@@ -26,6 +26,7 @@ export async function createAgentApp({
   const { platform, tasks } = pullDeps;
   const app = createApp(platform, {
     name: 'agent-api',
+    challenge: 'DPoP',
     noSuchRoute:
       'There is no such route: this is the agent API. Operators use the other address that the server printed at its start.',
     ...listener,

@@ -1,6 +1,6 @@
 import { tlsOptions } from '@sallyport/tls/policy';
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
-import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
+import { serializerCompiler } from 'fastify-type-provider-zod';
 import { AppError } from '../platform/app-error.ts';
 import type { Metrics } from '../platform/metrics.ts';
 import { newId } from '../platform/new-id.ts';
@@ -10,6 +10,7 @@ import { clientErrorHandler } from './client-error.ts';
 import { parseJsonBodies } from './json-body.ts';
 import { problemHandler, sendProblem } from './problem-reply.ts';
 import { MAX_HEADER_BYTES, refuseOversized } from './request-size.ts';
+import { validateRequest } from './validate-request.ts';
 
 const BODY_LIMIT_BYTES = 256 * 1024;
 const HANDSHAKE_TIMEOUT_MS = 10_000;
@@ -32,6 +33,8 @@ export type ListenerLimits = {
 /** What a listener needs of its own. */
 export type ListenerOptions = ListenerLimits & {
   name: string;
+  /** How its callers authenticate, as every 401 names it (RFC 9110, section 11.6.1). */
+  challenge: 'Bearer' | 'DPoP';
   /** For a request to arrive. */
   requestTimeoutMs: number;
   /** For a connection on which nothing moves, also because the answer is not ready. */
@@ -67,8 +70,10 @@ export function createApp({ log, metrics }: Platform, options: ListenerOptions):
   app.server.maxConnections = options.maxConnections;
   // All of them are counted, and too many refused, in `refuseOversized`.
   app.server.maxHeadersCount = 0;
+  // Fastify takes it of its own accord, and a page of another site can send it without asking.
+  app.removeContentTypeParser('text/plain');
   parseJsonBodies(app);
-  app.setValidatorCompiler(validatorCompiler);
+  app.setValidatorCompiler(validateRequest);
   app.setSerializerCompiler(serializerCompiler);
   app.decorateRequest('operation', null);
   app.decorateRequest('agentClaims', null);
@@ -79,6 +84,10 @@ export function createApp({ log, metrics }: Platform, options: ListenerOptions):
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id).header('cache-control', 'no-store');
     refuseOversized(request);
+  });
+  app.addHook('onSend', (_request, reply, _payload, done) => {
+    if (reply.statusCode === 401) reply.header('www-authenticate', options.challenge);
+    done();
   });
   tellOfReplies(app, options.name, metrics);
   return app;

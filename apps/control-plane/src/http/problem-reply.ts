@@ -1,7 +1,6 @@
 import { STATUS_CODES } from 'node:http';
-import type { ErrorCode, ErrorKind, Problem, ProblemIssue } from '@sallyport/contract';
+import type { ErrorCode, ErrorKind, Problem } from '@sallyport/contract';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
-import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { AppError } from '../platform/app-error.ts';
 import type { Metrics } from '../platform/metrics.ts';
 
@@ -49,9 +48,6 @@ const fastifyCodes: Record<string, [ErrorCode, string]> = {
   ],
 };
 
-/** A field's name as ours are: what else stands in its place may be anything, also a value. */
-const FIELD_NAME = /^[A-Za-z]\w{0,31}$/;
-
 /** Makes the error handler of a listener: every error leaves as a problem document (RFC 9457) and is logged once. */
 export function problemHandler(metrics: Metrics) {
   return async (
@@ -85,7 +81,6 @@ export function problemReply(error: AppError, requestId: string): ProblemReply {
     ...(error.issues === undefined ? {} : { issues: error.issues }),
   };
   const { retryAfterSeconds } = error;
-  const scheme = /^(session|api_key|credentials|totp)\./.test(error.code) ? 'Bearer' : 'DPoP';
   return {
     status,
     headers: {
@@ -93,7 +88,6 @@ export function problemReply(error: AppError, requestId: string): ProblemReply {
       'x-request-id': requestId,
       'cache-control': 'no-store',
       ...(retryAfterSeconds === undefined ? {} : { 'retry-after': String(retryAfterSeconds) }),
-      ...(status === 401 ? { 'www-authenticate': scheme } : {}),
     },
     body: JSON.stringify(body),
   };
@@ -107,7 +101,6 @@ export function sendProblem(reply: FastifyReply, requestId: string, error: AppEr
 
 function asAppError(error: unknown): AppError {
   if (error instanceof AppError) return error;
-  if (hasZodFastifySchemaValidationErrors(error)) return invalid(error);
   if (isFastifyError(error)) {
     const [code, message] = fastifyCodes[error.code] ?? [];
     if (code !== undefined && message !== undefined)
@@ -124,38 +117,6 @@ function asAppError(error: unknown): AppError {
   return new AppError('server.internal', 'Something went wrong here; the log has the request id.', {
     cause: error,
   });
-}
-
-type Violation = {
-  keyword: string;
-  instancePath: string;
-  message?: string | undefined;
-  params: Record<string, unknown>;
-};
-
-function invalid(error: {
-  validationContext?: string | undefined;
-  validation: Violation[];
-}): AppError {
-  const where = error.validationContext ?? 'body';
-  const issues = error.validation.flatMap((violation) => issuesOf(where, violation));
-  const fields = [...new Set(issues.map(({ field }) => field))].slice(0, 5).join(', ');
-  return new AppError('request.invalid', `The request is not valid: see ${fields}.`, { issues });
-}
-
-function issuesOf(
-  where: string,
-  { keyword, instancePath, message = 'is not valid', params }: Violation,
-): ProblemIssue[] {
-  const field = [where, ...instancePath.split('/').filter(Boolean)].join('.');
-  if (keyword !== 'unrecognized_keys') return [{ field, message }];
-  const keys: unknown[] = Array.isArray(params['keys']) ? params['keys'] : [];
-  const named = keys.flatMap((key) =>
-    typeof key === 'string' && FIELD_NAME.test(key) ? [`${field}.${key}`] : [],
-  );
-  return named.length === 0
-    ? [{ field, message: 'has a field that is not known here; leave it out' }]
-    : named.map((name) => ({ field: name, message: 'is not known here; leave it out' }));
 }
 
 /** What Fastify throws, or hands on from a socket, as it looks: not all of it is an `Error` of ours. */

@@ -1,0 +1,89 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { AgentClient } from '../agent-client.ts';
+import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { OperatorClient } from '../operator-client.ts';
+
+const SECRET = 'hunter2secret';
+const plugin = '/groups/plant-7/plugins/p';
+
+let controlPlane: TestControlPlane;
+let owner: OperatorClient;
+beforeAll(async () => {
+  controlPlane = await startControlPlane();
+  owner = await OperatorClient.signedIn(controlPlane.operatorApp);
+  await owner.call('POST', '/groups', { name: 'plant-7' });
+});
+afterAll(() => controlPlane.end());
+
+describe('[AT-19] a field that is not known', () => {
+  test.each([
+    ['in a body', 'POST', '/sessions', { name: 'owner', password: 'p', [SECRET]: 1 }, 'body'],
+    ['alone in a body', 'POST', '/groups', { [SECRET]: 1 }, 'body'],
+    ['deep in a body', 'POST', '/operators', { roles: [{ [SECRET]: 1 }] }, 'body.roles.0'],
+    ['beside a plugin’s configuration', 'PUT', plugin, { config: {}, [SECRET]: 1 }, 'body'],
+    ['in a query', 'GET', `/groups?${SECRET}=1`, undefined, 'querystring'],
+  ] as const)(
+    '%s is refused, and its name is not repeated',
+    async (_, method, path, body, field) => {
+      const reply = await owner.call(method, path, body);
+      expect(reply).toMatchObject({ status: 400, body: { code: 'request.invalid' } });
+      expect(reply.body).toMatchObject({
+        issues: expect.arrayContaining([expect.objectContaining({ field })]),
+      });
+      expect(reply.text).not.toContain(SECRET);
+      expect(controlPlane.logged()).not.toContain(SECRET);
+    },
+  );
+
+  test('is told of by what is known in its place, and how many there are', async () => {
+    const reply = await owner.call('POST', '/groups', { name: 'a', nam: 'a', label: 'b' });
+    expect(reply.body).toMatchObject({
+      issues: [{ field: 'body', message: 'has 2 fields that are not known here; known are name' }],
+    });
+  });
+
+  test('of an agent’s request is not repeated either', async () => {
+    const agent = await AgentClient.create(controlPlane.agentApp, controlPlane.clock);
+    const reply = await agent.enroll('sp_enroll_', { [SECRET]: 1 });
+    expect(reply).toMatchObject({ status: 400, body: { code: 'request.invalid' } });
+    expect(JSON.stringify(reply.body)).not.toContain(SECRET);
+  });
+});
+
+test('[F-23] a number that is none is refused by the place of the configuration, not by its key', async () => {
+  const headers = { 'content-type': 'application/json' };
+  const reply = await owner.call('PUT', plugin, `{"config":{"${SECRET}":1e400}}`, headers);
+  expect(reply).toMatchObject({ status: 400, body: { issues: [{ field: 'body.config' }] } });
+  expect(reply.text).not.toContain(SECRET);
+});
+
+test('[F-23] a request that is wrong in 20,000 places is told of a few', async () => {
+  const names = Object.fromEntries(Array.from({ length: 20_000 }, (_, at) => [`a${at}`, 1]));
+  const unknown = await owner.call('POST', '/sessions', names);
+  expect(unknown.status).toBe(400);
+  expect(unknown.text.length).toBeLessThan(2_000);
+});
+
+test.each(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x'])(
+  '[F-23] a body that a page of another site may send unasked is refused: %s',
+  async (type) => {
+    const headers = { 'content-type': type };
+    for (const path of ['/sessions', '/groups', '/me/totp'])
+      expect(await owner.call('POST', path, '{"name":"forged"}', headers)).toMatchObject({
+        status: 415,
+        body: { code: 'request.unsupported_media_type' },
+      });
+  },
+);
+
+test('a 401 names the scheme of the API that answers, whatever was wrong', async () => {
+  const stranger = new OperatorClient(controlPlane.operatorApp);
+  const bearer = { status: 401, headers: { 'www-authenticate': 'Bearer' } };
+  expect(await stranger.call('GET', '/me')).toMatchObject(bearer);
+  const wrong = { name: 'owner', password: 'wrong' };
+  expect(await stranger.call('POST', '/sessions', wrong)).toMatchObject(bearer);
+  stranger.token = 'sp_key_bogus';
+  expect(await stranger.call('GET', '/me')).toMatchObject(bearer);
+  const reply = await controlPlane.agentApp.inject({ method: 'POST', url: '/agent/v1/pull' });
+  expect(reply).toMatchObject({ statusCode: 401, headers: { 'www-authenticate': 'DPoP' } });
+});
