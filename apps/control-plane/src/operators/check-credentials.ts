@@ -1,12 +1,12 @@
 import { CryptoError } from '@sallyport/crypto/crypto-error';
 import { hashPassword, verifyPassword, type PasswordPolicy } from '@sallyport/crypto/password';
 import { matchTotp } from '@sallyport/crypto/totp';
-import { AppError } from '../platform/app-error.ts';
 import type { BoundedPool } from '../platform/bounded-pool.ts';
 import { newId } from '../platform/new-id.ts';
 import type { Platform } from '../platform/platform.ts';
 import { findOperator, renewPasswordHash, type OperatorRow } from './operators.store.ts';
 import {
+  codeRequired,
   recordFailure,
   refuseWhileLocked,
   wrongCode,
@@ -89,8 +89,7 @@ async function withSecondFactor(
   const { db, clock } = platform;
   const totp = await db.read((reader) => findTotp(reader, operator.id));
   if (totp === undefined || totp.confirmedAt === null) return { operator };
-  if (code === undefined)
-    throw new AppError('totp.required', 'Send the code of your authenticator app too.');
+  if (code === undefined) throw codeRequired();
   const secret = openTotpSecret(platform, totp);
   const totpStep = matchTotp(secret, code, { nowMs: clock.now(), lastStep: totp.lastStep });
   secret.fill(0);

@@ -48,6 +48,11 @@ export async function renewPasswordHash(
   return count === 1;
 }
 
+/** Waits for whoever holds an operator's password, and lets nobody hold it before the transaction ends. */
+export async function lockOperator(tx: Db, id: string): Promise<void> {
+  await tx.$queryRaw`SELECT FROM operators WHERE id = ${id}::uuid FOR NO KEY UPDATE`;
+}
+
 /** Whether an operator still has this password; it keeps it, and is not deleted, until the transaction ends. */
 export async function holdPassword(tx: Db, { id, passwordHash }: OperatorRow): Promise<boolean> {
   const [row] = await tx.$queryRaw<{ password_hash: string }[]>`

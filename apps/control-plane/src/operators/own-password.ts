@@ -2,7 +2,6 @@ import { hashPassword } from '@sallyport/crypto/password';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Platform } from '../platform/platform.ts';
 import { checkPassword } from './check-credentials.ts';
-import { clearFailures } from './lockout.store.ts';
 import { renewPasswordHash } from './operators.store.ts';
 import { deleteSessionsOf } from './sessions.store.ts';
 import type { OperatorSession } from './sessions.ts';
@@ -10,7 +9,8 @@ import { wrongCredentials } from './sign-in-failures.ts';
 
 /**
  * Gives the operator a new password, and ends its other sessions. A wrong current one counts like a failed
- * sign-in, so that a session that was left open cannot be used to guess it.
+ * sign-in, so that a session that was left open cannot be used to guess it. A right one clears no failures,
+ * lest who has the session and the password guess codes of the second factor without end.
  *
  * @throws AppError `credentials.wrong`, `operator.locked`, `hashing.busy`
  */
@@ -27,7 +27,6 @@ export async function changePassword(
   const passwordHash = await hashing.run(() => hashPassword(passwords.new, passwordPolicy));
   await db.transaction(async (tx) => {
     if (!(await renewPasswordHash(tx, operator, passwordHash))) throw wrongCredentials();
-    await clearFailures(tx, name, new Date(clock.now()));
     const sessions = await deleteSessionsOf(tx, id, op.sessionId);
     const act = {
       action: 'principal:change-password',

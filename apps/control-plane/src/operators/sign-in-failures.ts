@@ -54,6 +54,10 @@ export function wrongCredentials(reason?: string): AppError {
   );
 }
 
+export function codeRequired(): AppError {
+  return new AppError('totp.required', 'Send the code of your authenticator app too.');
+}
+
 export function wrongCode(): AppError {
   return new AppError('totp.wrong', 'The code is wrong, or was used already; take the next one.');
 }

@@ -2,6 +2,7 @@ import { formatToken, mintToken } from '@sallyport/crypto/token';
 import { hashTokenSecret } from '@sallyport/crypto/token-hash';
 import { appendAuditEvent } from '../audit/index.ts';
 import { Operation } from '../authorization/index.ts';
+import type { Db } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
 import type { Platform } from '../platform/platform.ts';
 import { heldRolesOf, type NamedGrant } from '../role-bindings/index.ts';
@@ -9,9 +10,9 @@ import { checkCredentials, type Credentials, type Identified } from './check-cre
 import { clearFailures, findLock } from './lockout.store.ts';
 import { holdPassword, type OperatorRow } from './operators.store.ts';
 import { insertSession } from './sessions.store.ts';
-import { locked, wrongCode, wrongCredentials } from './sign-in-failures.ts';
+import { codeRequired, locked, wrongCode, wrongCredentials } from './sign-in-failures.ts';
 import type { SignInLimits } from './sign-in-limits.ts';
-import { takeStep } from './totp.store.ts';
+import { findTotp, takeStep } from './totp.store.ts';
 
 /** How long sessions last, and how long one that is not used. */
 export type SessionPolicy = { maxHours: number; idleMinutes: number };
@@ -60,8 +61,7 @@ async function openSession(
     if (lockedUntil !== undefined) throw locked(lockedUntil, createdAt);
     // The password may have been reset since it was checked, and its reset has ended the sessions that it found.
     if (!(await holdPassword(tx, operator))) throw wrongCredentials();
-    // Of requests in parallel that bear the same code, one comes this far.
-    if (totpStep !== undefined && !(await takeStep(tx, operator.id, totpStep))) throw wrongCode();
+    await takeSecondFactor(tx, operator.id, totpStep);
     await insertSession(tx, {
       id: token.id,
       operatorId: operator.id,
@@ -85,4 +85,15 @@ async function openSession(
     return grants;
   });
   return { token: formatToken(token), expiresAt, operator, roles };
+}
+
+/** Of requests in parallel that bear the same code, one comes past; of those without, none where one is asked for by now. */
+async function takeSecondFactor(
+  tx: Db,
+  operatorId: string,
+  step: number | undefined,
+): Promise<void> {
+  if (step === undefined) {
+    if ((await findTotp(tx, operatorId))?.confirmedAt != null) throw codeRequired();
+  } else if (!(await takeStep(tx, operatorId, step))) throw wrongCode();
 }

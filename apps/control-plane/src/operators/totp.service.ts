@@ -6,7 +6,7 @@ import type { Platform } from '../platform/platform.ts';
 import { authorizeOver } from '../role-bindings/index.ts';
 import { checkCredentials } from './check-credentials.ts';
 import { existingOperator } from './operators.service.ts';
-import { holdPassword } from './operators.store.ts';
+import { holdPassword, lockOperator } from './operators.store.ts';
 import { deleteSessionsOf } from './sessions.store.ts';
 import type { OperatorSession } from './sessions.ts';
 import { wrongCode, wrongCredentials } from './sign-in-failures.ts';
@@ -51,6 +51,8 @@ export async function confirmOwnTotp(
   const { db, clock } = platform;
   const { id, name } = op.operator;
   await db.transaction(async (tx) => {
+    // A sign-in that found no second factor opens its session before, or not at all.
+    await lockOperator(tx, id);
     const totp = await findTotp(tx, id);
     if (totp === undefined) throw totpNotFound();
     if (totp.confirmedAt !== null) throw totpExists();

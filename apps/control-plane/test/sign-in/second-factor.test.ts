@@ -3,6 +3,7 @@ import { asAdmin } from '@sallyport/testkit/database';
 import { FAILURES_BEFORE_LOCK, LOCK_SECONDS } from '../../src/operators/sign-in-failures.ts';
 import { enableTotp, newApp, type AuthenticatorApp } from '../authenticator-app.ts';
 import { OWNER_PASSWORD, startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { lockWaits, whileHeld } from '../lock-waits.ts';
 import { field, OperatorClient, type Reply } from '../operator-client.ts';
 
 const password = OWNER_PASSWORD;
@@ -88,6 +89,52 @@ describe('[AX-18] a second factor', () => {
     const exists = { status: 409, body: { code: 'totp.exists' } };
     expect(await confirm(app.code())).toMatchObject(exists);
     expect(await dave.call('POST', '/me/totp')).toMatchObject(exists);
+  });
+
+  test('cannot be guessed through a session by who knows the password and changes it in between', async () => {
+    const judy = await newOperator('judy');
+    const app = await enableTotp(judy, controlPlane.clock);
+    const guess = () => judy.call('DELETE', '/me/totp', { password, code: app.wrongCode() });
+    const same = { current: password, new: password };
+    for (let failure = 1; failure < FAILURES_BEFORE_LOCK; failure += 1) {
+      expect(await guess()).toMatchObject(refused('totp.wrong'));
+      expect((await judy.call('POST', '/me/password', same)).status).toBe(204);
+    }
+    const locked = { status: 429, body: { code: 'operator.locked' } };
+    expect(await guess()).toMatchObject(locked);
+  });
+
+  test('is asked of a sign-in that checked the password before it was confirmed', async () => {
+    const kim = await newOperator('kim');
+    const app = await newApp(kim, controlPlane.clock);
+    await signIn('kim', { password: 'wrong' });
+    const failures = `SELECT FROM sign_in_failures WHERE name = 'kim' FOR UPDATE`;
+    const attempts: Promise<Reply>[] = [];
+    await whileHeld(controlPlane.databaseUrl, failures, async () => {
+      attempts.push(signIn('kim', {}));
+      await lockWaits(controlPlane.databaseUrl);
+      const code = app.code();
+      expect((await kim.call('POST', '/me/totp/confirm', { code })).status).toBe(204);
+    });
+    expect(await Promise.all(attempts)).toMatchObject([refused('totp.required')]);
+  });
+
+  test('ends also the session that is being opened without it', async () => {
+    const leo = await newOperator('leo');
+    const app = await newApp(leo, controlPlane.clock);
+    const replies: Promise<Reply>[] = [];
+    const inserts = 'LOCK TABLE audit_events IN SHARE MODE';
+    await whileHeld(controlPlane.databaseUrl, inserts, async () => {
+      replies.push(signIn('leo', {}));
+      await lockWaits(controlPlane.databaseUrl);
+      replies.push(leo.call('POST', '/me/totp/confirm', { code: app.code() }));
+      await lockWaits(controlPlane.databaseUrl, 2);
+    });
+    const [opened, confirmed] = await Promise.all(replies);
+    expect([opened?.status, confirmed?.status]).toEqual([201, 204]);
+    const late = new OperatorClient(controlPlane.operatorApp);
+    late.token = field(opened?.body, 'token');
+    expect(await late.call('GET', '/me')).toMatchObject(refused('session.invalid'));
   });
 
   test('is removed with the password and a code, and not with one of them', async () => {
