@@ -8,6 +8,7 @@ import {
 } from '@sallyport/contract';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { preconditionOf, tagged } from '../http/preconditions.ts';
 import { problemResponses } from '../http/problem-responses.ts';
 import { operationOf } from '../http/request-operation.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -29,7 +30,7 @@ export function certificatesRoutes(platform: Platform): FastifyPluginAsyncZod {
     app.put(
       path,
       {
-        config: { permission: 'certificate:write' },
+        config: { permission: 'certificate:write', conditional: true },
         schema: {
           tags,
           summary: 'Create or replace a certificate, with its chain and key',
@@ -40,8 +41,11 @@ export function certificatesRoutes(platform: Platform): FastifyPluginAsyncZod {
       },
       async (request, reply) => {
         const op = operationOf(request);
-        const put = await putCertificate(platform, op, request.params, request.body);
-        return reply.code(put.created ? 201 : 200).send(put.certificate);
+        const condition = preconditionOf(request);
+        const put = await putCertificate(platform, op, request.params, request.body, condition);
+        return tagged(reply, put.certificate)
+          .code(put.created ? 201 : 200)
+          .send(put.certificate);
       },
     );
 
@@ -72,13 +76,16 @@ export function certificatesRoutes(platform: Platform): FastifyPluginAsyncZod {
           response: { 200: certificate, ...problemResponses },
         },
       },
-      async (request) => getCertificate(platform, operationOf(request), request.params),
+      async (request, reply) => {
+        const found = await getCertificate(platform, operationOf(request), request.params);
+        return tagged(reply, found).send(found);
+      },
     );
 
     app.delete(
       path,
       {
-        config: { permission: 'certificate:delete' },
+        config: { permission: 'certificate:delete', conditional: true },
         schema: {
           tags,
           summary: 'Delete a certificate, with its chain and key',
@@ -87,7 +94,8 @@ export function certificatesRoutes(platform: Platform): FastifyPluginAsyncZod {
         },
       },
       async (request, reply) => {
-        await removeCertificate(platform, operationOf(request), request.params);
+        const condition = preconditionOf(request);
+        await removeCertificate(platform, operationOf(request), request.params, condition);
         return reply.code(204).send(null);
       },
     );

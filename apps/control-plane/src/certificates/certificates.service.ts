@@ -2,6 +2,7 @@ import type { CertificateMetadata, CertificateQuery } from '@sallyport/contract'
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
 import { authorizedGroup, changeGroup } from '../groups/index.ts';
+import type { Precondition } from '../http/preconditions.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Db } from '../platform/db.ts';
 import { pageOf, type Page } from '../platform/page-of.ts';
@@ -62,11 +63,14 @@ export async function removeCertificate(
   platform: Platform,
   op: Operation,
   path: CertificatePath,
+  precondition: Precondition,
 ): Promise<void> {
   const { clock } = platform;
   const group = await authorizedGroup(platform, op, 'certificate:delete', path.group);
   await changeGroup(platform, group.id, async (tx, revision) => {
-    const { id, version, fingerprint } = await existingCertificate(tx, group.id, path.certificate);
+    const certificate = await existingCertificate(tx, group.id, path.certificate);
+    precondition.check(certificate);
+    const { id, version, fingerprint } = certificate;
     await deleteCertificate(tx, id);
     const act = {
       action: 'certificate:delete',

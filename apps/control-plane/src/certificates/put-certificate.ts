@@ -12,6 +12,7 @@ import {
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
 import { authorizedGroup, changeGroup, refuseTooLarge } from '../groups/index.ts';
+import type { Precondition } from '../http/preconditions.ts';
 import { sealForGroup } from '../keyrings/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import { newId } from '../platform/new-id.ts';
@@ -36,6 +37,7 @@ export async function putCertificate(
   op: Operation,
   path: CertificatePath,
   body: PutCertificateBody,
+  precondition: Precondition,
 ): Promise<{ certificate: CertificateMetadata; created: boolean }> {
   const { clock } = platform;
   const group = await authorizedGroup(platform, op, 'certificate:write', path.group);
@@ -45,6 +47,7 @@ export async function putCertificate(
   return changeGroup(platform, group.id, async (tx, revision) => {
     const given = { facts, offline: body.offline, now: new Date(clock.now()) };
     const before = await findCertificate(tx, group.id, path.certificate);
+    precondition.check(before);
     const certificate = await upsertCertificate(tx, group.id, path.certificate, given);
     const id = newId();
     const place = { ...certificateField(id), groupId: group.id };

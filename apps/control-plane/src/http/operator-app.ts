@@ -24,6 +24,7 @@ import { auditRefusals } from './audit-refusals.ts';
 import { CallerAuthenticator } from './authenticate-caller.ts';
 import { createApp, type ListenerLimits } from './create-app.ts';
 import { describeApi } from './openapi-document.ts';
+import { refuseUnheeded } from './preconditions.ts';
 import type { RequestLimits } from './request-limits.ts';
 import { principalOf } from './request-operation.ts';
 import { setSecurityHeaders } from './security-headers.ts';
@@ -70,6 +71,7 @@ export async function createOperatorApp(deps: OperatorAppDeps): Promise<FastifyI
         const { kind, id } = principalOf(operation);
         limits.countPrincipal(kind, id);
         request.operation = operation;
+        refuseUnheeded(request);
       });
       keepReplies(api, platform);
       auditRefusals(api, platform, deps.unreadable);

@@ -1,6 +1,13 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppError } from '../platform/app-error.ts';
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** `true` where a change heeds If-Match and If-None-Match. */
+    conditional?: boolean;
+  }
+}
+
 /** What a change can be conditional on: which row it is, and which state of it. */
 export type Versioned = { id: string; version: number };
 
@@ -27,7 +34,8 @@ export class Precondition {
 
   constructor(headers: FastifyRequest['headers']) {
     this.#ifMatch = tagsIn(headers['if-match']);
-    this.#ifNoneMatch = tagsIn(headers['if-none-match']);
+    // Compared weakly, unlike If-Match (RFC 9110, section 13.1.2).
+    this.#ifNoneMatch = tagsIn(headers['if-none-match'])?.map((tag) => tag.replace(/^W\//, ''));
   }
 
   /** `current` is what is there; undefined when nothing is. @throws AppError `precondition.failed` */
@@ -40,7 +48,8 @@ export class Precondition {
 
   /** For what would be lost if two wrote at once. @throws AppError also `precondition.required` */
   checkReplaced(current: Versioned | undefined): void {
-    if (current !== undefined && this.#ifMatch === undefined && this.#ifNoneMatch === undefined)
+    const onlyNew = this.#ifNoneMatch?.includes('*') === true;
+    if (current !== undefined && this.#ifMatch === undefined && !onlyNew)
       throw new AppError(
         'precondition.required',
         'This exists already: send If-Match with the ETag of what you read, or * to replace whatever is there.',
@@ -51,6 +60,20 @@ export class Precondition {
 
 export function preconditionOf({ headers }: FastifyRequest): Precondition {
   return new Precondition(headers);
+}
+
+/**
+ * A condition that nobody heeds is worse than none: who sent it takes the change for safe.
+ *
+ * @throws AppError `request.invalid`
+ */
+export function refuseUnheeded({ method, headers, routeOptions }: FastifyRequest): void {
+  if (method === 'GET' || routeOptions.config.conditional === true) return;
+  if (headers['if-match'] === undefined && headers['if-none-match'] === undefined) return;
+  throw new AppError(
+    'request.invalid',
+    'This is not done under a condition: leave out If-Match and If-None-Match.',
+  );
 }
 
 /** @throws AppError `request.invalid` */

@@ -31,7 +31,7 @@ export function pluginsRoutes(platform: Platform): FastifyPluginAsyncZod {
     app.put(
       path,
       {
-        config: { permission: 'plugin:write' },
+        config: { permission: 'plugin:write', conditional: true },
         schema: {
           tags,
           summary: 'Create or replace a plugin',
@@ -53,7 +53,7 @@ export function pluginsRoutes(platform: Platform): FastifyPluginAsyncZod {
     app.patch(
       path,
       {
-        config: { permission: 'plugin:write' },
+        config: { permission: 'plugin:write', conditional: true },
         schema: {
           tags,
           summary: 'Change parts of a plugin, as a JSON Merge Patch',
@@ -107,7 +107,7 @@ export function pluginsRoutes(platform: Platform): FastifyPluginAsyncZod {
     app.delete(
       path,
       {
-        config: { permission: 'plugin:delete' },
+        config: { permission: 'plugin:delete', conditional: true },
         schema: {
           tags,
           summary: 'Delete a plugin',

@@ -36,7 +36,7 @@ export function secretsRoutes(platform: Platform): FastifyPluginAsyncZod {
     app.put(
       path,
       {
-        config: { permission: 'secret:write' },
+        config: { permission: 'secret:write', conditional: true },
         schema: {
           tags,
           summary: 'Create a secret or a new version of it',
@@ -123,7 +123,7 @@ export function secretsRoutes(platform: Platform): FastifyPluginAsyncZod {
     app.delete(
       path,
       {
-        config: { permission: 'secret:delete' },
+        config: { permission: 'secret:delete', conditional: true },
         schema: {
           tags,
           summary: 'Delete a secret and its versions',

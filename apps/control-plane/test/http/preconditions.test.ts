@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { selfSigned } from '@sallyport/tls/test/issuer';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
 import { OperatorClient, type Reply } from '../operator-client.ts';
 
 const group = '/groups/plant-7';
+const { chain, key } = await selfSigned();
 const failed = { status: 412, body: { code: 'precondition.failed' } };
 
 let controlPlane: TestControlPlane;
@@ -25,6 +27,12 @@ describe.each([
     path: `${group}/plugins/p`,
     first: { config: { a: 1 } },
     next: { config: { a: 2 } },
+  },
+  {
+    name: 'a certificate',
+    path: `${group}/certificates/c`,
+    first: { chain, key },
+    next: { chain, key, offline: 'deny' },
   },
 ])('$name', ({ path, first, next }) => {
   const put = (body: object, headers: Record<string, string> = {}) =>
@@ -74,6 +82,9 @@ describe.each([
     const remove = (headers: Record<string, string>) =>
       owner.call('DELETE', path, undefined, headers);
     expect(await remove(ifMatch(tag))).toMatchObject(failed);
+    expect(await remove({ 'if-none-match': `"other", W/${etagOf(written)}` })).toMatchObject(
+      failed,
+    );
     expect((await remove(ifMatch(etagOf(written)))).status).toBe(204);
   });
 
@@ -96,6 +107,28 @@ test('a plugin that exists is not replaced without a word about what is replaced
     body: { code: 'precondition.required' },
   });
 });
+
+test('a plugin is not replaced under a condition that says nothing of what is replaced', async () => {
+  const path = `${group}/plugins/guarded`;
+  expect((await owner.call('PUT', path, { config: {} }, onlyNew)).status).toBe(201);
+  const other = { 'if-none-match': '"other"' };
+  expect(await owner.call('PUT', path, { config: { a: 1 } }, other)).toMatchObject({
+    status: 428,
+    body: { code: 'precondition.required' },
+  });
+});
+
+test.each([ifMatch('"1"'), onlyNew])(
+  'a change that heeds no condition is refused under one, and not done: %j',
+  async (condition) => {
+    const refused = { status: 400, body: { code: 'request.invalid' } };
+    expect(await owner.call('POST', '/groups', { name: 'guarded' }, condition)).toMatchObject(
+      refused,
+    );
+    expect((await owner.call('GET', '/groups/guarded')).status).toBe(404);
+    expect((await owner.call('GET', group, undefined, condition)).status).toBe(200);
+  },
+);
 
 test('a secret that exists takes a new version without one', async () => {
   const path = `${group}/secrets/kept`;
