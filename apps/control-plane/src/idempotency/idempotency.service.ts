@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { role } from '@sallyport/contract';
 import type { Place } from '@sallyport/crypto/envelope';
 import { z } from 'zod';
 import { AppError } from '../platform/app-error.ts';
@@ -24,6 +25,8 @@ const LEASE_MS = 60_000;
 
 const keptReply = z.strictObject({
   status: z.int(),
+  /** What its caller held when it was given. */
+  grants: z.array(z.strictObject({ role, groupId: z.string().nullable() })).readonly(),
   etag: z.string().optional(),
   body: z.string(),
 });

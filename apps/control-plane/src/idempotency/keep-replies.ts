@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Grant, Principal } from '../authorization/index.ts';
 import { operationOf, principalOf } from '../http/request-operation.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -37,10 +38,14 @@ export function keepReplies(api: FastifyInstance, platform: Platform): void {
     const key = keyOf(request);
     if (key === undefined) return undefined;
     const op = operationOf(request);
+    const principal = principalOf(op);
     const { method, url, body } = request;
     const digest = digestOf(method, url, JSON.stringify(body) ?? '');
-    const begun = await beginAttempt(platform, { principalId: principalOf(op).id, key, digest });
-    if ('reply' in begun) return replay(reply, begun.reply);
+    const begun = await beginAttempt(platform, { principalId: principal.id, key, digest });
+    if ('reply' in begun) {
+      refuseLostRights(request, principal, begun.reply);
+      return replay(reply, begun.reply);
+    }
     const { attempt } = begun;
     request.attempt = attempt;
     op.onAct = (tx) => claimAct(tx, attempt);
@@ -51,7 +56,7 @@ export function keepReplies(api: FastifyInstance, platform: Platform): void {
     if (attempt === null) return;
     try {
       if (reply.statusCode >= 300) await endAttempt(platform, attempt);
-      else await keepReply(platform, attempt, replyAsText(reply, payload));
+      else await keepReply(platform, attempt, replyAsText(request, reply, payload));
     } catch (error) {
       // What was asked for is done and answered; whoever asks again is told that the reply was lost.
       request.log.warn({ err: error }, 'the reply to an Idempotency-Key could not be kept');
@@ -71,10 +76,31 @@ function keyOf({ method, headers, routeOptions }: FastifyRequest): string | unde
   });
 }
 
-function replyAsText(reply: FastifyReply, payload: unknown): KeptReply {
+/**
+ * A reply may hold a credential: who has lost a role since is not given it again. What it was allowed by is
+ * not known here, so that any role counts.
+ *
+ * @throws AppError `permission.denied`
+ */
+function refuseLostRights(
+  { routeOptions }: FastifyRequest,
+  { grants }: Principal,
+  kept: KeptReply,
+): void {
+  const held = ({ role, groupId }: Grant) =>
+    grants.some((grant) => grant.role === role && grant.groupId === groupId);
+  if (kept.grants.every(held)) return;
+  throw new AppError(
+    'permission.denied',
+    'This was done, under a role that you have lost since: look at what there is now.',
+  ).deniedAs({ permission: routeOptions.config.permission ?? 'unknown' });
+}
+
+function replyAsText(request: FastifyRequest, reply: FastifyReply, payload: unknown): KeptReply {
   const etag = reply.getHeader('etag');
   return {
     status: reply.statusCode,
+    grants: principalOf(operationOf(request)).grants,
     ...(typeof etag === 'string' ? { etag } : {}),
     body: typeof payload === 'string' ? payload : '',
   };

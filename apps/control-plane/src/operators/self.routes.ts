@@ -60,7 +60,7 @@ export function selfRoutes(platform: Platform): FastifyPluginAsyncZod {
     app.post(
       '/me/totp',
       {
-        config: { permission: 'totp:create' },
+        config: { permission: 'totp:create', keepReply: false },
         schema: {
           tags,
           summary: 'Make a second factor, which counts once it is confirmed',

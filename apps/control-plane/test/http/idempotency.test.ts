@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { asAdmin } from '@sallyport/testkit/database';
 import { beginAttempt, claimAct, digestOf } from '../../src/idempotency/idempotency.service.ts';
 import { forgetExpired } from '../../src/maintenance/maintenance.ts';
+import { placeAll } from '../audit/chain.ts';
 import { OWNER_PASSWORD, startControlPlane, type TestControlPlane } from '../control-plane.ts';
 import { field, OperatorClient } from '../operator-client.ts';
 
@@ -81,6 +82,34 @@ test('a key is its caller’s own', async () => {
   automation.token = field(reply.body, 'key');
   expect((await post('/groups', { name: 'mine' }, 'shared')).status).toBe(201);
   expect((await post('/groups', { name: 'its' }, 'shared', automation)).status).toBe(201);
+});
+
+test('[AT-10] who has lost a role since is not given a credential again, and that is audited', async () => {
+  const person = { name: 'mallory', password: OWNER_PASSWORD };
+  await owner.call('POST', '/operators', person);
+  const bind = () =>
+    owner.call('POST', '/role-bindings', { operator: 'mallory', role: 'admin', group: 'plant-7' });
+  const bound = await bind();
+  const mallory = await OperatorClient.signedIn(controlPlane.operatorApp, person);
+  const ask = () => post('/groups/plant-7/enrollment-tokens', {}, 'theirs', mallory);
+  const first = await ask();
+  expect((await ask()).text).toBe(first.text);
+  await owner.call('DELETE', `/role-bindings/${field(bound.body, 'id')}`);
+  const refused = await ask();
+  expect(refused).toMatchObject({ status: 403, body: { code: 'permission.denied' } });
+  expect(refused.text).not.toContain(field(first.body, 'token'));
+  const query = `/audit?requestId=${field(refused.body, 'requestId')}`;
+  const events = { items: [{ event: { outcome: 'refused', actor: { name: 'mallory' } } }] };
+  await placeAll(controlPlane);
+  expect((await owner.call('GET', query)).body).toMatchObject(events);
+  await bind();
+  await owner.call('POST', '/role-bindings', { operator: 'mallory', role: 'viewer', group: null });
+  expect((await ask()).text).toBe(first.text);
+});
+
+test('a second factor’s secret is not kept: asked for again, there is another', async () => {
+  const secret = async () => field((await post('/me/totp', {}, 'totp')).body, 'secret');
+  expect(await secret()).not.toBe(await secret());
 });
 
 test('a refusal is not kept: the key is good for the request that is right', async () => {
