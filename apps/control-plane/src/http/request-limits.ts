@@ -44,7 +44,8 @@ export class RequestLimits {
     try {
       return await authenticate();
     } catch (error) {
-      if (error instanceof AppError && error.kind === 'unauthenticated')
+      // Forbidden is a forged request: it bears a cookie, which may be anybody’s or made up.
+      if (error instanceof AppError && /^(?:unauthenticated|forbidden)$/.test(error.kind))
         this.countStranger(request);
       throw error;
     }

@@ -28,6 +28,16 @@ test('a key may as often as its burst at once, then as often as its rate; anothe
   expect(refusal(() => limit.check('a'))).toEqual(limited);
 });
 
+test('[F-08] a clock that is set back by an hour keeps nobody out for an hour', () => {
+  const clock = createClock();
+  const limit = new RateLimit(clock, { perSecond: 1, burst: 1 });
+  limit.take('a');
+  clock.advance(-3_600_000);
+  expect(refusal(() => limit.take('a'))).toEqual(limited);
+  clock.advance(1_000);
+  expect(refusal(() => limit.take('a'))).toBeUndefined();
+});
+
 test('what is given back may be taken again, and never more than the burst', () => {
   const limit = new RateLimit(createClock(), { perSecond: 1 / 60, burst: 1 });
   limit.take('a');

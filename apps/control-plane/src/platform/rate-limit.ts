@@ -51,8 +51,10 @@ export class RateLimit {
     const { perSecond, burst } = this.#rate;
     const bucket = this.#buckets.get(key);
     if (bucket === undefined) return burst;
-    const elapsedSeconds = Math.max(0, this.#clock.now() - bucket.atMs) / 1000;
-    return Math.min(burst, bucket.tokens + elapsedSeconds * perSecond);
+    const now = this.#clock.now();
+    // A clock that was set back would keep it empty until the clock has caught up.
+    if (now < bucket.atMs) bucket.atMs = now;
+    return Math.min(burst, bucket.tokens + ((now - bucket.atMs) / 1000) * perSecond);
   }
 
   #put(key: string, tokens: number): void {

@@ -144,4 +144,14 @@ describe('requests are limited by who sends them, never by a header that a clien
     expect(await untilLimited(flood, 50)).toBe(10);
     expect((await owner.call('GET', '/me')).status).toBe(200);
   });
+
+  test('a forged request with any cookie counts for its address', async () => {
+    const controlPlane = await controlPlaneWith({ settings });
+    const client = new OperatorClient(controlPlane.operatorApp);
+    client.remoteAddress = '192.0.2.1';
+    const forged = { cookie: '__Host-sallyport=made-up' };
+    const send = () => client.call('POST', '/groups', { name: 'a' }, forged);
+    expect(await send()).toMatchObject({ status: 403, body: { code: 'csrf.refused' } });
+    expect(await untilLimited(send, 50)).toBe(9);
+  });
 });
