@@ -68,8 +68,10 @@ async function identify(
   const { db, passwordPolicy } = platform;
   const { name, password } = credentials;
   await refuseWhileLocked(platform, name);
+  // Before it is known whether it is needed: the first one is made, which takes time that would tell.
+  const decoy = await hashOfNobody(passwordPolicy);
   const operator = await db.read((reader) => findOperator(reader, name));
-  const hash = operator?.passwordHash ?? (await hashOfNobody(passwordPolicy));
+  const hash = operator?.passwordHash ?? decoy;
   const checked = await verify(password, hash, passwordPolicy);
   if (operator === undefined || !checked.valid)
     throw await recordFailure(platform, attempt, name, wrongCredentials(checked.reason));

@@ -44,6 +44,10 @@ const rateLimits = z
 const trustProxy = z
   .array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()]))
   .max(32)
+  // Were everybody a proxy, an address would be what its client says it is.
+  .refine((proxies) => !proxies.some((proxy) => proxy.endsWith('/0')), {
+    message: 'may not trust every address: name the proxies',
+  })
   .default([])
   .describe(
     'Proxies, by address or CIDR, whose X-Forwarded-For is believed; nobody’s is by default',
