@@ -36,7 +36,7 @@ export async function exportAudit(
     outcome: 'done',
     details: { from: first, to: last },
   });
-  return lines(db, base, last);
+  return lines(db, op, base, last);
 }
 
 async function baseOf(
@@ -62,9 +62,16 @@ async function baseOf(
   return { position: base.position, hash: base.hash, checkpoint: base.note ?? null };
 }
 
-async function* lines(db: Database, base: Base, last: number): AsyncGenerator<string> {
+/** Ends in an error, in the middle of the chain, when whom it is for has lost the right to it. */
+async function* lines(
+  db: Database,
+  op: Operation,
+  base: Base,
+  last: number,
+): AsyncGenerator<string> {
   yield `${JSON.stringify({ base })}\n`;
   for (let after = base.position; after < last;) {
+    (await op.renew?.())?.authorize('audit:export');
     const links = await readLinks(db, after, last, BATCH);
     if (links[0]?.position !== after + 1 && (await readBasePosition(db)) > after)
       // What is left would look like a chain that somebody cut: half of an export is none.

@@ -30,6 +30,8 @@ export class Operation {
   readonly address: string;
   /** Called in the transaction that does the act, when it is recorded. */
   onAct: ((tx: Db) => Promise<void>) | undefined;
+  /** Looks at the caller's credential again, for a reply that takes its time: throws when it has ended. */
+  renew: (() => Promise<Operation>) | undefined;
 
   constructor(actor: Actor, requestId: string, address: string) {
     this.actor = actor;

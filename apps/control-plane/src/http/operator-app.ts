@@ -70,6 +70,7 @@ export async function createOperatorApp(deps: OperatorAppDeps): Promise<FastifyI
         const operation = await limits.countRefusal(request, () => callers.authenticate(request));
         const { kind, id } = principalOf(operation);
         limits.countPrincipal(kind, id);
+        operation.renew = () => callers.authenticate(request);
         request.operation = operation;
         refuseUnheeded(request);
       });
