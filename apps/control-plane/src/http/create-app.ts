@@ -8,6 +8,7 @@ import type { Platform } from '../platform/platform.ts';
 import type { ServerCertificate } from '../trust/index.ts';
 import { clientErrorHandler } from './client-error.ts';
 import { parseJsonBodies } from './json-body.ts';
+import { refuseTwoHosts } from './one-host.ts';
 import { problemHandler, sendProblem } from './problem-reply.ts';
 import { MAX_HEADER_BYTES, refuseOversized } from './request-size.ts';
 import { validateRequest } from './validate-request.ts';
@@ -84,6 +85,7 @@ export function createApp({ log, metrics }: Platform, options: ListenerOptions):
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id).header('cache-control', 'no-store');
     refuseOversized(request);
+    refuseTwoHosts(request);
   });
   app.addHook('onSend', (_request, reply, _payload, done) => {
     if (reply.statusCode === 401) reply.header('www-authenticate', options.challenge);

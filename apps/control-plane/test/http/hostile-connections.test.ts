@@ -134,6 +134,29 @@ describe.each([
     await expectServing(app());
   });
 
+  test.each([
+    ['two hosts', `GET ${entry} HTTP/1.1\r\nhost: a\r\nHost: b\r\n`],
+    [
+      'two lengths',
+      `POST ${entry} HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\ncontent-length: 3\r\n`,
+    ],
+    [
+      'a length and chunks',
+      `POST ${entry} HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n`,
+    ],
+    [
+      'chunks that are not the last coding',
+      `POST ${entry} HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked, identity\r\n`,
+    ],
+    ['a space before a colon', `GET ${entry} HTTP/1.1\r\nhost: a\r\nx : 1\r\n`],
+    ['a folded header', `GET ${entry} HTTP/1.1\r\nhost: a\r\nx: 1\r\n 2\r\n`],
+    ['bare line feeds', `GET ${entry} HTTP/1.1\nhost: a\nx: 1\n`],
+  ])('refuses what two readers could take for different requests: %s', async (_, request) => {
+    const answer = await answerTo(app(), `${request}connection: close\r\n\r\n`);
+    expect(answer).toMatch(/^HTTP\/1\.1 400 [^]*request\.invalid/);
+    await expectServing(app());
+  });
+
   test('refuses a query that is too long', async () => {
     const url = `GET ${entry}?a=${'b'.repeat(5_000)} HTTP/1.1`;
     const answer = await answerTo(app(), `${url}\r\nhost: a\r\nconnection: close\r\n\r\n`);
