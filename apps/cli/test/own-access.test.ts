@@ -78,8 +78,12 @@ describe('the second factor', () => {
   test('is made, and its secret shown', async () => {
     const made = { secret: 'GEZDGNBV', uri: 'otpauth://totp/Sallyport:owner?secret=GEZDGNBV' };
     operator.api.on('POST /me/totp', { status: 201, body: made });
-    const { code, stdout } = await operator.cli(['totp', 'enable']);
+    const given = ['--password-file', '-'];
+    const { code, stdout } = await operator.cli(['totp', 'enable', ...given], {
+      stdin: `${password}\n`,
+    });
     expect(code).toBe(0);
+    expect(operator.api.received).toMatchObject([{ body: { password } }]);
     expect(stdout).toContain(made.secret);
     expect(stdout).toContain(made.uri);
   });

@@ -1,5 +1,6 @@
 import { totpCode, totpStep } from '@sallyport/crypto/totp';
 import type { TestClock } from '@sallyport/testkit/clock';
+import { OWNER_PASSWORD } from './control-plane.ts';
 import { field, type OperatorClient } from './operator-client.ts';
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
@@ -26,9 +27,9 @@ export class AuthenticatorApp {
   }
 }
 
-/** Gives an operator a second factor that is not confirmed yet. */
+/** Gives an operator with the owner’s password a second factor that is not confirmed yet. */
 export async function newApp(client: OperatorClient, clock: TestClock): Promise<AuthenticatorApp> {
-  const reply = await client.call('POST', '/me/totp');
+  const reply = await client.call('POST', '/me/totp', { password: OWNER_PASSWORD });
   return new AuthenticatorApp(field(reply.body, 'secret'), clock);
 }
 

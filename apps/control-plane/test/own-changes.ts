@@ -15,14 +15,14 @@ export async function ownChanges(
   const other = { ...credentials, name: `${name}-2` };
   await owner.call('POST', '/operators', other);
   const leaving = await OperatorClient.signedIn(operatorApp, other);
+  const password = OWNER_PASSWORD;
   const apps: AuthenticatorApp[] = [];
   const code = (steps: number) => apps.at(-1)?.code(steps);
   const makeTotp = async () => {
-    const reply = await holder.call('POST', '/me/totp');
+    const reply = await holder.call('POST', '/me/totp', { password });
     if (reply.status === 201) apps.push(new AuthenticatorApp(field(reply.body, 'secret'), clock));
     return reply;
   };
-  const password = OWNER_PASSWORD;
   const changes: [action: string, act: Change['act']][] = [
     ['totp:create', makeTotp],
     ['totp:confirm', () => holder.call('POST', '/me/totp/confirm', { code: code(-1) })],

@@ -1,5 +1,6 @@
 import {
   changePasswordBody,
+  createTotpBody,
   createdTotp,
   newPassword,
   removeTotpBody,
@@ -20,6 +21,7 @@ const passwordOptions = z.object({
   newFile: z.string().optional(),
 });
 const codeOption = z.object({ codeFile: z.string().optional() });
+const enableOptions = z.object({ passwordFile: z.string().optional() });
 const removeOptions = codeOption.extend({ passwordFile: z.string().optional() });
 
 /** `password`, and `totp enable`, `confirm` and `disable`. */
@@ -56,9 +58,13 @@ function addTotpEnabling(totp: Command, context: Context): void {
   totp
     .command('enable')
     .description('Make a secret for an authenticator app; it counts once it is confirmed')
-    .action(async () => {
+    .option('--password-file <file>', 'read your password from a file, or from standard input (-)')
+    .action(async (options: unknown) => {
+      const { passwordFile } = checked(enableOptions, options);
       using api = await openApi(context);
-      const made = await api.post(route`/me/totp`, undefined, createdTotp);
+      const password = await ask(context, 'Your password: ', '--password-file', passwordFile);
+      const shown = { password: checked(createTotpBody.shape.password, password, 'the password') };
+      const made = await api.post(route`/me/totp`, shown, createdTotp);
       const rows = [
         ['Secret', made.secret],
         ['URI', made.uri],

@@ -1,6 +1,7 @@
 import {
   changePasswordBody,
   confirmTotpBody,
+  createTotpBody,
   createdTotp,
   removeTotpBody,
   self,
@@ -64,10 +65,14 @@ export function selfRoutes(platform: Platform): FastifyPluginAsyncZod {
         schema: {
           tags,
           summary: 'Make a second factor, which counts once it is confirmed',
+          body: createTotpBody,
           response: { 201: createdTotp, ...problemResponses },
         },
       },
-      async (request, reply) => reply.code(201).send(await startTotp(platform, sessionOf(request))),
+      async (request, reply) => {
+        const { password } = request.body;
+        return reply.code(201).send(await startTotp(platform, sessionOf(request), password));
+      },
     );
 
     app.post(

@@ -4,7 +4,7 @@ import type { Operation } from '../authorization/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
 import { authorizeOver } from '../role-bindings/index.ts';
-import { checkCredentials } from './check-credentials.ts';
+import { checkCredentials, checkPassword } from './check-credentials.ts';
 import { existingOperator } from './operators.service.ts';
 import { holdPassword, lockOperator } from './operators.store.ts';
 import { deleteSessionsOf } from './sessions.store.ts';
@@ -14,19 +14,24 @@ import { openTotpSecret, sealTotpSecret } from './totp-secret.ts';
 import { confirmTotp, deleteTotp, findTotp, putUnconfirmedTotp, takeStep } from './totp.store.ts';
 
 /**
- * Gives the operator a new second factor, which counts once a code of it was shown.
+ * Gives the operator a new second factor, which counts once a code of it was shown. Asks for the password, so
+ * that a session that was left open cannot be used to lock its operator out.
  *
- * @throws AppError `totp.exists`
+ * @throws AppError `totp.exists`, `credentials.wrong`, `operator.locked`, `hashing.busy`
  */
 export async function startTotp(
   platform: Platform,
   op: OperatorSession,
+  password: string,
 ): Promise<{ secret: string; uri: string }> {
   op.authorize('totp:create');
   const { db, clock } = platform;
   const { id: operatorId, name } = op.operator;
+  const attempt = { op, action: 'totp:create' } as const;
+  const operator = await checkPassword(platform, attempt, { name, password });
   const secret = generateTotpSecret();
   await db.transaction(async (tx) => {
+    if (!(await holdPassword(tx, operator))) throw wrongCredentials();
     const sealedSecret = await sealTotpSecret(tx, platform, operatorId, secret);
     const row = { operatorId, sealedSecret, createdAt: new Date(clock.now()) };
     if (!(await putUnconfirmedTotp(tx, row))) throw totpExists();

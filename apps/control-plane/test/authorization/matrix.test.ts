@@ -42,7 +42,7 @@ beforeAll(async () => {
   const somebody = { name: 'somebody', password: 'correct horse battery' };
   await (
     await OperatorClient.signedIn(controlPlane.operatorApp, somebody)
-  ).call('POST', '/me/totp');
+  ).call('POST', '/me/totp', { password: somebody.password });
   const held = { role: 'viewer', group: 'plant-7' };
   const binding = await owner.call('POST', '/role-bindings', { operator: 'other', ...held });
   const key = await owner.call('POST', '/api-keys', { name: 'held', roles: [held] });

@@ -34,7 +34,7 @@ beforeAll(async () => {
   await owner.call('POST', '/plugin-types', type);
   const config = { token: CANARY };
   await owner.call('PUT', `${group}/plugins/p`, { type: 'gateway', config });
-  await owner.call('POST', '/me/totp');
+  await owner.call('POST', '/me/totp', { password: OWNER_PASSWORD });
   await owner.call('POST', '/groups', { name: 'once' }, { 'idempotency-key': CANARY });
   const roles = [{ role: 'viewer', group: 'plant-7' }];
   const made = await owner.call('POST', '/api-keys', { name: 'ci', roles });

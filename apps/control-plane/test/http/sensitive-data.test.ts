@@ -5,7 +5,7 @@ import { selfSigned } from '@sallyport/tls/test/issuer';
 import { PRISMA_DIRECTORY, readSchema } from '../../src/platform/schema-engine.ts';
 import { classifiedColumns, type ClassifiedColumn } from '../../src/system/classified-columns.ts';
 import { everyChange } from '../changes.ts';
-import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { OWNER_PASSWORD, startControlPlane, type TestControlPlane } from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
 import { OperatorClient } from '../operator-client.ts';
 
@@ -39,7 +39,7 @@ beforeAll(async () => {
     name: 'ci',
     roles: [{ role: 'viewer', group: 'plant-7' }],
   });
-  await owner.call('POST', '/me/totp');
+  await owner.call('POST', '/me/totp', { password: OWNER_PASSWORD });
   await owner.call('POST', '/groups', { name: 'once' }, { 'idempotency-key': CANARY });
   // Large enough to be kept as a bundle.
   for (const name of ['one', 'two'])

@@ -88,7 +88,7 @@ describe('[AX-18] a second factor', () => {
     expect(await elsewhere.call('GET', '/me')).toMatchObject(refused('session.invalid'));
     const exists = { status: 409, body: { code: 'totp.exists' } };
     expect(await confirm(app.code())).toMatchObject(exists);
-    expect(await dave.call('POST', '/me/totp')).toMatchObject(exists);
+    expect(await dave.call('POST', '/me/totp', { password })).toMatchObject(exists);
   });
 
   test('cannot be guessed through a session by who knows the password and changes it in between', async () => {
@@ -162,18 +162,32 @@ describe('[AX-18] a second factor', () => {
     expect(await owner.call('DELETE', path)).toMatchObject({ status: 404 });
   });
 
+  test('is not made through a session that was left open, by who does not know the password', async () => {
+    const mia = await newOperator('mia');
+    const make = (guess: string) => mia.call('POST', '/me/totp', { password: guess });
+    for (let failure = 1; failure < FAILURES_BEFORE_LOCK; failure += 1)
+      expect(await make('wrong')).toMatchObject(refused('credentials.wrong'));
+    const locked = { status: 429, body: { code: 'operator.locked' } };
+    expect(await make('wrong')).toMatchObject(locked);
+    expect(await make(password)).toMatchObject(locked);
+    controlPlane.clock.advance(LOCK_SECONDS * 1000 + 1);
+    expect((await make(password)).status).toBe(201);
+  });
+
   test('is of operators: an API key has none', async () => {
     const roles = [{ role: 'owner', group: null }];
     const reply = await owner.call('POST', '/api-keys', { name: 'ci', roles });
     const key = new OperatorClient(controlPlane.operatorApp);
     key.token = field(reply.body, 'key');
-    expect(await key.call('POST', '/me/totp')).toMatchObject(refused('session.required'));
+    expect(await key.call('POST', '/me/totp', { password })).toMatchObject(
+      refused('session.required'),
+    );
     expect(await key.call('GET', '/sessions')).toMatchObject(refused('session.required'));
   });
 
   test('[A7-20] is kept sealed for its operator: the secret is in no row, and opens in no other', async () => {
     const heidi = await newOperator('heidi');
-    const reply = await heidi.call('POST', '/me/totp');
+    const reply = await heidi.call('POST', '/me/totp', { password });
     const secret = field(reply.body, 'secret');
     const ivan = await newOperator('ivan');
     const app = await newApp(ivan, controlPlane.clock);

@@ -50,6 +50,9 @@ export const listedSession = z.strictObject({
 /** `POST /api/v1/me/password`. */
 export const changePasswordBody = z.strictObject({ current: currentPassword, new: newPassword });
 
+/** `POST /api/v1/me/totp`. */
+export const createTotpBody = z.strictObject({ password: currentPassword });
+
 /** The reply to `POST /api/v1/me/totp`: the only time that the secret is shown. */
 export const createdTotp = z.strictObject({ secret: z.string(), uri: z.string() });
 
