@@ -75,9 +75,12 @@ export async function findDroppable(
   return row?.size == null ? undefined : Number(row.size);
 }
 
-/** Drops what ends at a checkpoint; the database checks again that all of it is older. */
-export async function dropSegment(tx: Db, upTo: number, cutoff: Date): Promise<void> {
-  await tx.$queryRaw`SELECT audit_drop_segment(${upTo}::bigint, ${cutoff}::timestamptz)::text`;
+/** Drops what ends at a checkpoint; the database checks again that all of it is older. False when another was first. */
+export async function dropSegment(tx: Db, upTo: number, cutoff: Date): Promise<boolean> {
+  const [row] = await tx.$queryRaw<
+    { dropped: boolean }[]
+  >`SELECT audit_drop_segment(${upTo}::bigint, ${cutoff}::timestamptz) > 0 AS dropped`;
+  return row?.dropped === true;
 }
 
 function shown({ id, size, hash, note, createdAt }: Row): AuditCheckpoint {

@@ -32,8 +32,9 @@ export async function purgeAudit(
     if (upTo === undefined) return;
     await verifySegment(db, keys, upTo);
     const link = await findLink(db, upTo);
-    await db.transaction(async (tx) => {
-      await dropSegment(tx, upTo, cutoff);
+    const dropped = await db.transaction(async (tx) => {
+      // Else another replica was first, and has recorded it.
+      if (!(await dropSegment(tx, upTo, cutoff))) return false;
       const details = { from: base + 1, to: upTo, hash: link?.hash ?? null };
       const act = {
         action: 'audit:purge',
@@ -42,7 +43,8 @@ export async function purgeAudit(
         details,
       } as const;
       await appendAuditEvent(tx, op, act, clock.now());
+      return true;
     });
-    log.info({ count: upTo - base }, 'audit events past their retention were dropped');
+    if (dropped) log.info({ count: upTo - base }, 'audit events past their retention were dropped');
   }
 }

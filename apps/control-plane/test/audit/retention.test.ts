@@ -4,6 +4,7 @@ import { openAuditKeys, purgeAudit } from '../../src/audit/index.ts';
 import type { AgentClient } from '../agent-client.ts';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
+import { lockWaits, whileHeld } from '../lock-waits.ts';
 import { OperatorClient } from '../operator-client.ts';
 import { allPlaced, sql, tamper } from './chain.ts';
 
@@ -83,6 +84,23 @@ describe('[AT-21] retention', () => {
     expect(entry).toContain(`"to":${first}`);
     await purge();
     expect(await verify()).toMatchObject({ base: first, size: size + 1 });
+  });
+
+  test('is recorded once, when two replicas come to it at the same time', async () => {
+    const { platform } = controlPlane;
+    const keys = await openAuditKeys(platform);
+    let settled: Promise<unknown> | undefined;
+    // Each has verified what it is about to drop, when one of them may.
+    await whileHeld(url, 'LOCK TABLE audit_events IN SHARE MODE', async () => {
+      const purges = [1, 2].map(() => purgeAudit(platform, keys, RETENTION_DAYS));
+      await lockWaits(url, 2);
+      settled = Promise.allSettled(purges);
+    });
+    await settled;
+    await allPlaced(url);
+    const recorded = await sql(url, `SELECT FROM audit_events WHERE action = 'audit:purge'`);
+    expect(recorded).toHaveLength(1);
+    expect(await verify()).toMatchObject({ intact: true });
   });
 
   test('leaves agents as they are', async () => {
