@@ -109,12 +109,9 @@ describe('[F-23] hostile input', () => {
   );
 
   test('a patch of another media type, of nothing, or of what is not there is refused', async () => {
-    for (const [type, status] of [
-      ['application/xml', 415],
-      ['text/plain', 400],
-    ] as const)
+    for (const type of ['application/xml', 'text/plain'])
       expect(await owner.call('PATCH', path(), '{}', { 'content-type': type })).toMatchObject({
-        status,
+        status: 415,
       });
     expect(await patch({})).toMatchObject({ status: 404, body: { code: 'plugin.not_found' } });
     expect(await owner.call('PATCH', path(), '', mergePatch)).toMatchObject({ status: 400 });
