@@ -38,9 +38,14 @@ try {
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
-    options: { size: { type: 'string' }, json: { type: 'boolean', default: false } },
+    options: {
+      size: { type: 'string' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
     allowPositionals: true,
   });
+  if (values.help) return void process.stdout.write(usage);
   const benchmark = benchmarks.get(positionals[0] ?? '');
   const size = Number(values.size ?? benchmark?.size);
   if (benchmark === undefined || positionals.length !== 1 || !Number.isInteger(size) || size < 1)

@@ -29,7 +29,7 @@ test('[F-19] the commands of docs/audit.md do what it says, one after the other'
   expect(shown.length).toBeGreaterThan(5);
   const said: string[] = [];
   for (const line of shown) {
-    const [, args = '', file] = /^sallyport ([^>]+?)(?: > (\S+))?$/.exec(line) ?? [];
+    const [, args = '', file] = /^bin\/sallyport ([^>]+?)(?: > (\S+))?$/.exec(line) ?? [];
     const { code, stdout, stderr } = await installation.cli(args.split(' '));
     expect({ line, code, stderr }).toEqual({ line, code: 0, stderr: '' });
     if (file === undefined) said.push(stdout);
@@ -42,7 +42,7 @@ test('[F-19] and an export that was tampered with is refused by the last of them
   const file = join(installation.folder, 'audit.jsonl');
   const exported = await readFile(file, 'utf8');
   await writeFile(file, exported.replace('plant-7', 'plant-8'));
-  const last = (await commands()).at(-1)?.replace('sallyport ', '').split(' ') ?? [];
+  const last = (await commands()).at(-1)?.replace('bin/sallyport ', '').split(' ') ?? [];
   const { code, stderr } = await installation.cli(last);
   expect([code, stderr]).toEqual([6, expect.stringMatching(/position \d+ is edited/)]);
 });

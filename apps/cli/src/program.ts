@@ -92,7 +92,10 @@ function tell({ output }: Context, error: unknown): void {
   const told = failureOf(error);
   const failure = { ...told, message: withoutTokens(told.message) };
   const { code, message, requestId, issues = [] } = failure;
-  const reasons = issues.map((issue) => `${issue.field}: ${issue.message}`).join('; ');
+  const reasons = issues
+    .filter((issue) => issue.message !== message)
+    .map((issue) => `${issue.field}: ${issue.message}`)
+    .join('; ');
   const origin = requestId === undefined ? code : `${code}, request ${requestId}`;
   output.failure(printable([message, reasons, `(${origin})`].filter(Boolean).join(' ')), failure);
 }

@@ -66,6 +66,18 @@ describe('one’s own password', () => {
     expect(operator.api.received).toEqual([]);
   });
 
+  test.each([
+    ['the same twice is sent', 'a new long password', 0, 1],
+    ['a slip the second time changes nothing', 'a new lomg password', 2, 0],
+  ])('is typed twice at a terminal: %s', async (_, again, code, sent) => {
+    operator.api.on('POST /me/password', { status: 204 });
+    const typed = [password, 'a new long password', again].map((line) => `${line}\n`);
+    const outcome = await operator.cli(['password'], { typed });
+    expect(outcome.code).toBe(code);
+    expect(outcome.stdout + outcome.stderr).not.toMatch(/canary|a new lo/);
+    expect(operator.api.received).toHaveLength(sent);
+  });
+
   test('is not asked of nobody', async () => {
     expect(await operator.cli(['password'])).toMatchObject({
       code: 2,

@@ -9,9 +9,9 @@ import { KeptText } from './kept-text.ts';
 export type Given = {
   /** Where the session is kept. */
   directory: string;
-  /** What is piped in; with `typed`, what a person types at a terminal. */
+  /** What is piped in; with `typed`, what a person types at a terminal, each line when it is asked for. */
   stdin?: string | Buffer;
-  typed?: string;
+  typed?: string | readonly string[];
   env?: Record<string, string>;
   clock?: TestClock;
 };
@@ -23,7 +23,7 @@ export async function runCli(args: readonly string[], given: Given): Promise<Out
   const { directory, stdin = '', typed, env = {}, clock = createClock() } = given;
   const [stdout, stderr] = [new KeptText(), new KeptText()];
   const terminal = {
-    stdin: Readable.from([Buffer.from(typed ?? stdin)]),
+    stdin: Readable.from([typed ?? stdin].flat().map((text) => Buffer.from(text))),
     stdout,
     stderr,
     stdinIsTty: typed !== undefined,

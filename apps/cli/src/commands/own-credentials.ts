@@ -42,10 +42,10 @@ function addPasswordCommand(program: Command, context: Context): void {
       const { currentFile, newFile } = checked(passwordOptions, options);
       using api = await openApi(context);
       const current = await ask(context, 'Present password: ', '--current-file', currentFile);
-      const chosen = await ask(context, 'New password: ', '--new-file', newFile);
+      const chosen = await askTwice(context, newFile);
       await api.postNothing(route`/me/password`, {
         current: checked(changePasswordBody.shape.current, current, 'the present password'),
-        new: checked(newPassword, chosen, 'the new password'),
+        new: chosen,
       });
       context.output.result(
         { passwordChanged: true },
@@ -109,6 +109,15 @@ function addTotpDisabling(totp: Command, context: Context): void {
 export async function askForCode(context: Context, file: string | undefined): Promise<string> {
   const code = await ask(context, 'Code of your authenticator app: ', '--code-file', file);
   return checked(totpCode, code.replaceAll(' ', ''), 'the code');
+}
+
+/** A new password. At a terminal, where it is not shown, it is typed twice: a slip would lock its owner out. */
+async function askTwice(context: Context, file: string | undefined): Promise<string> {
+  const typed = await ask(context, 'New password: ', '--new-file', file);
+  const chosen = checked(newPassword, typed, 'the new password');
+  if (file !== undefined) return chosen;
+  if ((await promptHidden(context.terminal, 'The same again: ')) === chosen) return chosen;
+  throw new CliError('usage.invalid', 'the two new passwords differ; nothing is changed');
 }
 
 async function ask(

@@ -55,10 +55,15 @@ async function problemsOf(
       .filter((path) => !values.has(path))
       .map((path) => ({ path, problem: 'stands in clear until the plugin is written again' })),
     ...[...values.keys()]
-      .filter((path) => !fields.has(path))
+      .filter((path) => !covered(path, fields))
       .map((path) => ({ path, problem: 'is encrypted, and would not be any more' })),
   ];
   return problems
     .slice(0, MAX_PROBLEMS)
     .map(({ path, problem }) => ({ path: nameablePath(path), problem }));
+}
+
+/** Whether a field is encrypted, by itself or with what it is a part of. */
+function covered(path: string, fields: ReadonlyMap<string, unknown>): boolean {
+  return [...fields.keys()].some((field) => path === field || path.startsWith(`${field}/`));
 }

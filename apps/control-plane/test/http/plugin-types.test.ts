@@ -173,6 +173,24 @@ describe('a version that plugins of the type do not fit', () => {
     await owner.call('PUT', type(), { ...inClear, force: true });
     expect(await owner.call('PATCH', plugin(), {})).toMatchObject({ status: 400 });
   });
+
+  test('[A7-07] does not call in clear what would be encrypted as a part of something larger', async () => {
+    const auth = { type: 'object', properties: { password: { type: 'string' } } };
+    const nested = { schema: { type: 'object', properties: { auth } } };
+    const body = { name, ...nested, encryptedFields: ['/auth/password'] };
+    expect((await owner.call('POST', '/plugin-types', body)).status).toBe(201);
+    await write({ auth: { password: CANARY } });
+    const whole = { ...nested, encryptedFields: ['/auth'] };
+    expect((await owner.call('POST', `${type()}/check`, whole)).body).toMatchObject({
+      breaks: [
+        {
+          problems: [
+            { path: '/auth', problem: 'stands in clear until the plugin is written again' },
+          ],
+        },
+      ],
+    });
+  });
 });
 
 test('[AT-04] whoever has a role in one group reads types and uses them, and does not change them', async () => {
