@@ -11,7 +11,7 @@ import {
 } from '@sallyport/tls/server-identity';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
-import { authorizedGroup, changeGroup, refuseTooLarge } from '../groups/index.ts';
+import { authorizedGroup, changeGroup, entryBytes, refuseTooLarge } from '../groups/index.ts';
 import type { Precondition } from '../http/preconditions.ts';
 import { sealForGroup } from '../keyrings/index.ts';
 import { AppError } from '../platform/app-error.ts';
@@ -53,7 +53,7 @@ export async function putCertificate(
     const place = { ...certificateField(id), groupId: group.id };
     const sealed = await sealForGroup(tx, platform, place, plaintext);
     await replaceBody(tx, { certificateId: certificate.id, groupId: group.id }, { id, ...sealed });
-    await refuseTooLarge(tx, group.id, path.certificate);
+    await refuseTooLarge(tx, group.id, entryBytes(path.certificate, sealed.sealed));
     const act = {
       action: 'certificate:write',
       subject: `certificate:${path.certificate}`,

@@ -34,13 +34,13 @@ export async function aheadOfWriters<T>(
 }
 
 /**
- * To be asked after the write of an entry of this name. The group's row holds a bound of its size, to which each
- * write adds all that is written, so that a group is measured only when the bound is passed.
+ * To be asked after the write of an entry of so many bytes, by `entryBytes` or `measureEntries`. The group's row
+ * holds a bound of its size, to which each write adds all that is written, so that a group is measured only when
+ * the bound is passed.
  *
  * @throws AppError `group.too_large` when the group holds more than its agents can be sent
  */
-export async function refuseTooLarge(tx: Db, groupId: string, name: string): Promise<void> {
-  const written = await measureEntries(tx, groupId, name);
+export async function refuseTooLarge(tx: Db, groupId: string, written: number): Promise<void> {
   if ((await addToBound(tx, groupId, written)) <= MAX_GROUP_BYTES) return;
   const bytes = await measureEntries(tx, groupId);
   if (bytes <= MAX_GROUP_BYTES) return setBound(tx, groupId, bytes);

@@ -52,6 +52,11 @@ export async function advanceGroup(tx: Db, groupId: string): Promise<number> {
 /** Besides its name, what an entry takes of a bundle's manifest at most, in bytes. */
 const ENTRY_BYTES = 96;
 
+/** The bytes that one sealed value takes, with its name and its place in the manifest. */
+export function entryBytes(name: string, sealed: Uint8Array): number {
+  return Buffer.byteLength(name) + sealed.byteLength + ENTRY_BYTES;
+}
+
 /**
  * The bytes that a group's values, their names and their places in the manifest take, all or those of one name;
  * seals count too.

@@ -7,7 +7,7 @@ import {
 } from '@sallyport/contract';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
-import { authorizedGroup, changeGroup, refuseTooLarge } from '../groups/index.ts';
+import { authorizedGroup, changeGroup, measureEntries, refuseTooLarge } from '../groups/index.ts';
 import type { Precondition } from '../http/preconditions.ts';
 import type { Db } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
@@ -92,7 +92,7 @@ async function writePlugin(
       updatedAt: now,
     };
     await storePlugin(tx, platform, group.id, row, [open, fit]);
-    await refuseTooLarge(tx, group.id, path.plugin);
+    await refuseTooLarge(tx, group.id, await measureEntries(tx, group.id, path.plugin));
     const shown = shownPlugin(row);
     const changed = changedPaths(open.masked, fit.masked, fit.fresh);
     const act = {

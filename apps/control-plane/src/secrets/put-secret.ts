@@ -1,7 +1,7 @@
 import type { SecretMetadata } from '@sallyport/contract';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
-import { changeGroup, authorizedGroup, refuseTooLarge } from '../groups/index.ts';
+import { authorizedGroup, changeGroup, entryBytes, refuseTooLarge } from '../groups/index.ts';
 import type { Precondition } from '../http/preconditions.ts';
 import { sealForGroup } from '../keyrings/index.ts';
 import { newId } from '../platform/new-id.ts';
@@ -53,7 +53,7 @@ export async function putSecret(
         ...sealed,
       },
     );
-    await refuseTooLarge(tx, group.id, path.secret);
+    await refuseTooLarge(tx, group.id, entryBytes(path.secret, sealed.sealed));
     await appendAuditEvent(
       tx,
       op,
