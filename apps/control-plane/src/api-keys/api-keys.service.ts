@@ -13,7 +13,7 @@ import {
   heldRolesOf,
   insertRoleBindings,
   listHeldRoles,
-  roleInWords,
+  rolesInWords,
   shownRole,
   type NamedGrant,
 } from '../role-bindings/index.ts';
@@ -44,7 +44,7 @@ export async function createApiKey(
   const { token, row } = await mintKey(platform, policy, op, wanted);
   const created = await platform.db.transaction(async (tx) => {
     const key = await keep(tx, row, grants);
-    const roles = wanted.roles.map(roleInWords);
+    const roles = rolesInWords(wanted.roles);
     const details = { name: row.name, roles, expiresAt: row.expiresAt.toISOString() };
     await appendAuditEvent(
       tx,
@@ -83,7 +83,7 @@ export async function rotateApiKey(
         'This key has ended and cannot be rotated; create a new one.',
       );
     const key = await keep(tx, row, old.held);
-    const [roles, expiresAt] = [old.held.map(roleInWords), row.expiresAt.toISOString()];
+    const [roles, expiresAt] = [rolesInWords(old.held), row.expiresAt.toISOString()];
     const details = { name, roles, rotatedFrom: id, overlapSeconds, expiresAt };
     await appendAuditEvent(tx, op, { ...actOn('rotate', row.id), details }, clock.now());
     return shown(key, old.held.map(shownRole), now);

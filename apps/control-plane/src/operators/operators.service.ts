@@ -15,7 +15,7 @@ import {
   listHeldRoles,
   operatorNotFound,
   refuseLastOwner,
-  roleInWords,
+  rolesInWords,
   shownRole,
 } from '../role-bindings/index.ts';
 import {
@@ -45,7 +45,7 @@ export async function createOperator(
     await db.transaction(async (tx) => {
       await insertOperator(tx, { ...row, passwordHash });
       await insertRoleBindings(tx, { operatorId: row.id }, grants, by);
-      const details = { roles: roles.map(roleInWords) };
+      const details = { roles: rolesInWords(roles) };
       await appendAuditEvent(tx, op, { ...actOn('create', name), details }, clock.now());
     });
   } catch (error) {

@@ -67,7 +67,7 @@ export function shownRole({ role, group }: NamedGrant): HeldRole {
   return { role, group };
 }
 
-/** A role as an audit event names it. */
-export function roleInWords({ role, group }: HeldRole): string {
-  return group === null ? role : `${role} in ${group}`;
+/** Roles as an audit event names them, in an order that does not depend on who gave them when. */
+export function rolesInWords(roles: readonly HeldRole[]): string[] {
+  return roles.map(({ role, group }) => (group === null ? role : `${role} in ${group}`)).toSorted();
 }

@@ -2,7 +2,7 @@ export {
   authorizedGrants,
   authorizeOver,
   heldRolesOf,
-  roleInWords,
+  rolesInWords,
   shownRole,
 } from './grant-roles.ts';
 export { roleBindingsRoutes } from './role-bindings.routes.ts';
