@@ -47,7 +47,7 @@ test('[AT-01] [AT-02] a key is all a client needs for what it may do', async () 
 });
 
 test('[SG-03] the audit tells what a key was given, and what its successor holds', async () => {
-  const roles = [...operatorIn('plant-7'), { role: 'viewer', group: null }];
+  const roles = [{ role: 'viewer', group: null }, ...operatorIn('plant-7')];
   const id = field((await create({ roles })).body, 'id');
   const next = await owner.call('POST', `/api-keys/${id}/rotate`, { overlapSeconds: 0 });
   const recorded = await sql(
