@@ -9,11 +9,10 @@ import type { Platform } from '../platform/platform.ts';
 import { secretValueField } from './secret-field.ts';
 import { shownSecret, type SecretPath } from './secrets.service.ts';
 import {
-  findSecret,
   insertVersion,
   upsertSecret,
   type OfflinePolicy,
-  type SecretRow,
+  type SecretState,
 } from './secrets.store.ts';
 
 /**
@@ -31,10 +30,9 @@ export async function putSecret(
   const group = await authorizedGroup(platform, op, 'secret:write', path.group);
   const plaintext = Buffer.from(body.value, 'utf8');
   return changeGroup(platform, group.id, async (tx, revision) => {
-    const before = await findSecret(tx, group.id, path.secret);
-    precondition.check(before);
     const now = new Date(clock.now());
-    const secret = await upsertSecret(tx, group.id, path.secret, body.offline, now);
+    const { secret, before } = await upsertSecret(tx, group.id, path.secret, body.offline, now);
+    precondition.check(before);
     const versionId = newId();
     const sealed = await sealForGroup(
       tx,
@@ -77,6 +75,6 @@ export async function putSecret(
 }
 
 /** What of a secret a new version may change, besides its value. */
-function changing({ version, offline }: SecretRow) {
+function changing({ version, offline }: SecretState) {
   return { version, offline };
 }

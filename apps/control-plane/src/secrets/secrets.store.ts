@@ -13,6 +13,8 @@ export type SecretRow = {
   createdAt: Date;
   updatedAt: Date;
 };
+/** What tells one state of a secret from another. */
+export type SecretState = Pick<SecretRow, 'id' | 'version' | 'offline'>;
 export type VersionRow = {
   id: string;
   version: number;
@@ -44,34 +46,37 @@ export async function listSecrets(
   return rows.map((row) => ({ ...row, offline: offlinePolicy.parse(row.offline) }));
 }
 
-/** Creates the secret with version 1, or moves it to its next version; `offline` stays as it was when absent. */
+/**
+ * Creates the secret with version 1, or moves it to its next version; `offline` stays as it was when absent.
+ * `before` is what was there, in the same look at the database, since every write waits for that.
+ */
 export async function upsertSecret(
   tx: Db,
   groupId: string,
   name: string,
   offline: OfflinePolicy | undefined,
   now: Date,
-): Promise<SecretRow> {
-  const { offline: stored, ...row } = await tx.secret.upsert({
-    where: { groupId_name: { groupId, name } },
-    create: {
-      id: newId(),
-      groupId,
-      name,
-      kind: 'stored',
-      delivery: 'bundle',
-      offline: offline ?? 'deny',
-      version: 1,
-      createdAt: now,
-      updatedAt: now,
-    },
-    update: {
-      version: { increment: 1 },
-      updatedAt: now,
-      ...(offline === undefined ? {} : { offline }),
-    },
-  });
-  return { ...row, offline: offlinePolicy.parse(stored) };
+): Promise<{ secret: SecretRow; before: SecretState | undefined }> {
+  const [row] = await tx.$queryRaw<(SecretRow & { offlineBefore: string | null })[]>`
+    WITH before AS (
+      SELECT offline FROM secrets WHERE group_id = ${groupId}::uuid AND name = ${name}
+    )
+    INSERT INTO secrets (id, group_id, name, kind, delivery, offline, version, created_at, updated_at)
+    VALUES (${newId()}::uuid, ${groupId}::uuid, ${name}, 'stored', 'bundle', ${offline ?? 'deny'}, 1,
+            ${now}::timestamptz, ${now}::timestamptz)
+    ON CONFLICT (group_id, name) DO UPDATE
+      SET version = secrets.version + 1, updated_at = excluded.updated_at,
+          offline = coalesce(${offline ?? null}::text, secrets.offline)
+    RETURNING id, name, offline, version, created_at AS "createdAt", updated_at AS "updatedAt",
+              (SELECT offline FROM before) AS "offlineBefore"`;
+  if (row === undefined) throw new Error('the secret was not written');
+  const { offlineBefore, ...secret } = row;
+  if (offlineBefore === null) return { secret, before: undefined };
+  const { id, version } = secret;
+  return {
+    secret,
+    before: { id, version: version - 1, offline: offlinePolicy.parse(offlineBefore) },
+  };
 }
 
 export async function insertVersion(
