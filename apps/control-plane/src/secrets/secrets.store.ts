@@ -13,6 +13,8 @@ export type SecretRow = {
   createdAt: Date;
   updatedAt: Date;
 };
+/** As it comes from the database, and what its `offline` was before, null when there was none. */
+type WrittenSecret = Omit<SecretRow, 'offline'> & { offline: string; offlineBefore: string | null };
 /** What tells one state of a secret from another. */
 export type SecretState = Pick<SecretRow, 'id' | 'version' | 'offline'>;
 export type VersionRow = {
@@ -48,7 +50,7 @@ export async function listSecrets(
 
 /**
  * Creates the secret with version 1, or moves it to its next version; `offline` stays as it was when absent.
- * `before` is what was there, in the same look at the database, since every write waits for that.
+ * `before` is what was there: one statement, since every change waits for it. The group's row must be held.
  */
 export async function upsertSecret(
   tx: Db,
@@ -57,7 +59,7 @@ export async function upsertSecret(
   offline: OfflinePolicy | undefined,
   now: Date,
 ): Promise<{ secret: SecretRow; before: SecretState | undefined }> {
-  const [row] = await tx.$queryRaw<(SecretRow & { offlineBefore: string | null })[]>`
+  const [row] = await tx.$queryRaw<WrittenSecret[]>`
     WITH before AS (
       SELECT offline FROM secrets WHERE group_id = ${groupId}::uuid AND name = ${name}
     )
@@ -70,7 +72,8 @@ export async function upsertSecret(
     RETURNING id, name, offline, version, created_at AS "createdAt", updated_at AS "updatedAt",
               (SELECT offline FROM before) AS "offlineBefore"`;
   if (row === undefined) throw new Error('the secret was not written');
-  const { offlineBefore, ...secret } = row;
+  const { offlineBefore, offline: stored, ...rest } = row;
+  const secret = { ...rest, offline: offlinePolicy.parse(stored) };
   if (offlineBefore === null) return { secret, before: undefined };
   const { id, version } = secret;
   return {
