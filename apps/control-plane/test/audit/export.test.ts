@@ -1,10 +1,11 @@
 import { once } from 'node:events';
-import { connect, type TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { auditRow } from '../../src/audit/audit-event.ts';
 import { insertAuditRows } from '../../src/audit/index.ts';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
 import { OperatorClient } from '../operator-client.ts';
+import { askRaw } from '../raw-request.ts';
 import { act, allPlaced, op } from './chain.ts';
 
 /** Many more than the buffers of a connection hold. */
@@ -25,19 +26,7 @@ beforeAll(async () => {
 });
 afterAll(() => controlPlane.end());
 
-/** Asks for the whole chain, and reads nothing of it yet. */
-async function ask(): Promise<TLSSocket> {
-  const { operatorApp, caCertificate } = controlPlane;
-  const port = Number(new URL(operatorApp.listeningOrigin).port);
-  const socket = connect({ host: '127.0.0.1', port, ca: caCertificate });
-  // Being cut off is what this is about.
-  socket.on('error', () => {});
-  await once(socket, 'secureConnect');
-  socket.write(
-    `GET /api/v1/audit/export HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${owner.token}\r\n\r\n`,
-  );
-  return socket;
-}
+const ask = () => askRaw(controlPlane, '/audit/export', [`authorization: Bearer ${owner.token}`]);
 
 async function leave(socket: TLSSocket): Promise<void> {
   socket.destroy();

@@ -1,10 +1,10 @@
-import { once } from 'node:events';
-import { connect, type TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { recordAct } from '../../src/audit/index.ts';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
 import { lockWaits, whileHeld } from '../lock-waits.ts';
 import { OperatorClient } from '../operator-client.ts';
+import { askRaw } from '../raw-request.ts';
 import { act, op } from './chain.ts';
 
 /** Whoever reads the chain waits; whoever records does not. */
@@ -47,17 +47,8 @@ test('a verification may be silent for longer than other replies', async () => {
   expect(await verified).toMatch(/^HTTP\/1\.1 200 [^]*"intact":true/);
 });
 
-async function ask(path: string): Promise<TLSSocket> {
-  const { operatorApp, caCertificate } = controlPlane;
-  const port = Number(new URL(operatorApp.listeningOrigin).port);
-  const socket = connect({ host: '127.0.0.1', port, ca: caCertificate });
-  socket.on('error', () => {});
-  await once(socket, 'secureConnect');
-  socket.write(
-    `GET /api/v1${path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${owner.token}\r\nconnection: close\r\n\r\n`,
-  );
-  return socket;
-}
+const ask = (path: string) =>
+  askRaw(controlPlane, path, [`authorization: Bearer ${owner.token}`, 'connection: close']);
 
 /** All that comes, until it is closed. */
 function answerTo(socket: TLSSocket): Promise<string> {
