@@ -6,6 +6,7 @@ const nativeModules = {
   transform: {},
   extensionsToTreatAsEsm: ['.ts'],
   testEnvironment: '<rootDir>/test/no-leaks-environment.ts',
+  testRunner: '<rootDir>/test/native-modules/runner.ts',
   moduleFileExtensions: ['ts', 'mjs', 'cjs', 'js', 'json', 'node'],
 };
 

@@ -9,7 +9,12 @@ const generated = [
 ];
 const tests = ['**/test/**', '**/*.test.ts', 'packages/testkit/**'];
 const entryFiles = ['**/main.ts', 'tools/**', 'bench/**'];
-const toolConfig = ['*.config.ts', 'test/global-*.ts', 'test/no-leaks-environment.ts'];
+const toolConfig = [
+  '*.config.ts',
+  'test/global-*.ts',
+  'test/no-leaks-environment.ts',
+  'test/native-modules/runner.ts',
+];
 
 export default {
   plugins: ['typescript', 'unicorn', 'oxc', 'import', 'promise', 'node', 'jest'],

@@ -3,6 +3,7 @@ import { access, chmod, lstat, mkdir, readFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { startWithin } from '@sallyport/testkit/patience';
 import { expectNoLeftovers, startProcess, type TestProcess } from '@sallyport/testkit/process';
 import { ControlPlaneDouble } from './control-plane-double.ts';
 import { askSocket, enrollWith, until, type Enrolled } from './harness.ts';
@@ -125,7 +126,7 @@ describe('run', () => {
     );
     const servedMs = performance.now() - startedAt;
     expect(JSON.parse(served.body)).toMatchObject({ value: 'pä$$ "word"' });
-    expect(servedMs).toBeLessThan(2000);
+    expect(servedMs).toBeLessThan(await startWithin(2000));
 
     const stoppingAt = performance.now();
     expect(await second.stop()).toEqual({ code: 0, signal: null });

@@ -13,7 +13,7 @@ import { RootKeys } from '../src/platform/root-keys.ts';
 export const OWNER_PASSWORD = 'correct horse battery staple';
 
 /** Hashes that nobody waits for: of the same algorithms and form, and good for nothing but a test. */
-const LIGHT: HashCosts = {
+export const LIGHT_HASHES: HashCosts = {
   argon2id: { memoryCost: 1024, timeCost: 2, parallelism: 1 },
   pbkdf2Iterations: 1_000,
 };
@@ -72,7 +72,7 @@ export async function startControlPlane(
     rootKeys: new RootKeys(rootKeys),
     clock,
     log,
-    hashCosts: options.hashCosts ?? LIGHT,
+    hashCosts: options.hashCosts ?? LIGHT_HASHES,
     ...(options.leg === undefined ? {} : { queuePrefix: options.leg.prefix }),
   });
   await controlPlane.createFirstOwner();

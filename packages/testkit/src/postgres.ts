@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startEmbeddedPostgres } from '@sallyport/embedded-postgres/start';
@@ -15,6 +15,8 @@ export type TestPostgres = {
 const IMAGE = 'postgres:17';
 const CONTAINER_START_MS = 60_000;
 const FOLDER_PREFIX = 'sallyport-postgres-';
+const IN_MEMORY = '/dev/shm';
+const ROOM_BYTES = 4 * 1024 ** 3;
 const FAST = ['fsync=off', 'full_page_writes=off', 'synchronous_commit=off', 'max_connections=300'];
 
 /**
@@ -60,7 +62,7 @@ async function startInContainer(): Promise<TestPostgres> {
 
 async function startEmbedded(): Promise<TestPostgres> {
   await sweepLeftovers();
-  const folder = await mkdtemp(join(tmpdir(), `${FOLDER_PREFIX}${process.pid}-`));
+  const folder = await mkdtemp(join(await fastestFolder(), `${FOLDER_PREFIX}${process.pid}-`));
   // The server runs as a user of its own when the tests run as root.
   await chmod(folder, 0o711);
   const server = await startEmbeddedPostgres({
@@ -79,13 +81,22 @@ async function startEmbedded(): Promise<TestPostgres> {
   };
 }
 
+/** In memory where there is room, unless another folder is asked for: creating and removing the files of a database for each test file is a tenth of the run. */
+async function fastestFolder(): Promise<string> {
+  if (process.env['TMPDIR'] !== undefined) return tmpdir();
+  const { bavail, bsize } = await statfs(IN_MEMORY).catch(() => ({ bavail: 0, bsize: 0 }));
+  return bavail * bsize >= ROOM_BYTES ? IN_MEMORY : tmpdir();
+}
+
 /** Ends servers of runs that were killed: the embedded server is made to outlive its owner. */
 async function sweepLeftovers(): Promise<void> {
-  const names = (await readdir(tmpdir())).filter((name) => name.startsWith(FOLDER_PREFIX));
-  for (const name of names) {
-    if (isRunning(Number.parseInt(name.slice(FOLDER_PREFIX.length), 10))) continue;
-    // What another user's run has left behind is not ours to remove.
-    await sweep(join(tmpdir(), name)).catch(() => {});
+  for (const parent of new Set([tmpdir(), await fastestFolder()])) {
+    const names = (await readdir(parent)).filter((name) => name.startsWith(FOLDER_PREFIX));
+    for (const name of names) {
+      if (isRunning(Number.parseInt(name.slice(FOLDER_PREFIX.length), 10))) continue;
+      // What another user's run has left behind is not ours to remove.
+      await sweep(join(parent, name)).catch(() => {});
+    }
   }
 }
 

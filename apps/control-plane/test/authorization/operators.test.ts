@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { page, roleBinding, type HeldRole } from '@sallyport/contract';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { lockWaits, whileHeld } from '../lock-waits.ts';
 import { field, OperatorClient, type Reply } from '../operator-client.ts';
 
 const bindings = page(roleBinding);
@@ -135,10 +136,14 @@ test('[AT-03] an admin of one group gives roles there and nowhere else', async (
 test('[AT-04] the last owner stays, also when two owners remove each other at once', async () => {
   await create([{ role: 'owner', group: null }]);
   const other = await signedIn(name);
-  const [first, second] = await Promise.all([
-    owner.call('DELETE', `/operators/${name}`),
-    other.call('DELETE', '/operators/owner'),
-  ]);
+  const removals: Promise<Reply>[] = [];
+  await whileHeld(controlPlane.databaseUrl, 'SELECT FROM operators FOR UPDATE', async () => {
+    removals.push(owner.call('DELETE', `/operators/${name}`));
+    removals.push(other.call('DELETE', '/operators/owner'));
+    await lockWaits(controlPlane.databaseUrl, 2);
+  });
+  const [first, second] = await Promise.all(removals);
+  if (first === undefined || second === undefined) throw new Error('nobody was removed');
   expect([first.status, second.status].toSorted()).toEqual([204, 409]);
   const left = first.status === 204 ? owner : other;
   const { body } = await left.call('GET', '/me');

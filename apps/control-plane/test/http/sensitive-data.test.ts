@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { HASH_COSTS } from '@sallyport/crypto/password';
 import { asAdmin } from '@sallyport/testkit/database';
 import { selfSigned } from '@sallyport/tls/test/issuer';
 import { PRISMA_DIRECTORY, readSchema } from '../../src/platform/schema-engine.ts';
@@ -11,8 +10,8 @@ import { OperatorClient } from '../operator-client.ts';
 
 const CANARY = 'canary-4e6f-value';
 const PHC = {
-  'hashed-token': /^\$pbkdf2-sha512\$i=210000\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{86}$/,
-  'hashed-password': /^\$argon2id\$v=19\$m=65536,(?:t=3,p=4|p=4,t=3)\$/,
+  'hashed-token': /^\$pbkdf2-sha512\$i=1000\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{86}$/,
+  'hashed-password': /^\$argon2id\$v=19\$m=1024,(?:t=2,p=1|p=1,t=2)\$/,
 };
 /** Format 1, a nonce of 12 bytes and a tag of 16 stand before the ciphertext. */
 const ENVELOPE_BYTES = 29;
@@ -21,7 +20,7 @@ let controlPlane: TestControlPlane;
 let owner: OperatorClient;
 let columns: ClassifiedColumn[];
 beforeAll(async () => {
-  controlPlane = await startControlPlane({ hashCosts: HASH_COSTS });
+  controlPlane = await startControlPlane();
   owner = await OperatorClient.signedIn(controlPlane.operatorApp);
   columns = classifiedColumns(await readSchema(PRISMA_DIRECTORY));
   for (const { act } of await everyChange(controlPlane, owner, 'plant-7')) await act();
