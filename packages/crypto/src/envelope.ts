@@ -14,7 +14,8 @@ export const KEY_BYTES = 32;
 const FORMAT = 1;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
-const HEADER_BYTES = 1 + NONCE_BYTES + TAG_BYTES;
+/** By how much an envelope is longer than what it holds. */
+export const HEADER_BYTES = 1 + NONCE_BYTES + TAG_BYTES;
 
 /**
  * Encrypts under AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce and the place as associated

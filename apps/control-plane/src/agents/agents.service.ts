@@ -34,7 +34,7 @@ export async function revokeAgent(platform: Platform, op: Operation, id: string)
   const { groupId } = await db.read((reader) => authorizedAgent(reader, op, 'agent:revoke', id));
   return aheadOfWriters(platform, groupId, async (tx) => {
     if (await markRevoked(tx, id, new Date(clock.now()))) {
-      const revision = await advanceGroup(tx, groupId);
+      const { revision } = await advanceGroup(tx, groupId);
       await startEpoch(tx, platform, groupId);
       await publishWakeup(tx, { kind: 'revoked', agentId: id });
       const act = {

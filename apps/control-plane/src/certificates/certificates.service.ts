@@ -67,7 +67,7 @@ export async function removeCertificate(
 ): Promise<void> {
   const { clock } = platform;
   const group = await authorizedGroup(platform, op, 'certificate:delete', path.group);
-  await changeGroup(platform, group.id, async (tx, revision) => {
+  await changeGroup(platform, group, async (tx, revision) => {
     const certificate = await existingCertificate(tx, group.id, path.certificate);
     precondition.check(certificate);
     const { id, version, fingerprint } = certificate;

@@ -11,7 +11,7 @@ import {
 } from '@sallyport/tls/server-identity';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
-import { authorizedGroup, changeGroup, entryBytes, refuseTooLarge } from '../groups/index.ts';
+import { authorizedGroup, changeGroup, entryBytes } from '../groups/index.ts';
 import type { Precondition } from '../http/preconditions.ts';
 import { sealForGroup } from '../keyrings/index.ts';
 import { AppError } from '../platform/app-error.ts';
@@ -44,7 +44,8 @@ export async function putCertificate(
   const { chain, key, facts } = await readIdentity(platform, body);
   const value: CertificateValue = { chain, key };
   const plaintext = Buffer.from(JSON.stringify(value), 'utf8');
-  return changeGroup(platform, group.id, async (tx, revision) => {
+  const written = entryBytes(path.certificate, plaintext);
+  return changeGroup(platform, { ...group, written }, async (tx, revision) => {
     const given = { facts, offline: body.offline, now: new Date(clock.now()) };
     const before = await findCertificate(tx, group.id, path.certificate);
     precondition.check(before);
@@ -53,7 +54,6 @@ export async function putCertificate(
     const place = { ...certificateField(id), groupId: group.id };
     const sealed = await sealForGroup(tx, platform, place, plaintext);
     await replaceBody(tx, { certificateId: certificate.id, groupId: group.id }, { id, ...sealed });
-    await refuseTooLarge(tx, group.id, entryBytes(path.certificate, sealed.sealed));
     const act = {
       action: 'certificate:write',
       subject: `certificate:${path.certificate}`,

@@ -6,16 +6,22 @@ import { addToBound, advanceGroup, measureEntries, setBound } from './groups.sto
 
 /**
  * A change to what a group's agents receive: the group moves to `revision`, and its row is held until the commit.
+ * `written` is what the change writes, by `entryBytes`; what is known only later is told to `refuseTooLarge`.
  *
- * @throws AppError `group.busy`
+ * @throws AppError `group.busy`; `group.too_large`
  */
 export async function changeGroup<T>(
   { db, groupTurns }: Platform,
-  groupId: string,
+  { id, written = 0 }: { id: string; written?: number },
   work: (tx: Db, revision: number) => Promise<T>,
 ): Promise<T> {
-  return groupTurns.take(groupId, () =>
-    db.transaction(async (tx) => work(tx, await advanceGroup(tx, groupId))),
+  return groupTurns.take(id, () =>
+    db.transaction(async (tx) => {
+      const { revision, bytesAtMost } = await advanceGroup(tx, id, written);
+      const done = await work(tx, revision);
+      await holdToSize(tx, id, bytesAtMost);
+      return done;
+    }),
   );
 }
 
@@ -34,14 +40,20 @@ export async function aheadOfWriters<T>(
 }
 
 /**
- * To be asked after the write of an entry of so many bytes, by `entryBytes` or `measureEntries`. The group's row
- * holds a bound of its size, to which each write adds all that is written, so that a group is measured only when
- * the bound is passed.
+ * To be asked after the write of an entry of so many bytes, by `measureEntries`.
  *
  * @throws AppError `group.too_large` when the group holds more than its agents can be sent
  */
 export async function refuseTooLarge(tx: Db, groupId: string, written: number): Promise<void> {
-  if ((await addToBound(tx, groupId, written)) <= MAX_GROUP_BYTES) return;
+  await holdToSize(tx, groupId, await addToBound(tx, groupId, written));
+}
+
+/**
+ * The group's row holds a bound of its size, to which each write adds all that is written, so that a group is
+ * measured only when the bound is passed.
+ */
+async function holdToSize(tx: Db, groupId: string, bytesAtMost: number): Promise<void> {
+  if (bytesAtMost <= MAX_GROUP_BYTES) return;
   const bytes = await measureEntries(tx, groupId);
   if (bytes <= MAX_GROUP_BYTES) return setBound(tx, groupId, bytes);
   throw new AppError(

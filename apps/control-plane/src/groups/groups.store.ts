@@ -1,4 +1,5 @@
 import type { PageQuery } from '@sallyport/contract';
+import { HEADER_BYTES } from '@sallyport/crypto/envelope';
 import type { Db } from '../platform/db.ts';
 import { Prisma } from '../platform/prisma-client/client.ts';
 import { wakeupNotification } from '../platform/wakeups.ts';
@@ -38,23 +39,29 @@ export async function listGroups(
 /**
  * Moves a group to its next revision and tells every replica when the transaction commits. It locks the
  * group's row until then: revisions of one group are committed in order. So call it first in a change.
+ * `written` bytes of entries are added to the bound of the group's size, which it returns too.
  */
-export async function advanceGroup(tx: Db, groupId: string): Promise<number> {
-  const [moved] = await tx.$queryRaw<{ revision: number }[]>`
+export async function advanceGroup(
+  tx: Db,
+  groupId: string,
+  written = 0,
+): Promise<{ revision: number; bytesAtMost: number }> {
+  const [moved] = await tx.$queryRaw<{ revision: number; bytesAtMost: number }[]>`
     WITH moved AS (
-      UPDATE groups SET revision = revision + 1 WHERE id = ${groupId}::uuid RETURNING revision
+      UPDATE groups SET revision = revision + 1, bytes_at_most = bytes_at_most + ${written}::bigint
+        WHERE id = ${groupId}::uuid RETURNING revision, bytes_at_most::float8 AS "bytesAtMost"
     )
-    SELECT revision, ${wakeupNotification({ kind: 'group', groupId })} FROM moved`;
+    SELECT revision, "bytesAtMost", ${wakeupNotification({ kind: 'group', groupId })} FROM moved`;
   if (moved === undefined) throw new Error('there is no such group');
-  return moved.revision;
+  return moved;
 }
 
 /** Besides its name, what an entry takes of a bundle's manifest at most, in bytes. */
 const ENTRY_BYTES = 96;
 
-/** The bytes that one sealed value takes, with its name and its place in the manifest. */
-export function entryBytes(name: string, sealed: Uint8Array): number {
-  return Buffer.byteLength(name) + sealed.byteLength + ENTRY_BYTES;
+/** The bytes that one value takes once it is sealed, with its name and its place in the manifest. */
+export function entryBytes(name: string, value: Uint8Array): number {
+  return Buffer.byteLength(name) + value.byteLength + HEADER_BYTES + ENTRY_BYTES;
 }
 
 /**

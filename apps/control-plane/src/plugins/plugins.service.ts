@@ -45,7 +45,7 @@ export async function removePlugin(
 ): Promise<void> {
   const { clock } = platform;
   const group = await authorizedGroup(platform, op, 'plugin:delete', path.group);
-  await changeGroup(platform, group.id, async (tx, revision) => {
+  await changeGroup(platform, group, async (tx, revision) => {
     const plugin = existingPlugin(await findPlugin(tx, group.id, path.plugin));
     precondition.check(plugin);
     await deletePlugin(tx, plugin.id);

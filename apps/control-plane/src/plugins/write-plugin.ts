@@ -71,7 +71,7 @@ async function writePlugin(
 ): Promise<{ plugin: ShownPlugin; created: boolean }> {
   const { clock } = platform;
   const group = await authorizedGroup(platform, op, 'plugin:write', path.group);
-  return changeGroup(platform, group.id, async (tx, revision) => {
+  return changeGroup(platform, group, async (tx, revision) => {
     const existing = await readExisting(tx, platform, group.id, path.plugin);
     const { row: old, open } = existing;
     const wanted = want(existing);

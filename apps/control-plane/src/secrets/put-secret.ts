@@ -1,7 +1,7 @@
 import type { SecretMetadata } from '@sallyport/contract';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
-import { authorizedGroup, changeGroup, entryBytes, refuseTooLarge } from '../groups/index.ts';
+import { authorizedGroup, changeGroup, entryBytes } from '../groups/index.ts';
 import type { Precondition } from '../http/preconditions.ts';
 import { sealForGroup } from '../keyrings/index.ts';
 import { newId } from '../platform/new-id.ts';
@@ -29,47 +29,43 @@ export async function putSecret(
   const { clock } = platform;
   const group = await authorizedGroup(platform, op, 'secret:write', path.group);
   const plaintext = Buffer.from(body.value, 'utf8');
-  return changeGroup(platform, group.id, async (tx, revision) => {
+  const written = entryBytes(path.secret, plaintext);
+  return changeGroup(platform, { ...group, written }, async (tx, revision) => {
     const now = new Date(clock.now());
-    const { secret, before } = await upsertSecret(tx, group.id, path.secret, body.offline, now);
-    precondition.check(before);
     const versionId = newId();
-    const sealed = await sealForGroup(
-      tx,
-      platform,
-      { ...secretValueField(versionId), groupId: group.id },
-      plaintext,
-    );
-    await insertVersion(
-      tx,
-      { groupId: group.id, secretId: secret.id },
-      {
-        id: versionId,
-        version: secret.version,
-        createdBy: op.actor.name,
-        createdAt: now,
-        ...sealed,
-      },
-    );
-    await refuseTooLarge(tx, group.id, entryBytes(path.secret, sealed.sealed));
-    await appendAuditEvent(
-      tx,
-      op,
-      {
-        action: 'secret:write',
-        subject: `secret:${path.secret}`,
-        groupId: group.id,
-        outcome: 'done',
-        details: {
-          version: secret.version,
-          revision,
-          offline: secret.offline,
-          ...(before === undefined ? {} : { before: changing(before) }),
-          after: changing(secret),
-        },
-      },
-      clock.now(),
-    );
+    const field = { ...secretValueField(versionId), groupId: group.id };
+    // What does not wait for one another goes to the database at once: agents wait for all of it.
+    const [{ secret, before }, sealed] = await Promise.all([
+      upsertSecret(tx, group.id, path.secret, body.offline, now),
+      sealForGroup(tx, platform, field, plaintext),
+    ]);
+    precondition.check(before);
+    const { name: createdBy } = op.actor;
+    const version = {
+      id: versionId,
+      version: secret.version,
+      createdBy,
+      createdAt: now,
+      ...sealed,
+    };
+    const details = {
+      version: secret.version,
+      revision,
+      offline: secret.offline,
+      ...(before === undefined ? {} : { before: changing(before) }),
+      after: changing(secret),
+    };
+    const act = {
+      action: 'secret:write',
+      subject: `secret:${path.secret}`,
+      groupId: group.id,
+      outcome: 'done',
+      details,
+    } as const;
+    await Promise.all([
+      insertVersion(tx, { groupId: group.id, secretId: secret.id }, version),
+      appendAuditEvent(tx, op, act, clock.now()),
+    ]);
     return { secret: shownSecret(secret), created: secret.version === 1 };
   });
 }

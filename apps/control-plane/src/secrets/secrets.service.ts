@@ -71,7 +71,7 @@ export async function removeSecret(
 ): Promise<void> {
   const { clock } = platform;
   const group = await authorizedGroup(platform, op, 'secret:delete', path.group);
-  await changeGroup(platform, group.id, async (tx, revision) => {
+  await changeGroup(platform, group, async (tx, revision) => {
     const secret = await existingSecret(tx, group.id, path.secret);
     precondition.check(secret);
     await deleteSecret(tx, secret.id);
