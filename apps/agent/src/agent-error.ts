@@ -13,6 +13,8 @@ export type OwnErrorCode =
   | 'identity.exists'
   | 'identity.unreadable'
   | 'enroll.reply_lost'
+  | 'token_file.unsafe'
+  | 'token_file.unusable'
   | 'socket.in_use'
   | 'socket.unusable'
   | 'socket.path_too_long'

@@ -23,6 +23,8 @@ export type AgentParts = {
   log?: Log;
   /** Absent: nothing touches a disk. */
   durableStore?: DurableStore;
+  /** Reads the agent token with which sessions are opened; absent: by the key alone. */
+  readToken?: () => Promise<string>;
   /** Called once, after memory was wiped, when the control plane has revoked this agent. */
   onRevoked?: () => Promise<void>;
 };
@@ -42,7 +44,8 @@ export class Agent {
   readonly cache: ValueCache;
   readonly contact: Contact;
   readonly serverClock: ServerClock;
-  readonly #parts: Required<Omit<AgentParts, 'durableStore' | 'onRevoked'>> & AgentParts;
+  readonly #parts: Required<Omit<AgentParts, 'durableStore' | 'readToken' | 'onRevoked'>> &
+    AgentParts;
   readonly #replica: Replica;
   readonly #tasks: TaskRunner;
   readonly #sync: SyncParts;
@@ -53,13 +56,14 @@ export class Agent {
 
   constructor(given: AgentParts) {
     const parts = { clock: systemClock, random: Math.random, log: silentLog, ...given };
-    const { identity, link, clock, random, log, durableStore } = parts;
+    const { identity, link, clock, random, log, durableStore, readToken } = parts;
     this.#parts = parts;
     this.cache = new ValueCache(identity.group.id);
     this.contact = new Contact(clock);
     this.serverClock = new ServerClock(clock);
     this.#replica = new Replica(identity, this.cache);
-    const session = new Session({ identity, link, clock, serverClock: this.serverClock, log });
+    const { serverClock } = this;
+    const session = new Session({ identity, link, clock, serverClock, log, readToken });
     const controlPlane = new ControlPlane(session);
     const diagnosis = this.#diagnosis();
     this.#tasks = new TaskRunner({

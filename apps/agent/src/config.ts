@@ -25,6 +25,11 @@ export const agentConfig = z.strictObject({
     description:
       'Who may use the socket: its owner, its group too, or everyone who reaches its directory',
   }),
+  tokenFile: z.string().regex(/^\//, 'use an absolute path').optional().meta({
+    env: 'SALLYPORT_AGENT_TOKEN_FILE',
+    description:
+      'File with an agent token, which opens sessions together with the agent’s key; read again for each. Unset: by the key alone',
+  }),
   certificateFiles: z
     .array(
       z.strictObject({

@@ -1,10 +1,11 @@
 import { MAX_REPLY_BYTES } from '@sallyport/contract';
 import { HttpsLink } from '@sallyport/tls/https-link';
 import { AgentError, framesOf, internalError } from './agent-error.ts';
-import { createAgent, type Agent } from './agent.ts';
+import { createAgent, type Agent, type AgentParts } from './agent.ts';
 import { systemClock } from './clock.ts';
 import type { AgentConfig } from './config.ts';
 import { CertificateFiles } from './files/certificate-files.ts';
+import { readTokenFile } from './link/token-file.ts';
 import { LocalApi } from './local-api/server.ts';
 import type { Log } from './log.ts';
 import { DurableStore } from './state/durable-store.ts';
@@ -41,6 +42,7 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
     clock,
     log,
     durableStore,
+    ...tokenReader(config),
     onRevoked: async () => {
       localApi.revoke();
       // What is still being written would come back after the wipe.
@@ -60,15 +62,8 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
     socketMode: Number.parseInt(config.socketMode, 8),
     log,
   });
-  log.info(
-    {
-      agentId: identity.agentId,
-      group: identity.group.name,
-      version: VERSION,
-      path: config.socket,
-    },
-    'listening',
-  );
+  const { agentId, group } = identity;
+  log.info({ agentId, group: group.name, version: VERSION, path: config.socket }, 'listening');
   agent.start();
   const confirm = () => confirmContact(agent, durableStore);
   const timer = setInterval(() => {
@@ -83,6 +78,10 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
   await agent.stop();
   await confirm();
   log.info({}, 'stopped');
+}
+
+function tokenReader({ tokenFile }: AgentConfig): Pick<AgentParts, 'readToken'> {
+  return tokenFile === undefined ? {} : { readToken: () => readTokenFile(tokenFile) };
 }
 
 function warnIfUnlocked({ isLocked, path }: StateDirectory, log: Log): void {

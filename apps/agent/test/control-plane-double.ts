@@ -212,8 +212,11 @@ export class ControlPlaneDouble {
   ): Promise<object | undefined> {
     const path = request.url ?? '';
     if (path === '/agent/v1/enroll') return this.authority.enroll(JSON.parse(body), this.ca);
-    if (path === '/agent/v1/session') return this.authority.openSession(JSON.parse(body));
-    const agent = await this.authority.authenticate(request, this.url + path);
+    const url = this.url + path;
+    if (path === '/agent/v1/session')
+      return this.authority.openSession(JSON.parse(body), request.headers, url);
+    const agent = await this.authority.authenticate(request, url);
+    if (path === '/agent/v1/session/renew') return this.authority.renewSession(agent);
     if (path === '/agent/v1/pull')
       return this.#pull(agent, pullBody.parse(JSON.parse(body)), response);
     if (path.endsWith('/bundle')) return this.tamper(await agent.group.bundle());

@@ -80,15 +80,23 @@ export async function startDaemon({
   stateDir,
   socket,
   certificateFiles = [],
+  tokenFile,
 }: Pick<Enrolled, 'stateDir' | 'socket'> & {
   certificateFiles?: AgentConfig['certificateFiles'];
+  tokenFile?: string;
 }): Promise<TestDaemon> {
   const log: LogLine[] = [];
   const { promise: listening, resolve: markListening } = Promise.withResolvers<void>();
   const record = recordTo(log, ({ message }) => message === 'listening' && markListening());
   const stopping = new AbortController();
   const settings = { socketMode: '0600', log: { level: 'debug' } } as const;
-  const config = { stateDir, socket, certificateFiles, ...settings };
+  const config = {
+    stateDir,
+    socket,
+    certificateFiles,
+    ...(tokenFile === undefined ? {} : { tokenFile }),
+    ...settings,
+  };
   const running = runDaemon(config, record, stopping.signal);
   const ask: TestDaemon['ask'] = (path, options) => askSocket(socket, path, options);
   const stop = async () => {

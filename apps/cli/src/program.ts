@@ -3,6 +3,7 @@ import { printable, withoutTokens, type ProblemIssue } from '@sallyport/contract
 import { LinkError } from '@sallyport/tls/https-link';
 import { Command, CommanderError } from 'commander';
 import { ApiError, CliError } from './cli-error.ts';
+import { addAgentTokenCommands } from './commands/agent-token.ts';
 import { addAgentCommands } from './commands/agent.ts';
 import { addApiKeyCommands } from './commands/api-key.ts';
 import { addAuditCommands } from './commands/audit.ts';
@@ -50,6 +51,7 @@ export function createProgram(context: Context): Command {
   addKeyringCommands(program, context);
   addTokenCommands(program, context);
   addAgentCommands(program, context);
+  addAgentTokenCommands(program, context);
   addSecretCommands(program, context);
   addPluginTypeCommands(program, context);
   addPluginCommands(program, context);

@@ -70,6 +70,7 @@ export type ControlPlane = {
 const HASHING = { concurrency: 1, queued: 64, refusal: hashingBusy };
 const PASSWORD_HASHING = { concurrency: 1, queued: 16, refusal: hashingBusy };
 const ENROLLMENT_HASHING = { concurrency: 1, queued: 16, refusal: hashingBusy };
+const AGENT_TOKEN_HASHING = { concurrency: 1, queued: 64, refusal: hashingBusy };
 const API_KEY_HASHING = { concurrency: 1, queued: 16, refusal: hashingBusy };
 /** Two, so that one writer prepares what it can while another holds the group. */
 const GROUP_TURNS = { concurrency: 2, queued: 64, patienceMs: 5_000, refusal: groupBusy };
@@ -97,6 +98,7 @@ export async function compose({
     hashing: new BoundedPool(HASHING),
     passwordHashing: new BoundedPool(PASSWORD_HASHING),
     enrollmentHashing: new BoundedPool(ENROLLMENT_HASHING),
+    agentTokenHashing: new BoundedPool(AGENT_TOKEN_HASHING),
     apiKeyHashing: new BoundedPool(API_KEY_HASHING),
     groupTurns: new Turns(GROUP_TURNS),
     auditRows: new GroupCommit((rows) => insertAuditRows(db, rows), AUDIT_WRITES),
@@ -135,6 +137,9 @@ export async function compose({
       case 'revoked':
         revocations.add(message.agentId);
         return hub.settle(message.agentId, 'revoked');
+      case 'tokenRevoked':
+        revocations.add(message.tokenId);
+        return hub.settle(message.agentId, 'changed');
       case 'task':
         tasks.notice(message.agentId);
         return hub.settle(message.agentId, 'changed');

@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import {
+  AGENT_TOKEN_GRANT,
   ASSERTION_GRANT,
   enrollReply,
   PROTOCOL,
@@ -102,7 +103,28 @@ export class AgentClient {
       grantType: ASSERTION_GRANT,
       assertion: assertion ?? (await this.assertion()),
     };
-    const reply = await this.#send('POST', '/session', body);
+    return this.#entered(await this.#send('POST', '/session', body));
+  }
+
+  /** Opens a session with an agent token, and a proof by its own key unless another is given. */
+  async openSessionWith(token: string, headers?: Record<string, string>): Promise<Reply> {
+    const body = { protocol: PROTOCOL, grantType: AGENT_TOKEN_GRANT, token };
+    return this.#entered(
+      await this.#send('POST', '/session', body, headers ?? { dpop: this.entryProof() }),
+    );
+  }
+
+  /** A proof for a request that brings no access token. */
+  entryProof(): string {
+    const url = `https://${HOST}/agent/v1/session`;
+    return signDpopProof(this.signing, { method: 'POST', url }, this.#clock.now());
+  }
+
+  async renewSession(): Promise<Reply> {
+    return this.#entered(await this.call('POST', '/session/renew', { protocol: PROTOCOL }));
+  }
+
+  #entered(reply: Reply): Reply {
     if (reply.status === 200) this.accessToken = sessionReply.parse(reply.body).accessToken;
     return reply;
   }

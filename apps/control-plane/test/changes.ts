@@ -24,6 +24,7 @@ export async function everyChange(
   const own = await ownChanges(controlPlane, owner, `holder-of-${groupName}`);
   let token = '';
   let tokenId = '';
+  let agentTokenId = '';
   let bindingId = '';
   let keyId = '';
   /** Does something, and keeps the id that the reply brings. */
@@ -58,6 +59,7 @@ export async function everyChange(
     done('session:delete', () => leaving.call('DELETE', '/sessions/current')),
     ...own,
     done('group:create', () => owner.call('POST', '/groups', { name: groupName })),
+    done('group:update', () => owner.call('PATCH', group, { agentMethods: ['key', 'token'] })),
     done('keyring:rotate', () => owner.call('POST', `${group}/keyring/rotate`)),
     done('operator:create', () =>
       owner.call('POST', '/operators', { name: 'new', password: OWNER_PASSWORD }),
@@ -83,6 +85,15 @@ export async function everyChange(
     refused('agent:enroll', () => late.enroll(token)),
     done('enrollment-token:revoke', () =>
       owner.call('DELETE', `${group}/enrollment-tokens/${tokenId}`),
+    ),
+    done('agent-token:create', () =>
+      keeping((id) => (agentTokenId = id), owner.call('POST', `/agents/${agent.id}/tokens`, {})),
+    ),
+    done('agent-token:rotate', () =>
+      owner.call('POST', `/agents/${agent.id}/tokens/${agentTokenId}/rotate`, {}),
+    ),
+    done('agent-token:revoke', () =>
+      owner.call('POST', `/agents/${agent.id}/tokens/${agentTokenId}/revoke`),
     ),
     done('task:create', () =>
       owner.call('POST', `/agents/${agent.id}/tasks`, { kind: 'diagnose' }),

@@ -27,5 +27,6 @@ test('tokens that were typed in the wrong place are not repeated, but for their 
   expect(withoutTokens('/tmp/sp_enroll_0a_Bc cannot be used; sp_key_1: no')).toBe(
     '/tmp/sp_enroll_… cannot be used; sp_key_…: no',
   );
+  expect(withoutTokens('sp_agent_0a, sp_session_1')).toBe('sp_agent_…, sp_session_…');
   expect(withoutTokens('sp_ace is no token')).toBe('sp_ace is no token');
 });

@@ -14,5 +14,5 @@ export function printable(text: string): string {
 
 /** A text that may repeat what somebody typed in the wrong place: of tokens no more than their kind is left. */
 export function withoutTokens(text: string): string {
-  return text.replaceAll(/\bsp_(enroll|session|key)_\w+/g, 'sp_$1_…');
+  return text.replaceAll(/\bsp_(agent|enroll|session|key)_\w+/g, 'sp_$1_…');
 }

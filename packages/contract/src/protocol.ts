@@ -5,8 +5,9 @@
  * - 1 (2026-11-24): enroll, session by key assertion with DPoP, pull, bundle, tasks.
  * - 2 (2026-11-25): a bundle may hold certificates. An agent of protocol 1 is served as before in a group
  *   without any, and refused with `protocol.unsupported` in a group that has one.
+ * - 3 (2026-11-29): a session may be opened with an agent token, and renewed while it is open.
  */
-export const PROTOCOL = 2;
+export const PROTOCOL = 3;
 export const OLDEST_PROTOCOL = 1;
 
 /** The longest wait an agent may ask of one pull, in seconds. */

@@ -9,7 +9,8 @@ const nowMs = Date.UTC(2030, 0, 1);
 const now = nowMs / 1000;
 const agentId = '01890a5d-ac96-774b-bcce-b302099a8057';
 const groupId = '01890a5d-ac96-774b-bcce-b302099a8058';
-const claims = { agentId, groupId, keyThumbprint: 'kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k' };
+const keyThumbprint = 'kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k';
+const claims = { agentId, groupId, keyThumbprint, method: 'key' as const };
 const invalid = { name: 'CryptoError', code: 'jwt.invalid' };
 
 describe('access tokens', () => {

@@ -1,27 +1,36 @@
 import type { KeyObject } from 'node:crypto';
-import { AGENT_API_AUDIENCE, uuid } from '@sallyport/contract';
+import { AGENT_API_AUDIENCE, agentMethod, uuid, type AgentMethod } from '@sallyport/contract';
 import { decodeProtectedHeader } from 'jose';
 import { CryptoError } from './crypto-error.ts';
 import { signJwt, verifyJwt } from './jwt.ts';
 import type { SigningKey } from './signing-key.ts';
 
-/** A session's lifetime, in seconds. */
+/** A session's lifetime at most, in seconds. */
 export const ACCESS_TOKEN_TTL_SECONDS = 15 * 60;
 const TYPE = 'at+jwt';
 
-/** Who a session is: `keyThumbprint` is the agent's signing key, whose proof must come with every use. */
+/**
+ * Who a session is: `keyThumbprint` is the agent's signing key, whose proof must come with every use;
+ * `tokenId` the agent token that it was opened with.
+ */
 export type AccessClaims = {
   agentId: string;
   groupId: string;
   keyThumbprint: string;
+  method: AgentMethod;
+  tokenId?: string;
   expiresAtMs: number;
 };
 
-/** Issues an access token (RFC 9068) bound to the agent's key by `cnf.jkt` (RFC 9449, section 6). */
+/** What an access token is issued for. */
+export type AccessGrant = Omit<AccessClaims, 'expiresAtMs'>;
+
+/** Issues an access token (RFC 9068) of whole seconds, bound to the agent's key by `cnf.jkt` (RFC 9449, section 6). */
 export async function issueAccessToken(
   key: SigningKey,
-  claims: Omit<AccessClaims, 'expiresAtMs'>,
+  claims: AccessGrant,
   nowMs: number,
+  ttlSeconds = ACCESS_TOKEN_TTL_SECONDS,
 ): Promise<string> {
   const iat = Math.floor(nowMs / 1000);
   return signJwt(key, TYPE, {
@@ -29,8 +38,10 @@ export async function issueAccessToken(
     group: claims.groupId,
     aud: AGENT_API_AUDIENCE,
     iat,
-    exp: iat + ACCESS_TOKEN_TTL_SECONDS,
+    exp: iat + ttlSeconds,
     cnf: { jkt: claims.keyThumbprint },
+    method: claims.method,
+    ...(claims.tokenId === undefined ? {} : { token: claims.tokenId }),
   });
 }
 
@@ -49,13 +60,20 @@ export async function verifyAccessToken(
   const agentId = uuid.safeParse(payload.sub);
   const groupId = uuid.safeParse(payload['group']);
   const keyThumbprint = thumbprintOf(payload['cnf']);
+  // Before agent tokens there was one way, and no claim that named it.
+  const method = agentMethod.default('key').safeParse(payload['method']);
+  const tokenId = uuid.optional().safeParse(payload['token']);
   if (!agentId.success || !groupId.success || keyThumbprint === undefined) {
     throw new CryptoError('jwt.invalid', 'it lacks an agent, a group or a key');
   }
+  if (!method.success || !tokenId.success)
+    throw new CryptoError('jwt.invalid', 'it does not tell how the session was opened');
   return {
     agentId: agentId.data,
     groupId: groupId.data,
     keyThumbprint,
+    method: method.data,
+    ...(tokenId.data === undefined ? {} : { tokenId: tokenId.data }),
     expiresAtMs: (payload.exp ?? 0) * 1000,
   };
 }

@@ -7,11 +7,11 @@ import { CLOCK_TOLERANCE_SECONDS } from './jwt.ts';
 import { generateSigningJwk, importSigningKey, type SigningKey } from './signing-key.ts';
 
 const nowMs = Date.UTC(2030, 0, 1);
-const request: DpopRequest = {
+const request = {
   method: 'POST',
   url: 'https://cp.example:9443/agent/v1/pull',
   accessToken: 'header.claims.signature',
-};
+} satisfies DpopRequest;
 const invalid = { name: 'CryptoError', code: 'jwt.invalid' };
 
 describe('proofs of possession', () => {
@@ -19,13 +19,24 @@ describe('proofs of possession', () => {
   beforeAll(async () => {
     agent = await newSigningKey();
   });
-  const verifying = async (proof: string, for_ = request, atMs = nowMs) =>
+  const verifying = async (proof: string, for_: DpopRequest = request, atMs = nowMs) =>
     verifyDpopProof(proof, for_, agent.thumbprint, atMs);
 
   test('the holder of the bound key passes, with an id to accept once', async () => {
     const first = await verifying(signDpopProof(agent, request, nowMs));
     const second = await verifying(signDpopProof(agent, request, nowMs));
     expect(first.jti).not.toBe(second.jti);
+  });
+
+  test('[AX-19] one for a request without an access token passes there, and neither takes the place of the other', async () => {
+    const { method, url } = request;
+    const entering = signDpopProof(agent, { method, url }, nowMs);
+    await expect(verifying(entering, { method, url })).resolves.toMatchObject({
+      jti: expect.any(String),
+    });
+    await expect(verifying(entering)).rejects.toMatchObject(invalid);
+    const within = signDpopProof(agent, request, nowMs);
+    await expect(verifying(within, { method, url })).rejects.toMatchObject(invalid);
   });
 
   test.each([

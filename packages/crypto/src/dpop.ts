@@ -20,11 +20,14 @@ const proofClaims = z.strictObject({
   htm: z.string(),
   htu: z.string(),
   iat: z.number(),
-  ath: z.string(),
+  ath: z.string().optional(),
 });
 
-/** The request a proof is for. `url` is scheme, host and path, without query (RFC 9449, section 4.2). */
-export type DpopRequest = { method: string; url: string; accessToken: string };
+/**
+ * The request a proof is for. `url` is scheme, host and path, without query (RFC 9449, section 4.2). Without an
+ * access token it is a request for one, whose proof has no `ath`.
+ */
+export type DpopRequest = { method: string; url: string; accessToken?: string | undefined };
 
 /** Makes a proof of possession for one request (RFC 9449, section 4.2). */
 export function signDpopProof(key: SigningKey, request: DpopRequest, nowMs: number): string {
@@ -33,7 +36,7 @@ export function signDpopProof(key: SigningKey, request: DpopRequest, nowMs: numb
     htm: request.method,
     htu: request.url,
     iat: Math.floor(nowMs / 1000),
-    ath: accessTokenHash(request.accessToken),
+    ...(request.accessToken === undefined ? {} : { ath: accessTokenHash(request.accessToken) }),
   };
   const header = { typ: TYPE, jwk: key.publicJwk };
   return signCompactJws(header, Buffer.from(JSON.stringify(claims)), key.privateKey);
@@ -53,7 +56,9 @@ export function verifyDpopProof(
 ): { jti: string } {
   const { jti, htm, htu, iat, ath } = verifiedClaims(proof, thumbprint);
   const sameRequest = htm === request.method && htu === request.url;
-  if (!sameRequest || ath !== accessTokenHash(request.accessToken))
+  const { accessToken } = request;
+  const expected = accessToken === undefined ? undefined : accessTokenHash(accessToken);
+  if (!sameRequest || ath !== expected)
     throw new CryptoError('jwt.invalid', 'it was made for another request or access token');
   const ageSeconds = nowMs / 1000 - iat;
   if (ageSeconds >= MAX_AGE_SECONDS) throw new CryptoError('jwt.expired', 'it is too old');

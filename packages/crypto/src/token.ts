@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib';
 import { CryptoError } from './crypto-error.ts';
 
 /** What a bearer of the token may ask for. */
-export type TokenKind = 'enroll' | 'session' | 'key';
+export type TokenKind = 'agent' | 'enroll' | 'session' | 'key';
 
 /** `id` is the row's UUID; `secret` is the part that is hashed before it is stored. */
 export type Token = { kind: TokenKind; id: string; secret: string };
@@ -12,7 +12,7 @@ const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 const SECRET_BYTES = 32;
 const SECRET_LENGTH = 43;
 const CHECKSUM_LENGTH = 6;
-const SHAPE = /^sp_(enroll|session|key)_([0-9a-f]{32})_([0-9A-Za-z]{43})([0-9A-Za-z]{6})$/;
+const SHAPE = /^sp_(agent|enroll|session|key)_([0-9a-f]{32})_([0-9A-Za-z]{43})([0-9A-Za-z]{6})$/;
 
 /** Makes a token of 256 random bits for the row `id` (a UUID). */
 export function mintToken(kind: TokenKind, id: string): Token {

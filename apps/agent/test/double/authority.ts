@@ -1,6 +1,7 @@
 import { randomUUID, type KeyObject } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import {
+  AGENT_TOKEN_GRANT,
   enrollBody,
   sessionBody,
   uuid,
@@ -48,6 +49,7 @@ export type DoubleAgent = {
 export class DoubleAuthority {
   readonly agents = new Map<string, DoubleAgent>();
   readonly #tokens = new Map<string, { group: DoubleGroup; usesLeft: number }>();
+  readonly #agentTokens = new Map<string, string>();
   readonly #signer: SigningKey;
   readonly #seen = new Set<string>();
   readonly #now: () => number;
@@ -95,8 +97,41 @@ export class DoubleAuthority {
     };
   }
 
-  async openSession(body: unknown): Promise<SessionReply> {
-    const { assertion } = sessionBody.parse(body);
+  /** Makes an agent token of the agent, which `endAgentToken` ends. */
+  mintAgentToken(agentId: string): string {
+    const token = formatToken(mintToken('agent', randomUUID()));
+    this.#agentTokens.set(token, agentId);
+    return token;
+  }
+
+  endAgentToken(token: string): void {
+    this.#agentTokens.delete(token);
+  }
+
+  async #openByToken(
+    token: string,
+    { dpop }: IncomingMessage['headers'],
+    url: string,
+  ): Promise<SessionReply> {
+    const agent = this.agents.get(this.#agentTokens.get(token) ?? '');
+    if (agent === undefined) throw new Refusal(401, 'agent_token.unknown');
+    const proof = { method: 'POST', url };
+    const { jti } = await inTime(
+      async () => verifyDpopProof(String(dpop), proof, agent.thumbprint, this.#now()),
+      'dpop.invalid',
+    );
+    this.#once(jti, 'dpop.replayed');
+    return this.renewSession(agent);
+  }
+
+  async openSession(
+    body: unknown,
+    headers: IncomingMessage['headers'],
+    url: string,
+  ): Promise<SessionReply> {
+    const given = sessionBody.parse(body);
+    if (given.grantType === AGENT_TOKEN_GRANT) return this.#openByToken(given.token, headers, url);
+    const { assertion } = given;
     const agent = this.agents.get(uuid.parse(decodeJwt(assertion).iss));
     if (agent === undefined) throw new Refusal(401, 'agent.unknown');
     const { jti } = await inTime(
@@ -105,8 +140,17 @@ export class DoubleAuthority {
     );
     this.#once(jti, 'assertion.replayed');
     if (agent.isRevoked) throw new Refusal(401, 'agent.revoked');
-    const claims = { agentId: agent.id, groupId: agent.group.id, keyThumbprint: agent.thumbprint };
-    const accessToken = await issueAccessToken(this.#signer, claims, this.#now());
+    return this.renewSession(agent);
+  }
+
+  async renewSession({ id, group, thumbprint }: DoubleAgent): Promise<SessionReply> {
+    const grant = {
+      agentId: id,
+      groupId: group.id,
+      keyThumbprint: thumbprint,
+      method: 'key',
+    } as const;
+    const accessToken = await issueAccessToken(this.#signer, grant, this.#now());
     return { accessToken, tokenType: 'DPoP', expiresInSeconds: ACCESS_TOKEN_TTL_SECONDS };
   }
 

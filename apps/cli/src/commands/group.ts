@@ -1,11 +1,14 @@
-import { createGroupBody, group, groupName, type Group } from '@sallyport/contract';
+import { createGroupBody, group, groupName, patchGroupBody, type Group } from '@sallyport/contract';
 import type { Command } from 'commander';
+import { z } from 'zod';
 import { route } from '../api-client.ts';
 import { openApi, type Context } from '../context.ts';
 import { fields, table } from '../output.ts';
 import { checked } from '../usage.ts';
 
-/** `group create`, `group list` and `group show`. */
+const updateOptions = z.object(patchGroupBody.shape);
+
+/** `group create`, `group list`, `group show` and `group update`. */
 export function addGroupCommands(program: Command, context: Context): void {
   const groups = program
     .command('group')
@@ -45,13 +48,27 @@ export function addGroupCommands(program: Command, context: Context): void {
       const found = await api.get(path, group);
       context.output.result(found, fields(rowsOf(found)));
     });
+
+  groups
+    .command('update')
+    .description('Change how the agents of a group may open sessions')
+    .argument('<name>')
+    .requiredOption('--agent-methods <method...>', 'key, token or both')
+    .action(async (name: unknown, options: unknown) => {
+      const path = route`/groups/${checked(groupName, name, '<name>')}`;
+      const body = checked(updateOptions, options);
+      using api = await openApi(context);
+      const updated = await api.patch(path, body, group);
+      context.output.result(updated, fields(rowsOf(updated)));
+    });
 }
 
-function rowsOf({ name, id, revision, createdAt }: Group) {
+function rowsOf({ name, id, revision, agentMethods, createdAt }: Group) {
   return [
     ['Name', name],
     ['Id', id],
     ['Revision', String(revision)],
+    ['Agents open sessions with', agentMethods.join(', ')],
     ['Created', createdAt],
   ] as const;
 }

@@ -1,15 +1,27 @@
-import { enrollBody, enrollReply, sessionBody, sessionReply } from '@sallyport/contract';
+import {
+  enrollBody,
+  enrollReply,
+  renewSessionBody,
+  sessionBody,
+  sessionReply,
+} from '@sallyport/contract';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { problemResponses } from '../http/problem-responses.ts';
-import { operationOf } from '../http/request-operation.ts';
+import { agentOf, operationOf } from '../http/request-operation.ts';
 import type { Platform } from '../platform/platform.ts';
 import { TokenChecks } from '../platform/token-checks.ts';
 import type { Trust } from '../trust/index.ts';
+import type { AgentSessions } from './agent-sessions.ts';
+import { agentRequest } from './authenticate-agent.ts';
+import { checkProtocol } from './check-protocol.ts';
 import { enroll } from './enroll.ts';
-import { openAgentSession } from './open-agent-session.ts';
 
-/** `/agent/v1/enroll` and `/agent/v1/session`: what an agent may call without a session. */
-export function agentEntryRoutes(platform: Platform, trust: Trust): FastifyPluginAsyncZod {
+/** `/agent/v1/enroll` and `/agent/v1/session`: how an agent comes in. */
+export function agentEntryRoutes(
+  platform: Platform,
+  trust: Trust,
+  sessions: AgentSessions,
+): FastifyPluginAsyncZod {
   const tokens = new TokenChecks(platform.clock, platform.enrollmentHashing);
   const enrollDeps = { platform, trust, tokens };
   return async (app) => {
@@ -29,7 +41,19 @@ export function agentEntryRoutes(platform: Platform, trust: Trust): FastifyPlugi
         config: { permission: 'public' },
         schema: { body: sessionBody, response: { 200: sessionReply, ...problemResponses } },
       },
-      async (request) => openAgentSession(platform, trust, request.body),
+      async (request) => sessions.open(request.body, agentRequest(request)),
+    );
+
+    app.post(
+      '/session/renew',
+      {
+        config: { permission: 'agent' },
+        schema: { body: renewSessionBody, response: { 200: sessionReply, ...problemResponses } },
+      },
+      async (request) => {
+        checkProtocol(request.body.protocol);
+        return sessions.renew(agentOf(request));
+      },
     );
   };
 }

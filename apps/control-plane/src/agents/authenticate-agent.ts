@@ -1,12 +1,12 @@
 import { hash } from 'node:crypto';
 import { verifyAccessToken, type AccessClaims } from '@sallyport/crypto/access-token';
 import { CryptoError } from '@sallyport/crypto/crypto-error';
-import { DPOP_WINDOW_SECONDS, verifyDpopProof } from '@sallyport/crypto/dpop';
+import { DPOP_WINDOW_SECONDS, verifyDpopProof, type DpopRequest } from '@sallyport/crypto/dpop';
+import type { FastifyRequest } from 'fastify';
 import { AppError } from '../platform/app-error.ts';
 import type { Clock } from '../platform/clock.ts';
 import { ExpiringMap } from '../platform/expiring-map.ts';
 import type { Trust } from '../trust/index.ts';
-import { agentRevoked } from './open-agent-session.ts';
 import { proofRefusal } from './proof-refusal.ts';
 import type { Revocations } from './revocations.ts';
 
@@ -17,6 +17,17 @@ export type AgentRequest = {
   method: string;
   url: string;
 };
+
+/** Of what came over HTTP. */
+export function agentRequest(request: FastifyRequest): AgentRequest {
+  const { authorization, dpop } = request.headers;
+  return {
+    authorization,
+    dpop: typeof dpop === 'string' ? dpop : undefined,
+    method: request.method,
+    url: `https://${request.host}${request.url.split('?', 1)[0] ?? ''}`,
+  };
+}
 
 const MAX_REMEMBERED_PROOFS = 200_000;
 const MAX_REMEMBERED_TOKENS = 20_000;
@@ -49,10 +60,25 @@ export class AgentAuthenticator {
       );
     }
     const claims = await this.#claims(accessToken);
-    if (this.#revocations.has(claims.agentId)) throw agentRevoked();
+    const refusal = this.#revocations.refusalOf(claims);
+    if (refusal !== undefined) throw refusal;
     const proof = { method: request.method, url: request.url, accessToken };
-    this.#acceptOnce(claims.agentId, this.#proofId(request.dpop, proof, claims));
+    this.#acceptOnce(claims.agentId, this.#proofId(request.dpop, proof, claims.keyThumbprint));
     return claims;
+  }
+
+  /**
+   * Takes the proof of a request that brings no access token yet, by the key that the agent enrolled with.
+   *
+   * @throws AppError `dpop.*`, `clock.skewed`
+   */
+  acceptKey(
+    { dpop, method, url }: AgentRequest,
+    { id, keyThumbprint }: { id: string; keyThumbprint: string },
+  ): void {
+    if (dpop === undefined)
+      throw new AppError('dpop.invalid', 'Send a DPoP proof of this request by the agent’s key.');
+    this.#acceptOnce(id, this.#proofId(dpop, { method, url }, keyThumbprint));
   }
 
   async #claims(accessToken: string): Promise<AccessClaims> {
@@ -81,13 +107,9 @@ export class AgentAuthenticator {
     }
   }
 
-  #proofId(
-    dpop: string,
-    proof: { method: string; url: string; accessToken: string },
-    claims: AccessClaims,
-  ): string {
+  #proofId(dpop: string, proof: DpopRequest, keyThumbprint: string): string {
     try {
-      return verifyDpopProof(dpop, proof, claims.keyThumbprint, this.#clock.now()).jti;
+      return verifyDpopProof(dpop, proof, keyThumbprint, this.#clock.now()).jti;
     } catch (error) {
       throw proofRefusal(error, 'dpop.invalid', 'The DPoP proof is not accepted');
     }

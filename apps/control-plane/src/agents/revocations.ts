@@ -1,13 +1,16 @@
-import { ACCESS_TOKEN_TTL_SECONDS } from '@sallyport/crypto/access-token';
+import { ACCESS_TOKEN_TTL_SECONDS, type AccessClaims } from '@sallyport/crypto/access-token';
+import type { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
+import { agentRevoked, agentTokenRevoked } from './agent-refusals.ts';
+import { listTokensRevokedSince } from './agent-tokens.store.ts';
 import { listRevokedSince } from './agents.store.ts';
 
 /** Revocations older than this cannot meet an unexpired access token; doubled for clocks that differ. */
 const WINDOW_MS = 2 * ACCESS_TOKEN_TTL_SECONDS * 1000;
 
 /**
- * The agents that this replica must refuse although their access tokens have not expired. Wake-ups add to
- * it at once; `reload` makes it whole again, whatever was missed.
+ * The agents, and the agent tokens, that this replica must refuse although the access tokens that stem from
+ * them have not expired. Wake-ups add to it at once; `reload` makes it whole again, whatever was missed.
  */
 export class Revocations {
   readonly #platform: Platform;
@@ -19,22 +22,30 @@ export class Revocations {
     this.#platform = platform;
   }
 
-  add(agentId: string): void {
-    this.#revoked.add(agentId);
-    this.#heard.add(agentId);
+  /** Of an agent, or of an agent token. */
+  add(id: string): void {
+    this.#revoked.add(id);
+    this.#heard.add(id);
   }
 
-  has(agentId: string): boolean {
-    return this.#revoked.has(agentId);
+  /** Why a session is over before its time; undefined while it is not. */
+  refusalOf({ agentId, tokenId }: Pick<AccessClaims, 'agentId' | 'tokenId'>): AppError | undefined {
+    if (this.#revoked.has(agentId)) return agentRevoked();
+    if (tokenId !== undefined && this.#revoked.has(tokenId)) return agentTokenRevoked();
+    return undefined;
   }
 
-  /** Re-reads the list, which forgets what is older than any access token; returns the ids that are new here. */
-  async reload(): Promise<string[]> {
+  /** Re-reads the list, which forgets what is older than any access token; returns what is new here, and the agent that it is of. */
+  async reload(): Promise<{ id: string; agentId: string }[]> {
     const heard = (this.#heard = new Set<string>());
     const since = new Date(this.#platform.clock.now() - WINDOW_MS);
-    const ids = await this.#platform.db.read((reader) => listRevokedSince(reader, since));
-    const fresh = ids.filter((id) => !this.#revoked.has(id));
-    this.#revoked = new Set([...ids, ...heard]);
+    const revoked = await this.#platform.db.read(async (reader) => {
+      const agents = await listRevokedSince(reader, since);
+      const tokens = await listTokensRevokedSince(reader, since);
+      return [...agents.map((id) => ({ id, agentId: id })), ...tokens];
+    });
+    const fresh = revoked.filter(({ id }) => !this.#revoked.has(id));
+    this.#revoked = new Set([...revoked.map(({ id }) => id), ...heard]);
     return fresh;
   }
 }

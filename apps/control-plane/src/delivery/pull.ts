@@ -101,7 +101,8 @@ async function lookNow(deps: PullDeps, agent: AccessClaims, body: PullBody): Pro
   const tasks =
     body.taskCapacity > 0 ? await deps.tasks.claim(agent.agentId, body.taskCapacity) : [];
   // Once more, since the look may have waited: a revoked agent gets nothing.
-  if (deps.revocations.has(agent.agentId)) throw agentRevoked();
+  const refusal = deps.revocations.refusalOf(agent);
+  if (refusal !== undefined) throw refusal;
   if (!behind && tasks.length === 0) return undefined;
   deps.platform.metrics.deliveries.inc();
   if (behind && body.epoch === feed.epoch && tasks.length === 0) return feed.sharedReply;
@@ -163,18 +164,19 @@ async function wait(
     gone.addEventListener('abort', leave, { once: true });
     hub.add(waiter);
     if (gone.aborted) leave();
-    else recheck(deps, waiter, body.taskCapacity);
+    else recheck(deps, agent, waiter, body.taskCapacity);
   });
 }
 
 /** A change, a task or a revocation may have come between the look and the wait: nobody would wake this pull for it. */
 function recheck(
   { hub, feed, revocations, tasks }: PullDeps,
+  agent: AccessClaims,
   waiter: Waiter,
   taskCapacity: number,
 ): void {
   const { agentId, groupId } = waiter;
-  if (revocations.has(agentId)) hub.settle(agentId, 'revoked', waiter);
+  if (revocations.refusalOf(agent) !== undefined) hub.settle(agentId, 'changed', waiter);
   // An agent that takes no tasks would be woken again and again for one that waits.
   else if (taskCapacity > 0 && tasks.mayHaveWork(agentId)) hub.settle(agentId, 'changed', waiter);
   else

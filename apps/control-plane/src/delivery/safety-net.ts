@@ -62,7 +62,8 @@ export class SafetyNet {
 
   async look(): Promise<void> {
     const { platform, hub, feed, revocations, tasks } = this.#deps;
-    for (const agentId of await revocations.reload()) hub.settle(agentId, 'revoked');
+    for (const { id, agentId } of await revocations.reload())
+      hub.settle(agentId, id === agentId ? 'revoked' : 'changed');
     feed.forgetIdle();
     const rows = await platform.db.read((reader) => listRevisions(reader, hub.groups()));
     for (const { id, revision } of rows) {

@@ -1,4 +1,12 @@
-import { createGroupBody, group, groupName, keyring, page, pageQuery } from '@sallyport/contract';
+import {
+  createGroupBody,
+  group,
+  groupName,
+  keyring,
+  page,
+  pageQuery,
+  patchGroupBody,
+} from '@sallyport/contract';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { tagged } from '../http/preconditions.ts';
@@ -11,6 +19,7 @@ import {
   getGroupKeyring,
   listVisibleGroups,
   rotateGroupKeyring,
+  updateGroup,
 } from './groups.service.ts';
 
 const tags = ['groups'];
@@ -65,6 +74,25 @@ export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
       async (request, reply) => {
         const found = await getGroup(platform, operationOf(request), request.params.group);
         return tagged(reply, { ...found, version: found.revision }).send(found);
+      },
+    );
+
+    app.patch(
+      '/groups/:group',
+      {
+        config: { permission: 'group:update' },
+        schema: {
+          tags,
+          summary: 'Change how a group’s agents may open sessions',
+          params: z.object({ group: groupName }),
+          body: patchGroupBody,
+          response: { 200: group, ...problemResponses },
+        },
+      },
+      async (request, reply) => {
+        const { params, body } = request;
+        const updated = await updateGroup(platform, operationOf(request), params.group, body);
+        return tagged(reply, { ...updated, version: updated.revision }).send(updated);
       },
     );
 

@@ -1,4 +1,4 @@
-import type { Group, Keyring, PageQuery } from '@sallyport/contract';
+import type { AgentMethod, Group, Keyring, PageQuery } from '@sallyport/contract';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation, Permission } from '../authorization/index.ts';
 import { createDeliveryKey } from '../delivery-keys/index.ts';
@@ -8,7 +8,13 @@ import { isUniqueViolation } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
 import { pageOf, type Page } from '../platform/page-of.ts';
 import type { Platform } from '../platform/platform.ts';
-import { findGroup, insertGroup, listGroups, type GroupRow } from './groups.store.ts';
+import {
+  findGroup,
+  insertGroup,
+  listGroups,
+  updateAgentMethods,
+  type GroupRow,
+} from './groups.store.ts';
 
 /** Creates a group with its keyring and first delivery key. */
 export async function createGroup(platform: Platform, op: Operation, name: string): Promise<Group> {
@@ -54,6 +60,33 @@ export async function listVisibleGroups(
   return pageOf(rows.map(shown), query.limit, (group) => group.name);
 }
 
+/** Changes how the group's agents may open sessions, and so renew them: from their next renewal on. */
+export async function updateGroup(
+  platform: Platform,
+  op: Operation,
+  name: string,
+  { agentMethods }: { agentMethods: AgentMethod[] },
+): Promise<Group> {
+  const { clock, db } = platform;
+  const group = await authorizedGroup(platform, op, 'group:update', name);
+  return db.transaction(async (tx) => {
+    const updated = await updateAgentMethods(tx, group.id, agentMethods);
+    const act = {
+      action: 'group:update',
+      subject: `group:${name}`,
+      groupId: group.id,
+      outcome: 'done',
+      details: { before: methodsOf(group), after: methodsOf(updated) },
+    } as const;
+    await appendAuditEvent(tx, op, act, clock.now());
+    return shown(updated);
+  });
+}
+
+function methodsOf({ agentMethods }: GroupRow) {
+  return { agentMethods: agentMethods.toSorted().join(', ') };
+}
+
 export async function getGroupKeyring(
   platform: Platform,
   op: Operation,
@@ -95,6 +128,6 @@ export async function authorizedGroup(
   return group;
 }
 
-function shown({ id, name, revision, createdAt }: GroupRow): Group {
-  return { id, name, revision, createdAt: createdAt.toISOString() };
+function shown({ id, name, revision, agentMethods, createdAt }: GroupRow): Group {
+  return { id, name, revision, agentMethods, createdAt: createdAt.toISOString() };
 }

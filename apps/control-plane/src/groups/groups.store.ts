@@ -1,4 +1,4 @@
-import type { PageQuery } from '@sallyport/contract';
+import { agentMethod, type AgentMethod, type PageQuery } from '@sallyport/contract';
 import { HEADER_BYTES } from '@sallyport/crypto/envelope';
 import type { Db } from '../platform/db.ts';
 import { Prisma } from '../platform/prisma-client/client.ts';
@@ -9,6 +9,7 @@ export type GroupRow = {
   name: string;
   revision: number;
   deliveryEpoch: number;
+  agentMethods: AgentMethod[];
   createdAt: Date;
 };
 
@@ -16,11 +17,12 @@ export async function insertGroup(
   tx: Db,
   row: { id: string; name: string; createdAt: Date },
 ): Promise<GroupRow> {
-  return tx.group.create({ data: row });
+  return parsed(await tx.group.create({ data: row }));
 }
 
 export async function findGroup(db: Db, name: string): Promise<GroupRow | undefined> {
-  return (await db.group.findUnique({ where: { name } })) ?? undefined;
+  const row = await db.group.findUnique({ where: { name } });
+  return row === null ? undefined : parsed(row);
 }
 
 /** `ids` are the groups to choose from; all when not given. */
@@ -29,11 +31,26 @@ export async function listGroups(
   { limit, cursor }: PageQuery,
   ids?: string[],
 ): Promise<GroupRow[]> {
-  return db.group.findMany({
+  const rows = await db.group.findMany({
     where: { name: { gt: cursor ?? '' }, ...(ids === undefined ? {} : { id: { in: ids } }) },
     orderBy: { name: 'asc' },
     take: limit + 1,
   });
+  return rows.map(parsed);
+}
+
+export async function updateAgentMethods(
+  tx: Db,
+  id: string,
+  agentMethods: AgentMethod[],
+): Promise<GroupRow> {
+  return parsed(await tx.group.update({ where: { id }, data: { agentMethods } }));
+}
+
+type StoredGroup = Omit<GroupRow, 'agentMethods'> & { agentMethods: string[] };
+
+function parsed(row: StoredGroup): GroupRow {
+  return { ...row, agentMethods: agentMethod.array().parse(row.agentMethods) };
 }
 
 /**

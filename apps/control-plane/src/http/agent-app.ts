@@ -1,6 +1,11 @@
 import { MAX_PULL_WAIT_SECONDS } from '@sallyport/contract';
 import type { FastifyInstance } from 'fastify';
-import { agentEntryRoutes, type AgentAuthenticator } from '../agents/index.ts';
+import {
+  agentEntryRoutes,
+  agentRequest,
+  AgentSessions,
+  type AgentAuthenticator,
+} from '../agents/index.ts';
 import { checkCurrent, deliveryRoutes, type PullDeps } from '../delivery/index.ts';
 import { heldTasksRoutes } from '../tasks/index.ts';
 import type { Trust } from '../trust/index.ts';
@@ -24,6 +29,7 @@ export async function createAgentApp({
   limits,
 }: AgentAppDeps): Promise<FastifyInstance> {
   const { platform, tasks } = pullDeps;
+  const sessions = new AgentSessions(platform, trust, authenticator);
   const app = createApp(platform, {
     name: 'agent-api',
     challenge: 'DPoP',
@@ -40,14 +46,8 @@ export async function createAgentApp({
     async (api) => {
       api.addHook('onRequest', async (request) => {
         if (request.routeOptions.config.permission !== 'agent') return;
-        const { authorization, dpop } = request.headers;
         const claims = await limits.countRefusal(request, () =>
-          authenticator.authenticate({
-            authorization,
-            dpop: typeof dpop === 'string' ? dpop : undefined,
-            method: request.method,
-            url: `https://${request.host}${request.url.split('?', 1)[0] ?? ''}`,
-          }),
+          authenticator.authenticate(agentRequest(request)),
         );
         limits.countPrincipal('agent', claims.agentId);
         request.agentClaims = claims;
@@ -57,7 +57,7 @@ export async function createAgentApp({
       api.addHook('preHandler', async (request) => {
         if (request.routeOptions.config.permission === 'agent') checkCurrent(pullDeps);
       });
-      await api.register(agentEntryRoutes(platform, trust));
+      await api.register(agentEntryRoutes(platform, trust, sessions));
       await api.register(deliveryRoutes(pullDeps));
       await api.register(heldTasksRoutes(platform, tasks));
     },

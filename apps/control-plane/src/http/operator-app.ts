@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { agentsRoutes, enrollmentTokensRoutes } from '../agents/index.ts';
+import { agentsRoutes, agentTokensRoutes, enrollmentTokensRoutes } from '../agents/index.ts';
 import { apiKeysRoutes, type ApiKeyPolicy } from '../api-keys/index.ts';
 import { auditRoutes, type AuditKeys } from '../audit/index.ts';
 import { certificatesRoutes } from '../certificates/index.ts';
@@ -84,6 +84,7 @@ export async function createOperatorApp(deps: OperatorAppDeps): Promise<FastifyI
       await api.register(groupsRoutes(platform));
       await api.register(enrollmentTokensRoutes(platform));
       await api.register(agentsRoutes(platform));
+      await api.register(agentTokensRoutes(platform));
       await api.register(secretsRoutes(platform));
       await api.register(
         pluginTypesRoutes(platform, (op, type, next) => findBreaks(platform, op, type, next)),

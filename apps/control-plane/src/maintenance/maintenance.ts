@@ -1,4 +1,9 @@
-import { deleteEndedTokens, deleteExpiredAssertions, markLost } from '../agents/index.ts';
+import {
+  deleteEndedAgentTokens,
+  deleteEndedTokens,
+  deleteExpiredAssertions,
+  markLost,
+} from '../agents/index.ts';
 import { warnOfExpiry } from '../api-keys/index.ts';
 import { appendAuditEvent, purgeAudit, signHead, type AuditKeys } from '../audit/index.ts';
 import { systemOperation } from '../authorization/index.ts';
@@ -113,7 +118,8 @@ export async function forgetExpired({ db, clock, log }: Platform): Promise<void>
   const now = new Date(clock.now());
   const count = await db.transaction(async (tx) => {
     const yesterday = new Date(clock.now() - DAY_MS);
-    const tokens = await deleteEndedTokens(tx, yesterday);
+    const tokens =
+      (await deleteEndedTokens(tx, yesterday)) + (await deleteEndedAgentTokens(tx, yesterday));
     const failures = await deleteFailuresBefore(tx, yesterday);
     return (
       tokens +

@@ -13,6 +13,7 @@ export const OTHER_PROGRAMS = [
   'SALLYPORT_AGENT_LOG_LEVEL',
   'SALLYPORT_AGENT_SOCKET*',
   'SALLYPORT_AGENT_STATE_DIR',
+  'SALLYPORT_AGENT_TOKEN_FILE',
 ];
 
 const processRole = z.enum(['operator-api', 'agent-api', 'worker']);

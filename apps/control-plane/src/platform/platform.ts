@@ -24,6 +24,8 @@ export type Platform = {
   passwordHashing: BoundedPool;
   /** For enrollment tokens, of which whoever once held one may try the id for ever. */
   enrollmentHashing: BoundedPool;
+  /** For agent tokens, which only the agent's own key can have checked. */
+  agentTokenHashing: BoundedPool;
   /** For API keys, of which whoever once held one may do the same. */
   apiKeyHashing: BoundedPool;
   /** By group: writers of one group wait for each other anyway, and must not hold every connection while they do. */

@@ -37,6 +37,7 @@ beforeAll(async () => {
   await owner.call('POST', '/plugin-types', { name: 'gateway', schema: { type: 'object' } });
   const task = await owner.call('POST', `/agents/${agent.id}/tasks`, { kind: 'diagnose' });
   const token = await owner.call('POST', '/groups/plant-7/enrollment-tokens', {});
+  const agentToken = await owner.call('POST', `/agents/${agent.id}/tokens`, {});
   for (const name of ['somebody', 'other'])
     await owner.call('POST', '/operators', { name, password: 'correct horse battery' });
   const somebody = { name: 'somebody', password: 'correct horse battery' };
@@ -56,6 +57,7 @@ beforeAll(async () => {
     agent: agent.id,
     task: field(task.body, 'id'),
     token: field(token.body, 'id'),
+    agentToken: field(agentToken.body, 'id'),
     binding: field(binding.body, 'id'),
     key: field(key.body, 'id'),
   };

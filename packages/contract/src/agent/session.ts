@@ -2,13 +2,33 @@ import { z } from 'zod';
 
 /** The assertion grant (RFC 7523, section 2.1). */
 export const ASSERTION_GRANT = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
+/** An agent token, with a DPoP proof by the agent's key. */
+export const AGENT_TOKEN_GRANT = 'urn:sallyport:grant-type:agent-token';
 
-/** `POST /agent/v1/session`: a JWT signed by the agent's key (RFC 7523, section 3), used once. */
-export const sessionBody = z.strictObject({
-  protocol: z.int(),
-  grantType: z.literal(ASSERTION_GRANT),
-  assertion: z.string().max(4096),
-});
+/** How an agent proves who it is when it opens a session. */
+export const agentMethod = z.enum(['key', 'token']);
+export type AgentMethod = z.infer<typeof agentMethod>;
+
+/**
+ * `POST /agent/v1/session`: a JWT signed by the agent's key (RFC 7523, section 3), used once; or an agent token,
+ * with a DPoP proof of the request, which is without `ath` as there is no access token yet.
+ */
+export const sessionBody = z.discriminatedUnion('grantType', [
+  z.strictObject({
+    protocol: z.int(),
+    grantType: z.literal(ASSERTION_GRANT),
+    assertion: z.string().max(4096),
+  }),
+  z.strictObject({
+    protocol: z.int(),
+    grantType: z.literal(AGENT_TOKEN_GRANT),
+    token: z.string().max(256),
+  }),
+]);
+export type SessionBody = z.infer<typeof sessionBody>;
+
+/** `POST /agent/v1/session/renew`, within a session that is still open: another access token of the same standing. */
+export const renewSessionBody = z.strictObject({ protocol: z.int() });
 
 /** `accessToken` is bound to the agent's signing key (RFC 9449, section 6). */
 export const sessionReply = z.strictObject({

@@ -1,5 +1,15 @@
 import { z } from 'zod';
+import { agentMethod } from '../agent/session.ts';
 import { groupName, instant, uuid } from '../names.ts';
+
+/** How the agents of a group may open sessions; at least one way. */
+const agentMethods = z
+  .array(agentMethod)
+  .min(1)
+  .refine((methods) => new Set(methods).size === methods.length, 'name each way once');
+
+/** `PATCH /api/v1/groups/:group`. */
+export const patchGroupBody = z.strictObject({ agentMethods });
 
 /** `POST /api/v1/groups`. */
 export const createGroupBody = z.strictObject({ name: groupName });
@@ -26,6 +36,7 @@ export const group = z.strictObject({
   id: uuid,
   name: groupName,
   revision: z.int(),
+  agentMethods: z.array(agentMethod),
   createdAt: instant,
 });
 export type Group = z.infer<typeof group>;

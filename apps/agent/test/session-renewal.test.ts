@@ -1,0 +1,97 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { HttpsLink } from '@sallyport/tls/https-link';
+import { AgentError } from '../src/agent-error.ts';
+import { systemClock } from '../src/clock.ts';
+import { ServerClock } from '../src/link/server-clock.ts';
+import { Session } from '../src/link/session.ts';
+import { silentLog } from '../src/log.ts';
+import { loadIdentity } from '../src/state/identity.ts';
+import { StateDirectory } from '../src/state/state-directory.ts';
+import { ControlPlaneDouble } from './control-plane-double.ts';
+import { Refusal } from './double/authority.ts';
+import { enrollWith, type Enrolled } from './harness.ts';
+
+const MINUTE_MS = 60_000;
+const forEver = new AbortController().signal;
+
+let double: ControlPlaneDouble;
+let enrolled: Enrolled;
+let link: HttpsLink;
+let session: Session;
+/** By how much the agent's clock has gone on. */
+let ahead: number;
+/** What the token file holds. */
+let readToken: () => Promise<string>;
+beforeEach(async () => {
+  ahead = 0;
+  double = await ControlPlaneDouble.start();
+  enrolled = await enrollWith(double);
+  link = new HttpsLink({ baseUrl: double.url, ca: double.ca });
+  using state = await StateDirectory.open(enrolled.stateDir);
+  const token = double.authority.mintAgentToken(enrolled.identity.agentId);
+  readToken = async () => token;
+  session = new Session({
+    identity: await loadIdentity(state),
+    link,
+    clock: { ...systemClock, now: () => Date.now() + ahead },
+    serverClock: new ServerClock(systemClock),
+    log: silentLog,
+    readToken: () => readToken(),
+  });
+});
+afterEach(async () => {
+  link.close();
+  await double.stop();
+  await enrolled.home.remove();
+});
+
+const pathsAsked = () =>
+  double.received.map(({ path }) => path).filter((path) => path.startsWith('/agent/v1/session'));
+const OPENED = '/agent/v1/session';
+const RENEWED = '/agent/v1/session/renew';
+
+async function openAfter(minutes: number): Promise<void> {
+  ahead += minutes * MINUTE_MS;
+  await session.open(forEver);
+}
+
+test('[AX-17] a session that is still open is renewed, and not opened again with the token', async () => {
+  for (const minutes of [0, 5, 8, 13]) await openAfter(minutes);
+  expect(pathsAsked()).toEqual([OPENED, RENEWED, RENEWED]);
+});
+
+test('one that has ended meanwhile is opened again', async () => {
+  for (const minutes of [0, 16]) await openAfter(minutes);
+  expect(pathsAsked()).toEqual([OPENED, OPENED]);
+});
+
+test.each([
+  ['is refused', new Refusal(401, 'agent_token.revoked')],
+  ['an older control plane does not know', new Refusal(404, 'request.not_found')],
+])('one whose renewal %s is opened again', async (_, refusal) => {
+  await openAfter(0);
+  double.failNext(RENEWED, refusal);
+  await openAfter(13);
+  expect(pathsAsked()).toEqual([OPENED, RENEWED, OPENED]);
+});
+
+test('[AT-09] a token that was put in the place of another opens the next session, before the old one ends', async () => {
+  await openAfter(0);
+  const next = double.authority.mintAgentToken(enrolled.identity.agentId);
+  readToken = async () => next;
+  await openAfter(5);
+  expect(pathsAsked()).toEqual([OPENED]);
+  await openAfter(8);
+  expect(pathsAsked()).toEqual([OPENED, OPENED]);
+  expect(JSON.parse(double.received.at(-1)?.body ?? '')).toMatchObject({ token: next });
+});
+
+test('a token file that is away for a moment ends no session before its time', async () => {
+  await openAfter(0);
+  readToken = async () => {
+    throw new AgentError('token_file.unusable', 'it is away');
+  };
+  await openAfter(13);
+  expect(pathsAsked()).toEqual([OPENED]);
+  await expect(openAfter(3)).rejects.toMatchObject({ code: 'token_file.unusable' });
+});

@@ -1,0 +1,91 @@
+import { ASSERTION_GRANT, type SessionBody, type SessionReply } from '@sallyport/contract';
+import {
+  ACCESS_TOKEN_TTL_SECONDS,
+  issueAccessToken,
+  type AccessClaims,
+  type AccessGrant,
+} from '@sallyport/crypto/access-token';
+import type { Platform } from '../platform/platform.ts';
+import { TokenChecks } from '../platform/token-checks.ts';
+import type { Trust } from '../trust/index.ts';
+import { agentOfAssertion } from './agent-of-assertion.ts';
+import { agentOfToken } from './agent-of-token.ts';
+import {
+  agentRevoked,
+  agentTokenExpired,
+  agentTokenRevoked,
+  agentUnknown,
+  methodRefused,
+} from './agent-refusals.ts';
+import { findStanding } from './agent-standing.store.ts';
+import type { AgentAuthenticator, AgentRequest } from './authenticate-agent.ts';
+import { checkProtocol } from './check-protocol.ts';
+
+/** Opens and renews the sessions of agents. No two ways to open one mix: what it was opened with is in it. */
+export class AgentSessions {
+  readonly #platform: Platform;
+  readonly #trust: Trust;
+  readonly #authenticator: AgentAuthenticator;
+  readonly #tokens: TokenChecks;
+
+  constructor(platform: Platform, trust: Trust, authenticator: AgentAuthenticator) {
+    this.#platform = platform;
+    this.#trust = trust;
+    this.#authenticator = authenticator;
+    this.#tokens = new TokenChecks(platform.clock, platform.agentTokenHashing);
+  }
+
+  /**
+   * For the agent that signed the assertion (RFC 7523, section 3), or that holds the agent token and its key.
+   *
+   * @throws AppError `assertion.*`, `agent_token.*`, `agent.*`, `dpop.*`, `clock.skewed`, `hashing.busy`
+   */
+  async open(body: SessionBody, request: AgentRequest): Promise<SessionReply> {
+    checkProtocol(body.protocol);
+    const opener =
+      body.grantType === ASSERTION_GRANT
+        ? await agentOfAssertion(this.#platform, body.assertion)
+        : await agentOfToken(this.#platform, this.#tokens, body.token, (agent) =>
+            this.#authenticator.acceptKey(request, agent),
+          );
+    return this.#issue(opener);
+  }
+
+  /**
+   * Another access token of the same standing, for a session that is still open: whoever shows one has proved
+   * itself a moment ago, so that nothing is hashed. What the session was opened with must still be good.
+   *
+   * @throws AppError `agent.unknown`, `agent.revoked`, `agent.method_refused`, `agent_token.*`
+   */
+  async renew(claims: AccessClaims): Promise<SessionReply> {
+    return this.#issue(claims);
+  }
+
+  async #issue(opener: AccessGrant): Promise<SessionReply> {
+    const { clock, db } = this.#platform;
+    const { agentId, tokenId, method } = opener;
+    const standing = await findStanding(db, agentId, tokenId);
+    if (standing === undefined) throw agentUnknown();
+    if (standing.agentRevoked) throw agentRevoked();
+    if (!standing.methods.includes(method)) throw methodRefused(method);
+    const leftSeconds = tokenId === undefined ? Infinity : secondsLeft(standing.token, clock.now());
+    const expiresInSeconds = Math.min(ACCESS_TOKEN_TTL_SECONDS, leftSeconds);
+    const { signer } = this.#trust.signingKeys;
+    return {
+      accessToken: await issueAccessToken(signer, opener, clock.now(), expiresInSeconds),
+      tokenType: 'DPoP',
+      expiresInSeconds,
+    };
+  }
+}
+
+/** A session does not outlive the token that opened it. */
+function secondsLeft(
+  token: { revoked: boolean; expiresAt: Date } | undefined,
+  nowMs: number,
+): number {
+  if (token?.revoked === true) throw agentTokenRevoked();
+  const seconds = Math.floor(((token?.expiresAt.getTime() ?? 0) - nowMs) / 1000);
+  if (seconds < 1) throw agentTokenExpired();
+  return seconds;
+}

@@ -1,0 +1,37 @@
+import { agentMethod, type AgentMethod } from '@sallyport/contract';
+import type { Database } from '../platform/db.ts';
+
+/** What a session stands on, as it is now. */
+export type Standing = {
+  agentRevoked: boolean;
+  methods: AgentMethod[];
+  /** Of the agent token that it was opened with; undefined without one. */
+  token: { revoked: boolean; expiresAt: Date } | undefined;
+};
+
+const STATEMENT = {
+  name: 'agent-standing',
+  text: `SELECT a.revoked_at IS NOT NULL AS "agentRevoked", g.agent_methods AS methods,
+           t.revoked_at IS NOT NULL AS "tokenRevoked", t.expires_at AS "expiresAt"
+         FROM agents a JOIN groups g ON g.id = a.group_id
+           LEFT JOIN agent_tokens t ON t.id = $2 AND t.agent_id = a.id
+         WHERE a.id = $1`,
+};
+
+/** In one statement, as every renewal of every agent asks for it; undefined when the agent is gone. */
+export async function findStanding(
+  db: Database,
+  agentId: string,
+  tokenId: string | undefined,
+): Promise<Standing | undefined> {
+  const [row] = await db.direct<{
+    agentRevoked: boolean;
+    methods: unknown;
+    tokenRevoked: boolean;
+    expiresAt: Date | null;
+  }>(STATEMENT, [agentId, tokenId ?? null]);
+  if (row === undefined) return undefined;
+  const { agentRevoked, tokenRevoked, expiresAt } = row;
+  const token = expiresAt === null ? undefined : { revoked: tokenRevoked, expiresAt };
+  return { agentRevoked, methods: agentMethod.array().parse(row.methods), token };
+}
