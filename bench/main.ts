@@ -6,6 +6,7 @@ import { propagation } from './propagation.ts';
 import { tableOf, type BenchResult } from './result.ts';
 import { reveal } from './reveal.ts';
 import { rewrap } from './rewrap.ts';
+import { session } from './session.ts';
 
 type Benchmark = {
   run: (size: number, say: (line: string) => void) => Promise<BenchResult>;
@@ -22,6 +23,10 @@ const benchmarks = new Map<string, Benchmark>([
   ['login', { run: login, size: 100, what: 'first uses of --size API keys, while others read' }],
   ['reveal', { run: reveal, size: 1_000, what: 'audited reveals, --size in each of five rounds' }],
   ['fanout', { run: fanout, size: 1_000, what: 'one change to --size waiting agents' }],
+  [
+    'session',
+    { run: session, size: 2_000, what: 'renewals of sessions, --size in each of five rounds' },
+  ],
   ['rewrap', { run: rewrap, size: 50_000, what: 'a keyring rotation over --size values' }],
 ]);
 

@@ -1,19 +1,11 @@
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
-import { HttpsLink } from '@sallyport/tls/https-link';
-import { makeAuthority } from '@sallyport/tls/test/authority';
 import { z } from 'zod';
-import type { BareFastifyOrder } from './bare-fastify.ts';
+import { startBare, timeCalls, type Call } from './bare-reply.ts';
 import { startInstallation, type Installation } from './installation.ts';
 import { atLeast, describeMachine, type BenchResult } from './result.ts';
 
-const BARE_FASTIFY = fileURLToPath(new URL('bare-fastify.ts', import.meta.url));
 const PATH = '/groups/bench/secrets/db/reveal';
 const CLIENTS = 32;
 const ROUNDS = 5;
-
-type Call = () => Promise<unknown>;
 
 /** Audited reveals of a secret over HTTPS, beside a bare Fastify reply of the same bytes, in rounds that take turns. */
 export async function reveal(size: number, say: (line: string) => void): Promise<BenchResult> {
@@ -45,23 +37,16 @@ async function timeRounds(
   let [revealSeconds, bareSeconds] = [0, 0];
   // The first round is for warming up.
   for (let round = 0; round <= ROUNDS; round += 1) {
-    const [took, tookBare] = [await timeCalls(size, revealing), await timeCalls(size, bare)];
+    const [took, tookBare] = [
+      await timeCalls(size, CLIENTS, revealing),
+      await timeCalls(size, CLIENTS, bare),
+    ];
     if (round === 0) continue;
     revealSeconds += took;
     bareSeconds += tookBare;
     say(`${Math.round(size / took)} reveals/s, ${Math.round(size / tookBare)} bare replies/s`);
   }
   return { revealed: (ROUNDS * size) / revealSeconds, plain: (ROUNDS * size) / bareSeconds };
-}
-
-async function timeCalls(count: number, call: Call): Promise<number> {
-  const startedAt = performance.now();
-  let left = count;
-  const client = async () => {
-    while (left-- > 0) await call();
-  };
-  await Promise.all(Array.from({ length: CLIENTS }, client));
-  return (performance.now() - startedAt) / 1000;
 }
 
 /** A reveal that is not in the audit would be no reveal. */
@@ -71,24 +56,6 @@ async function expectAudited({ call }: Installation, wanted: number): Promise<vo
     .parse(await call('GET', '/audit/verify'));
   if (!verified.intact || verified.size < wanted)
     throw new Error(`the audit holds ${verified.size} events of at least ${wanted}`);
-}
-
-async function startBare(payload: string): Promise<{ call: Call; stop(): Promise<void> }> {
-  const authority = await makeAuthority();
-  const { cert, key } = await authority.issue();
-  const server = fork(BARE_FASTIFY, { execArgv: ['--disable-warning=ExperimentalWarning'] });
-  server.send({ cert, key, payload } satisfies BareFastifyOrder);
-  const [told]: unknown[] = await once(server, 'message');
-  const { port } = z.object({ port: z.int() }).parse(told);
-  const link = new HttpsLink({ baseUrl: `https://127.0.0.1:${port}`, ca: authority.ca });
-  return {
-    call: () => link.request('POST', `/api/v1${PATH}`, { json: {} }),
-    stop: async () => {
-      link.close();
-      server.kill();
-      await once(server, 'exit');
-    },
-  };
 }
 
 function resultOf(
