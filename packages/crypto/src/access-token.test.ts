@@ -22,13 +22,13 @@ describe('access tokens', () => {
   });
 
   test('say who the session is, under any key of the issuer', async () => {
-    const token = await issueAccessToken(issuer, claims, nowMs);
+    const token = issueAccessToken(issuer, claims, nowMs);
     const expiresAtMs = nowMs + ACCESS_TOKEN_TTL_SECONDS * 1000;
     expect(await verifyAccessToken(token, keyring, nowMs)).toEqual({ ...claims, expiresAtMs });
   });
 
   test('are refused once they have expired', async () => {
-    const token = await issueAccessToken(issuer, claims, nowMs);
+    const token = issueAccessToken(issuer, claims, nowMs);
     const endMs = nowMs + (ACCESS_TOKEN_TTL_SECONDS + CLOCK_TOLERANCE_SECONDS) * 1000;
     await expect(verifyAccessToken(token, keyring, endMs - 1)).resolves.toMatchObject(claims);
     await expect(verifyAccessToken(token, keyring, endMs)).rejects.toMatchObject({
@@ -39,13 +39,13 @@ describe('access tokens', () => {
   test('of another issuer are refused, also under the name of a known key', async () => {
     const stranger = await newSigningKey();
     for (const impostor of [stranger, { ...stranger, thumbprint: issuer.thumbprint }]) {
-      const token = await issueAccessToken(impostor, claims, nowMs);
+      const token = issueAccessToken(impostor, claims, nowMs);
       await expect(verifyAccessToken(token, keyring, nowMs)).rejects.toMatchObject(invalid);
     }
   });
 
   test('are refused with any character of header or claims changed, or cut', async () => {
-    const token = await issueAccessToken(issuer, claims, nowMs);
+    const token = issueAccessToken(issuer, claims, nowMs);
     const signedLength = token.lastIndexOf('.');
     for (let at = 0; at < signedLength; at += 1) {
       const edited = token.slice(0, at) + (token[at] === 'A' ? 'B' : 'A') + token.slice(at + 1);

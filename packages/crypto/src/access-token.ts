@@ -1,8 +1,9 @@
 import type { KeyObject } from 'node:crypto';
 import { AGENT_API_AUDIENCE, agentMethod, uuid, type AgentMethod } from '@sallyport/contract';
 import { decodeProtectedHeader } from 'jose';
+import { signCompactJws } from './compact.ts';
 import { CryptoError } from './crypto-error.ts';
-import { signJwt, verifyJwt } from './jwt.ts';
+import { verifyJwt } from './jwt.ts';
 import type { SigningKey } from './signing-key.ts';
 
 /** A session's lifetime at most, in seconds. */
@@ -26,14 +27,14 @@ export type AccessClaims = {
 export type AccessGrant = Omit<AccessClaims, 'expiresAtMs'>;
 
 /** Issues an access token (RFC 9068) of whole seconds, bound to the agent's key by `cnf.jkt` (RFC 9449, section 6). */
-export async function issueAccessToken(
+export function issueAccessToken(
   key: SigningKey,
   claims: AccessGrant,
   nowMs: number,
   ttlSeconds = ACCESS_TOKEN_TTL_SECONDS,
-): Promise<string> {
+): string {
   const iat = Math.floor(nowMs / 1000);
-  return signJwt(key, TYPE, {
+  const payload = {
     sub: claims.agentId,
     group: claims.groupId,
     aud: AGENT_API_AUDIENCE,
@@ -42,7 +43,9 @@ export async function issueAccessToken(
     cnf: { jkt: claims.keyThumbprint },
     method: claims.method,
     ...(claims.tokenId === undefined ? {} : { token: claims.tokenId }),
-  });
+  };
+  const header = { typ: TYPE, kid: key.thumbprint };
+  return signCompactJws(header, Buffer.from(JSON.stringify(payload)), key.privateKey);
 }
 
 /** @throws CryptoError `jwt.expired` or `jwt.invalid` */

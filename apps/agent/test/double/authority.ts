@@ -150,7 +150,7 @@ export class DoubleAuthority {
       keyThumbprint: thumbprint,
       method: 'key',
     } as const;
-    const accessToken = await issueAccessToken(this.#signer, grant, this.#now());
+    const accessToken = issueAccessToken(this.#signer, grant, this.#now());
     return { accessToken, tokenType: 'DPoP', expiresInSeconds: ACCESS_TOKEN_TTL_SECONDS };
   }
 

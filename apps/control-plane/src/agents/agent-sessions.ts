@@ -70,9 +70,17 @@ export class AgentSessions {
     if (!standing.methods.includes(method)) throw methodRefused(method);
     const leftSeconds = tokenId === undefined ? Infinity : secondsLeft(standing.token, clock.now());
     const expiresInSeconds = Math.min(ACCESS_TOKEN_TTL_SECONDS, leftSeconds);
-    const { signer } = this.#trust.signingKeys;
+    const now = clock.now();
+    const accessToken = issueAccessToken(
+      this.#trust.signingKeys.signer,
+      opener,
+      now,
+      expiresInSeconds,
+    );
+    const expiresAtMs = (Math.floor(now / 1000) + expiresInSeconds) * 1000;
+    this.#authenticator.remember(accessToken, { ...opener, expiresAtMs });
     return {
-      accessToken: await issueAccessToken(signer, opener, clock.now(), expiresInSeconds),
+      accessToken,
       tokenType: 'DPoP',
       expiresInSeconds,
     };

@@ -67,6 +67,11 @@ export class AgentAuthenticator {
     return claims;
   }
 
+  /** Notes an access token that was issued here, so that it need not be verified when it comes back. */
+  remember(accessToken: string, claims: AccessClaims): void {
+    this.#verified.set(digestOf(accessToken), claims, claims.expiresAtMs);
+  }
+
   /**
    * Takes the proof of a request that brings no access token yet, by the key that the agent enrolled with.
    *
@@ -82,11 +87,10 @@ export class AgentAuthenticator {
   }
 
   async #claims(accessToken: string): Promise<AccessClaims> {
-    const digest = hash('sha256', accessToken, 'base64url');
-    const known = this.#verified.get(digest);
+    const known = this.#verified.get(digestOf(accessToken));
     if (known !== undefined) return known;
     const claims = await this.#verify(accessToken);
-    this.#verified.set(digest, claims, claims.expiresAtMs);
+    this.remember(accessToken, claims);
     return claims;
   }
 
@@ -124,4 +128,8 @@ export class AgentAuthenticator {
       );
     this.#seenProofs.set(key, true, this.#clock.now() + 2 * DPOP_WINDOW_SECONDS * 1000);
   }
+}
+
+function digestOf(accessToken: string): string {
+  return hash('sha256', accessToken, 'base64url');
 }

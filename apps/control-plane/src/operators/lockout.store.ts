@@ -34,6 +34,11 @@ export async function clearFailures(db: Db, name: string, now: Date): Promise<vo
   });
 }
 
+/** Forgets a name's failures, and its lock. */
+export async function unlock(tx: Db, name: string): Promise<void> {
+  await tx.signInFailure.deleteMany({ where: { name } });
+}
+
 export async function deleteFailuresBefore(db: Db, before: Date): Promise<number> {
   return (await db.signInFailure.deleteMany({ where: { lastAt: { lt: before } } })).count;
 }

@@ -18,6 +18,7 @@ import {
   rolesInWords,
   shownRole,
 } from '../role-bindings/index.ts';
+import { unlock } from './lockout.store.ts';
 import {
   deleteOperator,
   findOperator,
@@ -119,6 +120,8 @@ export async function resetPassword(
     await authorizeOver(tx, op, { operatorId: (await existingOperator(tx, name)).id });
     await updatePasswordHash(tx, id, passwordHash);
     await deleteSessionsOf(tx, id);
+    // What was guessed was the old one, and its owner must not wait for whoever guessed.
+    await unlock(tx, name);
     await appendAuditEvent(tx, op, actOn('reset-password', name), clock.now());
   });
 }

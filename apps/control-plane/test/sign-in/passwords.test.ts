@@ -77,7 +77,7 @@ describe('[AX-18] one’s own password', () => {
       expect(controlPlane.logged()).not.toContain(secret);
   });
 
-  test('cannot be guessed through a session that was left open: failures lock the name', async () => {
+  test('cannot be guessed through a session that was left open: failures lock the name, until an owner resets it', async () => {
     const owner = await OperatorClient.signedIn(controlPlane.operatorApp);
     const other = { name: 'other', password: OWNER_PASSWORD };
     await owner.call('POST', '/operators', other);
@@ -90,6 +90,10 @@ describe('[AX-18] one’s own password', () => {
     expect(await guess('wrong')).toMatchObject(locked);
     expect(await guess(OWNER_PASSWORD)).toMatchObject(locked);
     expect(await signIn(controlPlane, OWNER_PASSWORD, 'other')).toMatchObject(locked);
+    const password = { password: NEW_PASSWORD };
+    expect((await owner.call('PUT', '/operators/other/password', password)).status).toBe(204);
+    expect(await signIn(controlPlane, OWNER_PASSWORD, 'other')).toMatchObject(wrong);
+    expect((await signIn(controlPlane, NEW_PASSWORD, 'other')).status).toBe(201);
   });
 });
 
