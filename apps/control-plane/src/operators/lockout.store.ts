@@ -34,9 +34,9 @@ export async function clearFailures(db: Db, name: string, now: Date): Promise<vo
   });
 }
 
-/** Forgets a name's failures, and its lock. */
-export async function unlock(tx: Db, name: string): Promise<void> {
-  await tx.signInFailure.deleteMany({ where: { name } });
+/** Ends a name's lock. */
+export async function unlock(tx: Db, name: string, now: Date): Promise<void> {
+  await tx.signInFailure.deleteMany({ where: { name, lockedUntil: { gt: now } } });
 }
 
 export async function deleteFailuresBefore(db: Db, before: Date): Promise<number> {

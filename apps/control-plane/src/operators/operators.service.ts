@@ -118,10 +118,10 @@ export async function resetPassword(
   await db.transaction(async (tx) => {
     // Looked at again: it may have been given more, or deleted, since.
     await authorizeOver(tx, op, { operatorId: (await existingOperator(tx, name)).id });
+    // What was guessed was the old one, and its owner must not wait for whoever guessed.
+    await unlock(tx, name, new Date(clock.now()));
     await updatePasswordHash(tx, id, passwordHash);
     await deleteSessionsOf(tx, id);
-    // What was guessed was the old one, and its owner must not wait for whoever guessed.
-    await unlock(tx, name);
     await appendAuditEvent(tx, op, actOn('reset-password', name), clock.now());
   });
 }
