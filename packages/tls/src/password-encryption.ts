@@ -175,6 +175,6 @@ function unsupported(oid: string): CertificateError | Asn1Error {
   return new CertificateError(
     'certificate.keystore_legacy',
     'pkcs12',
-    'The PKCS#12 file is encrypted with RC2 or triple DES, which is no protection any more; make it again: openssl pkcs12 -legacy -in old.p12 -nodes | openssl pkcs12 -export -out new.p12',
+    'The PKCS#12 file is encrypted with RC2 or triple DES, which is no protection any more; make it again: openssl pkcs12 -legacy -in old.p12 -out new.pem, then openssl pkcs12 -export -in new.pem -out new.p12; a truststore, with keytool -importkeystore -srckeystore old.p12 -destkeystore new.p12 -deststoretype PKCS12',
   );
 }
