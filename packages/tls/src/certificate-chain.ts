@@ -101,7 +101,7 @@ function refuseGaps(chain: X509Certificate[], left: number): void {
     );
 }
 
-function isSelfSigned(certificate: X509Certificate): boolean {
+export function isSelfSigned(certificate: X509Certificate): boolean {
   return certificate.subject === certificate.issuer && certificate.verify(certificate.publicKey);
 }
 
@@ -113,7 +113,7 @@ export function refuseWeakOrExpired(chain: readonly X509Certificate[], nowMs: nu
     if (certificate.validFromDate.getTime() > nowMs)
       throw refusal(
         'not_yet_valid',
-        'A certificate of the chain is not valid yet: wait, or check the clocks of its issuer and of this control plane.',
+        'A certificate of the chain is not valid yet: wait, or check the clocks of its issuer and of this host.',
       );
     keyAlgorithmOf(certificate.publicKey);
     if (!hasStrongSignature(certificate))

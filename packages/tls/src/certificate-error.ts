@@ -18,8 +18,8 @@ export type CertificateErrorCode =
   | 'certificate.keystore_too_costly'
   | 'certificate.signature_weak';
 
-/** What the error is about: a part of the input. */
-export type CertificateField = 'chain' | 'key' | 'pkcs12' | 'password';
+/** What the error is about: a part of an upload, or a file. */
+export type CertificateField = 'chain' | 'key' | 'pkcs12' | 'keystore' | 'password';
 
 /** Why a certificate is not taken. The message says what to do, and quotes nothing of the input. */
 export class CertificateError extends Error {

@@ -28,8 +28,9 @@ const CERTIFICATE_BAG = `${BAG}3`;
 type Asn1 = Parameters<typeof sequenceOf>[0];
 /** Something encrypted, and what decrypts it; or something that was never encrypted. */
 type Sealed = { content: Buffer; decrypt: Decryption | undefined };
-type Bags = { keys: Sealed[]; certificates: Buffer[] };
 
+/** Keys as they are in the file, and certificates in DER, in its order. */
+export type Pkcs12Bags = { keys: Sealed[]; certificates: Buffer[] };
 /** What a file holds: DER of its certificates, in its order, and of its only private key (PrivateKeyInfo). */
 export type Pkcs12Contents = { certificates: Buffer[]; key: Buffer };
 
@@ -40,9 +41,18 @@ export type Pkcs12Contents = { certificates: Buffer[]; key: Buffer };
  *
  * @throws CertificateError `certificate.keystore_*`
  */
-export async function openPkcs12(file: Uint8Array, password: string): Promise<Pkcs12Contents> {
+export function openPkcs12(file: Uint8Array, password: string): Promise<Pkcs12Contents> {
+  return named(async () => contentsOf(await opened(file, password), password));
+}
+
+/** Opens one as `openPkcs12` does, whatever is in it. Its keys are left as they are. */
+export function openPkcs12Bags(file: Uint8Array, password: string): Promise<Pkcs12Bags> {
+  return named(() => opened(file, password));
+}
+
+async function named<Contents>(open: () => Promise<Contents>): Promise<Contents> {
   try {
-    return await opened(file, password);
+    return await open();
   } catch (error) {
     if (error instanceof CertificateError) throw error;
     throw new CertificateError(
@@ -54,7 +64,7 @@ export async function openPkcs12(file: Uint8Array, password: string): Promise<Pk
   }
 }
 
-async function opened(file: Uint8Array, password: string): Promise<Pkcs12Contents> {
+async function opened(file: Uint8Array, password: string): Promise<Pkcs12Bags> {
   const budget = new IterationBudget();
   const [version, authSafe, macData] = sequenceOf(readAsn1(file));
   if (numberOf(version) !== 3) throw new Asn1Error('another version than 3');
@@ -68,12 +78,17 @@ async function opened(file: Uint8Array, password: string): Promise<Pkcs12Content
     if (decrypt !== undefined) bags[index] = readBags(await decrypt(password, ciphertext), budget);
   }
   const all = bags.filter((found) => found !== undefined);
-  return contentsOf(all, password);
+  return {
+    keys: all.flatMap(({ keys }) => keys),
+    certificates: all.flatMap(({ certificates }) => certificates),
+  };
 }
 
-async function contentsOf(all: Bags[], password: string): Promise<Pkcs12Contents> {
-  const certificates = all.flatMap((bags) => bags.certificates);
-  const [sealed, ...others] = all.flatMap((bags) => bags.keys);
+async function contentsOf(
+  { keys, certificates }: Pkcs12Bags,
+  password: string,
+): Promise<Pkcs12Contents> {
+  const [sealed, ...others] = keys;
   if (sealed === undefined || others.length > 0 || certificates.length === 0)
     throw new CertificateError(
       'certificate.keystore_incomplete',
@@ -100,8 +115,8 @@ function readSafe(contentInfo: Asn1, budget: IterationBudget): Sealed {
   return { content: taggedOctetsOf(ciphertext, 0), decrypt: readDecryption(algorithm, budget) };
 }
 
-function readBags(safeContents: Buffer, budget: IterationBudget): Bags {
-  const bags: Bags = { keys: [], certificates: [] };
+function readBags(safeContents: Buffer, budget: IterationBudget): Pkcs12Bags {
+  const bags: Pkcs12Bags = { keys: [], certificates: [] };
   for (const bag of sequenceOf(readAsn1(safeContents))) {
     const [type, tagged] = sequenceOf(bag);
     const value = taggedOf(tagged, 0);

@@ -33,10 +33,10 @@ export async function readServerIdentity(
   nowMs: number,
 ): Promise<ServerIdentity> {
   if (!('pkcs12' in input))
-    return checked(parseChain(input.chain), parsePrivateKey(input.key), nowMs);
+    return checkedIdentity(parseChain(input.chain), parsePrivateKey(input.key), nowMs);
   const { certificates, key } = await openPkcs12(input.pkcs12, input.password);
   try {
-    return await checked(parseCertificates(certificates), privateKeyFromDer(key), nowMs);
+    return await checkedIdentity(parseCertificates(certificates), privateKeyFromDer(key), nowMs);
   } catch (error) {
     if (!(error instanceof CertificateError)) throw error;
     throw new CertificateError(error.code, 'pkcs12', error.message, error.cause);
@@ -45,7 +45,8 @@ export async function readServerIdentity(
   }
 }
 
-async function checked(
+/** Holds a key and its certificates against one another, and against what a client accepts. @throws CertificateError */
+export async function checkedIdentity(
   given: X509Certificate[],
   key: KeyObject,
   nowMs: number,
