@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { rename, writeFile } from 'node:fs/promises';
+import { cp, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { agentToken, createdAgentToken, page } from '@sallyport/contract';
+import type { TestProcess } from '@sallyport/testkit/process';
 import { findCanaries } from '../fixtures/canaries.ts';
 import type { Host } from '../fixtures/host.ts';
 import { Installation, type Replica } from '../fixtures/installation.ts';
@@ -18,6 +19,7 @@ let replica: Replica;
 let owner: Operator;
 let host: Host;
 let file: string;
+let running: TestProcess;
 let walFrom: string;
 const made: string[] = [];
 beforeAll(async () => {
@@ -61,7 +63,7 @@ test('[A7-02] [SG-23] [AT-09] [AT-11] an agent is let in by its token alone, cha
   expect(await shown('agent list')).toContain(host.agentId);
   const first = createdAgentToken.parse(JSON.parse(await shown('agent-token create', ids)));
   await put(first.token);
-  await host.run({ SALLYPORT_AGENT_TOKEN_FILE: file });
+  running = await host.run({ SALLYPORT_AGENT_TOKEN_FILE: file });
   await host.untilSecret('s', 'first');
 
   const rotate = { ...ids, 'TOKEN-ID': first.id };
@@ -78,6 +80,22 @@ test('[A7-02] [SG-23] [AT-09] [AT-11] an agent is let in by its token alone, cha
     JSON.parse(`{"items":${await shown('agent-token list', ids)}}`),
   );
   expect(listed.items.map(({ state }) => state)).toEqual(['revoked', 'active']);
+}, 90_000);
+
+test('[F-10] a copy of its state directory is refused by policy, told why, and the host that it is of goes on', async () => {
+  await owner.do('PATCH', '/groups/plant-7', { clones: 'refuse' });
+  await running.stop();
+  const copy = installation.host('copy');
+  await cp(host.stateDir, copy.stateDir, { recursive: true });
+  await host.run({ SALLYPORT_AGENT_TOKEN_FILE: file });
+  await host.untilHealth(({ status }) => status === 'ready');
+  await copy.run({ SALLYPORT_AGENT_TOKEN_FILE: file });
+  await copy.untilHealth(({ controlPlane }) => controlPlane.lastError?.code === 'agent.cloned');
+  expect(await host.secret('s')).toBe('second');
+  const { status, controlPlane } = await host.health();
+  expect({ status, error: controlPlane.lastError }).toEqual({ status: 'ready', error: null });
+  const seen = await cli(['agent', 'show', host.agentId, '--json']);
+  expect(JSON.parse(seen)).toMatchObject({ clonedAt: expect.any(String) });
 }, 90_000);
 
 test('[AX-20] its token is in no log, row or argument, and in no file but its own', async () => {

@@ -7,6 +7,7 @@ import { ServerClock } from './link/server-clock.ts';
 import { Session } from './link/session.ts';
 import { silentLog, type Log } from './log.ts';
 import type { DurableStore } from './state/durable-store.ts';
+import type { Generations } from './state/generations.ts';
 import type { Identity } from './state/identity.ts';
 import { Contact } from './sync/contact.ts';
 import { Replica, type Applied } from './sync/replica.ts';
@@ -25,6 +26,8 @@ export type AgentParts = {
   durableStore?: DurableStore;
   /** Reads the agent token with which sessions are opened; absent: by the key alone. */
   readToken?: () => Promise<string>;
+  /** Absent: a copy of this agent's state goes unnoticed. */
+  generations?: Generations;
   /** Called once, after memory was wiped, when the control plane has revoked this agent. */
   onRevoked?: () => Promise<void>;
 };
@@ -44,7 +47,9 @@ export class Agent {
   readonly cache: ValueCache;
   readonly contact: Contact;
   readonly serverClock: ServerClock;
-  readonly #parts: Required<Omit<AgentParts, 'durableStore' | 'readToken' | 'onRevoked'>> &
+  readonly #parts: Required<
+    Omit<AgentParts, 'durableStore' | 'readToken' | 'generations' | 'onRevoked'>
+  > &
     AgentParts;
   readonly #replica: Replica;
   readonly #tasks: TaskRunner;
@@ -56,14 +61,14 @@ export class Agent {
 
   constructor(given: AgentParts) {
     const parts = { clock: systemClock, random: Math.random, log: silentLog, ...given };
-    const { identity, link, clock, random, log, durableStore, readToken } = parts;
+    const { identity, clock, random, log, durableStore } = parts;
     this.#parts = parts;
     this.cache = new ValueCache(identity.group.id);
     this.contact = new Contact(clock);
     this.serverClock = new ServerClock(clock);
     this.#replica = new Replica(identity, this.cache);
     const { serverClock } = this;
-    const session = new Session({ identity, link, clock, serverClock, log, readToken });
+    const session = new Session({ ...parts, serverClock });
     const controlPlane = new ControlPlane(session);
     const diagnosis = this.#diagnosis();
     this.#tasks = new TaskRunner({

@@ -9,6 +9,7 @@ import { readTokenFile } from './link/token-file.ts';
 import { LocalApi } from './local-api/server.ts';
 import type { Log } from './log.ts';
 import { DurableStore } from './state/durable-store.ts';
+import { Generations } from './state/generations.ts';
 import { loadIdentity, type Identity } from './state/identity.ts';
 import { assertNotRevoked, wipeState } from './state/revocation.ts';
 import { StateDirectory } from './state/state-directory.ts';
@@ -43,6 +44,7 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
     log,
     durableStore,
     ...tokenReader(config),
+    generations: new Generations(state),
     onRevoked: async () => {
       localApi.revoke();
       // What is still being written would come back after the wipe.

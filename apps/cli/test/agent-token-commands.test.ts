@@ -76,7 +76,14 @@ test('a refusal of the control plane is told in its words', async () => {
 });
 
 test('group update sends the ways that are allowed, and refuses others', async () => {
-  const group = { id, name: 'a', revision: 1, agentMethods: ['token'], createdAt: at };
+  const group = {
+    id,
+    name: 'a',
+    revision: 1,
+    agentMethods: ['token'],
+    clones: 'report',
+    createdAt: at,
+  };
   operator.api.on('PATCH /groups/a', { body: group });
   const { stdout } = await cli(['group', 'update', 'a', '--agent-methods', 'token']);
   const json = await cli(['group', 'update', 'a', '--agent-methods', 'token', '--json']);
@@ -88,4 +95,5 @@ test('group update sends the ways that are allowed, and refuses others', async (
     expect(await cli(['group', 'update', 'a', '--agent-methods', ...methods])).toMatchObject({
       code: 2,
     });
+  expect(await cli(['group', 'update', 'a'])).toMatchObject({ code: 2 });
 });

@@ -7,6 +7,7 @@ import {
   pullReply,
   sessionReply,
   type EnrollReply,
+  type Generation,
   type PullReply,
 } from '@sallyport/contract';
 import { signAssertion, signEnrollmentProof } from '@sallyport/crypto/assertion';
@@ -97,11 +98,12 @@ export class AgentClient {
   }
 
   /** Opens a session, with an assertion of its own unless one is given. */
-  async openSession(assertion?: string): Promise<Reply> {
+  async openSession(assertion?: string, generation?: Generation): Promise<Reply> {
     const body = {
       protocol: PROTOCOL,
       grantType: ASSERTION_GRANT,
       assertion: assertion ?? (await this.assertion()),
+      generation,
     };
     return this.#entered(await this.#send('POST', '/session', body));
   }

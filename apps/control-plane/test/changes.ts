@@ -95,6 +95,11 @@ export async function everyChange(
     done('agent-token:revoke', () =>
       owner.call('POST', `/agents/${agent.id}/tokens/${agentTokenId}/revoke`),
     ),
+    done('agent:clone', async () => {
+      const shown = (next: string) => ({ current: null, next: next.padEnd(22, '0') });
+      await agent.openSession(undefined, shown('one'));
+      return agent.openSession(undefined, shown('two'));
+    }),
     done('task:create', () =>
       owner.call('POST', `/agents/${agent.id}/tasks`, { kind: 'diagnose' }),
     ),

@@ -61,6 +61,7 @@ export const errorCodes = {
   'agent.not_found': 'notFound',
   'agent.unknown': 'unauthenticated',
   'agent.revoked': 'unauthenticated',
+  'agent.cloned': 'unauthenticated',
   'agent.method_refused': 'unauthenticated',
   'agent.name_taken': 'conflict',
   'agent.keys_taken': 'conflict',

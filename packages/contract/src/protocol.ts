@@ -5,7 +5,8 @@
  * - 1 (2026-11-24): enroll, session by key assertion with DPoP, pull, bundle, tasks.
  * - 2 (2026-11-25): a bundle may hold certificates. An agent of protocol 1 is served as before in a group
  *   without any, and refused with `protocol.unsupported` in a group that has one.
- * - 3 (2026-11-29): a session may be opened with an agent token, and renewed while it is open.
+ * - 3 (2026-11-29): a session may be opened with an agent token, and renewed while it is open; it names the
+ *   generation of the agent's state, by which a copy of it is found out.
  */
 export const PROTOCOL = 3;
 export const OLDEST_PROTOCOL = 1;

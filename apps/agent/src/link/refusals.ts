@@ -4,6 +4,7 @@ import type { ErrorCode } from '@sallyport/contract';
 const lasting: ReadonlySet<string> = new Set<ErrorCode>([
   'agent.revoked',
   'agent.unknown',
+  'agent.cloned',
   'agent.method_refused',
   'protocol.unsupported',
   'revision.ahead',

@@ -1,11 +1,18 @@
 import { createHash } from 'node:crypto';
-import { AGENT_TOKEN_GRANT, ASSERTION_GRANT, PROTOCOL, sessionReply } from '@sallyport/contract';
+import {
+  AGENT_TOKEN_GRANT,
+  ASSERTION_GRANT,
+  PROTOCOL,
+  sessionReply,
+  type Generation,
+} from '@sallyport/contract';
 import { signAssertion } from '@sallyport/crypto/assertion';
 import { signDpopProof } from '@sallyport/crypto/dpop';
 import type { LinkReply } from '@sallyport/tls/https-link';
 import { AgentError } from '../agent-error.ts';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
+import type { Generations } from '../state/generations.ts';
 import type { Identity } from '../state/identity.ts';
 import { call, parseReply, type Call, type Link } from './call.ts';
 import type { ServerClock } from './server-clock.ts';
@@ -30,6 +37,8 @@ export type SessionParts = {
   log: Log;
   /** Reads the agent token as it is now; absent: sessions are opened by the key alone. */
   readToken?: (() => Promise<string>) | undefined;
+  /** Absent: a copy of this agent's state goes unnoticed. */
+  generations?: Pick<Generations, 'show' | 'taken'> | undefined;
 };
 
 /**
@@ -116,26 +125,35 @@ export class Session {
     const openedWith = agentToken && createHash('sha256').update(agentToken).digest('base64url');
     const renewed = await this.#renewed(openedWith, signal);
     if (renewed !== undefined) return renewed;
+    const generation = await this.#parts.generations?.show();
     const reply =
       agentToken === undefined
-        ? await this.#openByKey(signal)
-        : await this.#openByToken(agentToken, signal);
+        ? await this.#openByKey(generation, signal)
+        : await this.#openByToken(agentToken, generation, signal);
+    if (generation !== undefined) await this.#parts.generations?.taken(generation);
     this.#parts.log.info({ controlPlane }, 'session opened');
     return this.#accessOf(reply, openedWith);
   }
 
-  async #openByKey(signal: AbortSignal | undefined): Promise<LinkReply> {
+  async #openByKey(
+    generation: Generation | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<LinkReply> {
     const { identity, link, serverClock } = this.#parts;
     const assertion = await signAssertion(identity.signingKey, identity.agentId, serverClock.now());
-    const json = { protocol: PROTOCOL, grantType: ASSERTION_GRANT, assertion };
+    const json = { protocol: PROTOCOL, grantType: ASSERTION_GRANT, assertion, generation };
     return call(link, serverClock, { method: 'POST', path: SESSION_PATH, json, signal });
   }
 
-  async #openByToken(token: string, signal: AbortSignal | undefined): Promise<LinkReply> {
+  async #openByToken(
+    token: string,
+    generation: Generation | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<LinkReply> {
     const { identity, link, serverClock } = this.#parts;
     const proof = { method: 'POST', url: this.#baseUrl + SESSION_PATH };
     const dpop = signDpopProof(identity.signingKey, proof, serverClock.now());
-    const json = { protocol: PROTOCOL, grantType: AGENT_TOKEN_GRANT, token };
+    const json = { protocol: PROTOCOL, grantType: AGENT_TOKEN_GRANT, token, generation };
     const headers = { dpop };
     return call(link, serverClock, { method: 'POST', path: SESSION_PATH, json, headers, signal });
   }

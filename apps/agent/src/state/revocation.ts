@@ -65,6 +65,7 @@ export async function assertNotRevoked(state: StateDirectory): Promise<void> {
 export async function forgetBundles(state: StateDirectory): Promise<void> {
   const removed = await Promise.allSettled([
     state.remove('bundle.json'),
+    state.remove('generation.json'),
     state.remove('high-water.json'),
     new Quarantine(state.path).clear(),
   ]);

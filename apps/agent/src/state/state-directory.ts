@@ -11,6 +11,7 @@ export type StateFile =
   | 'identity.json'
   | 'identity.pending.json'
   | 'bundle.json'
+  | 'generation.json'
   | 'high-water.json'
   | 'revoked.json';
 

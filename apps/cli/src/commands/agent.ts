@@ -76,6 +76,7 @@ function rowsOf(found: Agent) {
     ['Host', `${facts.platform} ${facts.architecture}, ${facts.runtime}`],
     ['Enrolled', found.enrolledAt],
     ['Last seen', found.lastSeenAt ?? 'never'],
+    ...(found.clonedAt === null ? [] : [['A copy was seen', found.clonedAt] as const]),
     ...(found.revokedAt === null ? [] : [['Revoked', found.revokedAt] as const]),
   ] as const;
 }

@@ -6,7 +6,12 @@ import { openApi, type Context } from '../context.ts';
 import { fields, table } from '../output.ts';
 import { checked } from '../usage.ts';
 
-const updateOptions = z.object(patchGroupBody.shape);
+const updateOptions = z
+  .object(patchGroupBody.shape)
+  .refine(
+    ({ agentMethods, clones }) => agentMethods !== undefined || clones !== undefined,
+    'give --agent-methods or --clones',
+  );
 
 /** `group create`, `group list`, `group show` and `group update`. */
 export function addGroupCommands(program: Command, context: Context): void {
@@ -51,9 +56,10 @@ export function addGroupCommands(program: Command, context: Context): void {
 
   groups
     .command('update')
-    .description('Change how the agents of a group may open sessions')
+    .description('Change how the agents of a group may open sessions, and what a copy of one meets')
     .argument('<name>')
-    .requiredOption('--agent-methods <method...>', 'key, token or both')
+    .option('--agent-methods <method...>', 'key, token or both')
+    .option('--clones <policy>', 'report a copy of an agent’s state alone, or refuse it')
     .action(async (name: unknown, options: unknown) => {
       const path = route`/groups/${checked(groupName, name, '<name>')}`;
       const body = checked(updateOptions, options);
@@ -63,12 +69,13 @@ export function addGroupCommands(program: Command, context: Context): void {
     });
 }
 
-function rowsOf({ name, id, revision, agentMethods, createdAt }: Group) {
+function rowsOf({ name, id, revision, agentMethods, clones, createdAt }: Group) {
   return [
     ['Name', name],
     ['Id', id],
     ['Revision', String(revision)],
     ['Agents open sessions with', agentMethods.join(', ')],
+    ['Copies of agents', clones === 'refuse' ? 'are refused' : 'are reported'],
     ['Created', createdAt],
   ] as const;
 }

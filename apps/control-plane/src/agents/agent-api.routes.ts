@@ -41,7 +41,11 @@ export function agentEntryRoutes(
         config: { permission: 'public' },
         schema: { body: sessionBody, response: { 200: sessionReply, ...problemResponses } },
       },
-      async (request) => sessions.open(request.body, agentRequest(request)),
+      async (request) =>
+        sessions.open(request.body, agentRequest(request), {
+          requestId: request.id,
+          address: request.ip,
+        }),
     );
 
     app.post(

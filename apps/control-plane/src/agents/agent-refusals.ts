@@ -13,6 +13,14 @@ export function agentUnknown(): AppError {
   return new AppError('agent.unknown', 'No agent of this id is enrolled here; enrol it again.');
 }
 
+/** Told to whichever of two hosts with the same state comes second. */
+export function agentCloned(): AppError {
+  return new AppError(
+    'agent.cloned',
+    'This agent’s state was used elsewhere since it was here: a copy of it runs, or an old backup was put back. If this host is the right one, enrol it anew.',
+  );
+}
+
 export function methodRefused(method: AgentMethod): AppError {
   const what = method === 'key' ? 'its key alone' : 'an agent token';
   return new AppError(

@@ -17,9 +17,10 @@ import {
   agentUnknown,
   methodRefused,
 } from './agent-refusals.ts';
-import { findStanding } from './agent-standing.store.ts';
+import { findStanding, type Standing } from './agent-standing.store.ts';
 import type { AgentAuthenticator, AgentRequest } from './authenticate-agent.ts';
 import { checkProtocol } from './check-protocol.ts';
+import { findClone } from './find-clones.ts';
 
 /** Opens and renews the sessions of agents. No two ways to open one mix: what it was opened with is in it. */
 export class AgentSessions {
@@ -40,7 +41,11 @@ export class AgentSessions {
    *
    * @throws AppError `assertion.*`, `agent_token.*`, `agent.*`, `dpop.*`, `clock.skewed`, `hashing.busy`
    */
-  async open(body: SessionBody, request: AgentRequest): Promise<SessionReply> {
+  async open(
+    body: SessionBody,
+    request: AgentRequest,
+    from: { requestId: string; address: string },
+  ): Promise<SessionReply> {
     checkProtocol(body.protocol);
     const opener =
       body.grantType === ASSERTION_GRANT
@@ -48,7 +53,10 @@ export class AgentSessions {
         : await agentOfToken(this.#platform, this.#tokens, body.token, (agent) =>
             this.#authenticator.acceptKey(request, agent),
           );
-    return this.#issue(opener);
+    const standing = await this.#standing(opener);
+    const { generation: shown } = body;
+    await findClone(this.#platform, from, opener, { shown, policy: standing.clones });
+    return this.#issue(opener, standing);
   }
 
   /**
@@ -58,19 +66,22 @@ export class AgentSessions {
    * @throws AppError `agent.unknown`, `agent.revoked`, `agent.method_refused`, `agent_token.*`
    */
   async renew(claims: AccessClaims): Promise<SessionReply> {
-    return this.#issue(claims);
+    return this.#issue(claims, await this.#standing(claims));
   }
 
-  async #issue(opener: AccessGrant): Promise<SessionReply> {
-    const { clock, db } = this.#platform;
-    const { agentId, tokenId, method } = opener;
-    const standing = await findStanding(db, agentId, tokenId);
+  async #standing({ agentId, tokenId, method }: AccessGrant): Promise<Standing> {
+    const standing = await findStanding(this.#platform.db, agentId, tokenId);
     if (standing === undefined) throw agentUnknown();
     if (standing.agentRevoked) throw agentRevoked();
     if (!standing.methods.includes(method)) throw methodRefused(method);
-    const leftSeconds = tokenId === undefined ? Infinity : secondsLeft(standing.token, clock.now());
+    return standing;
+  }
+
+  #issue(opener: AccessGrant, standing: Standing): SessionReply {
+    const now = this.#platform.clock.now();
+    const { tokenId } = opener;
+    const leftSeconds = tokenId === undefined ? Infinity : secondsLeft(standing.token, now);
     const expiresInSeconds = Math.min(ACCESS_TOKEN_TTL_SECONDS, leftSeconds);
-    const now = clock.now();
     const accessToken = issueAccessToken(
       this.#trust.signingKeys.signer,
       opener,

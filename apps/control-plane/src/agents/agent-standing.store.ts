@@ -1,17 +1,18 @@
-import { agentMethod, type AgentMethod } from '@sallyport/contract';
+import { agentMethod, clonePolicy, type AgentMethod, type ClonePolicy } from '@sallyport/contract';
 import type { Database } from '../platform/db.ts';
 
 /** What a session stands on, as it is now. */
 export type Standing = {
   agentRevoked: boolean;
   methods: AgentMethod[];
+  clones: ClonePolicy;
   /** Of the agent token that it was opened with; undefined without one. */
   token: { revoked: boolean; expiresAt: Date } | undefined;
 };
 
 const STATEMENT = {
   name: 'agent-standing',
-  text: `SELECT a.revoked_at IS NOT NULL AS "agentRevoked", g.agent_methods AS methods,
+  text: `SELECT a.revoked_at IS NOT NULL AS "agentRevoked", g.agent_methods AS methods, g.clones,
            t.revoked_at IS NOT NULL AS "tokenRevoked", t.expires_at AS "expiresAt"
          FROM agents a JOIN groups g ON g.id = a.group_id
            LEFT JOIN agent_tokens t ON t.id = $2 AND t.agent_id = a.id
@@ -27,11 +28,13 @@ export async function findStanding(
   const [row] = await db.direct<{
     agentRevoked: boolean;
     methods: unknown;
+    clones: string;
     tokenRevoked: boolean;
     expiresAt: Date | null;
   }>(STATEMENT, [agentId, tokenId ?? null]);
   if (row === undefined) return undefined;
   const { agentRevoked, tokenRevoked, expiresAt } = row;
+  const clones = clonePolicy.parse(row.clones);
   const token = expiresAt === null ? undefined : { revoked: tokenRevoked, expiresAt };
-  return { agentRevoked, methods: agentMethod.array().parse(row.methods), token };
+  return { agentRevoked, methods: agentMethod.array().parse(row.methods), clones, token };
 }

@@ -82,5 +82,6 @@ function shown(row: AgentRow): Agent {
     enrolledAt: row.enrolledAt.toISOString(),
     lastSeenAt: row.lastSeenAt?.toISOString() ?? null,
     revokedAt: row.revokedAt?.toISOString() ?? null,
+    clonedAt: row.clonedAt?.toISOString() ?? null,
   };
 }

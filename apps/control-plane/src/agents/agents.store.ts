@@ -3,6 +3,7 @@ import {
   encryptionPublicKey,
   signingPublicKey,
   type EncryptionPublicKey,
+  type Generation,
   type PageQuery,
   type SigningPublicKey,
 } from '@sallyport/contract';
@@ -25,11 +26,12 @@ export type AgentRow = {
   lastSeenAt: Date | null;
   lostAt: Date | null;
   revokedAt: Date | null;
+  clonedAt: Date | null;
 };
 
 export type NewAgent = Omit<
   AgentRow,
-  'group' | 'appliedRevision' | 'lastSeenAt' | 'lostAt' | 'revokedAt'
+  'group' | 'appliedRevision' | 'lastSeenAt' | 'lostAt' | 'revokedAt' | 'clonedAt'
 > & { enrollmentTokenId: string };
 
 const withGroup = { include: { group: { select: { name: true } } } } as const;
@@ -88,6 +90,36 @@ export async function markLost(
     data: { lostAt: now },
     select: { id: true, groupId: true },
   });
+}
+
+/**
+ * Moves an agent to its next generation, from the one that it shows or again to the same one, as after a lost
+ * reply; false when it shows another, or none although it has one.
+ */
+export async function takeGeneration(
+  db: Db,
+  id: string,
+  shown: Generation | undefined,
+): Promise<boolean> {
+  const { current = null, next = null } = shown ?? {};
+  const taken = await db.$executeRaw`
+    UPDATE agents SET generation = coalesce(${next}::text, generation)
+    WHERE id = ${id}::uuid AND (generation IS NULL OR generation IN (${current}::text, ${next}::text))`;
+  return taken === 1;
+}
+
+/** Lets what is shown be the agent's generation, whatever it was. */
+export async function resetGeneration(tx: Db, id: string, next: string | null): Promise<void> {
+  await tx.agent.updateMany({ where: { id }, data: { generation: next } });
+}
+
+/** Notes that a copy was seen; false when one was seen since `noted`. */
+export async function markCloned(tx: Db, id: string, now: Date, noted: Date): Promise<boolean> {
+  const { count } = await tx.agent.updateMany({
+    where: { id, OR: [{ clonedAt: null }, { clonedAt: { lt: noted } }] },
+    data: { clonedAt: now },
+  });
+  return count === 1;
 }
 
 /** Records an assertion's id; false when it was used before. */

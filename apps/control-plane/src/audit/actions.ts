@@ -26,6 +26,7 @@ export const auditActions = [
   'agent:enroll',
   'agent:revoke',
   'agent:lose',
+  'agent:clone',
   'agent-token:create',
   'agent-token:rotate',
   'agent-token:revoke',

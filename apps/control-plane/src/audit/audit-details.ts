@@ -39,6 +39,7 @@ const DETAIL_KEYS = [
 /** The fields whose values may be shown as they were before and after a change. */
 const SHOWN_FIELDS = new Set<string>([
   'agentMethods',
+  'clones',
   'expiresAt',
   'fingerprint',
   'notAfter',

@@ -83,7 +83,7 @@ export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'group:update' },
         schema: {
           tags,
-          summary: 'Change how a group’s agents may open sessions',
+          summary: 'Change what a group’s agents may do',
           params: z.object({ group: groupName }),
           body: patchGroupBody,
           response: { 200: group, ...problemResponses },

@@ -1,4 +1,4 @@
-import type { AgentMethod, Group, Keyring, PageQuery } from '@sallyport/contract';
+import type { Group, Keyring, PageQuery } from '@sallyport/contract';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation, Permission } from '../authorization/index.ts';
 import { createDeliveryKey } from '../delivery-keys/index.ts';
@@ -12,7 +12,8 @@ import {
   findGroup,
   insertGroup,
   listGroups,
-  updateAgentMethods,
+  updateGroupRow,
+  type GroupChange,
   type GroupRow,
 } from './groups.store.ts';
 
@@ -60,31 +61,31 @@ export async function listVisibleGroups(
   return pageOf(rows.map(shown), query.limit, (group) => group.name);
 }
 
-/** Changes how the group's agents may open sessions, and so renew them: from their next renewal on. */
+/** Changes what the group's agents may do; how they open sessions holds from their next renewal on. */
 export async function updateGroup(
   platform: Platform,
   op: Operation,
   name: string,
-  { agentMethods }: { agentMethods: AgentMethod[] },
+  change: GroupChange,
 ): Promise<Group> {
   const { clock, db } = platform;
   const group = await authorizedGroup(platform, op, 'group:update', name);
   return db.transaction(async (tx) => {
-    const updated = await updateAgentMethods(tx, group.id, agentMethods);
+    const updated = await updateGroupRow(tx, group.id, change);
     const act = {
       action: 'group:update',
       subject: `group:${name}`,
       groupId: group.id,
       outcome: 'done',
-      details: { before: methodsOf(group), after: methodsOf(updated) },
+      details: { before: changeable(group), after: changeable(updated) },
     } as const;
     await appendAuditEvent(tx, op, act, clock.now());
     return shown(updated);
   });
 }
 
-function methodsOf({ agentMethods }: GroupRow) {
-  return { agentMethods: agentMethods.toSorted().join(', ') };
+function changeable({ agentMethods, clones }: GroupRow) {
+  return { agentMethods: agentMethods.toSorted().join(', '), clones };
 }
 
 export async function getGroupKeyring(
@@ -128,6 +129,6 @@ export async function authorizedGroup(
   return group;
 }
 
-function shown({ id, name, revision, agentMethods, createdAt }: GroupRow): Group {
-  return { id, name, revision, agentMethods, createdAt: createdAt.toISOString() };
+function shown({ id, name, revision, agentMethods, clones, createdAt }: GroupRow): Group {
+  return { id, name, revision, agentMethods, clones, createdAt: createdAt.toISOString() };
 }

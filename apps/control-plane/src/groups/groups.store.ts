@@ -1,4 +1,10 @@
-import { agentMethod, type AgentMethod, type PageQuery } from '@sallyport/contract';
+import {
+  agentMethod,
+  clonePolicy,
+  type AgentMethod,
+  type ClonePolicy,
+  type PageQuery,
+} from '@sallyport/contract';
 import { HEADER_BYTES } from '@sallyport/crypto/envelope';
 import type { Db } from '../platform/db.ts';
 import { Prisma } from '../platform/prisma-client/client.ts';
@@ -10,7 +16,14 @@ export type GroupRow = {
   revision: number;
   deliveryEpoch: number;
   agentMethods: AgentMethod[];
+  clones: ClonePolicy;
   createdAt: Date;
+};
+
+/** What of a group may be changed; what is undefined stays as it is. */
+export type GroupChange = {
+  agentMethods?: AgentMethod[] | undefined;
+  clones?: ClonePolicy | undefined;
 };
 
 export async function insertGroup(
@@ -39,18 +52,30 @@ export async function listGroups(
   return rows.map(parsed);
 }
 
-export async function updateAgentMethods(
+export async function updateGroupRow(
   tx: Db,
   id: string,
-  agentMethods: AgentMethod[],
+  { agentMethods, clones }: GroupChange,
 ): Promise<GroupRow> {
-  return parsed(await tx.group.update({ where: { id }, data: { agentMethods } }));
+  const data = {
+    ...(agentMethods === undefined ? {} : { agentMethods }),
+    ...(clones === undefined ? {} : { clones }),
+  };
+  return parsed(await tx.group.update({ where: { id }, data }));
 }
 
-type StoredGroup = Omit<GroupRow, 'agentMethods'> & { agentMethods: string[] };
+type StoredGroup = Omit<GroupRow, 'agentMethods' | 'clones'> & {
+  agentMethods: string[];
+  clones: string;
+};
 
 function parsed(row: StoredGroup): GroupRow {
-  return { ...row, agentMethods: agentMethod.array().parse(row.agentMethods) };
+  const { agentMethods, clones } = row;
+  return {
+    ...row,
+    agentMethods: agentMethod.array().parse(agentMethods),
+    clones: clonePolicy.parse(clones),
+  };
 }
 
 /**

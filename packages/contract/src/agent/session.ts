@@ -10,6 +10,20 @@ export const agentMethod = z.enum(['key', 'token']);
 export type AgentMethod = z.infer<typeof agentMethod>;
 
 /**
+ * Where an agent stands in the row of its sessions: what it was left with by the last one, null at the first, and
+ * what it will be left with by this one. Random, and on disk before it is sent: of two hosts that share a copied
+ * state directory the second cannot show what the first was left with.
+ */
+export const generation = z.strictObject({
+  current: z
+    .string()
+    .regex(/^[\w-]{22}$/)
+    .nullable(),
+  next: z.string().regex(/^[\w-]{22}$/),
+});
+export type Generation = z.infer<typeof generation>;
+
+/**
  * `POST /agent/v1/session`: a JWT signed by the agent's key (RFC 7523, section 3), used once; or an agent token,
  * with a DPoP proof of the request, which is without `ath` as there is no access token yet.
  */
@@ -18,11 +32,13 @@ export const sessionBody = z.discriminatedUnion('grantType', [
     protocol: z.int(),
     grantType: z.literal(ASSERTION_GRANT),
     assertion: z.string().max(4096),
+    generation: generation.optional(),
   }),
   z.strictObject({
     protocol: z.int(),
     grantType: z.literal(AGENT_TOKEN_GRANT),
     token: z.string().max(256),
+    generation: generation.optional(),
   }),
 ]);
 export type SessionBody = z.infer<typeof sessionBody>;

@@ -4,7 +4,7 @@ import { agentName, groupName, instant, uuid } from '../names.ts';
 
 /**
  * An agent as operators see it. `state`: `active` was heard of lately, `lost` was not, `revoked` is
- * for ever. `appliedRevision` is what it has acknowledged, 0 before the first bundle.
+ * for ever. `clonedAt` is when its state was last seen on two hosts. `appliedRevision` is what it has acknowledged, 0 before the first bundle.
  */
 export const agent = z.strictObject({
   id: uuid,
@@ -17,5 +17,6 @@ export const agent = z.strictObject({
   enrolledAt: instant,
   lastSeenAt: instant.nullable(),
   revokedAt: instant.nullable(),
+  clonedAt: instant.nullable(),
 });
 export type Agent = z.infer<typeof agent>;

@@ -8,8 +8,14 @@ const agentMethods = z
   .min(1)
   .refine((methods) => new Set(methods).size === methods.length, 'name each way once');
 
-/** `PATCH /api/v1/groups/:group`. */
-export const patchGroupBody = z.strictObject({ agentMethods });
+/** What a copy of an agent's state meets: an event alone, or a refusal until the agent is enrolled anew. */
+export const clonePolicy = z.enum(['report', 'refuse']);
+export type ClonePolicy = z.infer<typeof clonePolicy>;
+
+/** `PATCH /api/v1/groups/:group`: what is absent stays as it is. */
+export const patchGroupBody = z
+  .strictObject({ agentMethods: agentMethods.optional(), clones: clonePolicy.optional() })
+  .refine((body) => Object.keys(body).length > 0, 'name what is to change');
 
 /** `POST /api/v1/groups`. */
 export const createGroupBody = z.strictObject({ name: groupName });
@@ -37,6 +43,7 @@ export const group = z.strictObject({
   name: groupName,
   revision: z.int(),
   agentMethods: z.array(agentMethod),
+  clones: clonePolicy,
   createdAt: instant,
 });
 export type Group = z.infer<typeof group>;
