@@ -120,8 +120,9 @@ export function loadConfig<Schema extends z.ZodObject>(
     if (findings.isReported(issue.path)) continue;
     const setting = settings.find(({ path }) => path.every((part, at) => issue.path[at] === part));
     const given = valueAt(values, issue.path) !== undefined;
-    const origin = origins.get(setting?.key ?? '') ?? file;
-    if (given) findings.problem(issue.path, origin, expected(issue));
+    const origin = given ? (origins.get(setting?.key ?? '') ?? file) : undefined;
+    // A default can be wrong beside what was given: a schema's own check says so in its own words.
+    if (given || issue.code === 'custom') findings.problem(issue.path, origin, expected(issue));
     else findings.problem(issue.path, undefined, missing(setting, file));
   }
   if (!parsed.success || findings.problems.length > 0) {

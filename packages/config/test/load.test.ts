@@ -164,6 +164,16 @@ describe('problems', () => {
     ]);
   });
 
+  test('a default that a check refuses beside what was given is told in the words of the check', () => {
+    const limits = z
+      .strictObject({ least: z.int().default(5), most: z.int().default(9) })
+      .refine(({ least, most }) => least <= most, { path: ['least'], message: 'Is above most' });
+    const given = z.strictObject({ limits: limits.prefault({}) });
+    const loading = () =>
+      loadConfig(given, { env: { SALLYPORT_LIMITS_MOST: '1' }, programName: 'test' });
+    expect(loading).toThrow('test cannot use its configuration: limits.least: is above most');
+  });
+
   test('a section that is none is one problem', () => {
     using folder = new TempFolder();
     const file = folder.write('c.yaml', 'operatorApi: 5\n');
