@@ -35,7 +35,7 @@ const unknownCa: Failure = {
 const versionRefused: Failure = {
   code: 'tls.version',
   retryable: false,
-  text: 'shares no TLS version with this program; allow TLS 1.2 or 1.3 there',
+  text: 'shares no TLS version with this program; compare the versions that the two allow, by default TLS 1.2 and 1.3',
 };
 const notTls: Failure = {
   code: 'tls.handshake',

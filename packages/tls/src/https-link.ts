@@ -6,6 +6,7 @@ import { type Endpoint, parseEndpoint } from './endpoint.ts';
 import { aborted, exchange, type LinkReply, StaleConnectionError } from './exchange.ts';
 import { certificateFingerprint } from './fingerprint.ts';
 import { LinkError, type LinkErrorCode } from './link-error.ts';
+import type { TlsPolicy } from './policy.ts';
 import { secureContextFor } from './secure-context.ts';
 
 export { LinkError, type LinkErrorCode, type LinkReply };
@@ -15,6 +16,8 @@ export type LinkOptions = {
   baseUrl: string;
   /** PEM certificates to trust; absent means the public roots of the runtime and the system. */
   ca?: string | undefined;
+  /** What may be negotiated; `defaultTlsPolicy` by default. */
+  tls?: TlsPolicy | undefined;
   /** From the call to the last byte of the reply; default 30 seconds. */
   timeoutMs?: number | undefined;
   /** For the TCP connection and the TLS handshake, within `timeoutMs`; default 10 seconds. */
@@ -38,6 +41,7 @@ export type LinkRequest = {
 
 export type TlsParameters = {
   protocol: string;
+  /** By its IANA name. */
   cipher: string;
   group?: string;
   peerFingerprint: string;
@@ -85,7 +89,7 @@ export class HttpsLink {
       keepAlive: true,
       // Node's default of one second would put a probe a second on every waiting link.
       keepAliveMsecs: 30_000,
-      secureContext: secureContextFor(options.ca),
+      secureContext: secureContextFor(options.ca, options.tls),
       // Else Node takes it from the Host header, which a caller may set.
       servername: this.#endpoint.servername,
     });

@@ -4,7 +4,7 @@ import { connectionFailure } from './connection-failure.ts';
 import { type Endpoint, parseEndpoint } from './endpoint.ts';
 import { certificateFingerprint, normalizeFingerprint } from './fingerprint.ts';
 import { LinkError } from './link-error.ts';
-import { tlsOptions } from './policy.ts';
+import { tlsOptions, type TlsPolicy } from './policy.ts';
 import { secureContextFor } from './secure-context.ts';
 
 export { certificateFingerprint, normalizeFingerprint };
@@ -65,20 +65,21 @@ function mismatch(origin: string, expected: string, chain: X509Certificate[]): L
 /**
  * Fetches the CA certificate with this SHA-256 fingerprint from the chain that the server at `url`
  * presents, and returns it as PEM once a second connection has verified the server under it alone. Sends
- * no byte of a request. `timeoutMs` (default 10 seconds) counts for each of the two connections. Throws
+ * no byte of a request. `timeoutMs` (default 10 seconds) counts for each of the two connections, and
+ * `tls` is what both may negotiate. Throws
  * `LinkError`: `tls.fingerprint_mismatch` when the chain has no such certificate.
  */
 export async function fetchPinnedCa(
   url: string,
   fingerprint: string,
-  { timeoutMs = 10_000 }: { timeoutMs?: number } = {},
+  { timeoutMs = 10_000, tls }: { timeoutMs?: number; tls?: TlsPolicy } = {},
 ): Promise<string> {
   const endpoint = parseEndpoint(url);
   const expected = normalizeFingerprint(fingerprint);
   // Nothing is trusted yet: this connection only shows the chain, and the next one verifies it.
   const unverified = await handshake(
     endpoint,
-    { ...tlsOptions(), rejectUnauthorized: false },
+    { ...tlsOptions(tls), rejectUnauthorized: false },
     timeoutMs,
   );
   const chain = presentedChain(unverified);
@@ -93,7 +94,8 @@ export async function fetchPinnedCa(
     );
   }
   const ca = pinned.toString();
-  const verified = await handshake(endpoint, { secureContext: secureContextFor(ca) }, timeoutMs);
+  const secureContext = secureContextFor(ca, tls);
+  const verified = await handshake(endpoint, { secureContext }, timeoutMs);
   verified.destroy();
   return ca;
 }

@@ -1,22 +1,26 @@
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
-import { tlsOptions } from './policy.ts';
+import { defaultTlsPolicy, tlsOptions, type TlsPolicy } from './policy.ts';
 
-/** How many CAs' contexts are kept; a process trusts one or two, and replaces them rarely. */
+/** How many contexts are kept; a process trusts one CA or two, under one policy, and replaces them rarely. */
 const MAX_CONTEXTS = 16;
 
 const contexts = new Map<string, SecureContext>();
 
 /**
- * The client side of the default TLS policy, trusting `ca` (PEM) alone, or the runtime's and the system's
- * public roots when it is absent. Shared by all links with the same CA: parsing the roots again for
+ * The client side of a TLS policy, trusting `ca` (PEM) alone, or the runtime's and the system's
+ * public roots when it is absent. Shared by all links with the same CA and policy: parsing the roots again for
  * every connection would cost more than the handshake.
  */
-export function secureContextFor(ca: string | undefined): SecureContext {
-  const key = ca ?? '';
+export function secureContextFor(
+  ca: string | undefined,
+  policy: TlsPolicy = defaultTlsPolicy,
+): SecureContext {
+  const options = tlsOptions(policy);
+  const key = JSON.stringify([ca, options]);
   const kept = contexts.get(key);
   if (kept) return kept;
   const made = createSecureContext({
-    ...tlsOptions(),
+    ...options,
     ca: ca ?? [...new Set([...getCACertificates('default'), ...getCACertificates('system')])],
     // An intermediate CA given as the trust anchor is one; OpenSSL would ask for its issuer.
     allowPartialTrustChain: ca !== undefined,

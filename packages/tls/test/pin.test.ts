@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { HttpsLink } from '../src/https-link.ts';
 import { certificateFingerprint, fetchPinnedCa, normalizeFingerprint } from '../src/pin.ts';
+import { defaultTlsPolicy } from '../src/policy.ts';
 import { type Authority, makeAuthority, type ServerIdentity } from './authority.ts';
 import { linkErrorOf, startServer, startTcpServer } from './server.ts';
 
@@ -46,6 +47,24 @@ describe('trust by fingerprint', () => {
     const link = new HttpsLink({ baseUrl: server.url, ca });
     expect((await link.request('GET', '/')).status).toBe(200);
     link.close();
+  });
+
+  test('[AX-04] keeps to its policy on both of its connections', async () => {
+    const pin = async ({ refusingAt }: { refusingAt: number }) => {
+      await using server = await startServer(identity);
+      let connections = 0;
+      server.server.prependListener('connection', () => {
+        connections += 1;
+        const minVersion = connections === refusingAt ? 'TLSv1.3' : 'TLSv1.2';
+        server.server.setSecureContext({ ...identity, minVersion });
+      });
+      const tls = { ...defaultTlsPolicy, maxVersion: 'TLS1.2' } as const;
+      const fingerprint = certificateFingerprint(authority.ca);
+      return await fetchPinnedCa(server.url, fingerprint, { tls });
+    };
+    expect(await pin({ refusingAt: 3 })).toContain('BEGIN CERTIFICATE');
+    for (const refusingAt of [1, 2])
+      expect(await linkErrorOf(pin({ refusingAt }))).toMatchObject({ code: 'tls.version' });
   });
 
   test('sends no request', async () => {
