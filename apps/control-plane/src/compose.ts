@@ -181,8 +181,8 @@ export async function compose({
   const certificate = await issueCertificate();
   const authenticator = new AgentAuthenticator({ trust, revocations, clock });
   const limits = new RequestLimits(clock, config.rateLimits);
-  const listenerOf = ({ maxConnections }: { maxConnections: number }) => {
-    return { certificate, maxConnections, trustProxy: config.trustProxy };
+  const listenerOf = ({ maxConnections, tls }: ServerConfig['operatorApi']) => {
+    return { certificate, tls, maxConnections, trustProxy: config.trustProxy };
   };
   const agentApp = await createAgentApp({
     pullDeps,
@@ -210,7 +210,11 @@ export async function compose({
     async () => isCurrent(),
     config.metrics.maxConnections,
   );
-  const renewal = keepCertificateFresh([agentApp, operatorApp], issueCertificate, platform);
+  const listeners = [
+    { app: agentApp, tls: config.agentApi.tls },
+    { app: operatorApp, tls: config.operatorApi.tls },
+  ];
+  const renewal = keepCertificateFresh(listeners, issueCertificate, platform);
 
   return {
     operatorApp,

@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { tlsWarnings } from '@sallyport/tls/settings';
 import type { FastifyInstance } from 'fastify';
 import pino from 'pino';
 import { compose, type ControlPlane } from './compose.ts';
@@ -30,7 +31,10 @@ export async function serve({
   warnings: string[];
 }): Promise<void> {
   const log = createLog(config.log.level, pino.destination(2));
-  for (const reason of warnings) log.warn({ reason }, 'configuration warning');
+  const weak = (['operatorApi', 'agentApi'] as const).flatMap((key) =>
+    tlsWarnings(`${key}.tls`, config[key].tls),
+  );
+  for (const reason of [...warnings, ...weak]) log.warn({ reason }, 'configuration warning');
   const dataDir = resolve(config.dataDir);
   await mkdir(dataDir, { recursive: true });
   const rootKeys = new RootKeys(await loadRootKeys(config, dataDir));

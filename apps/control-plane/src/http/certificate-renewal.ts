@@ -1,4 +1,4 @@
-import { tlsOptions } from '@sallyport/tls/policy';
+import { tlsOptions, type TlsPolicy } from '@sallyport/tls/policy';
 import type { FastifyInstance } from 'fastify';
 import type { Platform } from '../platform/platform.ts';
 import { SERVER_CERTIFICATE_DAYS, type ServerCertificate } from '../trust/index.ts';
@@ -6,9 +6,12 @@ import { SERVER_CERTIFICATE_DAYS, type ServerCertificate } from '../trust/index.
 const DAY_MS = 24 * 60 * 60 * 1000;
 const HALF_LIFE_MS = (SERVER_CERTIFICATE_DAYS * DAY_MS) / 2;
 
+/** A listener, and what may be negotiated with it. */
+export type Listener = { app: Pick<FastifyInstance, 'server'>; tls: TlsPolicy };
+
 /** Gives the listeners a new certificate at half of its life. Looks once a day, since no timer runs for 45. */
 export function keepCertificateFresh(
-  apps: FastifyInstance[],
+  listeners: Listener[],
   issue: () => Promise<ServerCertificate>,
   { clock, log }: Platform,
 ): NodeJS.Timeout {
@@ -16,7 +19,7 @@ export function keepCertificateFresh(
   const renewIfDue = async () => {
     if (clock.now() < renewAt) return;
     const certificate = await issue();
-    for (const app of apps) replaceCertificate(app, certificate);
+    for (const listener of listeners) replaceCertificate(listener, certificate);
     renewAt = clock.now() + HALF_LIFE_MS;
     log.info('the server certificate was renewed');
   };
@@ -31,10 +34,10 @@ export function keepCertificateFresh(
 
 /** For the connections to come. The policy goes with it: Node would forget it for its own defaults. */
 export function replaceCertificate(
-  { server }: Pick<FastifyInstance, 'server'>,
+  { app: { server }, tls }: Listener,
   certificate: ServerCertificate,
 ): void {
   if (!('setSecureContext' in server) || typeof server.setSecureContext !== 'function')
     throw new TypeError('the listener does not speak TLS');
-  server.setSecureContext({ ...certificate, ...tlsOptions() });
+  server.setSecureContext({ ...certificate, ...tlsOptions(tls) });
 }

@@ -1,4 +1,4 @@
-import { tlsOptions } from '@sallyport/tls/policy';
+import { tlsOptions, type TlsPolicy } from '@sallyport/tls/policy';
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { serializerCompiler } from 'fastify-type-provider-zod';
 import { AppError } from '../platform/app-error.ts';
@@ -26,6 +26,7 @@ const PULL_ROUTE = '/agent/v1/pull';
 /** What a listener is given from outside. */
 export type ListenerLimits = {
   certificate: ServerCertificate;
+  tls: TlsPolicy;
   maxConnections: number;
   /** Proxies whose X-Forwarded-For is believed, by address or CIDR. */
   trustProxy: string[];
@@ -50,7 +51,7 @@ export function createApp({ log, metrics }: Platform, options: ListenerOptions):
   const logger: FastifyBaseLogger = listenerLog;
   const handleError = problemHandler(metrics);
   const app = Fastify({
-    https: tlsListener(options.certificate),
+    https: tlsListener(options),
     loggerInstance: logger,
     logController: new LogController({
       disableRequestLogging: true,
@@ -96,10 +97,10 @@ export function createApp({ log, metrics }: Platform, options: ListenerOptions):
 }
 
 /** TLS and the limits of what comes before a request is one. */
-function tlsListener(certificate: ServerCertificate) {
+function tlsListener({ certificate, tls }: ListenerLimits) {
   return {
     ...certificate,
-    ...tlsOptions(),
+    ...tlsOptions(tls),
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     headersTimeout: HEADERS_TIMEOUT_MS,
     connectionsCheckingInterval: CONNECTIONS_CHECK_MS,

@@ -1,5 +1,6 @@
 import { port, secret } from '@sallyport/config/fields';
 import { operatorName } from '@sallyport/contract';
+import { tlsSettings } from '@sallyport/tls/settings';
 import { z } from 'zod';
 import { accessSettings } from './access-settings.ts';
 
@@ -10,6 +11,7 @@ export const OTHER_PROGRAMS = [
   'SALLYPORT_CONFIG_DIR',
   'SALLYPORT_ENROLLMENT_*',
   'SALLYPORT_AGENT_CONFIG',
+  'SALLYPORT_AGENT_CONTROL_PLANE_*',
   'SALLYPORT_AGENT_LOG_LEVEL',
   'SALLYPORT_AGENT_SOCKET*',
   'SALLYPORT_AGENT_STATE_DIR',
@@ -125,13 +127,16 @@ const settings = z.strictObject({
     })
     .prefault({}),
   ...accessSettings,
-  operatorApi: listener(8443, 'Operator API', 1_000).prefault({}),
+  operatorApi: listener(8443, 'Operator API', 1_000)
+    .extend({ tls: tlsSettings('Operator API').prefault({}) })
+    .prefault({}),
   agentApi: listener(9443, 'Agent API', 20_000)
     .extend({
       publicUrl: z
         .url({ protocol: /^https$/ })
         .optional()
         .describe('How agents reach the agent API, when not by its own address'),
+      tls: tlsSettings('Agent API').prefault({}),
     })
     .prefault({}),
   metrics: listener(9464, 'Metrics and health, plain HTTP', 100).prefault({}),

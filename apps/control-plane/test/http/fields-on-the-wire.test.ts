@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { operator, page } from '@sallyport/contract';
 import { asAdmin } from '@sallyport/testkit/database';
+import { defaultTlsPolicy } from '@sallyport/tls/policy';
 import { selfSigned } from '@sallyport/tls/test/issuer';
 import { createApp } from '../../src/http/create-app.ts';
 import { PRISMA_DIRECTORY, readSchema } from '../../src/platform/schema-engine.ts';
@@ -117,6 +118,7 @@ test('[AT-20] a field that a reply’s schema does not have is not sent, whateve
     name: 'planted',
     challenge: 'Bearer',
     certificate: { cert, key },
+    tls: defaultTlsPolicy,
     maxConnections: 10,
     trustProxy: [],
     requestTimeoutMs: 1_000,

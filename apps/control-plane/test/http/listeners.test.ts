@@ -4,6 +4,7 @@ import { connect } from 'node:tls';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { HttpsLink } from '@sallyport/tls/https-link';
 import { fetchPinnedCa } from '@sallyport/tls/pin';
+import { defaultTlsPolicy } from '@sallyport/tls/policy';
 import { makeAuthority } from '@sallyport/tls/test/authority';
 import { replaceCertificate } from '../../src/http/certificate-renewal.ts';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
@@ -86,7 +87,8 @@ test('[AX-08] a renewed certificate is shown to new connections, and weak cipher
       socket.destroy();
     }
   };
-  replaceCertificate(controlPlane.operatorApp, await authority.issue());
+  const listener = { app: controlPlane.operatorApp, tls: defaultTlsPolicy };
+  replaceCertificate(listener, await authority.issue());
   const strong = 'ECDHE-ECDSA-AES128-GCM-SHA256';
   expect(await handshake(strong)).toBe(strong);
   await expect(handshake('ECDHE-ECDSA-AES128-SHA256')).rejects.toMatchObject({
