@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { valueOf } from '@sallyport/config/expand';
 import { loadConfig, type Environment } from '@sallyport/config/load';
 import { resourceName } from '@sallyport/contract';
+import { tlsSettings, tlsWarnings } from '@sallyport/tls/settings';
 import { z } from 'zod';
 import { AgentError } from './agent-error.ts';
 import { logLevels } from './log.ts';
@@ -50,6 +51,13 @@ export const agentConfig = z.strictObject({
     .max(64)
     .refine(isEachPathOnce, 'name each file once')
     .default([]),
+  controlPlane: z
+    .strictObject({
+      tls: tlsSettings('Link to the control plane', 'SALLYPORT_AGENT_CONTROL_PLANE_TLS').prefault(
+        {},
+      ),
+    })
+    .prefault({}),
   log: z
     .strictObject({
       level: z.enum(logLevels).default('info').meta({
@@ -109,7 +117,8 @@ export function readAgentConfig(
     config.stateDir ??
     defaultStateDirectory(env, homedir(), process.getuid?.() === 0);
   const socket = resolve(flags.socket ?? config.socket ?? defaultSocket(stateDir));
-  return { config: { ...config, stateDir, socket }, warnings };
+  const weak = tlsWarnings('controlPlane.tls', config.controlPlane.tls);
+  return { config: { ...config, stateDir, socket }, warnings: [...warnings, ...weak] };
 }
 
 /** An empty path is most likely a variable that nobody set, and means the current directory or TCP to the system. */

@@ -32,11 +32,7 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
   const identity = await loadIdentity(state);
   await discardPending(state, log);
   const durableStore = new DurableStore(state, identity.highWaterKey, clock, log);
-  const link = new HttpsLink({
-    baseUrl: identity.controlPlane,
-    ca: identity.trustAnchors.join('\n'),
-    maxBodyBytes: MAX_REPLY_BYTES,
-  });
+  const link = linkTo(identity, config);
   const agent = createAgent({
     identity,
     link,
@@ -58,6 +54,7 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
   const localApi = await LocalApi.listen({
     agent,
     identity,
+    tls: () => link.tlsParameters(),
     durable: () => durableStore.state(),
     files: () => certificateFiles.states(),
     socket: config.socket,
@@ -84,6 +81,15 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
 
 function tokenReader({ tokenFile }: AgentConfig): Pick<AgentParts, 'readToken'> {
   return tokenFile === undefined ? {} : { readToken: () => readTokenFile(tokenFile) };
+}
+
+function linkTo(identity: Identity, { controlPlane }: AgentConfig): HttpsLink {
+  return new HttpsLink({
+    baseUrl: identity.controlPlane,
+    ca: identity.trustAnchors.join('\n'),
+    tls: controlPlane.tls,
+    maxBodyBytes: MAX_REPLY_BYTES,
+  });
 }
 
 function warnIfUnlocked({ isLocked, path }: StateDirectory, log: Log): void {

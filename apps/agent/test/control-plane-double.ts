@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import { text } from 'node:stream/consumers';
+import type { SecureContextOptions } from 'node:tls';
 import {
   pullBody,
   type Bundle,
@@ -34,10 +35,14 @@ export class ControlPlaneDouble {
   readonly authority: DoubleAuthority;
   readonly ca: string;
   readonly received: Received[] = [];
+  /** The version of every handshake that succeeded, as Node names it. */
+  readonly handshakes: (string | null)[] = [];
   /** Changes a bundle on its way out. */
   tamper: (bundle: Bundle) => Bundle = (bundle) => bundle;
   /** Its clock minus this host's, in milliseconds. */
   clockOffsetMs: number;
+  /** What it may negotiate from the next `start` on, other than by Node's defaults. */
+  tls: SecureContextOptions = {};
   /** Most milliseconds that a pull is held back. */
   longestWaitMs = 55_000;
   readonly #faults = new FaultQueue();
@@ -84,11 +89,10 @@ export class ControlPlaneDouble {
 
   /** Listens again, where it listened before. */
   async start(): Promise<void> {
-    const server = createServer(
-      this.#identity,
-      (request, response) => void this.#handle(request, response),
-    );
+    const options = { ...this.#identity, ...this.tls };
+    const server = createServer(options, (...exchange) => void this.#handle(...exchange));
     server.on('tlsClientError', () => {});
+    server.on('secureConnection', (socket) => this.handshakes.push(socket.getProtocol()));
     server.listen(this.#port, '127.0.0.1');
     await once(server, 'listening');
     const address = server.address();
@@ -193,15 +197,8 @@ export class ControlPlaneDouble {
     } catch (error) {
       const { status, code, message } =
         error instanceof Refusal ? error : new Refusal(500, 'server.internal');
-      const document = {
-        type: 'about:blank',
-        title: code,
-        status,
-        code,
-        detail: message,
-        requestId: randomUUID(),
-      };
-      this.#send(response, status, document);
+      const document = { type: 'about:blank', title: code, status, code, detail: message };
+      this.#send(response, status, { ...document, requestId: randomUUID() });
     }
   }
 

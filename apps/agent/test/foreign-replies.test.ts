@@ -149,6 +149,7 @@ describe('text from elsewhere', () => {
         since,
         lastError: { code: 'x.y', message: hostile, advice: null, at: since },
       },
+      tlsWeak: null,
       durable: { revision: 1, bytes: 1, error: null },
       files: [],
       clockOffsetMilliseconds: 0,

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
 import { HttpsLink } from '@sallyport/tls/https-link';
 import { systemClock } from '../src/clock.ts';
-import type { AgentConfig } from '../src/config.ts';
+import { readAgentConfig, type AgentConfig } from '../src/config.ts';
 import { runDaemon } from '../src/daemon.ts';
 import { enroll } from '../src/link/enroll.ts';
 import { health, type Health } from '../src/local-api/health.ts';
@@ -79,24 +79,17 @@ export type TestDaemon = AsyncDisposable & {
 export async function startDaemon({
   stateDir,
   socket,
-  certificateFiles = [],
-  tokenFile,
-}: Pick<Enrolled, 'stateDir' | 'socket'> & {
-  certificateFiles?: AgentConfig['certificateFiles'];
-  tokenFile?: string;
-}): Promise<TestDaemon> {
+  ...settings
+}: Pick<Enrolled, 'stateDir' | 'socket'> &
+  Partial<
+    Pick<AgentConfig, 'certificateFiles' | 'controlPlane' | 'tokenFile'>
+  >): Promise<TestDaemon> {
   const log: LogLine[] = [];
   const { promise: listening, resolve: markListening } = Promise.withResolvers<void>();
   const record = recordTo(log, ({ message }) => message === 'listening' && markListening());
   const stopping = new AbortController();
-  const settings = { socketMode: '0600', log: { level: 'debug' } } as const;
-  const config = {
-    stateDir,
-    socket,
-    certificateFiles,
-    ...(tokenFile === undefined ? {} : { tokenFile }),
-    ...settings,
-  };
+  const { config: defaults } = readAgentConfig({ stateDir, socket }, {});
+  const config: AgentConfig = { ...defaults, log: { level: 'debug' }, ...settings };
   const running = runDaemon(config, record, stopping.signal);
   const ask: TestDaemon['ask'] = (path, options) => askSocket(socket, path, options);
   const stop = async () => {

@@ -27,10 +27,19 @@ export class NewHost {
     return host;
   }
 
+  /** Enrols with these variables set, as it does without any. */
+  enrollWith(env: Record<string, string>): Promise<Outcome> {
+    return runAgent(this.#command([]), { env });
+  }
+
   enroll(...more: string[]): Promise<Outcome> {
+    return runAgent(this.#command(more));
+  }
+
+  #command(more: string[]): string[] {
     const trust = more.includes('--ca-file') ? [] : ['--fingerprint', this.#double.fingerprint];
     const to = ['--url', this.#double.url, '--state-dir', this.stateDir];
-    return runAgent(['enroll', ...to, '--token-file', this.tokenFile, ...trust, ...more]);
+    return ['enroll', ...to, '--token-file', this.tokenFile, ...trust, ...more];
   }
 
   async readIdentity(): Promise<StoredIdentity> {

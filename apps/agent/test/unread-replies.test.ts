@@ -110,6 +110,7 @@ test('a watcher that hears nothing for longer than a reply may stay unread keeps
   const api = await LocalApi.listen({
     agent,
     identity,
+    tls: () => link.tlsParameters(),
     durable: () => ({ revision: undefined, bytes: 0, error: undefined }),
     files: () => [],
     socket: path,

@@ -5,6 +5,7 @@ import { agentName } from '@sallyport/contract';
 import { parseToken } from '@sallyport/crypto/token';
 import { HttpsLink } from '@sallyport/tls/https-link';
 import { fetchPinnedCa } from '@sallyport/tls/pin';
+import type { TlsPolicy } from '@sallyport/tls/policy';
 import { AgentError } from '../agent-error.ts';
 import { systemClock } from '../clock.ts';
 import {
@@ -38,8 +39,9 @@ export async function enrollAgent(flags: EnrollFlags, context: CliContext): Prom
   const name = chooseName(flags.name, context.hostname);
   const token = await readToken(flags, context);
   using state = await StateDirectory.open(config.stateDir);
-  const trustAnchor = await readTrustAnchor(flags, controlPlane);
-  const link = new HttpsLink({ baseUrl: controlPlane, ca: trustAnchor });
+  const { tls } = config.controlPlane;
+  const trustAnchor = await readTrustAnchor(flags, controlPlane, tls);
+  const link = new HttpsLink({ baseUrl: controlPlane, ca: trustAnchor, tls });
   try {
     const force = flags.force === true;
     const { agentId, group } = await enroll({
@@ -103,9 +105,10 @@ async function readInput(context: CliContext): Promise<string> {
 async function readTrustAnchor(
   { fingerprint, caFile }: EnrollFlags,
   controlPlane: string,
+  tls: TlsPolicy,
 ): Promise<string> {
   if (fingerprint !== undefined && caFile === undefined)
-    return fetchPinnedCa(controlPlane, fingerprint, { timeoutMs: PIN_TIMEOUT_MS });
+    return fetchPinnedCa(controlPlane, fingerprint, { timeoutMs: PIN_TIMEOUT_MS, tls });
   if (caFile !== undefined && fingerprint === undefined) return readOwnFile(caFile, '--ca-file');
   throw new AgentError('usage.invalid', 'it must be said how to know the control plane', {
     advice: 'give either --fingerprint, as the control plane prints it, or --ca-file',

@@ -36,6 +36,7 @@ function describe({
   epoch,
   entries,
   controlPlane,
+  tlsWeak,
   durable,
   files,
   clockOffsetMilliseconds,
@@ -47,6 +48,7 @@ function describe({
     `agent          ${agent.name} (${agent.id}), group ${agent.group}`,
     `revision       ${revision}, epoch ${epoch}, ${entries} entries`,
     `control plane  ${controlPlane.url} ${controlPlane.state} since ${controlPlane.since}`,
+    ...(tlsWeak === true ? ['tls            weak cipher suite; see controlPlane.tls'] : []),
     ...(lastError === null
       ? []
       : [

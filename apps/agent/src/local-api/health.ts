@@ -1,3 +1,5 @@
+import { isWeakSuite } from '@sallyport/tls/cipher-suites';
+import type { TlsParameters } from '@sallyport/tls/https-link';
 import { z } from 'zod';
 import type { Agent } from '../agent.ts';
 import type { CertificateFileState } from '../files/certificate-files.ts';
@@ -11,7 +13,8 @@ const healthStatus = z.enum(['starting', 'ready', 'stale', 'revoked']);
 /**
  * The body of `GET /healthz`; nothing in it is secret. `staleSince` is null while the values are known to
  * be current. `offline` is true while this process serves what an earlier one kept on disk, and has not
- * reached the control plane yet.
+ * reached the control plane yet. `tlsWeak` says whether the newest connection to it has a weak cipher suite,
+ * and is null before the first.
  */
 export const health = z.object({
   status: healthStatus,
@@ -35,6 +38,7 @@ export const health = z.object({
       })
       .nullable(),
   }),
+  tlsWeak: z.boolean().nullable(),
   durable: z.object({ revision: z.int().nullable(), bytes: z.int(), error: z.string().nullable() }),
   /** `version` is what the file holds, null before the first; `error` says why it is not the newest. */
   files: z.array(
@@ -54,15 +58,17 @@ export type Health = z.infer<typeof health>;
 export type HealthParts = {
   agent: Agent;
   identity: Identity;
+  tls: () => TlsParameters | undefined;
   durable: () => DurableState;
   files: () => CertificateFileState[];
 };
 
 /** The truth about the agent, as far as it knows it. */
-export function describeHealth({ agent, identity, durable, files }: HealthParts): Health {
+export function describeHealth({ agent, identity, tls, durable, files }: HealthParts): Health {
   const { contact, cache } = agent;
   const held = cache.revision();
   const disk = durable();
+  const suite = tls()?.cipher;
   const offsetMs = agent.serverClock.offsetMs();
   return {
     status: statusOf(agent),
@@ -79,6 +85,7 @@ export function describeHealth({ agent, identity, durable, files }: HealthParts)
       since: new Date(contact.sinceMs).toISOString(),
       lastError: lastErrorOf(agent),
     },
+    tlsWeak: suite === undefined ? null : isWeakSuite(suite),
     durable: { revision: disk.revision ?? null, bytes: disk.bytes, error: disk.error ?? null },
     files: files(),
     clockOffsetMilliseconds: offsetMs === undefined ? null : Math.round(offsetMs),
