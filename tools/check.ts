@@ -15,6 +15,7 @@ const checks: [what: string, command: string, ...args: string[]][] = [
   ['OpenAPI document', 'node', 'tools/openapi.ts', '--check'],
   ['configuration reference', 'node', 'tools/config-reference.ts', '--check'],
   ['sensitive-data page', 'node', 'tools/sensitive-data-page.ts', '--check'],
+  ['TLS page', 'node', 'tools/tls-page.ts', '--check'],
   ['permissions page', 'node', 'tools/permissions-page.ts', '--check'],
   ['documented commands exist', 'node', 'tools/checks/documented-commands.ts'],
 ];

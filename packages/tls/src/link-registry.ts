@@ -1,0 +1,108 @@
+/** A way by which bytes enter or leave a program of this project. */
+export type Link = {
+  name: string;
+  program: 'sallyport-server' | 'sallyport-agent' | 'sallyport';
+  direction: 'in' | 'out';
+  /** What speaks TLS there, or what goes in its place. */
+  secured: string;
+  /** Where its versions and suites are set: the key of a `tls` block, or why there is none. */
+  tls: { block: string } | { fixed: string };
+  /** The files that listen or connect, from the root of the repository. */
+  openedIn: readonly string[];
+};
+
+const server = 'apps/control-plane/src';
+
+/** All of them. docs/tls.md shows this table, and a test holds it against the sources and the settings. */
+export const links: readonly Link[] = [
+  {
+    name: 'operator API',
+    program: 'sallyport-server',
+    direction: 'in',
+    secured: 'TLS, by Node',
+    tls: { block: 'operatorApi.tls' },
+    openedIn: [`${server}/http/create-app.ts`, `${server}/http/operator-app.ts`],
+  },
+  {
+    name: 'agent API',
+    program: 'sallyport-server',
+    direction: 'in',
+    secured: 'TLS, by Node',
+    tls: { block: 'agentApi.tls' },
+    openedIn: [`${server}/http/create-app.ts`, `${server}/http/agent-app.ts`],
+  },
+  {
+    name: 'metrics and health',
+    program: 'sallyport-server',
+    direction: 'in',
+    secured: 'plain HTTP, on loopback unless `metrics.host` says otherwise',
+    tls: { fixed: 'no TLS: put a proxy that speaks it in front before you open the port' },
+    openedIn: [`${server}/http/metrics-app.ts`],
+  },
+  {
+    name: 'control plane → Postgres',
+    program: 'sallyport-server',
+    direction: 'out',
+    secured: 'TLS, by the driver `pg`, with `sslmode=verify-full` in `database.url`',
+    tls: {
+      fixed: 'the driver takes none from the URL: set `ssl_min_protocol_version` in Postgres',
+    },
+    openedIn: [
+      `${server}/audit/sequencer.ts`,
+      `${server}/platform/application-role.ts`,
+      `${server}/platform/db.ts`,
+      `${server}/platform/migrate.ts`,
+      `${server}/platform/migrations-match.ts`,
+      `${server}/platform/queue-backend.ts`,
+      `${server}/platform/schema-engine.ts`,
+      `${server}/platform/wakeups.ts`,
+    ],
+  },
+  {
+    name: 'control plane → its embedded Postgres',
+    program: 'sallyport-server',
+    direction: 'out',
+    secured: 'plain TCP that does not leave the host',
+    tls: { fixed: 'no TLS: for evaluation; give `database.url` otherwise' },
+    openedIn: [
+      'packages/embedded-postgres/src/free-port.ts',
+      'packages/embedded-postgres/src/ownership.ts',
+    ],
+  },
+  {
+    name: 'control plane → Redis',
+    program: 'sallyport-server',
+    direction: 'out',
+    secured: 'TLS, by the driver `ioredis`, with `rediss://` in `redis.url`',
+    tls: { fixed: 'the driver takes none from the URL: set `tls-protocols` in Redis' },
+    openedIn: [`${server}/platform/queue-backend.ts`],
+  },
+  {
+    name: 'agent → control plane',
+    program: 'sallyport-agent',
+    direction: 'out',
+    secured: 'TLS, by Node',
+    tls: { block: 'controlPlane.tls' },
+    openedIn: ['apps/agent/src/cli/enroll.ts', 'apps/agent/src/daemon.ts'],
+  },
+  {
+    name: 'local API of the agent',
+    program: 'sallyport-agent',
+    direction: 'in',
+    secured: 'a unix socket, guarded by the permissions of its file',
+    tls: { fixed: 'no TLS: it does not leave the host' },
+    openedIn: [
+      'apps/agent/src/cli/local-client.ts',
+      'apps/agent/src/local-api/claim-socket.ts',
+      'apps/agent/src/local-api/server.ts',
+    ],
+  },
+  {
+    name: 'CLI → control plane',
+    program: 'sallyport',
+    direction: 'out',
+    secured: 'TLS, by Node',
+    tls: { fixed: 'always the defaults: what `operatorApi.tls` allows of them is used' },
+    openedIn: ['apps/cli/src/api-client.ts', 'apps/cli/src/commands/session.ts'],
+  },
+];
