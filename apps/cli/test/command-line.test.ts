@@ -13,12 +13,14 @@ import { runCli } from './run-cli.ts';
 const OPTIONS_WITH_A_VALUE = [
   '--action',
   '--actor',
+  '--agent-methods',
   '--api-key-file',
   '--before',
   '--ca-file',
   '--chain',
   '--checkpoint',
   '--cidr',
+  '--clones',
   '--code-file',
   '--current-file',
   '--days',
@@ -49,7 +51,7 @@ const OPTIONS_WITH_A_VALUE = [
   '--uses',
   '--version',
 ];
-const ARGUMENTS = ['file', 'id', 'name', 'operator', 'role'];
+const ARGUMENTS = ['agent', 'file', 'id', 'name', 'operator', 'role'];
 
 function program(): Command {
   const terminal = {

@@ -127,6 +127,7 @@ describe('agent', () => {
     enrolledAt: at,
     lastSeenAt: null,
     revokedAt: null,
+    clonedAt: null,
   };
 
   test('list and show tell what is known, and obey nothing that the agent says of itself', async () => {

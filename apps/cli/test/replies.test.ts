@@ -4,7 +4,14 @@ import { signIn, type SignedIn } from './signed-in.ts';
 
 const at = '2030-01-01T00:00:00.000Z';
 const id = '01890a5d-ac96-774b-bcce-b302099a8057';
-const group = (name: string) => ({ id, name, revision: 7, createdAt: at });
+const group = (name: string) => ({
+  id,
+  name,
+  revision: 7,
+  agentMethods: ['key', 'token'],
+  clones: 'report',
+  createdAt: at,
+});
 
 let operator: SignedIn;
 beforeEach(async () => {
