@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process';
 import { chmod, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { readTokenFile } from '../src/link/token-file.ts';
 import { ControlPlaneDouble } from './control-plane-double.ts';
@@ -118,6 +120,20 @@ describe('[SG-44] a token file', () => {
     const refusal = await readTokenFile(file).catch((error: unknown) => error);
     expect(refusal).toMatchObject({ code: 'token_file.unusable' });
     if (text !== '') expect(String(refusal)).not.toContain(text);
+  });
+
+  test('that is a pipe is refused at once: nobody waits for whoever would write into it', async () => {
+    await promisify(execFile)('mkfifo', ['-m', '600', file]);
+    const read = readTokenFile(file);
+    let waited = false;
+    // Frees the thread that waits, so that a failure does not hang the tests.
+    const writer = setTimeout(() => {
+      waited = true;
+      void writeFile(file, '');
+    }, 2_000);
+    await expect(read).rejects.toMatchObject({ message: expect.stringContaining('is no file') });
+    clearTimeout(writer);
+    expect(waited).toBe(false);
   });
 
   test('that is a folder is refused', async () => {

@@ -1,8 +1,11 @@
+import { constants } from 'node:fs';
 import { open, statfs, type FileHandle } from 'node:fs/promises';
 import { AgentError } from '../agent-error.ts';
 import { codeOf } from '../state/system-error.ts';
 
 const MAX_BYTES = 4_096;
+/** A pipe would hold a thread until somebody wrote into it, and with it the end of the process. */
+const WITHOUT_WAITING = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
 const CHANGED_BY_OTHERS = 0o022;
 const READ_BY_OTHERS = 0o004;
 /** tmpfs and ramfs (statfs(2)): where Docker, Kubernetes and systemd hand secrets over, readable within the mount. */
@@ -15,7 +18,7 @@ const IN_MEMORY = new Set([0x01021994, 0x858458f6]);
  * @throws AgentError `token_file.unusable`, `token_file.unsafe`
  */
 export async function readTokenFile(path: string): Promise<string> {
-  await using file = await open(path, 'r').catch((cause: unknown) => {
+  await using file = await open(path, WITHOUT_WAITING).catch((cause: unknown) => {
     throw unusable(path, `cannot be read (${codeOf(cause)})`, cause);
   });
   await assertProtected(file, path);
