@@ -2,21 +2,48 @@ import type { AccessGrant } from '@sallyport/crypto/access-token';
 import { CryptoError } from '@sallyport/crypto/crypto-error';
 import { parseToken, type Token } from '@sallyport/crypto/token';
 import { AppError } from '../platform/app-error.ts';
+import { hashingBusy } from '../platform/bounded-pool.ts';
 import type { Platform } from '../platform/platform.ts';
-import type { TokenChecks } from '../platform/token-checks.ts';
-import { agentTokenUnknown, agentUnknown } from './agent-refusals.ts';
+import { TokenChecks } from '../platform/token-checks.ts';
+import { Turns } from '../platform/turns.ts';
+import {
+  agentRevoked,
+  agentTokenExpired,
+  agentTokenRevoked,
+  agentTokenUnknown,
+  agentUnknown,
+} from './agent-refusals.ts';
 import { findAgentToken, noteTokenUse, type AgentTokenRow } from './agent-tokens.store.ts';
 import { findAgent, type AgentRow } from './agents.store.ts';
 
+/** As many hashes for one agent, and so of whoever has its key, at a time; another waits, should its reply have been lost. */
+const PER_AGENT = { concurrency: 1, queued: 1, refusal: hashingBusy };
+
+/** Checks agent tokens, each agent's in turn, so that none who tries many keeps the others waiting. */
+export class AgentTokenChecks {
+  readonly #tokens: TokenChecks;
+  readonly #turns = new Turns(PER_AGENT);
+
+  constructor({ clock, agentTokenHashing }: Platform) {
+    this.#tokens = new TokenChecks(clock, agentTokenHashing);
+  }
+
+  /** @throws AppError `hashing.busy` */
+  async matches(token: Token, { agentId, secretHash }: AgentTokenRow): Promise<boolean> {
+    return this.#turns.take(agentId, () => this.#tokens.matches(token, secretHash));
+  }
+}
+
 /**
  * The agent whose token this is. `acceptKey` takes the proof that the agent's own key made: it comes before the
- * hash, so that a token which was copied costs nobody anything, and is of no use without the key.
+ * hash, so that a token which was copied costs nobody anything, and is of no use without the key. Nor is one
+ * hashed that cannot open a session: its agents ask again and again, and others' tokens wait for their hash.
  *
- * @throws AppError `agent_token.malformed`, `agent_token.unknown`, `hashing.busy`, and what `acceptKey` throws
+ * @throws AppError `agent_token.*`, `agent.revoked`, `hashing.busy`, and what `acceptKey` throws
  */
 export async function agentOfToken(
   { db, clock }: Platform,
-  tokens: TokenChecks,
+  checks: AgentTokenChecks,
   text: string,
   acceptKey: (agent: Pick<AgentRow, 'id' | 'keyThumbprint'>) => void,
 ): Promise<AccessGrant> {
@@ -26,21 +53,13 @@ export async function agentOfToken(
   const agent = await db.read((reader) => findAgent(reader, row.agentId));
   if (agent === undefined) throw agentUnknown();
   acceptKey(agent);
-  if (!(await matches(tokens, token, row, clock.now()))) throw agentTokenUnknown();
+  if (agent.revokedAt !== null) throw agentRevoked();
+  if (row.revokedAt !== null) throw agentTokenRevoked();
+  if (row.expiresAt.getTime() <= clock.now()) throw agentTokenExpired();
+  if (!(await checks.matches(token, row))) throw agentTokenUnknown();
   await db.read((writer) => noteTokenUse(writer, row.id, new Date(clock.now())));
   const { id: agentId, groupId, keyThumbprint } = agent;
   return { agentId, groupId, keyThumbprint, method: 'token', tokenId: row.id };
-}
-
-/** Whether it has ended is told afterwards, of the row as it is then; one that has is not remembered. */
-async function matches(
-  tokens: TokenChecks,
-  token: Token,
-  { secretHash, revokedAt, expiresAt }: AgentTokenRow,
-  nowMs: number,
-): Promise<boolean> {
-  const ended = revokedAt !== null || expiresAt.getTime() <= nowMs;
-  return ended ? tokens.matchesAlone(token, secretHash) : tokens.matches(token, secretHash);
 }
 
 function readToken(text: string): Token {

@@ -6,10 +6,9 @@ import {
   type AccessGrant,
 } from '@sallyport/crypto/access-token';
 import type { Platform } from '../platform/platform.ts';
-import { TokenChecks } from '../platform/token-checks.ts';
 import type { Trust } from '../trust/index.ts';
 import { agentOfAssertion } from './agent-of-assertion.ts';
-import { agentOfToken } from './agent-of-token.ts';
+import { agentOfToken, AgentTokenChecks } from './agent-of-token.ts';
 import {
   agentRevoked,
   agentTokenExpired,
@@ -27,13 +26,13 @@ export class AgentSessions {
   readonly #platform: Platform;
   readonly #trust: Trust;
   readonly #authenticator: AgentAuthenticator;
-  readonly #tokens: TokenChecks;
+  readonly #tokens: AgentTokenChecks;
 
   constructor(platform: Platform, trust: Trust, authenticator: AgentAuthenticator) {
     this.#platform = platform;
     this.#trust = trust;
     this.#authenticator = authenticator;
-    this.#tokens = new TokenChecks(platform.clock, platform.agentTokenHashing);
+    this.#tokens = new AgentTokenChecks(platform);
   }
 
   /**

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { formatToken, mintToken } from '@sallyport/crypto/token';
 import { asAdmin } from '@sallyport/testkit/database';
 import { decodeJwt } from 'jose';
@@ -207,6 +207,50 @@ describe('renewing a session', () => {
     expect((await agent.renewSession()).status).toBe(200);
     free();
     await Promise.all([held, ...queued]);
+  });
+});
+
+describe('[SG-23] the hashing of agent tokens', () => {
+  let release: () => void;
+  let held: Promise<unknown>;
+  /** Nothing is hashed until `release`. */
+  beforeEach(() => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    release = resolve;
+    held = controlPlane.platform.agentTokenHashing.run(() => promise);
+  });
+  afterEach(async () => {
+    release();
+    await held;
+  });
+
+  test('is not done for an agent that was revoked, nor for a token that was revoked or has expired', async () => {
+    const [revoked, expired] = [await newToken(), await newToken()];
+    await owner.call('POST', `${tokens()}/${field(revoked.body, 'id')}/revoke`);
+    await owner.call('POST', `${tokens()}/${field(expired.body, 'id')}/rotate`, {
+      overlapSeconds: 0,
+    });
+    const openWith = (created: Reply) => agent.openSessionWith(field(created.body, 'token'));
+    expect(await openWith(revoked)).toMatchObject(refused('agent_token.revoked'));
+    expect(await openWith(expired)).toMatchObject(refused('agent_token.expired'));
+    const active = await newToken();
+    await owner.call('POST', `/agents/${agent.id}/revoke`);
+    expect(await openWith(active)).toMatchObject(refused('agent.revoked'));
+  });
+
+  test('is taken in turns: an agent that tries secrets by the hundred keeps no other out', async () => {
+    const created = await newToken();
+    const forged = () => formatToken(mintToken('agent', field(created.body, 'id')));
+    const tries = Array.from({ length: 100 }, () => agent.openSessionWith(forged()));
+    expect(await Promise.race(tries)).toMatchObject({ status: 429 });
+    const other = await agentIn(owner, 'plant-7', controlPlane);
+    const opening = other.openSessionWith(field((await newToken({}, other)).body, 'token'));
+    // Refused at once, while the other's waits.
+    expect(await agent.openSessionWith(forged())).toMatchObject({ status: 429 });
+    release();
+    expect((await opening).status).toBe(200);
+    const codes = (await Promise.all(tries)).map(({ body }) => field(body, 'code'));
+    expect(new Set(codes)).toEqual(new Set(['hashing.busy', 'agent_token.unknown']));
   });
 });
 
