@@ -86,6 +86,19 @@ test('[AT-09] a token that was put in the place of another opens the next sessio
   expect(JSON.parse(double.received.at(-1)?.body ?? '')).toMatchObject({ token: next });
 });
 
+test('[AT-09] one that waits for its hash too long does neither: the old session goes on, and it is shown again', async () => {
+  await openAfter(0);
+  const next = double.authority.mintAgentToken(enrolled.identity.agentId);
+  readToken = async () => next;
+  double.failNext(OPENED, new Refusal(429, 'hashing.busy'));
+  await openAfter(13);
+  await openAfter(1);
+  expect(pathsAsked()).toEqual([OPENED, OPENED, OPENED]);
+  expect(JSON.parse(double.received.at(-1)?.body ?? '')).toMatchObject({ token: next });
+  double.failNext(OPENED, new Refusal(429, 'hashing.busy'));
+  await expect(openAfter(16)).rejects.toMatchObject({ code: 'hashing.busy' });
+});
+
 test('a token file that is away for a moment ends no session before its time', async () => {
   await openAfter(0);
   readToken = async () => {

@@ -20,6 +20,8 @@ import type { ServerClock } from './server-clock.ts';
 /** A token is replaced when this part of its life is over, so that none expires while a pull waits. */
 const RENEW_AFTER = 0.8;
 const SESSION_PATH = '/agent/v1/session';
+/** What keeps a session from being renewed, and says nothing against the one there is. */
+const MAY_WAIT = /^(?:token_file\..*|hashing\.busy)$/;
 const NOT_RENEWED: ReadonlySet<number | undefined> = new Set([401, 404]);
 
 /** `openedWith` tells one agent token from another; undefined for the key alone. */
@@ -109,11 +111,11 @@ export class Session {
     }
   }
 
-  /** A token file that is away for a moment ends no session before its time. */
+  /** A token file that is away for a moment, or a control plane that hashes too many, ends no session before its time. */
   #stillOpen(error: unknown): Access {
     const { clock, log } = this.#parts;
-    const isOfFile = error instanceof AgentError && error.code.startsWith('token_file.');
-    if (!isOfFile || this.#access === undefined || clock.now() >= this.#access.expiresAtMs)
+    const mayWait = error instanceof AgentError && MAY_WAIT.test(error.code);
+    if (!mayWait || this.#access === undefined || clock.now() >= this.#access.expiresAtMs)
       throw error;
     log.warn({ code: error.code, detail: error.message }, 'the session cannot be renewed yet');
     return this.#access;
