@@ -69,18 +69,18 @@ export async function updateGroup(
   change: GroupChange,
 ): Promise<Group> {
   const { clock, db } = platform;
-  const group = await authorizedGroup(platform, op, 'group:update', name);
+  const { id } = await authorizedGroup(platform, op, 'group:update', name);
   return db.transaction(async (tx) => {
-    const updated = await updateGroupRow(tx, group.id, change);
+    const { before, after } = await updateGroupRow(tx, id, change);
     const act = {
       action: 'group:update',
       subject: `group:${name}`,
-      groupId: group.id,
+      groupId: id,
       outcome: 'done',
-      details: { before: changeable(group), after: changeable(updated) },
+      details: { before: changeable(before), after: changeable(after) },
     } as const;
     await appendAuditEvent(tx, op, act, clock.now());
-    return shown(updated);
+    return shown(after);
   });
 }
 

@@ -52,16 +52,20 @@ export async function listGroups(
   return rows.map(parsed);
 }
 
+/** The group before and after, whose row is held from the first look on. */
 export async function updateGroupRow(
   tx: Db,
   id: string,
   { agentMethods, clones }: GroupChange,
-): Promise<GroupRow> {
+): Promise<{ before: GroupRow; after: GroupRow }> {
   const data = {
     ...(agentMethods === undefined ? {} : { agentMethods }),
     ...(clones === undefined ? {} : { clones }),
   };
-  return parsed(await tx.group.update({ where: { id }, data }));
+  await tx.$queryRaw`SELECT FROM groups WHERE id = ${id}::uuid FOR UPDATE`;
+  const before = parsed(await tx.group.findUniqueOrThrow({ where: { id } }));
+  const after = parsed(await tx.group.update({ where: { id }, data }));
+  return { before, after };
 }
 
 type StoredGroup = Omit<GroupRow, 'agentMethods' | 'clones'> & {

@@ -255,7 +255,7 @@ describe('[SG-23] the hashing of agent tokens', () => {
 });
 
 describe('[SG-37] the ways that a group’s agents may open sessions', () => {
-  afterAll(() => allow('key', 'token'));
+  afterEach(() => allow('key', 'token'));
   const allow = (...agentMethods: string[]) =>
     owner.call('PATCH', '/groups/plant-7', { agentMethods });
 
@@ -269,6 +269,17 @@ describe('[SG-37] the ways that a group’s agents may open sessions', () => {
     await allow('key');
     expect(await agent.openSessionWith(token)).toMatchObject(refused('agent.method_refused'));
     expect((await agent.openSession()).status).toBe(200);
+  });
+
+  test('are recorded as they were before each change and after it, also when some are made at once', async () => {
+    await Promise.all(['token', 'key', 'token', 'key', 'token', 'key'].map((way) => allow(way)));
+    const events = await sql(
+      `SELECT details->'before' AS before, details->'after' AS after FROM audit_events
+       WHERE action = 'group:update' ORDER BY id`,
+    );
+    expect(events.slice(1).map(({ before }) => before)).toEqual(
+      events.slice(0, -1).map(({ after }) => after),
+    );
   });
 
   test('are one at least, each once, and known', async () => {
