@@ -97,7 +97,10 @@ export class AgentSessions {
   }
 }
 
-/** A session does not outlive the token that opened it. */
+/**
+ * A session does not outlive the token that opened it, as it stands now: by the tolerance of clocks at most, and
+ * by what is left of its own life when a rotation ends the token sooner.
+ */
 function secondsLeft(
   token: { revoked: boolean; expiresAt: Date } | undefined,
   nowMs: number,

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { CLOCK_TOLERANCE_SECONDS } from '@sallyport/crypto/jwt';
 import { formatToken, mintToken } from '@sallyport/crypto/token';
 import { asAdmin } from '@sallyport/testkit/database';
 import { decodeJwt } from 'jose';
@@ -74,13 +75,16 @@ describe('[A7-02] [SG-23] a session by agent token', () => {
     expect(await agent.openSessionWith(enrolling)).toMatchObject(refused('agent_token.malformed'));
   });
 
-  test('[AX-17] ends with the token: it does not outlive its expiry, and an expired token opens none', async () => {
+  test('[AX-17] ends with the token, but for the tolerance of clocks, and an expired token opens none and renews none', async () => {
     const token = field((await newToken({ expiresInDays: 1 })).body, 'token');
     controlPlane.clock.advance(DAY_MS - 60_000);
     expect(await agent.openSessionWith(token)).toMatchObject({ body: { expiresInSeconds: 60 } });
     expect((await agent.pullRaw()).status).toBe(200);
     controlPlane.clock.advance(60_000);
     expect(await agent.openSessionWith(token)).toMatchObject(refused('agent_token.expired'));
+    expect(await agent.renewSession()).toMatchObject(refused('agent_token.expired'));
+    controlPlane.clock.advance(CLOCK_TOLERANCE_SECONDS * 1000);
+    expect(await agent.pullRaw()).toMatchObject(refused('access_token.expired'));
   });
 
   test('[A7-03] whose text is nowhere in the database, only its hash', async () => {
