@@ -1,5 +1,6 @@
 import type { Circus } from '@jest/types';
 import { TestEnvironment } from 'jest-environment-node';
+import { brokenPromises } from './native-modules/promised-assertions.ts';
 
 /** How long closing sockets and exiting children get after a file's last hook. */
 const GRACE_MS = 2_000;
@@ -34,6 +35,7 @@ export default class NoLeaksEnvironment extends TestEnvironment {
   readonly #before = openResources();
 
   async handleTestEvent(event: Circus.Event, state: Circus.State): Promise<void> {
+    if (event.name === 'test_done') event.test.errors.push(...brokenPromises());
     if (event.name !== 'run_finish') return;
     const deadline = performance.now() + GRACE_MS;
     // An unreferenced timer, so that the wait itself is not among the open handles.
