@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { chmod, rename, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -120,6 +120,20 @@ describe('[SG-44] a token file', () => {
     const refusal = await readTokenFile(file).catch((error: unknown) => error);
     expect(refusal).toMatchObject({ code: 'token_file.unusable' });
     if (text !== '') expect(String(refusal)).not.toContain(text);
+  });
+
+  test('that everybody can read is read from a mount in memory, as orchestrators make them; who can change it is minded there too', async () => {
+    const folder = await mkdtemp('/dev/shm/agent-token-');
+    file = join(folder, 'agent-token');
+    try {
+      const token = newToken();
+      await put(token, 0o644);
+      expect(await readTokenFile(file)).toBe(token);
+      await put(token, 0o666);
+      await expect(readTokenFile(file)).rejects.toMatchObject({ code: 'token_file.unsafe' });
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   test('that is a pipe is refused at once: nobody waits for whoever would write into it', async () => {
