@@ -3,10 +3,11 @@ import type { Diagnosis } from '@sallyport/contract';
 import { asAdmin } from '@sallyport/testkit/database';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
-import { OperatorClient } from '../operator-client.ts';
+import { field, OperatorClient } from '../operator-client.ts';
 
 /** The safety net looks every three seconds: three in a row are as quick by wake-ups alone. */
 const AT_ONCE_MS = 1_000;
+const TOKEN_REVOKED = { status: 401, body: { code: 'agent_token.revoked' } };
 const REVOKED = { status: 401, body: { code: 'agent.revoked' } };
 
 const result: Diagnosis = {
@@ -59,6 +60,26 @@ test('[F-11] an agent’s id in upper case is the same agent: its pull ends at o
     const sql = `SELECT FROM audit_events WHERE action = 'agent:revoke' AND subject = $1`;
     expect((await client.query(sql, [`agent:${agent.id}`])).rowCount).toBe(1);
   });
+});
+
+test('[AX-17] [AT-11] revoking an agent token ends, on another replica and at once, the pulls of the session that it opened, and no other', async () => {
+  for (const group of ['token-1', 'token-2', 'token-3']) {
+    const agent = await agentIn(owner, group, second);
+    const other = await agentIn(owner, group, second);
+    const path = `/agents/${agent.id}/tokens`;
+    const [first, next] = [await owner.call('POST', path, {}), await owner.call('POST', path, {})];
+    await agent.openSessionWith(field(first.body, 'token'));
+    for (const each of [agent, other]) await each.pull();
+    const [waiting, unharmed] = [agent.pullRaw(30), other.pullRaw(1)];
+    const begun = performance.now();
+    await owner.call('POST', `${path}/${field(first.body, 'id')}/revoke`);
+    expect(await waiting).toMatchObject(TOKEN_REVOKED);
+    expect(performance.now() - begun).toBeLessThan(AT_ONCE_MS);
+    expect(await agent.renewSession()).toMatchObject(TOKEN_REVOKED);
+    expect((await unharmed).status).toBe(204);
+    expect((await agent.openSessionWith(field(next.body, 'token'))).status).toBe(200);
+    expect((await agent.pullRaw()).status).toBe(204);
+  }
 });
 
 test('a revocation begins an epoch whose key the revoked agent never had', async () => {

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import type { AgentClient } from '../agent-client.ts';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
-import { OperatorClient } from '../operator-client.ts';
+import { field, OperatorClient } from '../operator-client.ts';
 
 let controlPlane: TestControlPlane;
 /** A replica that reaches the database through a gate. */
@@ -51,6 +51,16 @@ test('a revocation whose wake-up was lost ends the pull that waits', async () =>
   const now = new Date(controlPlane.clock.now());
   await silently('UPDATE agents SET revoked_at = $1 WHERE id = $2', now, agent.id);
   expect(await waiting).toMatchObject({ status: 401, body: { code: 'agent.revoked' } });
+}, 15_000);
+
+test('[AX-17] a revocation of an agent token whose wake-up was lost ends the pull that waits in its session', async () => {
+  const agent = await current('lost-token-revocation');
+  const created = await owner.call('POST', `/agents/${agent.id}/tokens`, {});
+  await agent.openSessionWith(field(created.body, 'token'));
+  const waiting = agent.pullRaw(30);
+  const now = new Date(controlPlane.clock.now());
+  await silently('UPDATE agent_tokens SET revoked_at = $1 WHERE agent_id = $2', now, agent.id);
+  expect(await waiting).toMatchObject({ status: 401, body: { code: 'agent_token.revoked' } });
 }, 15_000);
 
 test('a replica that has lost its database delivers nothing, since it may not know of a revocation, and comes back by itself', async () => {
