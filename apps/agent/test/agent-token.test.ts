@@ -150,6 +150,14 @@ describe('[SG-44] a token file', () => {
     expect(waited).toBe(false);
   });
 
+  test('whose disk fails is told of as such, and not as a defect of the agent', async () => {
+    // Opens as a file of this user, and fails to be read at its beginning.
+    await expect(readTokenFile('/proc/self/mem')).rejects.toMatchObject({
+      code: 'token_file.unusable',
+      message: expect.stringContaining('EIO'),
+    });
+  });
+
   test('that is a folder is refused', async () => {
     await expect(readTokenFile(enrolled.home.path)).rejects.toMatchObject({
       code: 'token_file.unusable',

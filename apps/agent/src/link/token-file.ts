@@ -18,10 +18,17 @@ const IN_MEMORY = new Set([0x01021994, 0x858458f6]);
  * @throws AgentError `token_file.unusable`, `token_file.unsafe`
  */
 export async function readTokenFile(path: string): Promise<string> {
-  await using file = await open(path, WITHOUT_WAITING).catch((cause: unknown) => {
-    throw unusable(path, `cannot be read (${codeOf(cause)})`, cause);
-  });
-  await assertProtected(file, path);
+  try {
+    await using file = await open(path, WITHOUT_WAITING);
+    await assertProtected(file, path);
+    return await tokenIn(file, path);
+  } catch (error) {
+    const code = codeOf(error);
+    throw code === undefined ? error : unusable(path, `cannot be read (${code})`, error);
+  }
+}
+
+async function tokenIn(file: FileHandle, path: string): Promise<string> {
   const { buffer, bytesRead } = await file.read(Buffer.alloc(MAX_BYTES + 1));
   const text = buffer.toString('latin1', 0, bytesRead).trim();
   if (bytesRead > MAX_BYTES || !/^sp_agent_\w+$/.test(text))
