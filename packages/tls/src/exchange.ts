@@ -145,7 +145,7 @@ export function exchange(options: ExchangeOptions): Promise<LinkReply> {
       collect(response, options, (body) => succeed(response, body), fail);
     });
     request.on('error', (error) => {
-      const failure = connectionFailure(error, origin);
+      const failure = error instanceof LinkError ? error : connectionFailure(error, origin);
       const stale = request.reusedSocket && !answered && failure.code === 'link.reset';
       fail(stale ? new StaleConnectionError(failure.code, failure.message, failure) : failure);
     });

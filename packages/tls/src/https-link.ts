@@ -7,6 +7,8 @@ import { aborted, exchange, type LinkReply, StaleConnectionError } from './excha
 import { certificateFingerprint } from './fingerprint.ts';
 import { LinkError, type LinkErrorCode } from './link-error.ts';
 import type { TlsPolicy } from './policy.ts';
+import { detourTo, openSocket, type Route } from './route.ts';
+import { RoutedAgent } from './routed-agent.ts';
 import { secureContextFor } from './secure-context.ts';
 
 export { LinkError, type LinkErrorCode, type LinkReply };
@@ -18,9 +20,14 @@ export type LinkOptions = {
   ca?: string | undefined;
   /** What may be negotiated; `defaultTlsPolicy` by default. */
   tls?: TlsPolicy | undefined;
+  /** Through which proxy, and to which address; absent means directly. */
+  route?: Route | undefined;
   /** From the call to the last byte of the reply; default 30 seconds. */
   timeoutMs?: number | undefined;
-  /** For the TCP connection and the TLS handshake, within `timeoutMs`; default 10 seconds. */
+  /**
+   * For the TCP connection and the TLS handshake, within `timeoutMs`; default 10 seconds. As much again
+   * beforehand for the tunnel through a proxy.
+   */
   connectTimeoutMs?: number | undefined;
   /** Default 16 MiB. */
   maxBodyBytes?: number | undefined;
@@ -85,14 +92,24 @@ export class HttpsLink {
   constructor(options: LinkOptions) {
     this.#endpoint = parseEndpoint(options.baseUrl);
     this.#options = options;
-    this.#agent = new Agent({
+    const agentOptions = {
       keepAlive: true,
       // Node's default of one second would put a probe a second on every waiting link.
       keepAliveMsecs: 30_000,
       secureContext: secureContextFor(options.ca, options.tls),
       // Else Node takes it from the Host header, which a caller may set.
       servername: this.#endpoint.servername,
-    });
+    };
+    const detour = detourTo(this.#endpoint, options.route);
+    this.#agent = detour
+      ? new RoutedAgent(agentOptions, (signal) =>
+          openSocket(detour, this.#endpoint, { timeoutMs: this.#connectTimeoutMs, signal }),
+        )
+      : new Agent(agentOptions);
+  }
+
+  get #connectTimeoutMs(): number {
+    return this.#options.connectTimeoutMs ?? 10_000;
   }
 
   /**
@@ -133,7 +150,7 @@ export class HttpsLink {
         body: hasBody ? JSON.stringify(request.json) : undefined,
         signal: request.signal,
         timeoutMs,
-        connectTimeoutMs: this.#options.connectTimeoutMs ?? 10_000,
+        connectTimeoutMs: this.#connectTimeoutMs,
         into: request.into,
         maxBodyBytes: this.#options.maxBodyBytes ?? 16 * 1024 * 1024,
         onConnected: (socket) => {

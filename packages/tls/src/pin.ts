@@ -5,6 +5,7 @@ import { type Endpoint, parseEndpoint } from './endpoint.ts';
 import { certificateFingerprint, normalizeFingerprint } from './fingerprint.ts';
 import { LinkError } from './link-error.ts';
 import { tlsOptions, type TlsPolicy } from './policy.ts';
+import { detourTo, openSocket, type Route } from './route.ts';
 import { secureContextFor } from './secure-context.ts';
 
 export { certificateFingerprint, normalizeFingerprint };
@@ -12,17 +13,22 @@ export { certificateFingerprint, normalizeFingerprint };
 /** More certificates than any real chain has; the walk must end on a hostile one. */
 const MAX_CHAIN_LENGTH = 10;
 
+type PinOptions = { timeoutMs?: number; route?: Route; tls?: TlsPolicy };
+
 /** Resolves once the handshake is complete, so the peer has proved that it holds the leaf's key. */
-function handshake(
+async function handshake(
   endpoint: Endpoint,
   trust: ConnectionOptions,
-  timeoutMs: number,
+  { timeoutMs, route }: Required<Omit<PinOptions, 'tls'>>,
 ): Promise<TLSSocket> {
+  const detour = detourTo(endpoint, route);
+  const opened = detour && (await openSocket(detour, endpoint, { timeoutMs }));
   return new Promise((resolve, reject) => {
     const socket = connect({
       host: endpoint.host,
       port: endpoint.port,
       servername: endpoint.servername,
+      ...(opened ? { socket: opened } : {}),
       ...trust,
     });
     const fail = (error: LinkError): void => {
@@ -65,14 +71,14 @@ function mismatch(origin: string, expected: string, chain: X509Certificate[]): L
 /**
  * Fetches the CA certificate with this SHA-256 fingerprint from the chain that the server at `url`
  * presents, and returns it as PEM once a second connection has verified the server under it alone. Sends
- * no byte of a request. `timeoutMs` (default 10 seconds) counts for each of the two connections, and
- * `tls` is what both may negotiate. Throws
+ * no byte of a request. `timeoutMs` (default 10 seconds) counts for each of the two connections, and for
+ * each tunnel of a `route`; `tls` is what both may negotiate. Throws
  * `LinkError`: `tls.fingerprint_mismatch` when the chain has no such certificate.
  */
 export async function fetchPinnedCa(
   url: string,
   fingerprint: string,
-  { timeoutMs = 10_000, tls }: { timeoutMs?: number; tls?: TlsPolicy } = {},
+  { timeoutMs = 10_000, route = {}, tls }: PinOptions = {},
 ): Promise<string> {
   const endpoint = parseEndpoint(url);
   const expected = normalizeFingerprint(fingerprint);
@@ -80,7 +86,7 @@ export async function fetchPinnedCa(
   const unverified = await handshake(
     endpoint,
     { ...tlsOptions(tls), rejectUnauthorized: false },
-    timeoutMs,
+    { timeoutMs, route },
   );
   const chain = presentedChain(unverified);
   unverified.destroy();
@@ -95,7 +101,7 @@ export async function fetchPinnedCa(
   }
   const ca = pinned.toString();
   const secureContext = secureContextFor(ca, tls);
-  const verified = await handshake(endpoint, { secureContext }, timeoutMs);
+  const verified = await handshake(endpoint, { secureContext }, { timeoutMs, route });
   verified.destroy();
   return ca;
 }
