@@ -7,6 +7,7 @@ import { tlsSettings, tlsWarnings } from '@sallyport/tls/settings';
 import { z } from 'zod';
 import { AgentError } from './agent-error.ts';
 import { logLevels } from './log.ts';
+import { proxySettings, withConventionalProxy } from './proxy-settings.ts';
 import { defaultSocket, defaultStateDirectory } from './state/default-paths.ts';
 
 /** Everything of the agent that can be set; the reference page is made from this. */
@@ -53,11 +54,17 @@ export const agentConfig = z.strictObject({
     .default([]),
   controlPlane: z
     .strictObject({
+      address: z.union([z.ipv4(), z.ipv6()]).optional().meta({
+        env: 'SALLYPORT_AGENT_CONTROL_PLANE_ADDRESS',
+        description:
+          'IP address to connect to in place of one that the host in the URL resolves to; the certificate must still be for that host',
+      }),
       tls: tlsSettings('Link to the control plane', 'SALLYPORT_AGENT_CONTROL_PLANE_TLS').prefault(
         {},
       ),
     })
     .prefault({}),
+  proxy: proxySettings.prefault({}),
   log: z
     .strictObject({
       level: z.enum(logLevels).default('info').meta({
@@ -117,8 +124,9 @@ export function readAgentConfig(
     config.stateDir ??
     defaultStateDirectory(env, homedir(), process.getuid?.() === 0);
   const socket = resolve(flags.socket ?? config.socket ?? defaultSocket(stateDir));
+  const proxy = withConventionalProxy(config.proxy, env);
   const weak = tlsWarnings('controlPlane.tls', config.controlPlane.tls);
-  return { config: { ...config, stateDir, socket }, warnings: [...warnings, ...weak] };
+  return { config: { ...config, proxy, stateDir, socket }, warnings: [...warnings, ...weak] };
 }
 
 /** An empty path is most likely a variable that nobody set, and means the current directory or TCP to the system. */

@@ -5,6 +5,7 @@ import { createAgent, type Agent, type AgentParts } from './agent.ts';
 import { systemClock } from './clock.ts';
 import type { AgentConfig } from './config.ts';
 import { CertificateFiles } from './files/certificate-files.ts';
+import { routeToControlPlane, warnOfPlainCredentials } from './link/route.ts';
 import { readTokenFile } from './link/token-file.ts';
 import { LocalApi } from './local-api/server.ts';
 import type { Log } from './log.ts';
@@ -22,7 +23,8 @@ const CONFIRM_EVERY_MS = 5 * 60_000;
  * Runs an enrolled agent until `signal` aborts: what is on disk is served first, then the control plane
  * is asked. Ends with the socket removed and all values forgotten.
  *
- * @throws AgentError `state.*`, `identity.*`, `agent.revoked`, `socket.*`
+ * @throws AgentError `state.*`, `identity.*`, `agent.revoked`, `socket.*`, `usage.invalid` for proxy.ca; LinkError
+ * `proxy.bad_url`
  */
 export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSignal): Promise<void> {
   const clock = systemClock;
@@ -32,7 +34,7 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
   const identity = await loadIdentity(state);
   await discardPending(state, log);
   const durableStore = new DurableStore(state, identity.highWaterKey, clock, log);
-  const link = linkTo(identity, config);
+  const link = await linkTo(identity, config, log);
   const agent = createAgent({
     identity,
     link,
@@ -83,11 +85,14 @@ function tokenReader({ tokenFile }: AgentConfig): Pick<AgentParts, 'readToken'> 
   return tokenFile === undefined ? {} : { readToken: () => readTokenFile(tokenFile) };
 }
 
-function linkTo(identity: Identity, { controlPlane }: AgentConfig): HttpsLink {
+async function linkTo(identity: Identity, config: AgentConfig, log: Log): Promise<HttpsLink> {
+  const route = await routeToControlPlane(config);
+  warnOfPlainCredentials(route, log);
   return new HttpsLink({
     baseUrl: identity.controlPlane,
     ca: identity.trustAnchors.join('\n'),
-    tls: controlPlane.tls,
+    tls: config.controlPlane.tls,
+    route,
     maxBodyBytes: MAX_REPLY_BYTES,
   });
 }

@@ -29,6 +29,7 @@ const byCode: Partial<Record<AgentErrorCode, number>> = {
   'token.malformed': exitCodes.usage,
   'link.plaintext': exitCodes.usage,
   'link.bad_url': exitCodes.usage,
+  'proxy.bad_url': exitCodes.usage,
   'tls.fingerprint_malformed': exitCodes.usage,
   'secret.not_found': exitCodes.notFound,
   'plugin.not_found': exitCodes.notFound,

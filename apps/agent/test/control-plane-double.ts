@@ -40,11 +40,13 @@ export class ControlPlaneDouble {
   /** Changes a bundle on its way out. */
   tamper: (bundle: Bundle) => Bundle = (bundle) => bundle;
   /** Its clock minus this host's, in milliseconds. */
-  clockOffsetMs: number;
+  clockOffsetMs = 0;
   /** What it may negotiate from the next `start` on, other than by Node's defaults. */
   tls: SecureContextOptions = {};
   /** Most milliseconds that a pull is held back. */
   longestWaitMs = 55_000;
+  /** In its URL; `cp.invalid` is for a proxy to resolve. */
+  host = '127.0.0.1';
   readonly #faults = new FaultQueue();
   readonly #tasks = new Map<string, ClaimedTask[]>();
   readonly #waiting = new Set<Waiting>();
@@ -58,7 +60,6 @@ export class ControlPlaneDouble {
     ca: string,
     identity: ServerIdentity,
   ) {
-    this.clockOffsetMs = 0;
     this.group = group;
     this.authority = authority(() => Date.now() + this.clockOffsetMs);
     this.ca = ca;
@@ -73,14 +74,14 @@ export class ControlPlaneDouble {
       group,
       (now) => new DoubleAuthority(signer, now),
       tls.ca,
-      await tls.issue(),
+      await tls.issue({ dns: ['cp.invalid'] }),
     );
     await double.start();
     return double;
   }
 
   get url(): string {
-    return `https://127.0.0.1:${this.#port}`;
+    return `https://${this.host}:${this.#port}`;
   }
 
   get fingerprint(): string {

@@ -6,6 +6,7 @@ import { parseToken } from '@sallyport/crypto/token';
 import { HttpsLink } from '@sallyport/tls/https-link';
 import { fetchPinnedCa } from '@sallyport/tls/pin';
 import type { TlsPolicy } from '@sallyport/tls/policy';
+import type { Route } from '@sallyport/tls/route';
 import { AgentError } from '../agent-error.ts';
 import { systemClock } from '../clock.ts';
 import {
@@ -15,6 +16,7 @@ import {
   type ConfigFlags,
 } from '../config.ts';
 import { enroll } from '../link/enroll.ts';
+import { routeToControlPlane } from '../link/route.ts';
 import { StateDirectory } from '../state/state-directory.ts';
 import { codeOf } from '../state/system-error.ts';
 import type { CliContext } from './context.ts';
@@ -40,8 +42,9 @@ export async function enrollAgent(flags: EnrollFlags, context: CliContext): Prom
   const token = await readToken(flags, context);
   using state = await StateDirectory.open(config.stateDir);
   const { tls } = config.controlPlane;
-  const trustAnchor = await readTrustAnchor(flags, controlPlane, tls);
-  const link = new HttpsLink({ baseUrl: controlPlane, ca: trustAnchor, tls });
+  const route = await routeToControlPlane(config);
+  const trustAnchor = await readTrustAnchor(flags, controlPlane, { tls, route });
+  const link = new HttpsLink({ baseUrl: controlPlane, ca: trustAnchor, tls, route });
   try {
     const force = flags.force === true;
     const { agentId, group } = await enroll({
@@ -105,10 +108,10 @@ async function readInput(context: CliContext): Promise<string> {
 async function readTrustAnchor(
   { fingerprint, caFile }: EnrollFlags,
   controlPlane: string,
-  tls: TlsPolicy,
+  way: { tls: TlsPolicy; route: Route },
 ): Promise<string> {
   if (fingerprint !== undefined && caFile === undefined)
-    return fetchPinnedCa(controlPlane, fingerprint, { timeoutMs: PIN_TIMEOUT_MS, tls });
+    return fetchPinnedCa(controlPlane, fingerprint, { timeoutMs: PIN_TIMEOUT_MS, ...way });
   if (caFile !== undefined && fingerprint === undefined) return readOwnFile(caFile, '--ca-file');
   throw new AgentError('usage.invalid', 'it must be said how to know the control plane', {
     advice: 'give either --fingerprint, as the control plane prints it, or --ca-file',

@@ -1,0 +1,53 @@
+import { readFile } from 'node:fs/promises';
+import { certificateFingerprint } from '@sallyport/tls/fingerprint';
+import { parseProxy } from '@sallyport/tls/proxy/proxy';
+import type { Route } from '@sallyport/tls/route';
+import { AgentError } from '../agent-error.ts';
+import type { AgentConfig } from '../config.ts';
+import type { Log } from '../log.ts';
+import type { ProxySettings } from '../proxy-settings.ts';
+import { codeOf } from '../state/system-error.ts';
+
+/**
+ * How the agent gets to its control plane.
+ *
+ * @throws LinkError `proxy.bad_url`, AgentError `usage.invalid` for a proxy.ca that cannot be used
+ */
+export async function routeToControlPlane({
+  proxy,
+  controlPlane,
+}: Pick<AgentConfig, 'proxy' | 'controlPlane'>): Promise<Route> {
+  const { address } = controlPlane;
+  if (proxy.url === undefined) return { address };
+  const ca = proxy.ca === undefined ? undefined : await readCa(proxy.ca);
+  const password = proxy.password?.reveal();
+  return {
+    proxy: parseProxy(proxy.url.reveal(), { password, ca }),
+    noProxy: proxy.noProxy,
+    address,
+  };
+}
+
+/** What a listener between this host and the proxy could read. */
+export function warnOfPlainCredentials({ proxy }: Route, log: Log): void {
+  if (proxy?.credentials === undefined || proxy.kind === 'https') return;
+  log.warn(
+    {},
+    'the user name and password of proxy.url go to the proxy unencrypted; use its https:// address if it has one',
+  );
+}
+
+async function readCa(path: NonNullable<ProxySettings['ca']>): Promise<string> {
+  try {
+    const pem = await readFile(path, 'utf8');
+    // Throws for what OpenSSL would take for a file without any CA.
+    certificateFingerprint(pem);
+    return pem;
+  } catch (cause) {
+    throw new AgentError(
+      'usage.invalid',
+      `the file of proxy.ca holds no certificate that can be read (${codeOf(cause) ?? 'not PEM'})`,
+      { advice: 'make it the PEM file of the CA that the proxy’s certificate is from', cause },
+    );
+  }
+}

@@ -1,0 +1,70 @@
+import { valueOf } from '@sallyport/config/expand';
+import { secret } from '@sallyport/config/fields';
+import type { Environment } from '@sallyport/config/load';
+import { Secret } from '@sallyport/config/secret';
+import { isNoProxyEntry } from '@sallyport/tls/proxy/no-proxy';
+import { parseProxy } from '@sallyport/tls/proxy/proxy';
+import { z } from 'zod';
+
+/** The proxy of every outgoing link that has none of its own. */
+export const proxySettings = z.strictObject({
+  url: secret(
+    z.string().refine(isProxyUrl, 'write it as http://, https:// or socks5h://, then host:port'),
+  )
+    .optional()
+    .meta({
+      env: 'SALLYPORT_AGENT_PROXY_URL',
+      description:
+        'Proxy for what the agent connects to: http://, https:// or socks5h://, then [user:password@]host:port; unset: HTTPS_PROXY',
+    }),
+  password: secret().optional().meta({
+    env: 'SALLYPORT_AGENT_PROXY_PASSWORD',
+    description: 'Password of the user in proxy.url, in place of one there',
+  }),
+  noProxy: z
+    .array(
+      z
+        .string()
+        .refine(isNoProxyEntry, 'name a host, .domain, host:port, address, CIDR range or *'),
+    )
+    .optional()
+    .meta({
+      env: 'SALLYPORT_AGENT_PROXY_NO_PROXY',
+      description:
+        'Destinations reached without the proxy: host, .domain, host:port, address, CIDR range, or * for all; unset: NO_PROXY, where HTTPS_PROXY is used',
+    }),
+  ca: z.string().min(1).optional().meta({
+    env: 'SALLYPORT_AGENT_PROXY_CA',
+    description: 'PEM file of the CA to trust for an HTTPS proxy; unset: the public ones',
+  }),
+});
+
+export type ProxySettings = z.output<typeof proxySettings>;
+
+function isProxyUrl(text: string): boolean {
+  try {
+    // Which password goes with it is another question, asked when a link is made.
+    parseProxy(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A variable that is meant for other programs too says nothing about this host's own addresses. */
+const LOOPBACK = ['localhost', '127.0.0.0/8', '::1'];
+
+/**
+ * Takes HTTPS_PROXY and NO_PROXY, in either case, as other programs on the host do; what Sallyport's own
+ * keys say wins, and where they name a proxy the variables count for nothing.
+ */
+export function withConventionalProxy(settings: ProxySettings, env: Environment): ProxySettings {
+  const url = valueOf(env, 'HTTPS_PROXY') ?? valueOf(env, 'https_proxy');
+  if (settings.url !== undefined || url === undefined) return settings;
+  const exempt = valueOf(env, 'NO_PROXY') ?? valueOf(env, 'no_proxy') ?? '';
+  return {
+    ...settings,
+    url: new Secret(url.includes('://') ? url : `http://${url}`),
+    noProxy: [...LOOPBACK, ...(settings.noProxy ?? exempt.split(/[\s,]+/))],
+  };
+}
