@@ -86,6 +86,15 @@ export const links: readonly Link[] = [
     openedIn: ['apps/agent/src/cli/enroll.ts', 'apps/agent/src/daemon.ts'],
   },
   {
+    name: 'agent → proxy',
+    program: 'sallyport-agent',
+    direction: 'out',
+    secured:
+      'TLS, by Node, with `https://` in `proxy.url`; the link to the control plane inside it has its own',
+    tls: { fixed: 'always the defaults: what the proxy allows of them is used' },
+    openedIn: ['apps/agent/src/cli/enroll.ts', 'apps/agent/src/daemon.ts'],
+  },
+  {
     name: 'local API of the agent',
     program: 'sallyport-agent',
     direction: 'in',
