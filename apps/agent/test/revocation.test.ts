@@ -210,7 +210,13 @@ describe('nothing else wipes:', () => {
         daemon.log.some(({ code }) => code === refusal.code),
     );
     expect(await daemon.secret('db/password')).toBe('second');
-    expect(await files()).toEqual(['bundle.json', 'high-water.json', 'identity.json', 'lock']);
+    expect(await files()).toEqual([
+      'bundle.json',
+      'generation.json',
+      'high-water.json',
+      'identity.json',
+      'lock',
+    ]);
   });
 });
 
