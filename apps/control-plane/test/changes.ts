@@ -41,6 +41,7 @@ export async function everyChange(
       [token, tokenId] = [field(reply.body, 'token'), field(reply.body, 'id')];
     return reply;
   };
+  const generation = (next: string) => ({ current: null, next: next.padEnd(22, '0') });
   const signIn = (password: string) =>
     new OperatorClient(operatorApp).call('POST', '/sessions', { name: 'owner', password });
   const done = (action: string, act: () => Promise<Reply>): Change => ({
@@ -81,7 +82,12 @@ export async function everyChange(
     done('api-key:rotate', () => owner.call('POST', `/api-keys/${keyId}/rotate`, {})),
     done('api-key:revoke', () => owner.call('POST', `/api-keys/${keyId}/revoke`)),
     done('enrollment-token:create', makeToken),
-    done('agent:enroll', () => agent.enroll(token)),
+    done('agent:enroll', async () => {
+      const reply = await agent.enroll(token);
+      // Of which a copy is told apart later.
+      if (reply.status === 201) await agent.openSession(undefined, generation('one'));
+      return reply;
+    }),
     refused('agent:enroll', () => late.enroll(token)),
     done('enrollment-token:revoke', () =>
       owner.call('DELETE', `${group}/enrollment-tokens/${tokenId}`),
@@ -95,11 +101,7 @@ export async function everyChange(
     done('agent-token:revoke', () =>
       owner.call('POST', `/agents/${agent.id}/tokens/${agentTokenId}/revoke`),
     ),
-    done('agent:clone', async () => {
-      const shown = (next: string) => ({ current: null, next: next.padEnd(22, '0') });
-      await agent.openSession(undefined, shown('one'));
-      return agent.openSession(undefined, shown('two'));
-    }),
+    done('agent:clone', () => agent.openSession(undefined, generation('two'))),
     done('task:create', () =>
       owner.call('POST', `/agents/${agent.id}/tasks`, { kind: 'diagnose' }),
     ),
