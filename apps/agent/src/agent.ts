@@ -47,10 +47,7 @@ export class Agent {
   readonly cache: ValueCache;
   readonly contact: Contact;
   readonly serverClock: ServerClock;
-  readonly #parts: Required<
-    Omit<AgentParts, 'durableStore' | 'readToken' | 'generations' | 'onRevoked'>
-  > &
-    AgentParts;
+  readonly #parts: AgentParts & Required<Pick<AgentParts, 'clock' | 'random' | 'log'>>;
   readonly #replica: Replica;
   readonly #tasks: TaskRunner;
   readonly #sync: SyncParts;

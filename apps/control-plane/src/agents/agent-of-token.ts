@@ -1,9 +1,8 @@
 import type { AccessGrant } from '@sallyport/crypto/access-token';
-import { CryptoError } from '@sallyport/crypto/crypto-error';
-import { parseToken, type Token } from '@sallyport/crypto/token';
-import { AppError } from '../platform/app-error.ts';
+import type { Token } from '@sallyport/crypto/token';
 import { hashingBusy } from '../platform/bounded-pool.ts';
 import type { Platform } from '../platform/platform.ts';
+import { readToken } from '../platform/read-token.ts';
 import { TokenChecks } from '../platform/token-checks.ts';
 import { Turns } from '../platform/turns.ts';
 import {
@@ -47,7 +46,7 @@ export async function agentOfToken(
   text: string,
   acceptKey: (agent: Pick<AgentRow, 'id' | 'keyThumbprint'>) => void,
 ): Promise<AccessGrant> {
-  const token = readToken(text);
+  const token = readToken(text, 'agent');
   const row = await db.read((reader) => findAgentToken(reader, token.id));
   if (row === undefined) throw agentTokenUnknown();
   const agent = await db.read((reader) => findAgent(reader, row.agentId));
@@ -60,18 +59,4 @@ export async function agentOfToken(
   await db.read((writer) => noteTokenUse(writer, row.id, new Date(clock.now())));
   const { id: agentId, groupId, keyThumbprint } = agent;
   return { agentId, groupId, keyThumbprint, method: 'token', tokenId: row.id };
-}
-
-function readToken(text: string): Token {
-  try {
-    return parseToken(text, 'agent');
-  } catch (error) {
-    if (error instanceof CryptoError)
-      throw new AppError(
-        'agent_token.malformed',
-        `The agent token is not accepted: ${error.message}.`,
-        { cause: error },
-      );
-    throw error;
-  }
 }

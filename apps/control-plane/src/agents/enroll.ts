@@ -3,7 +3,7 @@ import type { EncryptionPublicKey, EnrollBody, EnrollReply } from '@sallyport/co
 import { verifyEnrollmentProof } from '@sallyport/crypto/assertion';
 import { CryptoError } from '@sallyport/crypto/crypto-error';
 import { checkEncryptionPublicKey } from '@sallyport/crypto/encryption-key';
-import { parseToken, type Token } from '@sallyport/crypto/token';
+import type { Token } from '@sallyport/crypto/token';
 import { calculateJwkThumbprint } from 'jose';
 import { appendAuditEvent, recordAct } from '../audit/index.ts';
 import { Operation } from '../authorization/index.ts';
@@ -11,6 +11,7 @@ import { AppError } from '../platform/app-error.ts';
 import { isUniqueViolation } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
 import type { Platform } from '../platform/platform.ts';
+import { readToken } from '../platform/read-token.ts';
 import type { TokenChecks } from '../platform/token-checks.ts';
 import type { Trust } from '../trust/index.ts';
 import { findGroupName, insertAgent } from './agents.store.ts';
@@ -40,7 +41,7 @@ export async function enroll(
 ): Promise<EnrollReply> {
   const { platform } = deps;
   checkProtocol(body.protocol);
-  const token = readToken(body.token);
+  const token = readToken(body.token, 'enroll');
   await verifyProof(platform, body);
   checkKey(body.encryptionKey);
   const row = await verifiedToken(deps, op, token);
@@ -52,20 +53,6 @@ export async function enroll(
     // Whoever holds a token may be refused for ever: each refusal, which is audited, waits for a check.
     deps.tokens.forget(token, row.secretHash);
     if (error instanceof AppError) await recordRefusal(platform, op, row, error);
-    throw error;
-  }
-}
-
-function readToken(text: string): Token {
-  try {
-    return parseToken(text, 'enroll');
-  } catch (error) {
-    if (error instanceof CryptoError)
-      throw new AppError(
-        'token.malformed',
-        `The enrollment token is not accepted: ${error.message}.`,
-        { cause: error },
-      );
     throw error;
   }
 }

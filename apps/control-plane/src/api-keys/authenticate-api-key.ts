@@ -1,8 +1,7 @@
-import { CryptoError } from '@sallyport/crypto/crypto-error';
-import { parseToken, type Token } from '@sallyport/crypto/token';
 import { Operation } from '../authorization/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
+import { readToken } from '../platform/read-token.ts';
 import { TokenChecks } from '../platform/token-checks.ts';
 import { findKeyCaller, noteUse, type KeyCaller } from './api-keys.store.ts';
 
@@ -34,7 +33,7 @@ export class ApiKeyAuthenticator {
    */
   async authenticate(text: string, requestId: string, address: string): Promise<Operation> {
     const { db, clock } = this.#platform;
-    const token = readKey(text);
+    const token = readToken(text, 'key');
     const key = await db.read((reader) => findKeyCaller(reader, token.id));
     const now = clock.now();
     const refusal = key === undefined ? undefined : endedRefusal(key, now);
@@ -55,16 +54,4 @@ function endedRefusal({ revokedAt, expiresAt }: KeyCaller, nowMs: number): AppEr
   if (expiresAt.getTime() <= nowMs)
     return new AppError('api_key.expired', 'The API key has expired; ask for a new one.');
   return undefined;
-}
-
-function readKey(text: string): Token {
-  try {
-    return parseToken(text, 'key');
-  } catch (error) {
-    if (error instanceof CryptoError)
-      throw new AppError('api_key.invalid', `The API key is not accepted: ${error.message}.`, {
-        cause: error,
-      });
-    throw error;
-  }
 }

@@ -1,11 +1,10 @@
 import type { PageQuery } from '@sallyport/contract';
-import { CryptoError } from '@sallyport/crypto/crypto-error';
-import { parseToken, type Token } from '@sallyport/crypto/token';
 import { appendAuditEvent } from '../audit/index.ts';
 import { Operation, type Principal } from '../authorization/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import { pageOf, type Page } from '../platform/page-of.ts';
 import type { Platform } from '../platform/platform.ts';
+import { readToken } from '../platform/read-token.ts';
 import { TokenChecks } from '../platform/token-checks.ts';
 import {
   deleteSession,
@@ -56,7 +55,7 @@ export class SessionAuthenticator {
   /** `text` is the token as it was shown. @throws AppError `session.invalid`, `hashing.busy` */
   async authenticate(text: string, requestId: string, address: string): Promise<OperatorSession> {
     const { db, clock } = this.#platform;
-    const token = readToken(text);
+    const token = readToken(text, 'session');
     const session = await db.read((reader) => findSession(reader, token.id));
     const { now, idleSince } = aliveAt(clock.now(), this.#policy);
     const alive =
@@ -119,18 +118,4 @@ function ended({ operator }: OperatorSession) {
     subject: `operator:${operator.name}`,
     outcome: 'done',
   } as const;
-}
-
-function readToken(text: string): Token {
-  try {
-    return parseToken(text, 'session');
-  } catch (error) {
-    if (error instanceof CryptoError)
-      throw new AppError(
-        'session.invalid',
-        `The session token is not accepted: ${error.message}.`,
-        { cause: error },
-      );
-    throw error;
-  }
 }
