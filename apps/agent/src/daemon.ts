@@ -5,6 +5,7 @@ import { createAgent, type Agent, type AgentParts } from './agent.ts';
 import { systemClock } from './clock.ts';
 import type { AgentConfig } from './config.ts';
 import { CertificateFiles } from './files/certificate-files.ts';
+import { Credentials } from './link/credentials.ts';
 import { routeToControlPlane, warnOfPlainCredentials } from './link/route.ts';
 import { readTokenFile } from './link/token-file.ts';
 import { LocalApi } from './local-api/server.ts';
@@ -34,7 +35,11 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
   const identity = await loadIdentity(state);
   await discardPending(state, log);
   const durableStore = new DurableStore(state, identity.highWaterKey, clock, log);
-  const link = await linkTo(identity, config, log);
+  const byCertificate = config.authentication === 'certificate';
+  const parts = { state, identity, clock, random: Math.random, log };
+  const credentials = await Credentials.open(parts, byCertificate);
+  const link = await linkTo(identity, { config, credentials, log });
+  credentials.attach(link);
   const agent = createAgent({
     identity,
     link,
@@ -42,6 +47,7 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
     log,
     durableStore,
     ...tokenReader(config),
+    credentials,
     generations: new Generations(state),
     onRevoked: async () => {
       localApi.revoke();
@@ -57,6 +63,8 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
     agent,
     identity,
     tls: () => link.tlsParameters(),
+    identityExpiresAtMs: () => credentials.expiresAtMs,
+    authentication: config.authentication,
     durable: () => durableStore.state(),
     files: () => certificateFiles.states(),
     socket: config.socket,
@@ -85,12 +93,15 @@ function tokenReader({ tokenFile }: AgentConfig): Pick<AgentParts, 'readToken'> 
   return tokenFile === undefined ? {} : { readToken: () => readTokenFile(tokenFile) };
 }
 
-async function linkTo(identity: Identity, config: AgentConfig, log: Log): Promise<HttpsLink> {
+async function linkTo(
+  identity: Identity,
+  { config, credentials, log }: { config: AgentConfig; credentials: Credentials; log: Log },
+): Promise<HttpsLink> {
   const route = await routeToControlPlane(config);
   warnOfPlainCredentials(route, log);
   return new HttpsLink({
     baseUrl: identity.controlPlane,
-    ca: identity.trustAnchors.join('\n'),
+    ...credentials.tls,
     tls: config.controlPlane.tls,
     route,
     maxBodyBytes: MAX_REPLY_BYTES,
