@@ -1,6 +1,6 @@
 import { HASH_COSTS, type HashCosts } from '@sallyport/crypto/password';
 import type { FastifyInstance } from 'fastify';
-import { AgentAuthenticator, Revocations } from './agents/index.ts';
+import { AgentAuthenticator, AgentConnections, Revocations } from './agents/index.ts';
 import { AUDIT_WRITES, insertAuditRows, openAuditKeys, Sequencer } from './audit/index.ts';
 import { systemOperation } from './authorization/index.ts';
 import { countExpiring } from './certificates/index.ts';
@@ -118,6 +118,7 @@ export async function compose({
   );
   const tasks = await AgentTasks.open(platform, backend);
   const revocations = new Revocations(platform);
+  const connections = new AgentConnections();
   const feed = new GroupFeed({
     build: (groupId) =>
       buildBundle(platform, trust, groupId).catch(async (error: unknown) => {
@@ -129,7 +130,7 @@ export async function compose({
     log,
   });
   const acknowledgements = new Acknowledgements(platform);
-  const safetyNet = new SafetyNet({ platform, hub, feed, revocations, tasks });
+  const safetyNet = new SafetyNet({ platform, hub, feed, revocations, connections, tasks });
 
   let renewal: CertificateRenewal | undefined;
   const onWakeup = (message: Wakeup) => {
@@ -138,6 +139,7 @@ export async function compose({
         return feed.refresh(message.groupId);
       case 'revoked':
         revocations.add(message.agentId);
+        connections.close(message.agentId);
         return hub.settle(message.agentId, 'revoked');
       case 'tokenRevoked':
         revocations.add(message.tokenId);
@@ -183,7 +185,7 @@ export async function compose({
   const issueCertificate = () =>
     trust.authorities.issueServerCertificate(config.publicHosts, clock.now());
   const certificate = await issueCertificate();
-  const authenticator = new AgentAuthenticator({ trust, revocations, clock });
+  const authenticator = new AgentAuthenticator({ trust, revocations, connections, clock });
   const limits = new RequestLimits(clock, config.rateLimits);
   const listenerOf = ({ maxConnections, tls }: ServerConfig['operatorApi']) => {
     return { certificate, tls, maxConnections, trustProxy: config.trustProxy };

@@ -8,6 +8,7 @@ import { AppError } from '../platform/app-error.ts';
 import type { Clock } from '../platform/clock.ts';
 import { ExpiringMap } from '../platform/expiring-map.ts';
 import type { Trust } from '../trust/index.ts';
+import type { AgentConnections } from './agent-connections.ts';
 import { clientCertificateOf, type ClientCertificate } from './client-certificate.ts';
 import { proofRefusal } from './proof-refusal.ts';
 import type { Revocations } from './revocations.ts';
@@ -40,13 +41,20 @@ const MAX_REMEMBERED_TOKENS = 20_000;
 export class AgentAuthenticator {
   readonly #trust: Trust;
   readonly #revocations: Revocations;
+  readonly #connections: AgentConnections;
   readonly #clock: Clock;
   /** By agent and `jti`. */
   readonly #seenProofs: ExpiringMap<true>;
   /** By the digest of an access token that was verified: its claims, so that each is verified once. */
   readonly #verified: ExpiringMap<AccessClaims>;
 
-  constructor(deps: { trust: Trust; revocations: Revocations; clock: Clock }) {
+  constructor(deps: {
+    trust: Trust;
+    revocations: Revocations;
+    connections: AgentConnections;
+    clock: Clock;
+  }) {
+    this.#connections = deps.connections;
     this.#trust = deps.trust;
     this.#revocations = deps.revocations;
     this.#clock = deps.clock;
@@ -77,6 +85,7 @@ export class AgentAuthenticator {
         'access_token.invalid',
         'The access token is not accepted under this scheme: send it as its session’s tokenType says.',
       );
+    this.#connections.note(claims.agentId, request.socket);
     return claims;
   }
 

@@ -5,6 +5,7 @@ export { deleteExpiredAssertions, markLost } from './agents.store.ts';
 export { agentRevoked, clientCertificateRequired } from './agent-refusals.ts';
 export { deleteEndedCertificates } from './agent-certificates.store.ts';
 export { deleteEndedAgentTokens } from './agent-tokens.store.ts';
+export { AgentConnections } from './agent-connections.ts';
 export { agentRequest, AgentAuthenticator } from './authenticate-agent.ts';
 export { checkProtocol } from './check-protocol.ts';
 export { deleteEndedTokens } from './enrollment-tokens.store.ts';

@@ -1,4 +1,6 @@
 import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import type { TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { PROTOCOL } from '@sallyport/contract';
 import { asAdmin } from '@sallyport/testkit/database';
@@ -133,6 +135,25 @@ describe('[A7-02] [SG-23] a session by client certificate', () => {
     expect(await own.pull()).toMatchObject({ status: 401 });
     clock.advance(-DAY_MS);
   });
+});
+
+test('[F-11] the connections of an agent that is revoked are closed, also those that nothing waits on', async () => {
+  const opened: TLSSocket[] = [];
+  const note = (socket: TLSSocket) => void opened.push(socket);
+  controlPlane.agentApp.server.on('secureConnection', note);
+  const own = await enrolled();
+  await own.openSession();
+  await own.pull();
+  controlPlane.agentApp.server.off('secureConnection', note);
+  const other = await CertifiedAgent.enrolled(owner, 'plant-7', controlPlane);
+  await other.openSession();
+  const [idle] = opened;
+  if (idle === undefined) throw new Error('the agent made no connection');
+  const closed = once(idle, 'close');
+  await owner.call('POST', `/agents/${own.client.id}/revoke`);
+  await closed;
+  expect((await other.pull()).status).toBe(200);
+  other.close();
 });
 
 describe('a renewed certificate', () => {
