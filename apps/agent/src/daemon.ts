@@ -5,7 +5,8 @@ import { createAgent, type Agent, type AgentParts } from './agent.ts';
 import { systemClock } from './clock.ts';
 import type { AgentConfig } from './config.ts';
 import { CertificateFiles } from './files/certificate-files.ts';
-import { routeToControlPlane, warnOfPlainCredentials } from './link/route.ts';
+import { linkToControlPlane } from './link/link-to-control-plane.ts';
+import { warnOfPlainCredentials } from './link/route.ts';
 import { readTokenFile } from './link/token-file.ts';
 import { LocalApi } from './local-api/server.ts';
 import type { Log } from './log.ts';
@@ -23,7 +24,7 @@ const CONFIRM_EVERY_MS = 5 * 60_000;
  * Runs an enrolled agent until `signal` aborts: what is on disk is served first, then the control plane
  * is asked. Ends with the socket removed and all values forgotten.
  *
- * @throws AgentError `state.*`, `identity.*`, `agent.revoked`, `socket.*`, `usage.invalid` for proxy.ca; LinkError
+ * @throws AgentError `state.*`, `identity.*`, `agent.revoked`, `socket.*`, `values.too_old`, `usage.invalid` for a file of CAs; LinkError
  * `proxy.bad_url`
  */
 export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSignal): Promise<void> {
@@ -43,6 +44,7 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
     durableStore,
     ...tokenReader(config),
     generations: new Generations(state),
+    maxStaleSeconds: config.maxStaleSeconds,
     onRevoked: async () => {
       localApi.revoke();
       // What is still being written would come back after the wipe.
@@ -72,13 +74,14 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
     void certificateFiles.refresh();
   }, CONFIRM_EVERY_MS);
 
-  await aborted(signal);
+  const reason = await Promise.race([aborted(signal), agent.gaveUp]);
   clearInterval(timer);
   await localApi.close();
   await certificateFiles.close();
   await agent.stop();
   await confirm();
   log.info({}, 'stopped');
+  if (reason !== undefined) throw reason;
 }
 
 function tokenReader({ tokenFile }: AgentConfig): Pick<AgentParts, 'readToken'> {
@@ -86,15 +89,9 @@ function tokenReader({ tokenFile }: AgentConfig): Pick<AgentParts, 'readToken'> 
 }
 
 async function linkTo(identity: Identity, config: AgentConfig, log: Log): Promise<HttpsLink> {
-  const route = await routeToControlPlane(config);
-  warnOfPlainCredentials(route, log);
-  return new HttpsLink({
-    baseUrl: identity.controlPlane,
-    ca: identity.trustAnchors.join('\n'),
-    tls: config.controlPlane.tls,
-    route,
-    maxBodyBytes: MAX_REPLY_BYTES,
-  });
+  const link = await linkToControlPlane(identity, config);
+  warnOfPlainCredentials(link.route ?? {}, log);
+  return new HttpsLink({ ...link, maxBodyBytes: MAX_REPLY_BYTES });
 }
 
 function warnIfUnlocked({ isLocked, path }: StateDirectory, log: Log): void {
@@ -141,7 +138,8 @@ async function discardPending(state: StateDirectory, log: Log): Promise<void> {
   }
 }
 
-async function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
+async function aborted(signal: AbortSignal): Promise<undefined> {
+  if (signal.aborted) return undefined;
   await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  return undefined;
 }

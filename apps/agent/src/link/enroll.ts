@@ -16,10 +16,10 @@ import { ServerClock } from './server-clock.ts';
 
 export type Enrollment = {
   state: StateDirectory;
-  /** To `controlPlane`, which `trustAnchor` (PEM) verifies. */
+  /** To `controlPlane`, which `trustAnchor` (PEM) verifies, or the CAs that this host trusts where it is absent. */
   link: Link;
   controlPlane: string;
-  trustAnchor: string;
+  trustAnchor: string | undefined;
   token: string;
   name: string;
   /** Replaces an identity that is already there. */
@@ -47,7 +47,8 @@ export async function enroll(enrollment: Enrollment): Promise<StoredIdentity> {
   await assertFree(enrollment);
   const keys = await pendingKeys(enrollment);
   const reply = await register(enrollment, keys);
-  const trustAnchors = [...new Set([trustAnchor, ...reply.trustAnchors])];
+  const trustAnchors =
+    trustAnchor === undefined ? [] : [...new Set([trustAnchor, ...reply.trustAnchors])];
   const { agentId, group, verificationKeys } = reply;
   const identity: StoredIdentity = {
     format: 1,
