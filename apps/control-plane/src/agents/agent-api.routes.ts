@@ -13,7 +13,6 @@ import { TokenChecks } from '../platform/token-checks.ts';
 import type { Trust } from '../trust/index.ts';
 import type { AgentSessions } from './agent-sessions.ts';
 import { agentRequest } from './authenticate-agent.ts';
-import { checkProtocol } from './check-protocol.ts';
 import { enroll } from './enroll.ts';
 
 /** `/agent/v1/enroll` and `/agent/v1/session`: how an agent comes in. */
@@ -54,10 +53,7 @@ export function agentEntryRoutes(
         config: { permission: 'agent' },
         schema: { body: renewSessionBody, response: { 200: sessionReply, ...problemResponses } },
       },
-      async (request) => {
-        checkProtocol(request.body.protocol);
-        return sessions.renew(agentOf(request));
-      },
+      async (request) => sessions.renew(agentOf(request)),
     );
   };
 }

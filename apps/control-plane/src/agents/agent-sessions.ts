@@ -18,7 +18,6 @@ import {
 } from './agent-refusals.ts';
 import { findStanding, type Standing } from './agent-standing.store.ts';
 import type { AgentAuthenticator, AgentRequest } from './authenticate-agent.ts';
-import { checkProtocol } from './check-protocol.ts';
 import { findClone } from './find-clones.ts';
 
 /** Opens and renews the sessions of agents. No two ways to open one mix: what it was opened with is in it. */
@@ -45,7 +44,6 @@ export class AgentSessions {
     request: AgentRequest,
     from: { requestId: string; address: string },
   ): Promise<SessionReply> {
-    checkProtocol(body.protocol);
     const opener =
       body.grantType === ASSERTION_GRANT
         ? await agentOfAssertion(this.#platform, body.assertion)

@@ -15,7 +15,6 @@ import { readToken } from '../platform/read-token.ts';
 import type { TokenChecks } from '../platform/token-checks.ts';
 import type { Trust } from '../trust/index.ts';
 import { findGroupName, insertAgent } from './agents.store.ts';
-import { checkProtocol } from './check-protocol.ts';
 import {
   findEnrollmentToken,
   takeUse,
@@ -40,7 +39,6 @@ export async function enroll(
   body: EnrollBody,
 ): Promise<EnrollReply> {
   const { platform } = deps;
-  checkProtocol(body.protocol);
   const token = readToken(body.token, 'enroll');
   await verifyProof(platform, body);
   checkKey(body.encryptionKey);

@@ -5,7 +5,7 @@ export { deleteExpiredAssertions, markLost } from './agents.store.ts';
 export { agentRevoked } from './agent-refusals.ts';
 export { deleteEndedAgentTokens } from './agent-tokens.store.ts';
 export { agentRequest, AgentAuthenticator } from './authenticate-agent.ts';
-export { checkProtocol } from './check-protocol.ts';
+export { checkProtocol, checkProtocolFirst } from './check-protocol.ts';
 export { deleteEndedTokens } from './enrollment-tokens.store.ts';
 export { agentTokensRoutes } from './agent-tokens.routes.ts';
 export { AgentSessions } from './agent-sessions.ts';
