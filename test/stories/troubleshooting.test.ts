@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { z } from 'zod';
 import { checks } from '../../apps/agent/src/doctor/checks.ts';
 import { exitCodes } from '../../apps/agent/src/exit-codes.ts';
 import type { Host } from '../fixtures/host.ts';
@@ -65,6 +66,15 @@ test('[BM-22] the commands of the page that verify the link show both fingerprin
     const rare = ['not known', 'warning'];
     if (names.length > 0) expect([...new Set(names), ...rare]).toEqual(documented);
   }
+});
+
+test('[F-08] the certificates that the control plane makes begin an hour before, for clocks that are behind', async () => {
+  const { stdout } = await host.agent(['link', 'verify', '--json']);
+  const { certificates } = z
+    .object({ certificates: z.array(z.object({ notBefore: z.iso.datetime() })).length(2) })
+    .parse(JSON.parse(stdout));
+  for (const { notBefore } of certificates)
+    expect(Date.now() - Date.parse(notBefore)).toBeGreaterThanOrEqual(3_600_000);
 });
 
 test('with the control plane gone both say so, with the exit codes of the page', async () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { PROTOCOL } from '@sallyport/contract';
-import { HttpsLink, type LinkRequest } from '@sallyport/tls/https-link';
+import { HttpsLink } from '@sallyport/tls/https-link';
 import { createAgent, type Agent } from '../../apps/agent/src/agent.ts';
 import type { Link } from '../../apps/agent/src/link/call.ts';
 import { viewIdentity } from '../../apps/agent/src/state/identity.ts';
@@ -28,8 +28,8 @@ const put = (value: string) => owner.do('PUT', '/groups/plant-7/secrets/s', { va
 /** An agent’s bodies, as a release that speaks another protocol would send them. */
 function speaking(link: HttpsLink, bodyOf: (json: object) => object): Link {
   return {
-    request: (method, path, request: LinkRequest = {}) => {
-      const { json } = request;
+    request: (method, path, request) => {
+      const json = request?.json;
       const isBody = typeof json === 'object' && json !== null && 'protocol' in json;
       return link.request(method, path, isBody ? { ...request, json: bodyOf(json) } : request);
     },

@@ -10,6 +10,7 @@ import { enrollWith, startDaemon, type Enrolled } from './harness.ts';
 import { runAgent } from './run-agent.ts';
 
 const WEAK = 'TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256';
+const AES_128 = 'TLS_AES_128_GCM_SHA256';
 const CP = 'SALLYPORT_AGENT_CONTROL_PLANE';
 
 let double: ControlPlaneDouble;
@@ -100,6 +101,13 @@ describe('[BM-22] link verify', () => {
     // For another kind of certificate than the double has.
     expect(offered(older.report, false)).toContain('TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384');
     expect((await text()).stdout).toMatch(/^would fail +TLS1\.3 /m);
+    // Also what this agent does not allow, which is what to look at before it is.
+    const newestOnly = {
+      [`${CP}_TLS_MIN_VERSION`]: 'TLS1.3',
+      [`${CP}_TLS_CIPHER_SUITES`]: AES_128,
+    };
+    await restartWith({});
+    expect(offered((await verify(newestOnly)).report, true)).toEqual(['TLS1.3', 'TLS1.2', AES_128]);
   });
 
   test('[AX-10] flags a weak suite that is used, and none that is not', async () => {

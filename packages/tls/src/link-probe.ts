@@ -8,6 +8,7 @@ import { LinkError, type LinkErrorCode } from './link-error.ts';
 import {
   defaultTlsPolicy,
   isLegacyVersion,
+  suiteFits,
   tlsOptions,
   type TlsPolicy,
   type TlsVersion,
@@ -100,16 +101,19 @@ function trustingAnybody(policy: TlsPolicy | undefined): ConnectionOptions {
 }
 
 /**
- * Offers each version and each suite of the target's policy alone, one after the other, and tells which of them
- * the peer takes. Whether the peer is trusted does not matter to that: nothing is sent.
+ * Offers TLS 1.2, TLS 1.3 and what else the target's policy has, each version and each suite alone, one after the
+ * other, and tells which of them the peer takes. Whether the peer is trusted does not matter to that: nothing is
+ * sent.
  */
 export async function probeOffers(target: ProbeTarget): Promise<Offer[]> {
   const policy = target.tls ?? defaultTlsPolicy;
-  const versions = versionsOf(policy).map((version) => ({
-    name: version,
-    isWeak: isLegacyVersion(version),
-    alone: { ...policy, minVersion: version, maxVersion: version },
-  }));
+  const versions = [...new Set([...versionsOf(policy), ...versionsOf(defaultTlsPolicy)])].map(
+    (version) => ({
+      name: version,
+      isWeak: isLegacyVersion(version),
+      alone: onlyVersion(version, policy),
+    }),
+  );
   const suites = policy.cipherSuites.map((suite) => ({
     name: suite,
     isWeak: isWeakSuite(suite),
@@ -119,6 +123,13 @@ export async function probeOffers(target: ProbeTarget): Promise<Offer[]> {
   for (const { name, isWeak, alone } of [...versions, ...suites])
     offers.push({ name, isWeak, ...(await offer(target, alone)) });
   return offers;
+}
+
+/** A version that the policy leaves no suite of is offered with the safe ones. */
+function onlyVersion(version: TlsVersion, policy: TlsPolicy): TlsPolicy {
+  const own = policy.cipherSuites.filter((suite) => suiteFits(suite, version));
+  const cipherSuites = own.length > 0 ? own : defaultTlsPolicy.cipherSuites;
+  return { ...policy, cipherSuites, minVersion: version, maxVersion: version };
 }
 
 async function offer(
