@@ -33,8 +33,8 @@ export type Negotiated = {
   protocol: string;
   /** By its IANA name. */
   cipher: string;
-  /** Undefined where keys were exchanged under RSA. */
-  group: string | undefined;
+  /** Null where keys were exchanged under RSA. */
+  group: string | null;
   isWeak: boolean;
 };
 
@@ -47,12 +47,12 @@ export type LinkProbe = {
   failure: LinkError | undefined;
 };
 
-/** `accepted` is undefined when `code` tells nothing of the peer's choice, such as a connection that timed out. */
+/** `accepted` is null when `code` tells nothing of the peer's choice, such as a connection that timed out. */
 export type Offer = {
   name: TlsVersion | CipherSuite;
-  accepted: boolean | undefined;
+  accepted: boolean | null;
   isWeak: boolean;
-  code: LinkErrorCode | undefined;
+  code: LinkErrorCode | null;
 };
 
 const ABOUT_TRUST: ReadonlySet<LinkErrorCode> = new Set([
@@ -140,10 +140,10 @@ async function offer(
     const options = { timeoutMs, route };
     const socket = await handshake(parseEndpoint(baseUrl), trustingAnybody(policy), options);
     socket.destroy();
-    return { accepted: true, code: undefined };
+    return { accepted: true, code: null };
   } catch (error) {
     if (!(error instanceof LinkError)) throw error;
-    return { accepted: REFUSALS.has(error.code) ? false : undefined, code: error.code };
+    return { accepted: REFUSALS.has(error.code) ? false : null, code: error.code };
   }
 }
 
@@ -153,7 +153,7 @@ function negotiatedOn(socket: TLSSocket): Negotiated {
   return {
     protocol: socket.getProtocol() ?? '',
     cipher,
-    group: key && 'name' in key ? key.name : undefined,
+    group: (key && 'name' in key ? key.name : undefined) ?? null,
     isWeak: isWeakSuite(cipher),
   };
 }

@@ -46,7 +46,7 @@ describe('[BM-22] a probe of a link', () => {
     await using server = await startOpenSslServer(identity, ['-tls1_2', ...ANYTHING]);
     const rsa = withSuites('TLS_RSA_WITH_AES_128_GCM_SHA256');
     const probe = await probeLink({ baseUrl: server.url, ca: authority.ca, tls: rsa });
-    expect(probe.negotiated).toMatchObject({ group: undefined, isWeak: true });
+    expect(probe.negotiated).toMatchObject({ group: null, isWeak: true });
     const modern = await probeLink({ baseUrl: server.url, ca: authority.ca });
     expect(modern.negotiated).toMatchObject({ group: 'X25519', isWeak: false });
   });
@@ -91,7 +91,7 @@ describe('[BM-22] a probe of a link', () => {
       timeoutMs: 50,
       tls: withSuites('TLS_AES_128_GCM_SHA256'),
     });
-    expect(offer).toMatchObject({ accepted: undefined, code: 'link.timeout' });
+    expect(offer).toMatchObject({ accepted: null, code: 'link.timeout' });
   });
 
   test.each([

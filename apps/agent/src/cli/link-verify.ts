@@ -30,7 +30,7 @@ export async function showLink(
 
 function linesOf(report: LinkReport): string[] {
   const { negotiated, certificates, clockOffsetMilliseconds: offsetMs, offers, agent } = report;
-  const named = (accepted: boolean | undefined) =>
+  const named = (accepted: boolean | null) =>
     offers.filter((offer) => offer.accepted === accepted).map(({ name }) => name);
   return [
     line('control plane', report.controlPlane),
@@ -51,7 +51,7 @@ function linesOf(report: LinkReport): string[] {
     ...(offsetMs === null ? [] : [line('clock', offsetInWords(offsetMs))]),
     ...listOf('takes', named(true)),
     ...listOf('would fail', named(false)),
-    ...listOf('not known', named(undefined)),
+    ...listOf('not known', named(null)),
   ];
 }
 
