@@ -14,7 +14,7 @@ import {
   type PullDeps,
 } from './delivery/index.ts';
 import { createAgentApp } from './http/agent-app.ts';
-import { keepCertificateFresh } from './http/certificate-renewal.ts';
+import { CertificateRenewal } from './http/certificate-renewal.ts';
 import { createMetricsApp } from './http/metrics-app.ts';
 import { createOperatorApp } from './http/operator-app.ts';
 import { RequestLimits } from './http/request-limits.ts';
@@ -101,6 +101,7 @@ export async function compose({
     agentTokenHashing: new BoundedPool(AGENT_TOKEN_HASHING),
     apiKeyHashing: new BoundedPool(API_KEY_HASHING),
     groupTurns: new Turns(GROUP_TURNS),
+    agentCertificates: config.agentCertificates,
     auditRows: new GroupCommit((rows) => insertAuditRows(db, rows), AUDIT_WRITES),
     metrics: createMetrics({
       waitingPulls: () => hub.size,
@@ -130,6 +131,7 @@ export async function compose({
   const acknowledgements = new Acknowledgements(platform);
   const safetyNet = new SafetyNet({ platform, hub, feed, revocations, tasks });
 
+  let renewal: CertificateRenewal | undefined;
   const onWakeup = (message: Wakeup) => {
     switch (message.kind) {
       case 'group':
@@ -140,6 +142,8 @@ export async function compose({
       case 'tokenRevoked':
         revocations.add(message.tokenId);
         return hub.settle(message.agentId, 'changed');
+      case 'authorities':
+        return void renewal?.look();
       case 'task':
         tasks.notice(message.agentId);
         return hub.settle(message.agentId, 'changed');
@@ -177,7 +181,7 @@ export async function compose({
     isCurrent,
   };
   const issueCertificate = () =>
-    trust.authority.issueServerCertificate(config.publicHosts, clock.now());
+    trust.authorities.issueServerCertificate(config.publicHosts, clock.now());
   const certificate = await issueCertificate();
   const authenticator = new AgentAuthenticator({ trust, revocations, clock });
   const limits = new RequestLimits(clock, config.rateLimits);
@@ -188,11 +192,14 @@ export async function compose({
     pullDeps,
     trust,
     authenticator,
-    listener: listenerOf(config.agentApi),
+    listener: {
+      ...listenerOf(config.agentApi),
+      clientAuthorities: trust.authorities.trustAnchors,
+    },
     limits,
   });
   const agentUrl = () => config.agentApi.publicUrl ?? agentApp.listeningOrigin;
-  const info = { caFingerprint: trust.authority.fingerprint, agentUrl };
+  const info = { caFingerprint: () => trust.authorities.active.fingerprint, agentUrl };
   const operatorApp = await createOperatorApp({
     platform,
     tasks,
@@ -203,6 +210,7 @@ export async function compose({
     signInLimits: new SignInLimits(clock, config.rateLimits.signInsPerMinute),
     apiKeyPolicy: config.apiKeys,
     auditKeys,
+    trust,
     info,
   });
   const metricsApp = await createMetricsApp(
@@ -211,10 +219,15 @@ export async function compose({
     config.metrics.maxConnections,
   );
   const listeners = [
-    { app: agentApp, tls: config.agentApi.tls },
+    {
+      app: agentApp,
+      tls: config.agentApi.tls,
+      clientAuthorities: () => trust.authorities.trustAnchors,
+    },
     { app: operatorApp, tls: config.operatorApi.tls },
   ];
-  const renewal = keepCertificateFresh(listeners, issueCertificate, platform);
+  const changed = () => db.read((reader) => trust.authorities.reload(reader));
+  renewal = new CertificateRenewal(listeners, { issue: issueCertificate, changed }, platform);
 
   return {
     operatorApp,
@@ -225,12 +238,12 @@ export async function compose({
         await lockFirstStart(tx);
         return createFirstOwner(tx, platform, config.owner);
       }),
-    caFingerprint: trust.authority.fingerprint,
-    caCertificate: trust.authority.certificatePem,
+    caFingerprint: trust.authorities.active.fingerprint,
+    caCertificate: trust.authorities.trustAnchors.join('\n'),
     platform,
     agentUrl,
     stop: async () => {
-      clearInterval(renewal);
+      renewal.stop();
       hub.settleAll('stopping');
       await Promise.all([operatorApp.close(), agentApp.close(), metricsApp.close()]);
       await maintenance?.stop();

@@ -5,6 +5,7 @@ import {
   agentRequest,
   AgentSessions,
   checkProtocolFirst,
+  clientCertificateRequired,
   type AgentAuthenticator,
 } from '../agents/index.ts';
 import { checkCurrent, deliveryRoutes, type PullDeps } from '../delivery/index.ts';
@@ -50,6 +51,8 @@ export async function createAgentApp({
         const claims = await limits.countRefusal(request, () =>
           authenticator.authenticate(agentRequest(request)),
         );
+        if (claims.method === 'recovery' && request.routeOptions.config.recovery !== true)
+          throw clientCertificateRequired();
         limits.countPrincipal('agent', claims.agentId);
         request.agentClaims = claims;
       });
@@ -59,7 +62,7 @@ export async function createAgentApp({
       api.addHook('preHandler', async (request) => {
         if (request.routeOptions.config.permission === 'agent') checkCurrent(pullDeps);
       });
-      await api.register(agentEntryRoutes(platform, trust, sessions));
+      await api.register(agentEntryRoutes(platform, trust, sessions, authenticator));
       await api.register(deliveryRoutes(pullDeps));
       await api.register(heldTasksRoutes(platform, tasks));
     },
