@@ -100,7 +100,7 @@ export const TOKEN_VARIABLE = 'SALLYPORT_ENROLLMENT_TOKEN';
 export const TOKEN_FILE_VARIABLE = 'SALLYPORT_ENROLLMENT_TOKEN_FILE';
 
 /** Variables of the control plane, which may share a shell or an env file with the agent. */
-const OTHER_PROGRAMS = ['SALLYPORT_AGENT_API_*'];
+const OTHER_PROGRAMS = ['SALLYPORT_AGENT_API_*', 'SALLYPORT_AGENT_CERTIFICATES_*'];
 
 /** What the command line may set; it beats everything else. */
 export type ConfigFlags = {
