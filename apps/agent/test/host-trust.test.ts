@@ -78,6 +78,7 @@ test.each(['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE'])(
     await double.start();
     expect((await verify(trusting)).code).toBe(10);
   },
+  120_000,
 );
 
 test('[AT-36] a private CA is named by its file, which alone counts from then on, and is read at each start', async () => {
@@ -94,7 +95,7 @@ test('[AT-36] a private CA is named by its file, which alone counts from then on
   expect(await serves(named)).toBe(true);
   // Without the file it is the CA of the enrolment that counts.
   expect((await verify({})).code).toBe(10);
-});
+}, 120_000);
 
 test.each([
   ['missing', async () => rm(caFile), 'ENOENT'],

@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { KeystoreError } from '@sallyport/tls/keystore-error';
-import { readTruststore } from '@sallyport/tls/truststore';
 import { AgentError } from '../agent-error.ts';
 import type { AgentConfig } from '../config.ts';
 import type { Identity } from '../state/identity.ts';
@@ -35,6 +34,8 @@ export function caOf({ certificates }: Pick<Trust, 'certificates'>): string | un
 /** @throws AgentError `usage.invalid` */
 export async function readCa(path: string): Promise<string[]> {
   try {
+    // It brings the readers of every keystore format, which an agent without such a file starts sooner without.
+    const { readTruststore } = await import('@sallyport/tls/truststore');
     return await readTruststore(await readFile(path), { type: 'pem' });
   } catch (cause) {
     const isRead = cause instanceof KeystoreError;
