@@ -19,6 +19,7 @@ const openers: Record<string, readonly string[]> = {
   'node:dgram': ['createSocket'],
   '@prisma/adapter-pg': ['PrismaPg'],
   '@sallyport/tls/https-link': ['HttpsLink'],
+  '@sallyport/tls/link-probe': ['probeLink', 'probeOffers'],
   '@sallyport/tls/pin': ['fetchPinnedCa'],
   './create-app.ts': ['createApp'],
   fastify: ['Fastify'],

@@ -67,7 +67,8 @@ export class CertifiedHost {
       now: () => systemClock.now() + this.aheadMs,
       monotonic: () => systemClock.monotonic() + this.sleptMs,
     };
-    const parts = { state, identity, clock, random: () => 0, log: silentLog };
+    const trust = { from: 'enrolment', certificates: identity.trustAnchors } as const;
+    const parts = { state, identity, trust, clock, random: () => 0, log: silentLog };
     const credentials = await Credentials.open(parts, true);
     const link = new HttpsLink({ baseUrl: identity.controlPlane, ...credentials.tls });
     credentials.attach(link);

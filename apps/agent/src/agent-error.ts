@@ -29,6 +29,7 @@ export type OwnErrorCode =
   | 'bundle.no_delivery_key'
   | 'certificate.unreadable'
   | 'file.unusable'
+  | 'values.too_old'
   | 'reply.unexpected'
   | 'request.method_not_allowed'
   | 'command.not_found'

@@ -1,4 +1,5 @@
 import type { Diagnosis } from '@sallyport/contract';
+import type { AgentError } from './agent-error.ts';
 import { ValueCache, type Change } from './cache/value-cache.ts';
 import { systemClock, type Clock } from './clock.ts';
 import type { Link } from './link/call.ts';
@@ -10,6 +11,7 @@ import { silentLog, type Log } from './log.ts';
 import type { DurableStore } from './state/durable-store.ts';
 import type { Generations } from './state/generations.ts';
 import type { Identity } from './state/identity.ts';
+import { AgeLimit } from './sync/age-limit.ts';
 import { Contact } from './sync/contact.ts';
 import { Replica, type Applied } from './sync/replica.ts';
 import { runSyncLoop, type SyncParts } from './sync/sync-loop.ts';
@@ -31,6 +33,8 @@ export type AgentParts = {
   credentials?: Credentials;
   /** Absent: a copy of this agent's state goes unnoticed. */
   generations?: Generations;
+  /** How old values may be that the control plane does not confirm; absent: any age. */
+  maxStaleSeconds?: number | undefined;
   /** Called once, after memory was wiped, when the control plane has revoked this agent. */
   onRevoked?: () => Promise<void>;
 };
@@ -54,9 +58,13 @@ export class Agent {
   readonly #replica: Replica;
   readonly #tasks: TaskRunner;
   readonly #sync: SyncParts;
+  readonly #ageLimit: AgeLimit;
+  readonly #gaveUp = Promise.withResolvers<AgentError>();
   readonly #listeners = new Set<(event: AppliedEvent) => void>();
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
+  #wiped = new AbortController();
+  #watching: Promise<void> | undefined;
   #isRevoked = false;
 
   constructor(given: AgentParts) {
@@ -67,7 +75,15 @@ export class Agent {
     this.contact = new Contact(clock);
     this.serverClock = new ServerClock(clock);
     this.#replica = new Replica(identity, this.cache);
-    const { serverClock } = this;
+    const { cache, contact, serverClock } = this;
+    this.#ageLimit = new AgeLimit({
+      contact,
+      clock,
+      maxStaleSeconds: parts.maxStaleSeconds,
+      holdsValues: () => cache.revision() !== undefined,
+      wipe: () => this.#wipe(),
+      log,
+    });
     const session = new Session({ ...parts, serverClock });
     const controlPlane = new ControlPlane(session);
     const diagnosis = this.#diagnosis();
@@ -82,7 +98,7 @@ export class Agent {
       session,
       controlPlane,
       replica: this.#replica,
-      contact: this.contact,
+      contact,
       tasks: this.#tasks,
       clock,
       random,
@@ -90,6 +106,7 @@ export class Agent {
       onApplied: (applied) => this.#announce(applied),
       keep: async (copy) => durableStore?.keep(copy),
       isDegraded: () => durableStore?.state().error !== undefined,
+      wiped: () => this.#wiped.signal,
     };
   }
 
@@ -113,17 +130,24 @@ export class Agent {
       { revision, epoch, entries: changes.length, fromDisk: true },
       'revision applied',
     );
+    this.#ageLimit.look();
+  }
+
+  /** Resolves with the reason when the agent is to end by itself; never otherwise. */
+  get gaveUp(): Promise<AgentError> {
+    return this.#gaveUp.promise;
   }
 
   /** Goes online and stays so until `stop` or revocation. */
   start(): void {
     this.#running ??= this.#run();
+    this.#watching ??= this.#watchAge();
   }
 
   /** Ends requests under way, closes the link and forgets all values. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    await Promise.all([this.#running, this.#tasks.stop()]);
+    await Promise.all([this.#running, this.#watching, this.#tasks.stop()]);
     this.#parts.link.close();
     this.#replica.wipe();
   }
@@ -145,6 +169,17 @@ export class Agent {
       'the control plane has revoked this agent: values and delivery key are wiped from memory',
     );
     await this.#parts.onRevoked?.();
+  }
+
+  #wipe(): void {
+    this.#replica.wipe();
+    this.#wiped.abort();
+    this.#wiped = new AbortController();
+  }
+
+  async #watchAge(): Promise<void> {
+    const reason = await this.#ageLimit.run(this.#stopping.signal);
+    if (reason !== undefined && !this.#isRevoked) this.#gaveUp.resolve(reason);
   }
 
   #announce({ revision, epoch, changes }: Applied): void {

@@ -36,6 +36,11 @@ const settings = z.strictObject({
     description:
       'File with an agent token, which opens sessions together with the agent’s key; read again for each. Unset: by the key alone',
   }),
+  maxStaleSeconds: z.int().min(120).max(31_536_000).optional().meta({
+    env: 'SALLYPORT_AGENT_MAX_STALE_SECONDS',
+    description:
+      'Seconds without the control plane after which values are no longer served and are wiped from memory, and the agent exits; unset: they are served for as long as it takes',
+  }),
   certificateFiles: z
     .array(
       z.strictObject({
@@ -62,6 +67,11 @@ const settings = z.strictObject({
         env: 'SALLYPORT_AGENT_CONTROL_PLANE_ADDRESS',
         description:
           'IP address to connect to in place of one that the host in the URL resolves to; the certificate must still be for that host',
+      }),
+      ca: z.string().regex(/^\//, 'use an absolute path').optional().meta({
+        env: 'SALLYPORT_AGENT_CONTROL_PLANE_CA',
+        description:
+          'PEM file of the CAs that the control plane’s certificate may be from; unset: those of the enrolment',
       }),
       tls: tlsSettings('Link to the control plane', 'SALLYPORT_AGENT_CONTROL_PLANE_TLS').prefault(
         {},
@@ -113,7 +123,7 @@ export const TOKEN_VARIABLE = 'SALLYPORT_ENROLLMENT_TOKEN';
 export const TOKEN_FILE_VARIABLE = 'SALLYPORT_ENROLLMENT_TOKEN_FILE';
 
 /** Variables of the control plane, which may share a shell or an env file with the agent. */
-const OTHER_PROGRAMS = ['SALLYPORT_AGENT_API_*'];
+const OTHER_PROGRAMS = ['SALLYPORT_AGENT_API_*', 'SALLYPORT_AGENT_CERTIFICATES_*'];
 
 /** What the command line may set; it beats everything else. */
 export type ConfigFlags = {

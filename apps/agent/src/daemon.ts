@@ -6,8 +6,10 @@ import { systemClock } from './clock.ts';
 import type { AgentConfig } from './config.ts';
 import { CertificateFiles } from './files/certificate-files.ts';
 import { Credentials } from './link/credentials.ts';
-import { routeToControlPlane, warnOfPlainCredentials } from './link/route.ts';
+import { linkToControlPlane } from './link/link-to-control-plane.ts';
+import { warnOfPlainCredentials } from './link/route.ts';
 import { readTokenFile } from './link/token-file.ts';
+import { trustFor } from './link/trust.ts';
 import { LocalApi } from './local-api/server.ts';
 import type { Log } from './log.ts';
 import { DurableStore } from './state/durable-store.ts';
@@ -24,7 +26,7 @@ const CONFIRM_EVERY_MS = 5 * 60_000;
  * Runs an enrolled agent until `signal` aborts: what is on disk is served first, then the control plane
  * is asked. Ends with the socket removed and all values forgotten.
  *
- * @throws AgentError `state.*`, `identity.*`, `agent.revoked`, `socket.*`, `usage.invalid` for proxy.ca; LinkError
+ * @throws AgentError `state.*`, `identity.*`, `agent.revoked`, `socket.*`, `values.too_old`, `usage.invalid` for a file of CAs; LinkError
  * `proxy.bad_url`
  */
 export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSignal): Promise<void> {
@@ -35,11 +37,7 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
   const identity = await loadIdentity(state);
   await discardPending(state, log);
   const durableStore = new DurableStore(state, identity.highWaterKey, clock, log);
-  const byCertificate = config.authentication === 'certificate';
-  const parts = { state, identity, clock, random: Math.random, log };
-  const credentials = await Credentials.open(parts, byCertificate);
-  const link = await linkTo(identity, { config, credentials, log });
-  credentials.attach(link);
+  const { link, credentials } = await openLink(state, identity, config, log);
   const agent = createAgent({
     identity,
     link,
@@ -49,6 +47,7 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
     ...tokenReader(config),
     credentials,
     generations: new Generations(state),
+    maxStaleSeconds: config.maxStaleSeconds,
     onRevoked: async () => {
       localApi.revoke();
       // What is still being written would come back after the wipe.
@@ -80,32 +79,35 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
     void certificateFiles.refresh();
   }, CONFIRM_EVERY_MS);
 
-  await aborted(signal);
+  const reason = await Promise.race([aborted(signal), agent.gaveUp]);
   clearInterval(timer);
   await localApi.close();
   await certificateFiles.close();
   await agent.stop();
   await confirm();
   log.info({}, 'stopped');
+  if (reason !== undefined) throw reason;
 }
 
 function tokenReader({ tokenFile }: AgentConfig): Pick<AgentParts, 'readToken'> {
   return tokenFile === undefined ? {} : { readToken: () => readTokenFile(tokenFile) };
 }
 
-async function linkTo(
+/** The link, and what it trusts and shows, which may be replaced while it is open. */
+async function openLink(
+  state: StateDirectory,
   identity: Identity,
-  { config, credentials, log }: { config: AgentConfig; credentials: Credentials; log: Log },
-): Promise<HttpsLink> {
-  const route = await routeToControlPlane(config);
-  warnOfPlainCredentials(route, log);
-  return new HttpsLink({
-    baseUrl: identity.controlPlane,
-    ...credentials.tls,
-    tls: config.controlPlane.tls,
-    route,
-    maxBodyBytes: MAX_REPLY_BYTES,
-  });
+  config: AgentConfig,
+  log: Log,
+): Promise<{ link: HttpsLink; credentials: Credentials }> {
+  const trust = await trustFor(identity, config);
+  const parts = { state, identity, trust, clock: systemClock, random: Math.random, log };
+  const credentials = await Credentials.open(parts, config.authentication === 'certificate');
+  const target = await linkToControlPlane(identity, config);
+  warnOfPlainCredentials(target.route ?? {}, log);
+  const link = new HttpsLink({ ...target, ...credentials.tls, maxBodyBytes: MAX_REPLY_BYTES });
+  credentials.attach(link);
+  return { link, credentials };
 }
 
 function warnIfUnlocked({ isLocked, path }: StateDirectory, log: Log): void {
@@ -152,7 +154,8 @@ async function discardPending(state: StateDirectory, log: Log): Promise<void> {
   }
 }
 
-async function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
+async function aborted(signal: AbortSignal): Promise<undefined> {
+  if (signal.aborted) return undefined;
   await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  return undefined;
 }

@@ -19,6 +19,12 @@ export const exitCodes = {
   notEnrolled: 7,
   socketUnusable: 8,
   stateInUse: 9,
+  /** `link verify`: the control plane is not reached, or not trusted, or there is another server. */
+  linkBad: 10,
+  /** `doctor`: at least one check failed. */
+  checksFailed: 11,
+  /** `run`: out of reach of the control plane for longer than maxStaleSeconds. */
+  tooStale: 12,
   cannotExecute: 126,
   commandNotFound: 127,
   signalBase: 128,
@@ -42,6 +48,7 @@ const byCode: Partial<Record<AgentErrorCode, number>> = {
   'state.unsafe': exitCodes.stateUnsafe,
   'state.in_use': exitCodes.stateInUse,
   'identity.missing': exitCodes.notEnrolled,
+  'values.too_old': exitCodes.tooStale,
   'command.not_executable': exitCodes.cannotExecute,
   'command.not_found': exitCodes.commandNotFound,
   'socket.in_use': exitCodes.socketUnusable,

@@ -14,7 +14,7 @@ import {
 import { sealDeliveryKey } from '@sallyport/crypto/delivery-key';
 import { generateSigningJwk, importSigningKey } from '@sallyport/crypto/signing-key';
 import { certificateFingerprint } from '@sallyport/tls/pin';
-import { makeAuthority, type ServerIdentity } from '@sallyport/tls/test/authority';
+import { makeAuthority, type Authority, type ServerIdentity } from '@sallyport/tls/test/authority';
 import { DoubleAuthority, Refusal, type DoubleAgent } from './double/authority.ts';
 import { FaultQueue, type Fault } from './double/faults.ts';
 import { DoubleGroup } from './double/group.ts';
@@ -34,6 +34,7 @@ export class ControlPlaneDouble {
   readonly group: DoubleGroup;
   readonly authority: DoubleAuthority;
   readonly ca: string;
+  readonly tlsAuthority: Authority;
   readonly received: Received[] = [];
   /** The version of every handshake that succeeded, as Node names it. */
   readonly handshakes: (string | null)[] = [];
@@ -50,20 +51,22 @@ export class ControlPlaneDouble {
   readonly #faults = new FaultQueue();
   readonly #tasks = new Map<string, ClaimedTask[]>();
   readonly #waiting = new Set<Waiting>();
-  readonly #identity: ServerIdentity;
+  /** Its own certificate and key, where `tls` names no other. */
+  readonly identity: ServerIdentity;
   #server: Server | undefined;
   #port = 0;
 
   private constructor(
     group: DoubleGroup,
     authority: (now: () => number) => DoubleAuthority,
-    ca: string,
+    tlsAuthority: Authority,
     identity: ServerIdentity,
   ) {
     this.group = group;
     this.authority = authority(() => Date.now() + this.clockOffsetMs);
-    this.ca = ca;
-    this.#identity = identity;
+    this.tlsAuthority = tlsAuthority;
+    this.ca = tlsAuthority.ca;
+    this.identity = identity;
   }
 
   static async start(): Promise<ControlPlaneDouble> {
@@ -73,7 +76,7 @@ export class ControlPlaneDouble {
     const double = new ControlPlaneDouble(
       group,
       (now) => new DoubleAuthority(signer, now),
-      tls.ca,
+      tls,
       await tls.issue({ dns: ['cp.invalid'] }),
     );
     await double.start();
@@ -90,7 +93,7 @@ export class ControlPlaneDouble {
 
   /** Listens again, where it listened before. */
   async start(): Promise<void> {
-    const options = { ...this.#identity, ...this.tls };
+    const options = { ...this.identity, ...this.tls };
     const server = createServer(options, (...exchange) => void this.#handle(...exchange));
     server.on('tlsClientError', () => {});
     server.on('secureConnection', (socket) => this.handshakes.push(socket.getProtocol()));
@@ -110,8 +113,8 @@ export class ControlPlaneDouble {
     await closed;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop();
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
   }
 
   /** Makes an enrollment token of the group. */

@@ -70,7 +70,7 @@ describe('the control plane that is enrolled with', () => {
     expect(double.received).toEqual([]);
   });
 
-  test('must be known by a fingerprint or a CA file, not by neither and not by both', async () => {
+  test('is known by a fingerprint or a CA file, not by both, and with neither by a CA that the host trusts', async () => {
     const caFile = join(host.home.path, 'ca.pem');
     await writeFile(caFile, double.ca);
     const base = [
@@ -82,7 +82,9 @@ describe('the control plane that is enrolled with', () => {
       '--token-file',
       host.tokenFile,
     ];
-    expect((await runAgent(base)).code).toBe(2);
+    const neither = await runAgent(base);
+    expect(neither.code).toBe(1);
+    expect(neither.stderr).toContain('no trusted CA issued');
     expect(
       (await runAgent([...base, '--ca-file', caFile, '--fingerprint', double.fingerprint])).code,
     ).toBe(2);
@@ -90,7 +92,7 @@ describe('the control plane that is enrolled with', () => {
   });
 
   test.each([600_000, -600_000])(
-    'whose clock is %i ms off is followed, for its own refusal tells its time',
+    '[F-08] whose clock is %i ms off is followed, for its own refusal tells its time',
     async (offsetMs) => {
       double.clockOffsetMs = offsetMs;
       expect((await host.enroll()).code).toBe(0);

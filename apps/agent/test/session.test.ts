@@ -116,7 +116,7 @@ describe('[AX-19] a session by key pair', () => {
   });
 });
 
-describe('a clock that is off', () => {
+describe('[F-08] a clock that is off', () => {
   test.each([600_000, -600_000])(
     'by %i ms is corrected by the control plane’s, and the difference told',
     async (offsetMs) => {
@@ -137,6 +137,7 @@ describe('a clock that is off', () => {
     ).untilHealth((report) => report.controlPlane.state === 'refused');
     expect(controlPlane.lastError).toMatchObject({
       code: 'clock.skewed',
+      message: expect.stringMatching(/clock is 108000 s behind the control plane’s\.$/),
       advice: expect.stringContaining('clock'),
     });
   });

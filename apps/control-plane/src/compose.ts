@@ -156,6 +156,7 @@ export async function compose({
     connected: () => {
       feed.forgetAll();
       void safetyNet.lookAfresh();
+      void renewal?.look();
     },
   });
   await listener.start();

@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto';
 import { LinkError, type LinkErrorCode } from './link-error.ts';
 
 type Failure = {
@@ -25,7 +26,7 @@ const reset: Failure = {
 const outOfDate: Failure = {
   code: 'tls.expired',
   retryable: false,
-  text: 'has a certificate that is not valid at this time; renew it, or set the clock of this host',
+  text: 'has a certificate that is not valid at this time',
 };
 const unknownCa: Failure = {
   code: 'tls.unknown_ca',
@@ -119,10 +120,31 @@ function systemCodeOf(error: Error): string {
 }
 
 /**
- * Says what an error from Node's network stack means for a link to `origin`. The original error is not
- * kept as the cause: those of the HTTP parser carry the raw bytes that they tripped over.
+ * What a person must hold against one another: no reply can tell the peer's time where the connection is refused.
  */
-export function connectionFailure(error: Error, origin: string): LinkError {
+function datesIn(chain: readonly X509Certificate[]): string {
+  const now = new Date();
+  const bad = chain.find(
+    ({ validFromDate, validToDate }) => now < validFromDate || validToDate < now,
+  );
+  const clock = `this host’s clock says ${now.toISOString()}`;
+  const dates =
+    bad === undefined
+      ? clock
+      : `it is valid from ${bad.validFromDate.toISOString()} to ${bad.validToDate.toISOString()}, and ${clock}`;
+  return `: ${dates}; set the clock if it is wrong, and renew the certificate if it is not`;
+}
+
+/**
+ * Says what an error from Node's network stack means for a link to `origin`, whose peer presented `chain`. The
+ * original error is not kept as the cause: those of the HTTP parser carry the raw bytes that they tripped over.
+ */
+export function connectionFailure(
+  error: Error,
+  origin: string,
+  chain: readonly X509Certificate[] = [],
+): LinkError {
   const { code, retryable, text } = failureFor(systemCodeOf(error));
-  return new LinkError(code, `${origin} ${text}.`, { retryable });
+  const dates = code === 'tls.expired' ? datesIn(chain) : '';
+  return new LinkError(code, `${origin} ${text}${dates}.`, { retryable });
 }

@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto';
 import type {
   ClientRequest,
   IncomingHttpHeaders,
@@ -10,6 +11,7 @@ import { TLSSocket } from 'node:tls';
 import { connectionFailure } from './connection-failure.ts';
 import type { Endpoint } from './endpoint.ts';
 import { LinkError } from './link-error.ts';
+import { rememberChain } from './presented-chain.ts';
 
 export type LinkReply = { status: number; headers: IncomingHttpHeaders; body: Buffer };
 
@@ -84,15 +86,19 @@ function collect(
   response.on('error', (error) => fail(connectionFailure(error, origin)));
 }
 
-/** Gives up a request whose new connection is not ready in time. Returns what ends the watch. */
+type Watch = { stop: () => void; chain: () => X509Certificate[] };
+
+/** Gives up a request whose new connection is not ready in time. */
 function watchConnecting(
   request: ClientRequest,
   { endpoint, connectTimeoutMs, onConnected }: ExchangeOptions,
   fail: (error: LinkError) => void,
-): () => void {
+): Watch {
   let timer: NodeJS.Timeout | undefined;
+  let chain: () => X509Certificate[] = () => [];
   request.on('socket', (socket) => {
     if (request.reusedSocket || !(socket instanceof TLSSocket)) return;
+    chain = rememberChain(socket);
     timer = setTimeout(
       () => fail(timedOut(endpoint.origin, 'did not accept a connection', connectTimeoutMs)),
       connectTimeoutMs,
@@ -102,7 +108,7 @@ function watchConnecting(
       onConnected(socket);
     });
   });
-  return () => clearTimeout(timer);
+  return { stop: () => clearTimeout(timer), chain: () => chain() };
 }
 
 /** One request and its reply over the agent's connections. Rejects with a `LinkError`. */
@@ -118,7 +124,7 @@ export function exchange(options: ExchangeOptions): Promise<LinkReply> {
     let answered = false;
     const settle = (): void => {
       clearTimeout(timer);
-      stopWatching();
+      watch.stop();
       signal?.removeEventListener('abort', onAbort);
     };
     const fail = (error: LinkError): void => {
@@ -138,14 +144,15 @@ export function exchange(options: ExchangeOptions): Promise<LinkReply> {
       () => fail(timedOut(origin, 'did not answer', timeoutMs)),
       Math.max(0, timeoutMs),
     );
-    const stopWatching = watchConnecting(request, options, fail);
+    const watch = watchConnecting(request, options, fail);
     signal?.addEventListener('abort', onAbort, { once: true });
     request.on('response', (response) => {
       answered = true;
       collect(response, options, (body) => succeed(response, body), fail);
     });
     request.on('error', (error) => {
-      const failure = error instanceof LinkError ? error : connectionFailure(error, origin);
+      const failure =
+        error instanceof LinkError ? error : connectionFailure(error, origin, watch.chain());
       const stale = request.reusedSocket && !answered && failure.code === 'link.reset';
       fail(stale ? new StaleConnectionError(failure.code, failure.message, failure) : failure);
     });

@@ -9,7 +9,7 @@ import { LinkError, type LinkErrorCode } from './link-error.ts';
 import type { TlsPolicy } from './policy.ts';
 import { detourTo, openSocket, type Route } from './route.ts';
 import { RoutedAgent } from './routed-agent.ts';
-import { secureContextFor, secureContextWith, type ClientIdentity } from './secure-context.ts';
+import { secureContextFor, type ClientIdentity } from './secure-context.ts';
 
 export { LinkError, type LinkErrorCode, type LinkReply };
 
@@ -119,7 +119,7 @@ export class HttpsLink {
       keepAlive: true,
       // Node's default of one second would put a probe a second on every waiting link.
       keepAliveMsecs: 30_000,
-      secureContext: identity ? secureContextWith(identity, ca, tls) : secureContextFor(ca, tls),
+      secureContext: secureContextFor(ca, tls, identity),
       // Else Node takes it from the Host header, which a caller may set.
       servername: this.#endpoint.servername,
     };

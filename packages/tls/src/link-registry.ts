@@ -83,7 +83,11 @@ export const links: readonly Link[] = [
     direction: 'out',
     secured: 'TLS, by Node',
     tls: { block: 'controlPlane.tls' },
-    openedIn: ['apps/agent/src/cli/enroll.ts', 'apps/agent/src/daemon.ts'],
+    openedIn: [
+      'apps/agent/src/cli/enroll.ts',
+      'apps/agent/src/daemon.ts',
+      'apps/agent/src/link/verify.ts',
+    ],
   },
   {
     name: 'agent → proxy',
@@ -92,7 +96,11 @@ export const links: readonly Link[] = [
     secured:
       'TLS, by Node, with `https://` in `proxy.url`; the link to the control plane inside it has its own',
     tls: { fixed: 'always the defaults: what the proxy allows of them is used' },
-    openedIn: ['apps/agent/src/cli/enroll.ts', 'apps/agent/src/daemon.ts'],
+    openedIn: [
+      'apps/agent/src/cli/enroll.ts',
+      'apps/agent/src/daemon.ts',
+      'apps/agent/src/link/verify.ts',
+    ],
   },
   {
     name: 'local API of the agent',

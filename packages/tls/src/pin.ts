@@ -1,62 +1,16 @@
 import type { X509Certificate } from 'node:crypto';
-import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
-import { connectionFailure } from './connection-failure.ts';
-import { type Endpoint, parseEndpoint } from './endpoint.ts';
+import { parseEndpoint } from './endpoint.ts';
 import { certificateFingerprint, normalizeFingerprint } from './fingerprint.ts';
+import { handshake } from './handshake.ts';
 import { LinkError } from './link-error.ts';
 import { tlsOptions, type TlsPolicy } from './policy.ts';
-import { detourTo, openSocket, type Route } from './route.ts';
+import { presentedChain } from './presented-chain.ts';
+import type { Route } from './route.ts';
 import { secureContextFor } from './secure-context.ts';
 
 export { certificateFingerprint, normalizeFingerprint };
 
-/** More certificates than any real chain has; the walk must end on a hostile one. */
-const MAX_CHAIN_LENGTH = 10;
-
 type PinOptions = { timeoutMs?: number; route?: Route; tls?: TlsPolicy };
-
-/** Resolves once the handshake is complete, so the peer has proved that it holds the leaf's key. */
-async function handshake(
-  endpoint: Endpoint,
-  trust: ConnectionOptions,
-  { timeoutMs, route }: Required<Omit<PinOptions, 'tls'>>,
-): Promise<TLSSocket> {
-  const detour = detourTo(endpoint, route);
-  const opened = detour && (await openSocket(detour, endpoint, { timeoutMs }));
-  return new Promise((resolve, reject) => {
-    const socket = connect({
-      host: endpoint.host,
-      port: endpoint.port,
-      servername: endpoint.servername,
-      ...(opened ? { socket: opened } : {}),
-      ...trust,
-    });
-    const fail = (error: LinkError): void => {
-      clearTimeout(timer);
-      socket.destroy();
-      reject(error);
-    };
-    const timer = setTimeout(() => {
-      const text = `${endpoint.origin} did not complete a TLS handshake within ${timeoutMs} ms; check the address and the network.`;
-      fail(new LinkError('link.timeout', text, { retryable: true }));
-    }, timeoutMs);
-    socket.on('error', (error) => fail(connectionFailure(error, endpoint.origin)));
-    socket.once('secureConnect', () => {
-      clearTimeout(timer);
-      resolve(socket);
-    });
-  });
-}
-
-function presentedChain(socket: TLSSocket): X509Certificate[] {
-  const chain: X509Certificate[] = [];
-  let next = socket.getPeerX509Certificate();
-  while (next && chain.length < MAX_CHAIN_LENGTH) {
-    chain.push(next);
-    next = next.issuerCertificate;
-  }
-  return chain;
-}
 
 function mismatch(origin: string, expected: string, chain: X509Certificate[]): LinkError {
   const top = chain.at(-1);

@@ -12,35 +12,28 @@ const contexts = new Map<string, SecureContext>();
 /**
  * The client side of a TLS policy, trusting `ca` (PEM) alone, or the runtime's and the system's
  * public roots when it is absent. Shared by all links with the same CA and policy: parsing the roots again for
- * every connection would cost more than the handshake.
+ * every connection would cost more than the handshake. One with an identity is not, as it holds a private key.
  */
 export function secureContextFor(
   ca: string | undefined,
   policy: TlsPolicy = defaultTlsPolicy,
+  identity?: ClientIdentity,
 ): SecureContext {
+  if (identity !== undefined) return contextFor(ca, policy, identity);
   const key = JSON.stringify([ca, tlsOptions(policy)]);
   const kept = contexts.get(key);
   if (kept) return kept;
-  const made = contextFor(ca, policy);
+  const made = contextFor(ca, policy, identity);
   const oldest = contexts.keys().next();
   if (contexts.size >= MAX_CONTEXTS && !oldest.done) contexts.delete(oldest.value);
   contexts.set(key, made);
   return made;
 }
 
-/** The same with a certificate of the client's own. It is not kept here, as it holds a private key. */
-export function secureContextWith(
-  identity: ClientIdentity,
-  ca: string | undefined,
-  policy: TlsPolicy = defaultTlsPolicy,
-): SecureContext {
-  return contextFor(ca, policy, identity);
-}
-
 function contextFor(
   ca: string | undefined,
   policy: TlsPolicy,
-  identity?: ClientIdentity,
+  identity: ClientIdentity | undefined,
 ): SecureContext {
   return createSecureContext({
     ...tlsOptions(policy),

@@ -145,10 +145,18 @@ describe('[AX-16] the server certificate', () => {
       'not yet valid',
       { notBefore: new Date(Date.now() + day), notAfter: new Date(Date.now() + 2 * day) },
     ],
-  ])('that is %s is refused', async (_what, validity) => {
-    const failure = await linkErrorOf(ask(await authority.issue(validity)));
-    expect(failure).toMatchObject({ code: 'tls.expired', retryable: false });
-  });
+  ])(
+    '[F-08] that is %s is refused with its dates and the time of this host',
+    async (...[, validity]) => {
+      const failure = await linkErrorOf(ask(await authority.issue(validity)));
+      expect(failure).toMatchObject({ code: 'tls.expired', retryable: false });
+      const shown = (date: Date) => `${date.toISOString().slice(0, 19)}.000Z`;
+      const { notBefore, notAfter } = validity;
+      expect(failure.message).toContain(`valid from ${shown(notBefore)} to ${shown(notAfter)}`);
+      const told = /this host’s clock says (\S+);/.exec(failure.message)?.[1] ?? '';
+      expect(Math.abs(Date.parse(told) - Date.now())).toBeLessThan(5_000);
+    },
+  );
 
   test('from another CA is refused', async () => {
     const stranger = await makeAuthority();

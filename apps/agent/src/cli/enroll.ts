@@ -17,6 +17,7 @@ import {
 } from '../config.ts';
 import { enroll } from '../link/enroll.ts';
 import { routeToControlPlane } from '../link/route.ts';
+import { readCa } from '../link/trust.ts';
 import { StateDirectory } from '../state/state-directory.ts';
 import { codeOf } from '../state/system-error.ts';
 import type { CliContext } from './context.ts';
@@ -43,7 +44,8 @@ export async function enrollAgent(flags: EnrollFlags, context: CliContext): Prom
   using state = await StateDirectory.open(config.stateDir);
   const { tls } = config.controlPlane;
   const route = await routeToControlPlane(config);
-  const trustAnchor = await readTrustAnchor(flags, controlPlane, { tls, route });
+  const ca = config.controlPlane.ca;
+  const trustAnchor = await readTrustAnchor(flags, controlPlane, { tls, route, ca });
   const link = new HttpsLink({ baseUrl: controlPlane, ca: trustAnchor, tls, route });
   try {
     const force = flags.force === true;
@@ -107,17 +109,20 @@ async function readInput(context: CliContext): Promise<string> {
   return promptHidden('Enrollment token (not shown): ', context);
 }
 
+/** Undefined: the control plane’s certificate is from a CA that the host trusts, as any public one is. */
 async function readTrustAnchor(
   { fingerprint, caFile }: EnrollFlags,
   controlPlane: string,
-  way: { tls: TlsPolicy; route: Route },
-): Promise<string> {
-  if (fingerprint !== undefined && caFile === undefined)
+  { ca, ...way }: { tls: TlsPolicy; route: Route; ca: string | undefined },
+): Promise<string | undefined> {
+  if (fingerprint !== undefined && caFile !== undefined)
+    throw new AgentError('usage.invalid', 'the control plane is to be known in two ways', {
+      advice: 'give either --fingerprint, as the control plane prints it, or --ca-file',
+    });
+  if (fingerprint !== undefined)
     return fetchPinnedCa(controlPlane, fingerprint, { timeoutMs: PIN_TIMEOUT_MS, ...way });
-  if (caFile !== undefined && fingerprint === undefined) return readOwnFile(caFile, '--ca-file');
-  throw new AgentError('usage.invalid', 'it must be said how to know the control plane', {
-    advice: 'give either --fingerprint, as the control plane prints it, or --ca-file',
-  });
+  if (caFile !== undefined) return readOwnFile(caFile, '--ca-file');
+  return ca === undefined ? undefined : (await readCa(ca)).join('');
 }
 
 /** Names the option and never the path: somebody may have put the token itself there. */

@@ -19,6 +19,8 @@ export async function runProgram(args: string[], context: CliContext): Promise<n
   addRun(program, context);
   addReaders(program, context, endWith);
   addExec(program, context, endWith);
+  addLink(program, context, endWith);
+  addDoctor(program, context, endWith);
   try {
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
@@ -51,7 +53,10 @@ function addEnroll(program: Command, context: CliContext): void {
       'file that holds the token, - for standard input (else SALLYPORT_ENROLLMENT_TOKEN)',
     )
     .option('--fingerprint <sha256>', 'SHA-256 fingerprint of the control plane’s CA')
-    .option('--ca-file <file>', 'PEM file of the control plane’s CA')
+    .option(
+      '--ca-file <file>',
+      'PEM file of the control plane’s CA; with neither, a CA that this host trusts',
+    )
     .option('--name <name>', 'the agent’s name; by default the host’s')
     .option('--force', 'replace the identity that is there')
     .option('--json', 'print JSON')
@@ -104,6 +109,25 @@ function addExec(program: Command, context: CliContext, endWith: (code: number) 
     )
     .action(async (command: string[], flags: ConfigFlags & { env: string[] }) =>
       endWith(await (await import('./exec.ts')).execCommand(command, flags, context)),
+    );
+}
+
+function addLink(program: Command, context: CliContext, endWith: (code: number) => void): void {
+  const link = program.command('link').description('look at the link to the control plane');
+  addCommand(link, 'verify')
+    .description('connect as the daemon does, and show what was agreed on and what would fail')
+    .option('--json', 'print JSON')
+    .action(async (flags: PrintFlags) =>
+      endWith(await (await import('./link-verify.ts')).showLink(flags, context)),
+    );
+}
+
+function addDoctor(program: Command, context: CliContext, endWith: (code: number) => void): void {
+  addCommand(program, 'doctor')
+    .description('check everything that this agent needs; changes nothing')
+    .option('--json', 'print JSON')
+    .action(async (flags: PrintFlags) =>
+      endWith(await (await import('./doctor.ts')).showDoctor(flags, context)),
     );
 }
 

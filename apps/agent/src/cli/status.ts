@@ -1,6 +1,7 @@
 import { printable } from '@sallyport/contract';
 import { readAgentConfig, type ConfigFlags } from '../config.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { offsetInWords } from '../link/server-clock.ts';
 import { health, type Health, type HealthStatus } from '../local-api/health.ts';
 import type { CliContext } from './context.ts';
 import { LocalClient } from './local-client.ts';
@@ -60,19 +61,11 @@ function describe({
     ...files.map(fileOf),
     ...(clockOffsetMilliseconds === null
       ? []
-      : [`clock          ${clockOf(clockOffsetMilliseconds)}`]),
+      : [`clock          ${offsetInWords(clockOffsetMilliseconds)}`]),
   ];
 }
 
 function fileOf({ path, certificate, version, error }: Health['files'][number]): string {
   const held = version === null ? 'nothing yet' : `version ${version}`;
   return `file           ${path}: certificate ${certificate}, ${held}${error === null ? '' : `, ${error}`}`;
-}
-
-/** The control plane tells its time in whole seconds, so that less than two of them tell nothing. */
-function clockOf(offsetMs: number): string {
-  const seconds = Math.round(offsetMs / 1000);
-  return Math.abs(seconds) < 2
-    ? 'in step with the control plane’s'
-    : `${Math.abs(seconds)} s ${seconds > 0 ? 'ahead of' : 'behind'} the control plane’s`;
 }

@@ -3,7 +3,7 @@ import { problem } from '@sallyport/contract';
 import { LinkError, type HttpsLink, type LinkReply } from '@sallyport/tls/https-link';
 import { AgentError } from '../agent-error.ts';
 import { adviceFor, mayPass } from './refusals.ts';
-import type { ServerClock } from './server-clock.ts';
+import { offsetInWords, type ServerClock } from './server-clock.ts';
 
 /** What the agent needs of its connection to the control plane. */
 export type Link = Pick<HttpsLink, 'request' | 'tlsParameters' | 'close'>;
@@ -40,7 +40,7 @@ export async function call(
     });
   serverClock.observe(reply.headers.date);
   if (reply.status >= 200 && reply.status < 300) return reply;
-  throw refusal(reply);
+  throw refusal(reply, serverClock.offsetMs());
 }
 
 /** Reads a reply's JSON body by the contract. Throws AgentError `reply.unexpected`. */
@@ -69,19 +69,21 @@ function fromLink(error: LinkError): AgentError {
   return new AgentError(error.code, error.message, { retryable: error.retryable, cause: error });
 }
 
-function refusal({ status, headers, body }: LinkReply): AgentError {
+function refusal({ status, headers, body }: LinkReply, offsetMs: number | undefined): AgentError {
   const document = problemOf(body);
   const code = document?.code ?? 'reply.unexpected';
-  return new AgentError(
-    code,
-    document?.detail ?? `the control plane’s address answered ${status} without saying why`,
-    {
-      status,
-      retryable: mayPass(code, status),
-      retryAfterMs: retryAfterMs(headers['retry-after']),
-      advice: adviceFor(code),
-    },
-  );
+  const why =
+    document?.detail ?? `the control plane’s address answered ${status} without saying why`;
+  const measured =
+    code === 'clock.skewed' && offsetMs !== undefined
+      ? ` This host’s clock is ${offsetInWords(offsetMs)}.`
+      : '';
+  return new AgentError(code, why + measured, {
+    status,
+    retryable: mayPass(code, status),
+    retryAfterMs: retryAfterMs(headers['retry-after']),
+    advice: adviceFor(code),
+  });
 }
 
 /** Retry-After in its form of seconds (RFC 9110, section 10.2.3); undefined for anything else. */

@@ -6,7 +6,9 @@ import { Issuer } from '@sallyport/tls/test/issuer';
 import { silentLog } from '../log.ts';
 import { importIdentity, type Identity } from '../state/identity.ts';
 import { StateDirectory } from '../state/state-directory.ts';
+import { readTrustAnchors } from '../state/trust-anchors.ts';
 import { Credentials } from './credentials.ts';
+import type { Trust } from './trust.ts';
 
 const HOUR_MS = 3_600_000;
 const agentId = '01890a5d-ac96-774b-bcce-b302099a8057';
@@ -46,9 +48,17 @@ async function identityWith(more: { givenAnchor?: string }): Promise<Identity> {
   });
 }
 
-async function open(random = 0): Promise<Credentials> {
+async function open(random = 0, from: Trust['from'] = 'enrolment'): Promise<Credentials> {
   const clock = { now: () => wallMs, monotonic: () => monotonicMs };
-  return Credentials.open({ state, identity, clock, random: () => random, log: silentLog }, true);
+  const certificates = await readTrustAnchors(state, {
+    ...identity,
+    trustAnchors: [...identity.trustAnchors],
+  });
+  const trust = { from, certificates };
+  return Credentials.open(
+    { state, identity, trust, clock, random: () => random, log: silentLog },
+    true,
+  );
 }
 
 /** Good for a day from now on, as of the wall clock. */
@@ -136,6 +146,16 @@ describe('the CAs that are trusted', () => {
     expect(replaced).toEqual(['second\nthird']);
     expect((await open()).tls.ca).toBe('second\nthird');
   });
+
+  test.each(['file', 'system'] as const)(
+    'stay as they are where they come from the %s',
+    async (from) => {
+      const credentials = await open(0, from);
+      await credentials.trust(['second']);
+      expect(credentials.tls.ca).toBe('first');
+      expect(await state.read('trust.json')).toBeUndefined();
+    },
+  );
 
   test('keep the one that a person gave', async () => {
     identity = await identityWith({ givenAnchor: 'first' });

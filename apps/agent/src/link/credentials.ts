@@ -10,8 +10,9 @@ import {
 } from '../state/client-certificate.ts';
 import type { Identity } from '../state/identity.ts';
 import type { StateDirectory } from '../state/state-directory.ts';
-import { keepTrustAnchors, readTrustAnchors, withGiven } from '../state/trust-anchors.ts';
+import { keepTrustAnchors, withGiven } from '../state/trust-anchors.ts';
 import { errorFromReply } from './call.ts';
+import { caOf, type Trust } from './trust.ts';
 
 /** How much earlier than at half of its life a certificate may be renewed, as a part of that half. */
 const JITTER = 0.1;
@@ -19,6 +20,8 @@ const JITTER = 0.1;
 type CredentialsParts = {
   state: Pick<StateDirectory, 'read' | 'write'>;
   identity: Identity;
+  /** Whose certificates the control plane may show. */
+  trust: Trust;
   clock: Pick<Clock, 'now' | 'monotonic'>;
   random: () => number;
   log: Log;
@@ -39,27 +42,26 @@ export class Credentials {
   private constructor(
     parts: CredentialsParts,
     byCertificate: boolean,
-    known: { anchors: string[]; certificate: ClientCertificate | undefined },
+    certificate: ClientCertificate | undefined,
   ) {
     this.#parts = parts;
     this.byCertificate = byCertificate;
-    this.#anchors = known.anchors;
-    this.#use(known.certificate);
+    this.#anchors = [...parts.trust.certificates];
+    this.#use(certificate);
   }
 
-  /** Reads what is on disk; a certificate only where sessions are opened with it. */
+  /** Reads the certificate that is on disk, where sessions are opened with it. */
   static async open(parts: CredentialsParts, byCertificate: boolean): Promise<Credentials> {
     const { state, identity } = parts;
-    const anchors = await readTrustAnchors(state, identity);
     const certificate = byCertificate ? await readClientCertificate(state, identity) : undefined;
-    return new Credentials(parts, byCertificate, { anchors, certificate });
+    return new Credentials(parts, byCertificate, certificate);
   }
 
   /** For the link that is made with them, and for each of its connections from a change on. */
-  get tls(): { ca: string; identity: { cert: string; key: string } | undefined } {
+  get tls(): { ca: string | undefined; identity: { cert: string; key: string } | undefined } {
     const { cert, key } = this.#certificate ?? {};
     const identity = cert === undefined || key === undefined ? undefined : { cert, key };
-    return { ca: this.#anchors.join('\n'), identity };
+    return { ca: caOf({ certificates: this.#anchors }), identity };
   }
 
   /** The link that is to follow from now on. */
@@ -103,9 +105,13 @@ export class Credentials {
     log.info({ serialNumber: certificate.serialNumber, expiresAt }, 'client certificate renewed');
   }
 
-  /** Trusts the CAs that the control plane names, over a connection that was verified, in place of those before. */
+  /**
+   * Trusts the CAs that the control plane names, over a connection that was verified, in place of those of the
+   * enrolment. What somebody set otherwise stays as it is.
+   */
   async trust(named: string[]): Promise<void> {
-    const { state, identity, log } = this.#parts;
+    const { state, identity, trust, log } = this.#parts;
+    if (trust.from !== 'enrolment') return;
     const next = withGiven(named, identity);
     if (next.toSorted().join() === this.#anchors.toSorted().join()) return;
     this.#anchors = next;

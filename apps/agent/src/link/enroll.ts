@@ -22,11 +22,11 @@ import { ServerClock } from './server-clock.ts';
 
 export type Enrollment = {
   state: StateDirectory;
-  /** To `controlPlane`, which `trustAnchor` (PEM) verifies. */
+  /** To `controlPlane`, which `trustAnchor` (PEM) verifies, or the CAs that this host trusts where it is absent. */
   link: Link;
   controlPlane: string;
-  trustAnchor: string;
-  /** Whether a person gave it, in place of its fingerprint. */
+  trustAnchor: string | undefined;
+  /** Whether a person gave it as a file, in place of its fingerprint. */
   isGiven: boolean;
   /** Whether a client certificate is asked for. */
   certified: boolean;
@@ -58,7 +58,8 @@ export async function enroll(enrollment: Enrollment): Promise<StoredIdentity> {
   const keys = await pendingKeys(enrollment);
   const request = enrollment.certified ? await createCertificateRequest() : undefined;
   const reply = await register(enrollment, keys, request?.csr);
-  const trustAnchors = [...new Set([trustAnchor, ...reply.trustAnchors])];
+  const trustAnchors =
+    trustAnchor === undefined ? [] : [...new Set([trustAnchor, ...reply.trustAnchors])];
   const { agentId, group, verificationKeys } = reply;
   const identity: StoredIdentity = {
     format: 1,
@@ -68,7 +69,7 @@ export async function enroll(enrollment: Enrollment): Promise<StoredIdentity> {
     controlPlane,
     trustAnchors,
     verificationKeys,
-    ...(enrollment.isGiven ? { givenAnchor: trustAnchor } : {}),
+    ...(enrollment.isGiven && trustAnchor !== undefined ? { givenAnchor: trustAnchor } : {}),
     ...keys,
   };
   const certificate =

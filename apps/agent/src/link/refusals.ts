@@ -21,6 +21,8 @@ const advice: Partial<Record<ErrorCode, string>> = {
     'an earlier attempt from this host registered them and its reply was lost: revoke that agent, then enrol with --force and a new token',
   'agent.unknown':
     'check that the control plane runs on the right database, or enrol again with --force',
+  'request.invalid':
+    'the control plane is most likely older than this agent: upgrade it first, or go back to the agent before',
   'pull.superseded': 'stop the other process, or give it an enrolment of its own',
   'clock.skewed': 'set this host’s clock, best by NTP',
 };

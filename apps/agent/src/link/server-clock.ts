@@ -3,7 +3,8 @@ import type { Clock } from '../clock.ts';
 /** A Date header names a whole second; on average half of it has passed. */
 const HALF_A_SECOND_MS = 500;
 const WORTH_CORRECTING_MS = 5_000;
-const MOST_CORRECTED_MS = 24 * 3_600_000;
+/** A proof is not made by a clock that is further away: then somebody must set one of the two. */
+export const MOST_CORRECTED_MS = 24 * 3_600_000;
 
 /**
  * The control plane's time, as its Date headers tell it. Proofs are made by it, so that an agent whose
@@ -34,4 +35,12 @@ export class ServerClock {
     const correct = Math.abs(offset) > WORTH_CORRECTING_MS && Math.abs(offset) <= MOST_CORRECTED_MS;
     return this.#clock.now() - (correct ? offset : 0);
   }
+}
+
+/** The control plane tells its time in whole seconds, so that less than two of them tell nothing. */
+export function offsetInWords(offsetMs: number): string {
+  const seconds = Math.round(offsetMs / 1000);
+  return Math.abs(seconds) < 2
+    ? 'in step with the control plane’s'
+    : `${Math.abs(seconds)} s ${seconds > 0 ? 'ahead of' : 'behind'} the control plane’s`;
 }

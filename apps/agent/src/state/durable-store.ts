@@ -85,7 +85,7 @@ export class DurableStore {
     try {
       // Else deleting the mark would let an intruder put an older bundle back.
       if (highWater === undefined) throw unvouched();
-      const applied = await open(parseStored(bundle), highWater.revision);
+      const applied = await open(parseStoredBundle(bundle), highWater.revision);
       this.#state = { revision: applied?.revision, bytes: bundle.byteLength, error: undefined };
       return { applied, highWater };
     } catch (error) {
@@ -231,7 +231,8 @@ function unvouched(): AgentError {
   );
 }
 
-function parseStored(bytes: Buffer): StoredBundle {
+/** @throws AgentError `bundle.malformed` */
+export function parseStoredBundle(bytes: Buffer): StoredBundle {
   try {
     return storedBundle.parse(JSON.parse(bytes.toString('utf8')));
   } catch (error) {

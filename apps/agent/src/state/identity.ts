@@ -16,7 +16,8 @@ import {
 import { z } from 'zod';
 import { AgentError } from '../agent-error.ts';
 import { deriveHighWaterKey } from './high-water.ts';
-import type { StateDirectory } from './state-directory.ts';
+import type { StateDirectory, StateView } from './state-directory.ts';
+import { readTrustAnchors } from './trust-anchors.ts';
 
 const privatePoint = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
 
@@ -34,7 +35,8 @@ export const storedIdentity = z.strictObject({
   name: agentName,
   group: enrollReply.shape.group,
   controlPlane: z.url({ protocol: /^https$/ }),
-  trustAnchors: enrollReply.shape.trustAnchors,
+  /** None: any CA that this host trusts, which is how the control plane was known when it was enrolled with. */
+  trustAnchors: z.array(z.string()),
   /** The one of them that a person gave, which the control plane takes away from nobody. */
   givenAnchor: z.string().optional(),
   verificationKeys,
@@ -48,6 +50,7 @@ export type Identity = {
   name: string;
   group: { id: string; name: string };
   controlPlane: string;
+  /** Those that the control plane named last, else those of the enrolment; none: any CA that this host trusts. */
   trustAnchors: readonly string[];
   givenAnchor: string | undefined;
   verificationKeyring: VerificationKeyring;
@@ -76,14 +79,23 @@ export async function importIdentity(stored: StoredIdentity): Promise<Identity> 
 }
 
 /** @throws AgentError `identity.missing` before the first enrolment, `identity.unreadable` for a damaged file */
-export async function loadIdentity(state: StateDirectory): Promise<Identity> {
+export async function loadIdentity(state: StateView): Promise<Identity> {
   const bytes = await state.read('identity.json');
-  if (bytes === undefined) {
-    throw new AgentError('identity.missing', `no agent is enrolled in ${state.path}`, {
-      advice: 'run: sallyport-agent enroll',
-    });
+  if (bytes === undefined) throw noIdentity(state.path);
+  const path = state.join('identity.json');
+  const stored = parseStored(bytes, path);
+  try {
+    return await importIdentity({ ...stored, trustAnchors: await readTrustAnchors(state, stored) });
+  } catch {
+    throw unreadable(`${path} holds a private key that is not that of the public one beside it`);
   }
-  return importIdentity(parseStored(bytes, state.join('identity.json')));
+}
+
+/** The error where nothing was enrolled yet. */
+export function noIdentity(path: string): AgentError {
+  return new AgentError('identity.missing', `no agent is enrolled in ${path}`, {
+    advice: 'run: sallyport-agent enroll',
+  });
 }
 
 const namesAgent = z.object({ agentId: uuid });
@@ -103,8 +115,12 @@ function parseStored(bytes: Buffer, path: string): StoredIdentity {
     return storedIdentity.parse(JSON.parse(bytes.toString('utf8')));
   } catch {
     // The cause is left out: it could quote the file, which holds private keys.
-    throw new AgentError('identity.unreadable', `${path} is damaged or of another version`, {
-      advice: 'restore it from a backup, or enrol again with --force',
-    });
+    throw unreadable(`${path} is damaged or of another version`);
   }
+}
+
+function unreadable(what: string): AgentError {
+  return new AgentError('identity.unreadable', what, {
+    advice: 'restore it from a backup, or enrol again with --force',
+  });
 }

@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
 import { access, lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -49,6 +49,25 @@ export async function lockDirectory(
     return { held: true, [Symbol.dispose]: () => file.close() };
   } finally {
     process.umask(umask);
+  }
+}
+
+/**
+ * Whether another process holds the lock of a directory, without taking it: a reader is turned away by it too. A
+ * process that starts in that moment waits for longer than the look takes.
+ */
+export function isLocked(directory: string): boolean {
+  const path = join(directory, 'lock');
+  if (!existsSync(path)) return false;
+  const file = new DatabaseSync(path, { readOnly: true });
+  try {
+    file.exec('SELECT count(*) FROM sqlite_master');
+    return false;
+  } catch (error) {
+    if (isBusy(error)) return true;
+    throw new AgentError('state.unusable', `${path} cannot be read`, { cause: error });
+  } finally {
+    file.close();
   }
 }
 

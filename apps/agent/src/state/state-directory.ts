@@ -17,6 +17,9 @@ export type StateFile =
   | 'revoked.json'
   | 'trust.json';
 
+/** What can be looked at without the lock. */
+export type StateView = Pick<StateDirectory, 'path' | 'join' | 'read'>;
+
 /**
  * The one directory the agent writes to: 0700, its files 0600, all its own; anything looser is refused.
  * It is this process's alone until it is disposed of, or the process ends.
@@ -43,6 +46,23 @@ export class StateDirectory implements Disposable {
       assertPrivate(path, await lstat(path), 'directory');
       return new StateDirectory(path, await lockDirectory(path));
     } catch (error) {
+      throw unusable(path, error);
+    }
+  }
+
+  /**
+   * The directory as it is, for looking alone, also while another process has it open; undefined when it is not
+   * there.
+   *
+   * @throws AgentError `state.unsafe`, `state.unusable`
+   */
+  static async view(given: string): Promise<StateView | undefined> {
+    const path = resolve(given);
+    try {
+      assertPrivate(path, await lstat(path), 'directory');
+      return new StateDirectory(path, { held: false, [Symbol.dispose]: () => {} });
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return undefined;
       throw unusable(path, error);
     }
   }

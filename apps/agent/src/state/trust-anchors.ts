@@ -1,10 +1,12 @@
 import { trustAnchors, uuid } from '@sallyport/contract';
 import { z } from 'zod';
-import type { Identity } from './identity.ts';
+import type { StoredIdentity } from './identity.ts';
 import type { StateDirectory } from './state-directory.ts';
 
 /** `trust.json`: the CAs that the control plane named last. They are of one enrolment. */
 const stored = z.strictObject({ format: z.literal(1), agentId: uuid, trustAnchors });
+
+type OfEnrollment = Pick<StoredIdentity, 'agentId' | 'trustAnchors' | 'givenAnchor'>;
 
 /**
  * The CAs that are trusted with the link to the control plane, PEM each: those that it named last, else those of the
@@ -12,38 +14,40 @@ const stored = z.strictObject({ format: z.literal(1), agentId: uuid, trustAnchor
  */
 export async function readTrustAnchors(
   state: Pick<StateDirectory, 'read'>,
-  identity: TrustOfEnrollment,
+  identity: OfEnrollment,
 ): Promise<string[]> {
-  const bytes = await state.read('trust.json');
-  if (bytes === undefined) return [...identity.trustAnchors];
-  try {
-    const { agentId, trustAnchors: named } = stored.parse(JSON.parse(bytes.toString('utf8')));
-    return agentId === identity.agentId ? withGiven(named, identity) : [...identity.trustAnchors];
-  } catch {
-    return [...identity.trustAnchors];
-  }
+  const named = await namedLast(state, identity);
+  return named === undefined ? identity.trustAnchors : withGiven(named, identity);
 }
-
-type TrustOfEnrollment = Pick<Identity, 'agentId' | 'trustAnchors' | 'givenAnchor'>;
 
 /** Keeps what the control plane names. */
 export async function keepTrustAnchors(
   state: Pick<StateDirectory, 'write'>,
-  { agentId }: Pick<Identity, 'agentId'>,
+  { agentId }: Pick<StoredIdentity, 'agentId'>,
   named: string[],
 ): Promise<void> {
-  const content: z.infer<typeof stored> = {
-    format: 1,
-    agentId,
-    trustAnchors: named,
-  };
+  const content: z.infer<typeof stored> = { format: 1, agentId, trustAnchors: named };
   await state.write('trust.json', JSON.stringify(content));
 }
 
 /** The CA that somebody gave by hand is theirs to take away. */
 export function withGiven(
   named: readonly string[],
-  { givenAnchor }: Pick<Identity, 'givenAnchor'>,
+  { givenAnchor }: { givenAnchor?: string | undefined },
 ): string[] {
   return [...new Set([...(givenAnchor === undefined ? [] : [givenAnchor]), ...named])];
+}
+
+/** Undefined before the first time, and where the file is damaged or of another enrolment. */
+async function namedLast(
+  state: Pick<StateDirectory, 'read'>,
+  { agentId }: OfEnrollment,
+): Promise<string[] | undefined> {
+  const bytes = await state.read('trust.json');
+  try {
+    const found = stored.parse(JSON.parse(bytes?.toString('utf8') ?? ''));
+    return found.agentId === agentId ? found.trustAnchors : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -35,6 +35,7 @@ export class Contact {
   #made = false;
   #last: Moment | undefined;
   #lastError: ContactError | undefined;
+  #failures = 0;
 
   constructor(clock: Pick<Clock, 'now' | 'monotonic'>) {
     this.#clock = clock;
@@ -63,6 +64,7 @@ export class Contact {
   /** A pull, or what it brought, failed. Returns whether that is news. */
   failed(error: AgentError): boolean {
     const known = this.#lastError?.code === error.code;
+    this.#failures += 1;
     this.#lastError = {
       code: error.code,
       message: error.message,
@@ -82,6 +84,11 @@ export class Contact {
 
   get lastError(): ContactError | undefined {
     return this.#lastError;
+  }
+
+  /** How many attempts have failed so far. */
+  get failures(): number {
+    return this.#failures;
   }
 
   /** Whether this process has reached the control plane at all. */

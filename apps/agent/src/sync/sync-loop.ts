@@ -28,6 +28,8 @@ export type SyncParts = {
   /** Keeps a durable copy; never rejects, for a full disk must not stop delivery. */
   keep: (copy: DurableCopy) => Promise<void>;
   isDegraded: () => boolean;
+  /** Aborts when what runs is wiped: a pull that is under way names it, and would wait for the next revision. */
+  wiped: () => AbortSignal;
 };
 
 /** A pull that took longer than this was held back by the control plane, as it should be. */
@@ -50,7 +52,7 @@ export async function runSyncLoop(
   while (!signal.aborted) {
     try {
       const askedAt = clock.monotonic();
-      const reply = await pull(parts, signal);
+      const reply = await pull(parts, AbortSignal.any([signal, parts.wiped()]));
       const progress =
         reply === undefined ? confirmContact(parts) : await act(reply, parts, signal);
       const heldBack = clock.monotonic() - askedAt > HELD_BACK_MS;
@@ -61,6 +63,7 @@ export async function runSyncLoop(
       if (signal.aborted) break;
       const fault = error instanceof AgentError ? error : internalError(error);
       if (fault.code === 'agent.revoked') return fault;
+      if (fault.code === 'link.aborted') continue;
       const delayMs = Math.round(backoff.next(fault));
       report(fault, delayMs, parts);
       await clock.sleep(delayMs, signal);

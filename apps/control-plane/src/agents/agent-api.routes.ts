@@ -17,7 +17,6 @@ import { TokenChecks } from '../platform/token-checks.ts';
 import type { Trust } from '../trust/index.ts';
 import type { AgentSessions } from './agent-sessions.ts';
 import { agentRequest, type AgentAuthenticator, type AgentRequest } from './authenticate-agent.ts';
-import { checkProtocol } from './check-protocol.ts';
 import { enroll } from './enroll.ts';
 import { renewCertificate } from './issue-certificate.ts';
 
@@ -62,7 +61,6 @@ export function agentEntryRoutes(
       },
       async (request) => {
         const { protocol } = request.body;
-        checkProtocol(protocol);
         return sessions.renew(agentOf(request), agentRequest(request), protocol);
       },
     );

@@ -28,7 +28,6 @@ import {
 } from './agent-refusals.ts';
 import { findStanding, type Standing } from './agent-standing.store.ts';
 import type { AgentAuthenticator, AgentRequest } from './authenticate-agent.ts';
-import { checkProtocol } from './check-protocol.ts';
 import { findClone } from './find-clones.ts';
 
 const DAY_MS = 24 * 3_600_000;
@@ -59,7 +58,6 @@ export class AgentSessions {
     request: AgentRequest,
     from: { requestId: string; address: string },
   ): Promise<SessionReply> {
-    checkProtocol(body.protocol);
     const { opener, standing } = await this.#allowed(await this.#opener(body, request));
     const { generation: shown } = body;
     await findClone(this.#platform, from, opener, { shown, policy: standing.clones });

@@ -1,4 +1,5 @@
 import { OLDEST_PROTOCOL, PROTOCOL } from '@sallyport/contract';
+import { z } from 'zod';
 import { AppError } from '../platform/app-error.ts';
 
 /**
@@ -13,4 +14,17 @@ export function checkProtocol(protocol: number, oldest = OLDEST_PROTOCOL): void 
     'protocol.unsupported',
     `${oldest > OLDEST_PROTOCOL ? 'What this group holds needs' : 'This control plane speaks'} agent protocols ${oldest} to ${PROTOCOL}; ${wayOut}.`,
   );
+}
+
+const naming = z.looseObject({ protocol: z.int() });
+
+/**
+ * A hook before a body is held against its schema: an agent that is newer may send what is not known here, and is
+ * to be told that, not that its request is malformed.
+ *
+ * @throws AppError `protocol.unsupported`
+ */
+export async function checkProtocolFirst({ body }: { body: unknown }): Promise<void> {
+  const named = naming.safeParse(body);
+  if (named.success) checkProtocol(named.data.protocol);
 }

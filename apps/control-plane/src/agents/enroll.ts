@@ -17,7 +17,6 @@ import type { Trust } from '../trust/index.ts';
 import { methodRefused } from './agent-refusals.ts';
 import { findGroupOf, insertAgent } from './agents.store.ts';
 import { readCertificateRequest, type RequestedKey } from './certificate-request.ts';
-import { checkProtocol } from './check-protocol.ts';
 import {
   findEnrollmentToken,
   takeUse,
@@ -43,7 +42,6 @@ export async function enroll(
   body: EnrollBody,
 ): Promise<EnrollReply> {
   const { platform } = deps;
-  checkProtocol(body.protocol);
   const token = readToken(body.token, 'enroll');
   await verifyProof(platform, body);
   checkKey(body.encryptionKey);

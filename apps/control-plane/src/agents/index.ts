@@ -7,7 +7,7 @@ export { deleteEndedCertificates } from './agent-certificates.store.ts';
 export { deleteEndedAgentTokens } from './agent-tokens.store.ts';
 export { AgentConnections } from './agent-connections.ts';
 export { agentRequest, AgentAuthenticator } from './authenticate-agent.ts';
-export { checkProtocol } from './check-protocol.ts';
+export { checkProtocol, checkProtocolFirst } from './check-protocol.ts';
 export { deleteEndedTokens } from './enrollment-tokens.store.ts';
 export { agentTokensRoutes } from './agent-tokens.routes.ts';
 export { AgentSessions } from './agent-sessions.ts';

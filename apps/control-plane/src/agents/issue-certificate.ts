@@ -11,7 +11,6 @@ import { agentRevoked, agentUnknown, methodRefused } from './agent-refusals.ts';
 import { findStanding } from './agent-standing.store.ts';
 import { findAgent } from './agents.store.ts';
 import { readCertificateRequest, type RequestedKey } from './certificate-request.ts';
-import { checkProtocol } from './check-protocol.ts';
 import { agentSpiffeId } from './spiffe-id.ts';
 
 const HOUR_MS = 3_600_000;
@@ -31,7 +30,6 @@ export async function renewCertificate(
   op: Operation,
   { body, claims, used }: { body: CertificateBody; claims: AccessClaims; used: string | undefined },
 ): Promise<CertificateReply> {
-  checkProtocol(body.protocol);
   const { agentId, groupId } = claims;
   const agent = await platform.db.read((reader) => findAgent(reader, agentId));
   if (agent === undefined) throw agentUnknown();

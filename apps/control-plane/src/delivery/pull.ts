@@ -40,7 +40,6 @@ export async function pull(
 ): Promise<PullAnswer> {
   // Before all that may refuse it: an agent that calls is not lost, whatever it is told.
   deps.acknowledgements.heard(agent.agentId, body.status);
-  checkProtocol(body.protocol);
   const ready = await lookNow(deps, agent, body);
   // After the look, which refuses a revision that does not exist: what is recorded only grows.
   deps.acknowledgements.record(agent.agentId, body.revision, body.status);

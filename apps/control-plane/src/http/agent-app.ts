@@ -4,6 +4,7 @@ import {
   agentEntryRoutes,
   agentRequest,
   AgentSessions,
+  checkProtocolFirst,
   clientCertificateRequired,
   type AgentAuthenticator,
 } from '../agents/index.ts';
@@ -55,6 +56,7 @@ export async function createAgentApp({
         limits.countPrincipal('agent', claims.agentId);
         request.agentClaims = claims;
       });
+      api.addHook('preValidation', checkProtocolFirst);
       // Last before the answer is made, since a body takes its time: whom this replica would not refuse may
       // have been revoked all the same.
       api.addHook('preHandler', async (request) => {

@@ -1,0 +1,51 @@
+import { ConfigError } from '@sallyport/config/load';
+import { printable } from '@sallyport/contract';
+import { sentenceOf } from '../agent-error.ts';
+import { systemClock } from '../clock.ts';
+import { readAgentConfig, type ConfigFlags } from '../config.ts';
+import { examine, type Finding } from '../doctor/checks.ts';
+import { failed, ok, warning, type Found } from '../doctor/finding.ts';
+import { Host } from '../doctor/host.ts';
+import { exitCodes } from '../exit-codes.ts';
+import type { CliContext } from './context.ts';
+
+/** `doctor`: everything that an operator would look at by hand. Returns the exit code. */
+export async function showDoctor(
+  flags: ConfigFlags & { json?: boolean },
+  context: CliContext,
+): Promise<number> {
+  const findings = await examineAll(flags, context);
+  const isWell = findings.every(({ outcome }) => outcome !== 'failed');
+  const text =
+    flags.json === true
+      ? JSON.stringify({ ok: isWell, findings: findings.map(shown) })
+      : findings.map(lineOf).map(printable).join('\n');
+  context.stdout.write(`${text}\n`);
+  return isWell ? exitCodes.ok : exitCodes.checksFailed;
+}
+
+/** Without a configuration there is nothing else to look at. */
+async function examineAll(flags: ConfigFlags, { env }: CliContext): Promise<Finding[]> {
+  const of = (found: Found) => ({ check: 'configuration', ...found });
+  try {
+    const { config, warnings } = readAgentConfig(flags, env);
+    const host = new Host(config, systemClock);
+    const own =
+      warnings.length === 0
+        ? [ok('can be read and is valid')]
+        : warnings.map((text) => warning(text));
+    return [...own.map(of), ...(await examine(host))];
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return error.problems.map((problem) => of(failed(problem)));
+  }
+}
+
+function shown({ check, outcome, detail, advice }: Finding) {
+  return { check, outcome, detail, advice: advice ?? null };
+}
+
+function lineOf({ check, outcome, detail, advice }: Finding): string {
+  const sentence = sentenceOf({ message: detail, advice });
+  return `${outcome.padEnd(8)} ${check.padEnd(18)} ${sentence}`;
+}

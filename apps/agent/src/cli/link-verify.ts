@@ -1,0 +1,79 @@
+import { printable } from '@sallyport/contract';
+import type { ShownCertificate } from '@sallyport/tls/link-probe';
+import { systemClock } from '../clock.ts';
+import { readAgentConfig, type ConfigFlags } from '../config.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { offsetInWords } from '../link/server-clock.ts';
+import { verifyLink, type LinkReport } from '../link/verify.ts';
+import { warningsOf } from '../link/warnings.ts';
+import { viewIdentity } from '../state/view-identity.ts';
+import type { CliContext } from './context.ts';
+
+/** `link verify`: what the link to the control plane is like, and what would fail. Returns the exit code. */
+export async function showLink(
+  flags: ConfigFlags & { json?: boolean },
+  { env, stdout, stderr }: CliContext,
+): Promise<number> {
+  const { config } = readAgentConfig(flags, env);
+  const { identity, certificate } = await viewIdentity(config);
+  const report = await verifyLink({ identity, certificate, config, clock: systemClock });
+  const warnings = warningsOf(report);
+  stdout.write(
+    flags.json === true
+      ? `${JSON.stringify({ ...report, warnings })}\n`
+      : `${[...linesOf(report), ...warnings.map((text) => line('warning', text))].map(printable).join('\n')}\n`,
+  );
+  if (report.failure === null) return exitCodes.ok;
+  stderr.write(`sallyport-agent: ${printable(report.failure.message)}\n`);
+  return exitCodes.linkBad;
+}
+
+function linesOf(report: LinkReport): string[] {
+  const { negotiated, certificates, clockOffsetMilliseconds: offsetMs, offers, agent } = report;
+  const named = (accepted: boolean | null) =>
+    offers.filter((offer) => offer.accepted === accepted).map(({ name }) => name);
+  return [
+    line('control plane', report.controlPlane),
+    line('way', wayOf(report.way)),
+    ...trustOf(report.trust).map((text) => line('trusted', text)),
+    line('agent key', `thumbprint ${agent.keyThumbprint}`),
+    line('agent cert', agent.certificateFingerprint ?? 'none'),
+    ...(negotiated === null
+      ? []
+      : [
+          line('protocol', negotiated.protocol),
+          line('suite', negotiated.cipher),
+          line('group', negotiated.group ?? 'none, keys are exchanged under RSA'),
+        ]),
+    ...certificates.map((each, index) =>
+      line(index === 0 ? 'certificate' : 'issued by', certificateOf(each)),
+    ),
+    ...(offsetMs === null ? [] : [line('clock', offsetInWords(offsetMs))]),
+    ...listOf('takes', named(true)),
+    ...listOf('would fail', named(false)),
+    ...listOf('not known', named(null)),
+  ];
+}
+
+function wayOf({ proxy, address }: LinkReport['way']): string {
+  const to = address === null ? '' : ` to the address ${address}`;
+  return proxy === null ? `directly${to}` : `through the proxy ${proxy}${to}`;
+}
+
+function trustOf({ from, fingerprints }: LinkReport['trust']): string[] {
+  if (from === 'system') return ['every CA that this host trusts'];
+  const source = from === 'file' ? 'controlPlane.ca' : 'the enrolment';
+  return fingerprints.map((fingerprint) => `${fingerprint}, from ${source}`);
+}
+
+function certificateOf({ subject, fingerprint, notBefore, notAfter, daysLeft }: ShownCertificate) {
+  return `${subject} ${fingerprint}, ${notBefore} to ${notAfter}, ${daysLeft} days left`;
+}
+
+function listOf(name: string, items: string[]): string[] {
+  return items.length === 0 ? [] : [line(name, items.join(' '))];
+}
+
+function line(name: string, text: string): string {
+  return `${name.padEnd(15)}${text}`;
+}

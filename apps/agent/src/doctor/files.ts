@@ -1,0 +1,59 @@
+import { access, constants } from 'node:fs/promises';
+import { routeToControlPlane } from '../link/route.ts';
+import { readTokenFile } from '../link/token-file.ts';
+import { readCa } from '../link/trust.ts';
+import { codeOf } from '../state/system-error.ts';
+import { failed, foundOf, ok, warning, type Found } from './finding.ts';
+import type { Host } from './host.ts';
+
+type File = { key: string; path: string; read: () => Promise<unknown> };
+
+/** Every file that the configuration has the agent read. */
+export async function files(host: Host): Promise<Found[]> {
+  const { controlPlane, proxy, tokenFile } = host.config;
+  const named = [
+    { key: 'controlPlane.ca', path: controlPlane.ca, read: readCa },
+    { key: 'proxy.ca', path: proxy.ca, read: () => routeToControlPlane(host.config) },
+    { key: 'tokenFile', path: tokenFile, read: readTokenFile },
+  ];
+  const set = named.flatMap(({ key, path, read }): File[] =>
+    path === undefined ? [] : [{ key, path, read: () => read(path) }],
+  );
+  if (set.length === 0) return [ok('none is set')];
+  return Promise.all(set.map(inspect));
+}
+
+/** Missing is told apart from what cannot be used, whoever reads it. */
+async function inspect({ key, path, read }: File): Promise<Found> {
+  try {
+    await access(path, constants.R_OK);
+  } catch (error) {
+    const isMissing = codeOf(error) === 'ENOENT';
+    return isMissing
+      ? failed(`${path} is missing`, `put the file of ${key} there, or take that key out`)
+      : failed(
+          `${path} cannot be read (${codeOf(error)})`,
+          `let this user read the file of ${key}`,
+        );
+  }
+  return read().then(() => ok(`${path}, of ${key}, can be used`), foundOf);
+}
+
+/** Every file that the configuration has the agent write. */
+export async function certificateFiles(host: Host): Promise<Found[]> {
+  const { certificateFiles: kept } = host.config;
+  if (kept.length === 0) return [ok('none is set')];
+  return Promise.all(
+    kept.map(async ({ file, certificate }) => {
+      try {
+        await access(file);
+        return ok(`${file}, certificate ${certificate}, is there`);
+      } catch {
+        return warning(
+          `${file} is missing`,
+          `the running agent writes it once its group has the certificate ${certificate}; sallyport-agent status says what keeps it`,
+        );
+      }
+    }),
+  );
+}

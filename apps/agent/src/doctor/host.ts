@@ -1,0 +1,63 @@
+import type { Clock } from '../clock.ts';
+import type { AgentConfig } from '../config.ts';
+import { verifyLink, type LinkReport } from '../link/verify.ts';
+import type { ClientCertificate } from '../state/client-certificate.ts';
+import { loadIdentity, type Identity } from '../state/identity.ts';
+import { StateDirectory, type StateView } from '../state/state-directory.ts';
+import { shownCertificate } from '../state/view-identity.ts';
+import { Blocked } from './finding.ts';
+
+/** What the checks look at, each part looked at once. */
+export class Host {
+  readonly config: AgentConfig;
+  readonly clock: Pick<Clock, 'now'>;
+  #state: Promise<StateView | undefined> | undefined;
+  #identity: Promise<Identity> | undefined;
+  #link: Promise<LinkReport> | undefined;
+
+  constructor(config: AgentConfig, clock: Pick<Clock, 'now'>) {
+    this.config = config;
+    this.clock = clock;
+  }
+
+  /** The directory’s own check asks for this: undefined when it is not there. @throws AgentError `state.*` */
+  openState(): Promise<StateView | undefined> {
+    return (this.#state ??= StateDirectory.view(this.config.stateDir));
+  }
+
+  /** @throws Blocked */
+  async state(): Promise<StateView> {
+    const state = await this.openState().catch(() => undefined);
+    if (state === undefined) throw new Blocked('the state directory');
+    return state;
+  }
+
+  /** The identity’s own check asks for this. @throws AgentError `identity.*`, Blocked */
+  openIdentity(): Promise<Identity> {
+    return (this.#identity ??= this.state().then(loadIdentity));
+  }
+
+  /** @throws Blocked */
+  identity(): Promise<Identity> {
+    return unless(this.openIdentity(), 'the identity');
+  }
+
+  /** @throws AgentError `usage.invalid`, LinkError `proxy.bad_url`, Blocked */
+  openLink(): Promise<LinkReport> {
+    const { config, clock } = this;
+    return (this.#link ??= this.identity().then(async (identity) =>
+      verifyLink({ identity, certificate: await this.certificate(), config, clock }),
+    ));
+  }
+
+  /** What the agent shows of itself, if it does. @throws Blocked */
+  async certificate(): Promise<ClientCertificate | undefined> {
+    return shownCertificate(await this.state(), await this.identity(), this.config);
+  }
+}
+
+async function unless<Value>(wanted: Promise<Value>, name: string): Promise<Value> {
+  return wanted.catch(() => {
+    throw new Blocked(name);
+  });
+}
