@@ -1,5 +1,9 @@
-import { importIdentity, type Identity } from '@sallyport/agent/src/state/identity.ts';
-import { enrollReply, PROTOCOL } from '@sallyport/contract';
+import {
+  importIdentity,
+  type Identity,
+  type PrivateKeys,
+} from '@sallyport/agent/src/state/identity.ts';
+import { enrollReply, PROTOCOL, type EnrollBody, type EnrollReply } from '@sallyport/contract';
 import { signEnrollmentProof } from '@sallyport/crypto/assertion';
 import { generateEncryptionJwk, importEncryptionKey } from '@sallyport/crypto/encryption-key';
 import { generateSigningJwk, importSigningKey } from '@sallyport/crypto/signing-key';
@@ -31,27 +35,10 @@ async function enrolOne(
   { url, ca, token }: Enrolment,
   name: string,
 ): Promise<Identity> {
-  const keys = {
-    signingKey: await generateSigningJwk(),
-    encryptionKey: await generateEncryptionJwk(),
-  };
-  const signingKey = importSigningKey(keys.signingKey);
-  const { publicJwk: encryptionKey } = await importEncryptionKey(keys.encryptionKey);
-  const reply = await link.request('POST', '/agent/v1/enroll', {
-    json: {
-      protocol: PROTOCOL,
-      token,
-      name,
-      signingKey: signingKey.publicJwk,
-      encryptionKey,
-      proof: await signEnrollmentProof(signingKey, token, encryptionKey, Date.now()),
-      facts: FACTS,
-    },
-  });
-  if (reply.status !== 200 && reply.status !== 201)
-    throw new Error(`enrolment was answered ${reply.status}`);
-  const { agentId, group, verificationKeys } = enrollReply.parse(
-    JSON.parse(reply.body.toString('utf8')),
+  const keys = await newKeys();
+  const { agentId, group, verificationKeys } = await register(
+    link,
+    await enrolmentOf(keys, { name, token }),
   );
   const controlPlane = url;
   return importIdentity({
@@ -64,4 +51,34 @@ async function enrolOne(
     verificationKeys,
     ...keys,
   });
+}
+
+/** The keys of an agent that is not enrolled yet. */
+export async function newKeys(): Promise<PrivateKeys> {
+  return { signingKey: await generateSigningJwk(), encryptionKey: await generateEncryptionJwk() };
+}
+
+/** What an agent asks the control plane to enrol it with. */
+export async function enrolmentOf(
+  keys: PrivateKeys,
+  { name, token, csr }: { name: string; token: string; csr?: string },
+): Promise<EnrollBody> {
+  const signingKey = importSigningKey(keys.signingKey);
+  const { publicJwk: encryptionKey } = await importEncryptionKey(keys.encryptionKey);
+  return {
+    protocol: PROTOCOL,
+    token,
+    name,
+    signingKey: signingKey.publicJwk,
+    encryptionKey,
+    proof: await signEnrollmentProof(signingKey, token, encryptionKey, Date.now()),
+    facts: FACTS,
+    csr,
+  };
+}
+
+export async function register(link: HttpsLink, json: EnrollBody): Promise<EnrollReply> {
+  const { status, body } = await link.request('POST', '/agent/v1/enroll', { json });
+  if (status !== 200 && status !== 201) throw new Error(`enrolment was answered ${status}`);
+  return enrollReply.parse(JSON.parse(body.toString('utf8')));
 }

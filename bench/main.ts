@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { audit } from './audit.ts';
+import { enroll } from './enroll.ts';
 import { fanout } from './fanout.ts';
 import { login } from './login.ts';
 import { propagation } from './propagation.ts';
@@ -21,6 +22,7 @@ const benchmarks = new Map<string, Benchmark>([
     { run: audit, size: 500_000, what: 'appends to an audit of 0, --size / 5 and --size events' },
   ],
   ['login', { run: login, size: 100, what: 'first uses of --size API keys, while others read' }],
+  ['enroll', { run: enroll, size: 50, what: '--size enrolments by token, and ten times by CSR' }],
   ['reveal', { run: reveal, size: 1_000, what: 'audited reveals, --size in each of five rounds' }],
   ['fanout', { run: fanout, size: 1_000, what: 'one change to --size waiting agents' }],
   [

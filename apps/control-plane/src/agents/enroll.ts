@@ -131,10 +131,12 @@ async function register(
   const { db, clock } = platform;
   const agentId = newId();
   const keyThumbprint = await calculateJwkThumbprint(body.signingKey);
+  const group = await db.read((reader) => findGroupOf(reader, row.groupId));
+  if (requested !== undefined && !group.agentMethods.includes('certificate'))
+    throw methodRefused('certificate');
   try {
     return await db.transaction(async (tx) => {
       const now = new Date(clock.now());
-      if (!(await takeUse(tx, row.id, now))) throw usedUp();
       const { name, signingKey, encryptionKey, facts } = body;
       await insertAgent(tx, {
         id: agentId,
@@ -150,18 +152,18 @@ async function register(
       const actor = { kind: 'agent', id: agentId, name } as const;
       const enrolled = new Operation(actor, op.requestId, op.address);
       await recordEnrollment(tx, platform, enrolled, { agentId, row, keyThumbprint });
-      const group = await findGroupOf(tx, row.groupId);
       const certified = { agentId, groupId: row.groupId, group: group.name };
-      if (requested !== undefined && !group.agentMethods.includes('certificate'))
-        throw methodRefused('certificate');
+      const certificate =
+        requested &&
+        (await issueCertificate(tx, platform, trust, { certified, requested, op: enrolled }));
+      // Last, as others that enrol with the same token wait for this one from here on.
+      if (!(await takeUse(tx, row.id, now))) throw usedUp();
       return {
         agentId,
         group: { id: row.groupId, name: group.name },
         verificationKeys: trust.signingKeys.published,
         trustAnchors: trust.authorities.trustAnchors,
-        certificate:
-          requested &&
-          (await issueCertificate(tx, platform, trust, { certified, requested, op: enrolled })),
+        certificate,
       };
     });
   } catch (error) {
