@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { crowdNews, type CrowdNews, type CrowdOrder } from './crowd-messages.ts';
 
 const MEMBER = fileURLToPath(new URL('crowd-member.ts', import.meta.url));
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 300_000;
 
 /** Client processes that share the waiting clients among them. */
 export class Crowd {

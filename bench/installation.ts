@@ -13,13 +13,15 @@ export type Installation = {
   call(method: string, path: string, json?: unknown): Promise<unknown>;
   /** The value of one metric, as Prometheus would read it. */
   metric(name: string): Promise<number>;
+  /** Kills the control plane and starts it again; resolves when it runs. */
+  restart(): Promise<void>;
   stop(): Promise<void>;
 };
 
 export async function startInstallation(): Promise<Installation> {
   const scene = await createScene();
   try {
-    const controlPlane = await scene.startControlPlane();
+    let controlPlane = await scene.startControlPlane();
     const caCertificate = await scene.caCertificate();
     const operator = await signIn(scene.operatorUrl, caCertificate, scene.ownerPassword);
     return {
@@ -29,6 +31,11 @@ export async function startInstallation(): Promise<Installation> {
       dataDir: scene.controlPlaneFolder,
       call: operator.call,
       metric: (name) => readMetric(scene.metricsUrl, name),
+      restart: async () => {
+        controlPlane.kill('SIGKILL');
+        await controlPlane.exited;
+        controlPlane = await scene.startControlPlane();
+      },
       stop: async () => {
         operator.close();
         const { code } = await controlPlane.stop();

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { audit } from './audit.ts';
+import { comeback } from './comeback.ts';
 import { enroll } from './enroll.ts';
 import { fanout } from './fanout.ts';
 import { login } from './login.ts';
@@ -22,6 +23,14 @@ const benchmarks = new Map<string, Benchmark>([
     { run: audit, size: 500_000, what: 'appends to an audit of 0, --size / 5 and --size events' },
   ],
   ['login', { run: login, size: 100, what: 'first uses of --size API keys, while others read' }],
+  [
+    'comeback',
+    {
+      run: comeback,
+      size: 5_000,
+      what: '--size agents return to a control plane that was killed, in a flood',
+    },
+  ],
   ['enroll', { run: enroll, size: 50, what: '--size enrolments by token, and ten times by CSR' }],
   ['reveal', { run: reveal, size: 1_000, what: 'audited reveals, --size in each of five rounds' }],
   ['fanout', { run: fanout, size: 1_000, what: 'one change to --size waiting agents' }],

@@ -140,7 +140,8 @@ async function timeRounds(
   return latencies;
 }
 
-function shares({ clients, processes }: Shape): number[] {
+/** As many clients for each process. */
+export function shares({ clients, processes }: Pick<Shape, 'clients' | 'processes'>): number[] {
   const used = Math.min(clients, processes);
   return Array.from(
     { length: used },
