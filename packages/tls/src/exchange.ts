@@ -93,6 +93,11 @@ function watchConnecting(
   let timer: NodeJS.Timeout | undefined;
   request.on('socket', (socket) => {
     if (request.reusedSocket || !(socket instanceof TLSSocket)) return;
+    // One that the peer opened, and that was verified before it came here.
+    if (socket.authorized) {
+      onConnected(socket);
+      return;
+    }
     timer = setTimeout(
       () => fail(timedOut(endpoint.origin, 'did not accept a connection', connectTimeoutMs)),
       connectTimeoutMs,

@@ -22,6 +22,8 @@ export type LinkOptions = {
   tls?: TlsPolicy | undefined;
   /** Through which proxy, and to which address; absent means directly. */
   route?: Route | undefined;
+  /** Where connections come from that the peer opens; then none is opened here, and `ca`, `tls` and `route` say nothing. */
+  accepted?: Agent | undefined;
   /** From the call to the last byte of the reply; default 30 seconds. */
   timeoutMs?: number | undefined;
   /**
@@ -92,6 +94,10 @@ export class HttpsLink {
   constructor(options: LinkOptions) {
     this.#endpoint = parseEndpoint(options.baseUrl);
     this.#options = options;
+    if (options.accepted !== undefined) {
+      this.#agent = options.accepted;
+      return;
+    }
     const agentOptions = {
       keepAlive: true,
       // Node's default of one second would put a probe a second on every waiting link.

@@ -48,7 +48,8 @@ async function handshake(
   });
 }
 
-function presentedChain(socket: TLSSocket): X509Certificate[] {
+/** What a peer showed, leaf first. */
+export function presentedChain(socket: TLSSocket): X509Certificate[] {
   const chain: X509Certificate[] = [];
   let next = socket.getPeerX509Certificate();
   while (next && chain.length < MAX_CHAIN_LENGTH) {
