@@ -6,6 +6,7 @@ import { resourceName } from '@sallyport/contract';
 import { tlsSettings, tlsWarnings } from '@sallyport/tls/settings';
 import { z } from 'zod';
 import { AgentError } from './agent-error.ts';
+import { listenSettings } from './listen-settings.ts';
 import { logLevels } from './log.ts';
 import { proxySettings, withConventionalProxy } from './proxy-settings.ts';
 import { defaultSocket, defaultStateDirectory } from './state/default-paths.ts';
@@ -64,6 +65,7 @@ export const agentConfig = z.strictObject({
       ),
     })
     .prefault({}),
+  listen: listenSettings.prefault({}),
   proxy: proxySettings.prefault({}),
   log: z
     .strictObject({
@@ -125,7 +127,10 @@ export function readAgentConfig(
     defaultStateDirectory(env, homedir(), process.getuid?.() === 0);
   const socket = resolve(flags.socket ?? config.socket ?? defaultSocket(stateDir));
   const proxy = withConventionalProxy(config.proxy, env);
-  const weak = tlsWarnings('controlPlane.tls', config.controlPlane.tls);
+  const weak = [
+    ...tlsWarnings('controlPlane.tls', config.controlPlane.tls),
+    ...tlsWarnings('listen.tls', config.listen.tls),
+  ];
   return { config: { ...config, proxy, stateDir, socket }, warnings: [...warnings, ...weak] };
 }
 

@@ -5,8 +5,11 @@ import { createAgent, type Agent, type AgentParts } from './agent.ts';
 import { systemClock } from './clock.ts';
 import type { AgentConfig } from './config.ts';
 import { CertificateFiles } from './files/certificate-files.ts';
+import type { Link } from './link/call.ts';
+import { listenForControlPlane, openListenParts, ownFingerprint } from './link/listen.ts';
 import { routeToControlPlane, warnOfPlainCredentials } from './link/route.ts';
 import { readTokenFile } from './link/token-file.ts';
+import { listens, type ListenConfig } from './listen-settings.ts';
 import { LocalApi } from './local-api/server.ts';
 import type { Log } from './log.ts';
 import { DurableStore } from './state/durable-store.ts';
@@ -23,7 +26,8 @@ const CONFIRM_EVERY_MS = 5 * 60_000;
  * Runs an enrolled agent until `signal` aborts: what is on disk is served first, then the control plane
  * is asked. Ends with the socket removed and all values forgotten.
  *
- * @throws AgentError `state.*`, `identity.*`, `agent.revoked`, `socket.*`, `usage.invalid` for proxy.ca; LinkError
+ * @throws AgentError `state.*`, `identity.*`, `agent.revoked`, `socket.*`, `listen.unusable`, `usage.invalid` for proxy.ca and for files of
+ * certificates; LinkError
  * `proxy.bad_url`
  */
 export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSignal): Promise<void> {
@@ -34,7 +38,9 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
   const identity = await loadIdentity(state);
   await discardPending(state, log);
   const durableStore = new DurableStore(state, identity.highWaterKey, clock, log);
-  const link = await linkTo(identity, config, log);
+  const link = await linkTo(identity, config, { state, log });
+  // Also when something else cannot start: one that listens would keep the process alive.
+  using _link = { [Symbol.dispose]: () => link.close() };
   const agent = createAgent({
     identity,
     link,
@@ -85,7 +91,12 @@ function tokenReader({ tokenFile }: AgentConfig): Pick<AgentParts, 'readToken'> 
   return tokenFile === undefined ? {} : { readToken: () => readTokenFile(tokenFile) };
 }
 
-async function linkTo(identity: Identity, config: AgentConfig, log: Log): Promise<HttpsLink> {
+async function linkTo(
+  identity: Identity,
+  config: AgentConfig,
+  { state, log }: { state: StateDirectory; log: Log },
+): Promise<Link> {
+  if (listens(config.listen)) return linkFrom(identity, config.listen, { state, log });
   const route = await routeToControlPlane(config);
   warnOfPlainCredentials(route, log);
   return new HttpsLink({
@@ -95,6 +106,18 @@ async function linkTo(identity: Identity, config: AgentConfig, log: Log): Promis
     route,
     maxBodyBytes: MAX_REPLY_BYTES,
   });
+}
+
+async function linkFrom(
+  { controlPlane: baseUrl, trustAnchors }: Identity,
+  listen: ListenConfig,
+  { state, log }: { state: StateDirectory; log: Log },
+): Promise<Link> {
+  const parts = await openListenParts(listen, state, log);
+  const link = await listenForControlPlane(parts, { baseUrl, trustAnchors });
+  const { address } = listen;
+  log.info({ address, fingerprint: ownFingerprint(parts) }, 'waiting to be dialled');
+  return link;
 }
 
 function warnIfUnlocked({ isLocked, path }: StateDirectory, log: Log): void {

@@ -2,6 +2,7 @@ import pino from 'pino';
 
 /** Every field a log line may carry. A field that is not here is printed as `[redacted]`. */
 const allowedFields = [
+  'address',
   'agentId',
   'attempt',
   'code',
@@ -11,6 +12,7 @@ const allowedFields = [
   'durationMs',
   'entries',
   'epoch',
+  'fingerprint',
   'fromDisk',
   'group',
   'offsetMs',

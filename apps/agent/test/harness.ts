@@ -82,7 +82,7 @@ export async function startDaemon({
   ...settings
 }: Pick<Enrolled, 'stateDir' | 'socket'> &
   Partial<
-    Pick<AgentConfig, 'certificateFiles' | 'controlPlane' | 'proxy' | 'tokenFile'>
+    Pick<AgentConfig, 'certificateFiles' | 'controlPlane' | 'listen' | 'proxy' | 'tokenFile'>
   >): Promise<TestDaemon> {
   const log: LogLine[] = [];
   const { promise: listening, resolve: markListening } = Promise.withResolvers<void>();

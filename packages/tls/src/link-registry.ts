@@ -86,6 +86,22 @@ export const links: readonly Link[] = [
     openedIn: ['apps/agent/src/cli/enroll.ts', 'apps/agent/src/daemon.ts'],
   },
   {
+    name: 'control plane → agent that listens',
+    program: 'sallyport-server',
+    direction: 'out',
+    secured: 'TLS, by Node, with a client certificate; the agent API runs over it',
+    tls: { block: 'dialer.tls' },
+    openedIn: [`${server}/links/dialled-link.ts`],
+  },
+  {
+    name: 'agent that listens',
+    program: 'sallyport-agent',
+    direction: 'in',
+    secured: 'TLS, by Node, client certificates required; the agent asks over what it accepts',
+    tls: { block: 'listen.tls' },
+    openedIn: ['apps/agent/src/cli/enroll-listening.ts', 'apps/agent/src/link/listen.ts'],
+  },
+  {
     name: 'agent → proxy',
     program: 'sallyport-agent',
     direction: 'out',

@@ -12,7 +12,7 @@ const usages = {
   serverAuth: '1.3.6.1.5.5.7.3.1',
   clientAuth: '1.3.6.1.5.5.7.3.2',
 } as const;
-type Usage = keyof typeof usages;
+export type Usage = keyof typeof usages;
 
 const AGENT_URI = /^spiffe:\/\/[^/]*\/group\/[^/]+\/agent\/./i;
 
@@ -61,10 +61,15 @@ export function refuseAgentAsControlPlane(certificate: X509Certificate): void {
     );
 }
 
-function assertUsage(certificate: X509Certificate, usage: Usage, whose: string): void {
+/** Whether a certificate names this among its extended key usages; one that names none is for nothing here. */
+export function hasUsage(certificate: X509Certificate, usage: Usage): boolean {
   // Not there at all in a certificate without the extension, whatever its type says.
   const allowed: readonly string[] | undefined = certificate.keyUsage;
-  if (allowed?.includes(usages[usage]) === true) return;
+  return allowed?.includes(usages[usage]) === true;
+}
+
+function assertUsage(certificate: X509Certificate, usage: Usage, whose: string): void {
+  if (hasUsage(certificate, usage)) return;
   throw refusal(
     'tls.wrong_usage',
     `The ${whose}’s certificate lacks the extended key usage ${usage}; have it issued with that.`,

@@ -13,6 +13,7 @@ export type StateFile =
   | 'bundle.json'
   | 'generation.json'
   | 'high-water.json'
+  | 'listen-identity.json'
   | 'revoked.json';
 
 /**

@@ -3,6 +3,7 @@ import { operatorName } from '@sallyport/contract';
 import { tlsSettings } from '@sallyport/tls/settings';
 import { z } from 'zod';
 import { accessSettings } from './access-settings.ts';
+import { dialerSettings } from './dialer-settings.ts';
 
 /** Variables of the agent and of the operators' CLI, which may share a shell or an env file with the server. */
 export const OTHER_PROGRAMS = [
@@ -12,6 +13,7 @@ export const OTHER_PROGRAMS = [
   'SALLYPORT_ENROLLMENT_*',
   'SALLYPORT_AGENT_CONFIG',
   'SALLYPORT_AGENT_CONTROL_PLANE_*',
+  'SALLYPORT_AGENT_LISTEN_*',
   'SALLYPORT_AGENT_LOG_LEVEL',
   'SALLYPORT_AGENT_PROXY_*',
   'SALLYPORT_AGENT_SOCKET*',
@@ -140,6 +142,7 @@ const settings = z.strictObject({
       tls: tlsSettings('Agent API').prefault({}),
     })
     .prefault({}),
+  dialer: dialerSettings.prefault({}),
   metrics: listener(9464, 'Metrics and health, plain HTTP', 100).prefault({}),
   log: z
     .strictObject({
