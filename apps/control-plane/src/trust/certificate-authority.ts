@@ -3,6 +3,7 @@ import { randomBytes, webcrypto, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import * as x509 from '@peculiar/x509';
 import type { Place } from '@sallyport/crypto/envelope';
+import { CONTROL_PLANE_NAME } from '@sallyport/tls/peer-certificate';
 import type { Db } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
 import type { RootKeys } from '../platform/root-keys.ts';
@@ -36,6 +37,20 @@ export class CertificateAuthority {
 
   /** Makes a key and a certificate for a server of these host names and addresses (EKU serverAuth). */
   async issueServerCertificate(hosts: string[], nowMs: number): Promise<ServerCertificate> {
+    return this.#issue(x509.ExtendedKeyUsage.serverAuth, hosts.map(hostName), nowMs);
+  }
+
+  /** Makes those with which the control plane dials agents (EKU clientAuth): it has its own name, and the hosts. */
+  async issueClientCertificate(hosts: string[], nowMs: number): Promise<ServerCertificate> {
+    const own = { type: 'url', value: CONTROL_PLANE_NAME } as const;
+    return this.#issue(x509.ExtendedKeyUsage.clientAuth, [own, ...hosts.map(hostName)], nowMs);
+  }
+
+  async #issue(
+    usage: x509.ExtendedKeyUsage,
+    names: x509.JsonGeneralNames,
+    nowMs: number,
+  ): Promise<ServerCertificate> {
     const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
     const certificate = await x509.X509CertificateGenerator.create({
       serialNumber: serial(),
@@ -49,10 +64,8 @@ export class CertificateAuthority {
       extensions: [
         new x509.BasicConstraintsExtension(false, undefined, true),
         new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-        new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-        new x509.SubjectAlternativeNameExtension(
-          hosts.map((host) => ({ type: isIP(host) ? 'ip' : 'dns', value: host })),
-        ),
+        new x509.ExtendedKeyUsageExtension([usage]),
+        new x509.SubjectAlternativeNameExtension(names),
         await x509.AuthorityKeyIdentifierExtension.create(this.#certificate.publicKey),
         await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
       ],
@@ -63,6 +76,10 @@ export class CertificateAuthority {
       key: x509.PemConverter.encode(pkcs8, 'PRIVATE KEY'),
     };
   }
+}
+
+function hostName(host: string): x509.JsonGeneralName {
+  return { type: isIP(host) ? 'ip' : 'dns', value: host };
 }
 
 /** Loads the CA, making it under the first-start lock. */
