@@ -38,7 +38,7 @@ export async function acceptPinnedCa(fingerprint: string, options: PinOptions): 
     rejectUnauthorized: false,
     handshakeTimeout: 10_000,
   });
-  boundHalfOpen(server, MAX_HALF_OPEN);
+  const endHalfOpen = boundHalfOpen(server, MAX_HALF_OPEN);
   server.on('tlsClientError', (error, socket) => onRefused(inboundFailure(error, socket)));
   server.on('secureConnection', (socket) => {
     const chain = presentedChain(socket);
@@ -55,6 +55,7 @@ export async function acceptPinnedCa(fingerprint: string, options: PinOptions): 
   } finally {
     signal.removeEventListener('abort', onAbort);
     server.close();
+    endHalfOpen();
   }
 }
 

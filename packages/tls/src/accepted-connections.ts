@@ -41,6 +41,7 @@ export class AcceptedConnections {
   readonly #server: Server;
   readonly #pool: AcceptedPool;
   readonly #options: AcceptOptions;
+  readonly #endHalfOpen: () => void;
 
   private constructor(options: AcceptOptions) {
     this.#options = options;
@@ -51,7 +52,7 @@ export class AcceptedConnections {
       rejectUnauthorized: true,
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     });
-    boundHalfOpen(this.#server, MAX_HALF_OPEN);
+    this.#endHalfOpen = boundHalfOpen(this.#server, MAX_HALF_OPEN);
     this.#server.on('tlsClientError', (error, socket) =>
       options.onRefused(inboundFailure(error, socket)),
     );
@@ -86,6 +87,7 @@ export class AcceptedConnections {
 
   close(): void {
     this.#server.close();
+    this.#endHalfOpen();
     this.#pool.destroy();
   }
 

@@ -18,6 +18,7 @@ export class AcceptedPool extends Agent {
   readonly #fresh: TLSSocket[] = [];
   readonly #waiting = new Set<Waiter>();
   #open = 0;
+  #ended = false;
   #arrived = Promise.withResolvers<void>();
 
   /** A request waits so long for a connection. */
@@ -34,7 +35,8 @@ export class AcceptedPool extends Agent {
   /** Takes over a connection; too many make it drop the one that has waited longest unused, or this one. */
   add(socket: TLSSocket): void {
     socket.on('error', () => {});
-    if (this.#open >= MAX_OPEN) (this.#fresh.shift() ?? socket).destroy();
+    if (this.#ended) socket.destroy();
+    else if (this.#open >= MAX_OPEN) (this.#fresh.shift() ?? socket).destroy();
     if (socket.destroyed) return;
     this.#open += 1;
     socket.once('close', () => this.#closed(socket));
@@ -82,6 +84,7 @@ export class AcceptedPool extends Agent {
 
   /** Ends every connection, and what waits for one. */
   override destroy(): void {
+    this.#ended = true;
     for (const socket of this.#fresh.splice(0)) socket.destroy();
     const ended = new LinkError('link.aborted', 'This program no longer waits for connections.', {
       retryable: false,

@@ -3,9 +3,9 @@ import type { Server } from 'node:tls';
 
 /**
  * Bounds the connections of a TLS server that have not finished their handshake: over `atMost` the oldest is
- * cut off, so that whoever opens many and sends nothing keeps nobody else out.
+ * cut off, so that whoever opens many and sends nothing keeps nobody else out. Returns what cuts all of them off.
  */
-export function boundHalfOpen(server: Server, atMost: number): void {
+export function boundHalfOpen(server: Server, atMost: number): () => void {
   const halfOpen = new Map<string, Socket>();
   server.on('connection', (socket: Socket) => {
     const peer = peerOf(socket);
@@ -17,6 +17,9 @@ export function boundHalfOpen(server: Server, atMost: number): void {
     if (halfOpen.size > atMost) oldest?.destroy();
   });
   server.on('secureConnection', (socket) => halfOpen.delete(peerOf(socket)));
+  return () => {
+    for (const socket of halfOpen.values()) socket.destroy();
+  };
 }
 
 /** TLS has a socket of its own over the one that was accepted; both name the same peer. */

@@ -34,6 +34,8 @@ export class DialledLink {
   #failures = 0;
   #pause: NodeJS.Timeout | undefined;
   #connected = false;
+  /** Whether the agent has asked anything since it was last without any connection. */
+  #used = false;
 
   constructor(parts: DialledLinkParts) {
     this.#parts = parts;
@@ -56,6 +58,7 @@ export class DialledLink {
     const connection = this.#connections.get(socket);
     if (connection === undefined) return;
     connection.standing = 'busy';
+    this.#used = true;
     this.#failures = 0;
     this.#tell();
     this.#fill();
@@ -68,7 +71,8 @@ export class DialledLink {
     if (this.#closing.signal.aborted || this.#pause !== undefined) return;
     const unused = [...this.#connections.values()].filter(({ standing }) => standing !== 'busy');
     // Where nothing works, one attempt tells as much as three.
-    const wanted = this.#failures > 0 ? 1 : SPARE_CONNECTIONS;
+    const isBroken = this.#failures > 0 && this.#connections.size === 0;
+    const wanted = isBroken ? 1 : SPARE_CONNECTIONS;
     const missing = wanted - unused.length - this.#dialling;
     const room = MAX_CONNECTIONS - this.#connections.size - this.#dialling;
     for (let more = Math.min(missing, room); more > 0; more -= 1) void this.#dial();
@@ -92,6 +96,7 @@ export class DialledLink {
       socket.destroy();
       return;
     }
+    if (this.#connections.size === 0) this.#used = false;
     const connection: Connection = { since: performance.now(), standing: 'unused' };
     this.#connections.set(socket, connection);
     socket.once('close', () => this.#ended(socket, connection));
@@ -102,11 +107,11 @@ export class DialledLink {
     });
   }
 
-  #ended(socket: TLSSocket, { since, standing }: Connection): void {
+  #ended(socket: TLSSocket, { since }: Connection): void {
     this.#connections.delete(socket);
     this.#tell();
     if (this.#closing.signal.aborted) return;
-    const turnedAway = standing === 'unused' && performance.now() - since < TURNED_AWAY_WITHIN_MS;
+    const turnedAway = !this.#used && performance.now() - since < TURNED_AWAY_WITHIN_MS;
     if (turnedAway) this.#failed(refusedByAgent());
     else this.#pauseFor(AGAIN_MS);
   }
