@@ -14,6 +14,7 @@ import {
   diallingServer,
   listeningAgent,
   localNames,
+  organisation,
 } from './reverse.ts';
 import { linkErrorOf } from './server.ts';
 
@@ -122,6 +123,29 @@ test('[BM-21] an agent’s certificates are replaced for the connections to come
   });
   const [failure] = await once(legacy, 'error').catch((error: unknown) => [error]);
   expect(failure).toMatchObject({ code: 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION' });
+});
+
+test('[BM-13] no TLS session is resumed, as its peer might be trusted no longer', async () => {
+  await using agent = await listeningAgent();
+  const { port } = agent.accepted;
+  const options = { host: '127.0.0.1', port, ca: organisation.rootPem };
+  for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+    const first = connect({ ...options, ...credentials(controlPlaneLeaf), maxVersion });
+    let session: Buffer | undefined;
+    first.on('session', (made: Buffer) => (session = made));
+    await once(first, 'secureConnect');
+    session ??= first.getSession();
+    first.destroy();
+    const second = connect({
+      ...options,
+      ...credentials(controlPlaneLeaf),
+      maxVersion,
+      ...(session === undefined ? {} : { session }),
+    });
+    await once(second, 'secureConnect');
+    expect(second.isSessionReused()).toBe(false);
+    second.destroy();
+  }
 });
 
 test('[F-23] strangers that say nothing are cut off, oldest first, and keep no control plane out', async () => {

@@ -64,8 +64,9 @@ test('[BM-02] [BM-13] [SG-09] an agent refuses whoever shows no certificate, or 
 });
 
 test('[BM-07] an agent refuses a control plane whose certificate is for servers alone, or for nothing named', async () => {
-  for (const usages of [['serverAuth'], undefined] satisfies LeafOptions['usages'][]) {
-    const leaf = await organisation.leaf({ ...client, ...(usages ? { usages } : { usages: [] }) });
+  const { names } = client;
+  for (const options of [{ names, usages: ['serverAuth'] }, { names }] satisfies LeafOptions[]) {
+    const leaf = await organisation.leaf(options);
     expect(await refusedBy({}, leaf)).toMatchObject({ code: 'tls.wrong_usage' });
   }
 });

@@ -42,7 +42,7 @@ export async function enrollListening(flags: EnrollFlags, context: CliContext): 
   const token = await readToken(flags, context);
   using state = await StateDirectory.open(config.stateDir);
   const parts = await openListenParts(listen, state, logForPeople(context));
-  if (parts.stores.truststore === undefined) assertTrustGiven(flags);
+  assertTrustGiven(flags, parts);
   tellWaiting(parts, waiting.seconds, context);
   const trustAnchors = await trustAnchorsOf(flags, parts, waiting);
   const link = await listenForControlPlane(parts, { baseUrl: controlPlane, trustAnchors });
@@ -95,8 +95,14 @@ function waitSeconds({ wait }: EnrollFlags): number {
   });
 }
 
-function assertTrustGiven({ fingerprint, caFile }: EnrollFlags): void {
-  if ((fingerprint === undefined) === (caFile === undefined)) throw unknownTrust();
+/** Exactly one of the three says how the control plane is known. */
+function assertTrustGiven({ fingerprint, caFile }: EnrollFlags, { stores }: ListenParts): void {
+  const given = [fingerprint, caFile, stores.truststore].filter((each) => each !== undefined);
+  if (given.length === 1) return;
+  if (given.length === 0) throw unknownTrust();
+  throw new AgentError('usage.invalid', 'it is said twice how to know the control plane', {
+    advice: 'give one of --fingerprint and --ca-file, and none where listen.truststore.file is set',
+  });
 }
 
 async function trustAnchorsOf(
