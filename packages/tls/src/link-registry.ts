@@ -51,6 +51,7 @@ export const links: readonly Link[] = [
       `${server}/audit/sequencer.ts`,
       `${server}/platform/application-role.ts`,
       `${server}/platform/db.ts`,
+      `${server}/platform/elected.ts`,
       `${server}/platform/migrate.ts`,
       `${server}/platform/migrations-match.ts`,
       `${server}/platform/queue-backend.ts`,
@@ -91,7 +92,7 @@ export const links: readonly Link[] = [
     direction: 'out',
     secured: 'TLS, by Node, with a client certificate; the agent API runs over it',
     tls: { block: 'dialer.tls' },
-    openedIn: [`${server}/links/dialled-link.ts`],
+    openedIn: [`${server}/links/link-dialer.ts`],
   },
   {
     name: 'agent that listens',
