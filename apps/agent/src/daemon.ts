@@ -6,7 +6,6 @@ import { systemClock } from './clock.ts';
 import type { AgentConfig } from './config.ts';
 import { CertificateFiles } from './files/certificate-files.ts';
 import type { Link } from './link/call.ts';
-import { listenForControlPlane, openListenParts, ownFingerprint } from './link/listen.ts';
 import { routeToControlPlane, warnOfPlainCredentials } from './link/route.ts';
 import { readTokenFile } from './link/token-file.ts';
 import { listens, type ListenConfig } from './listen-settings.ts';
@@ -113,6 +112,9 @@ async function linkFrom(
   listen: ListenConfig,
   { state, log }: { state: StateDirectory; log: Log },
 ): Promise<Link> {
+  // What reads keystores is of no use to an agent that dials, and would be loaded before its first secret.
+  const { listenForControlPlane, openListenParts, ownFingerprint } =
+    await import('./link/listen.ts');
   const parts = await openListenParts(listen, state, log);
   const link = await listenForControlPlane(parts, { baseUrl, trustAnchors });
   const { address } = listen;
