@@ -3,6 +3,7 @@ import { ValueCache, type Change } from './cache/value-cache.ts';
 import { systemClock, type Clock } from './clock.ts';
 import type { Link } from './link/call.ts';
 import { ControlPlane } from './link/control-plane.ts';
+import type { Credentials } from './link/credentials.ts';
 import { ServerClock } from './link/server-clock.ts';
 import { Session } from './link/session.ts';
 import { silentLog, type Log } from './log.ts';
@@ -26,6 +27,8 @@ export type AgentParts = {
   durableStore?: DurableStore;
   /** Reads the agent token with which sessions are opened; absent: by the key alone. */
   readToken?: () => Promise<string>;
+  /** What the link trusts and shows; absent: what the agent enrolled with is never replaced. */
+  credentials?: Credentials;
   /** Absent: a copy of this agent's state goes unnoticed. */
   generations?: Generations;
   /** Called once, after memory was wiped, when the control plane has revoked this agent. */

@@ -2,7 +2,7 @@ import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import { valueOf } from '@sallyport/config/expand';
 import { loadConfig, type Environment } from '@sallyport/config/load';
-import { resourceName } from '@sallyport/contract';
+import { agentMethod, resourceName, type AgentMethod } from '@sallyport/contract';
 import { tlsSettings, tlsWarnings } from '@sallyport/tls/settings';
 import { z } from 'zod';
 import { AgentError } from './agent-error.ts';
@@ -11,8 +11,7 @@ import { logLevels } from './log.ts';
 import { proxySettings, withConventionalProxy } from './proxy-settings.ts';
 import { defaultSocket, defaultStateDirectory } from './state/default-paths.ts';
 
-/** Everything of the agent that can be set; the reference page is made from this. */
-export const agentConfig = z.strictObject({
+const settings = z.strictObject({
   stateDir: z.string().min(1).optional().meta({
     env: 'SALLYPORT_AGENT_STATE_DIR',
     description:
@@ -27,6 +26,11 @@ export const agentConfig = z.strictObject({
     env: 'SALLYPORT_AGENT_SOCKET_MODE',
     description:
       'Who may use the socket: its owner, its group too, or everyone who reaches its directory',
+  }),
+  authentication: agentMethod.optional().meta({
+    env: 'SALLYPORT_AGENT_AUTHENTICATION',
+    description:
+      'How the agent opens sessions: key, token, certificate (mutual TLS); unset: token where tokenFile is set, else key',
   }),
   tokenFile: z.string().regex(/^\//, 'use an absolute path').optional().meta({
     env: 'SALLYPORT_AGENT_TOKEN_FILE',
@@ -77,11 +81,30 @@ export const agentConfig = z.strictObject({
     .prefault({}),
 });
 
+/** Everything of the agent that can be set; the reference page is made from this. */
+export const agentConfig = settings
+  .refine(
+    ({ authentication, tokenFile }) => authentication !== 'token' || tokenFile !== undefined,
+    {
+      path: ['tokenFile'],
+      message: 'is needed where authentication is token',
+    },
+  )
+  .refine(
+    ({ authentication, tokenFile }) =>
+      tokenFile === undefined || authentication === undefined || authentication === 'token',
+    { path: ['tokenFile'], message: 'is of no use unless authentication is token; leave one out' },
+  );
+
 function isEachPathOnce(files: readonly { file: string }[]): boolean {
   return new Set(files.map(({ file }) => file)).size === files.length;
 }
 
-export type AgentConfig = Omit<z.output<typeof agentConfig>, 'stateDir' | 'socket'> & {
+export type AgentConfig = Omit<
+  z.output<typeof agentConfig>,
+  'authentication' | 'stateDir' | 'socket'
+> & {
+  authentication: AgentMethod;
   stateDir: string;
   socket: string;
 };
@@ -127,11 +150,16 @@ export function readAgentConfig(
     defaultStateDirectory(env, homedir(), process.getuid?.() === 0);
   const socket = resolve(flags.socket ?? config.socket ?? defaultSocket(stateDir));
   const proxy = withConventionalProxy(config.proxy, env);
+  const authentication =
+    config.authentication ?? (config.tokenFile === undefined ? 'key' : 'token');
   const weak = [
     ...tlsWarnings('controlPlane.tls', config.controlPlane.tls),
     ...tlsWarnings('listen.tls', config.listen.tls),
   ];
-  return { config: { ...config, proxy, stateDir, socket }, warnings: [...warnings, ...weak] };
+  return {
+    config: { ...config, authentication, proxy, stateDir, socket },
+    warnings: [...warnings, ...weak],
+  };
 }
 
 /** An empty path is most likely a variable that nobody set, and means the current directory or TCP to the system. */

@@ -6,9 +6,10 @@ import { systemClock } from './clock.ts';
 import type { AgentConfig } from './config.ts';
 import { CertificateFiles } from './files/certificate-files.ts';
 import type { Link } from './link/call.ts';
+import { Credentials } from './link/credentials.ts';
 import { routeToControlPlane, warnOfPlainCredentials } from './link/route.ts';
 import { readTokenFile } from './link/token-file.ts';
-import { listens, type ListenConfig } from './listen-settings.ts';
+import { listens, refuseCertificates, type ListenConfig } from './listen-settings.ts';
 import { LocalApi } from './local-api/server.ts';
 import type { Log } from './log.ts';
 import { DurableStore } from './state/durable-store.ts';
@@ -37,7 +38,11 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
   const identity = await loadIdentity(state);
   await discardPending(state, log);
   const durableStore = new DurableStore(state, identity.highWaterKey, clock, log);
-  const link = await linkTo(identity, config, { state, log });
+  const byCertificate = config.authentication === 'certificate';
+  const parts = { state, identity, clock, random: Math.random, log };
+  const credentials = await Credentials.open(parts, byCertificate);
+  const link = await linkTo(identity, { state, config, credentials, log });
+  credentials.attach(link);
   // Also when something else cannot start: one that listens would keep the process alive.
   using _link = { [Symbol.dispose]: () => link.close() };
   const agent = createAgent({
@@ -47,6 +52,7 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
     log,
     durableStore,
     ...tokenReader(config),
+    credentials,
     generations: new Generations(state),
     onRevoked: async () => {
       localApi.revoke();
@@ -62,6 +68,8 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
     agent,
     identity,
     tls: () => link.tlsParameters(),
+    identityExpiresAtMs: () => credentials.expiresAtMs,
+    authentication: config.authentication,
     durable: () => durableStore.state(),
     files: () => certificateFiles.states(),
     socket: config.socket,
@@ -90,17 +98,26 @@ function tokenReader({ tokenFile }: AgentConfig): Pick<AgentParts, 'readToken'> 
   return tokenFile === undefined ? {} : { readToken: () => readTokenFile(tokenFile) };
 }
 
+type LinkParts = {
+  state: StateDirectory;
+  config: AgentConfig;
+  credentials: Credentials;
+  log: Log;
+};
+/** A link whose trust changes while the agent runs. */
+type ReplaceableLink = Link & Pick<HttpsLink, 'replace'>;
+
 async function linkTo(
   identity: Identity,
-  config: AgentConfig,
-  { state, log }: { state: StateDirectory; log: Log },
-): Promise<Link> {
-  if (listens(config.listen)) return linkFrom(identity, config.listen, { state, log });
+  { state, config, credentials, log }: LinkParts,
+): Promise<ReplaceableLink> {
+  if (listens(config.listen))
+    return linkFrom(identity, config.listen, { state, config, credentials, log });
   const route = await routeToControlPlane(config);
   warnOfPlainCredentials(route, log);
   return new HttpsLink({
     baseUrl: identity.controlPlane,
-    ca: identity.trustAnchors.join('\n'),
+    ...credentials.tls,
     tls: config.controlPlane.tls,
     route,
     maxBodyBytes: MAX_REPLY_BYTES,
@@ -108,15 +125,16 @@ async function linkTo(
 }
 
 async function linkFrom(
-  { controlPlane: baseUrl, trustAnchors }: Identity,
+  { controlPlane: baseUrl }: Identity,
   listen: ListenConfig,
-  { state, log }: { state: StateDirectory; log: Log },
-): Promise<Link> {
+  { state, config, credentials, log }: LinkParts,
+): Promise<ReplaceableLink> {
+  refuseCertificates(config);
   // What reads keystores is of no use to an agent that dials, and would be loaded before its first secret.
   const { listenForControlPlane, openListenParts, ownFingerprint } =
     await import('./link/listen.ts');
   const parts = await openListenParts(listen, state, log);
-  const link = await listenForControlPlane(parts, { baseUrl, trustAnchors });
+  const link = await listenForControlPlane(parts, { baseUrl, ca: credentials.tls.ca });
   const { address } = listen;
   log.info({ address, fingerprint: ownFingerprint(parts) }, 'waiting to be dialled');
   return link;

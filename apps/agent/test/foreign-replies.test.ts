@@ -150,6 +150,7 @@ describe('text from elsewhere', () => {
         lastError: { code: 'x.y', message: hostile, advice: null, at: since },
       },
       tlsWeak: null,
+      authentication: { method: 'key', expiresAt: null },
       durable: { revision: 1, bytes: 1, error: null },
       files: [],
       clockOffsetMilliseconds: 0,

@@ -111,6 +111,8 @@ test('a watcher that hears nothing for longer than a reply may stay unread keeps
     agent,
     identity,
     tls: () => link.tlsParameters(),
+    authentication: 'key',
+    identityExpiresAtMs: () => undefined,
     durable: () => ({ revision: undefined, bytes: 0, error: undefined }),
     files: () => [],
     socket: path,

@@ -7,6 +7,7 @@ import { addAgentTokenCommands } from './commands/agent-token.ts';
 import { addAgentCommands } from './commands/agent.ts';
 import { addApiKeyCommands } from './commands/api-key.ts';
 import { addAuditCommands } from './commands/audit.ts';
+import { addCertificateAuthorityCommands } from './commands/certificate-authority.ts';
 import { addCertificateCommands } from './commands/certificate.ts';
 import { addGroupCommands } from './commands/group.ts';
 import { addKeyringCommands } from './commands/keyring.ts';
@@ -58,6 +59,7 @@ export function createProgram(context: Context): Command {
   addPluginTypeCommands(program, context);
   addPluginCommands(program, context);
   addCertificateCommands(program, context);
+  addCertificateAuthorityCommands(program, context);
   addAuditCommands(program, context);
   for (const leaf of leavesOf(program)) leaf.option(...JSON_OPTION);
   return program;

@@ -1,6 +1,6 @@
 import { HASH_COSTS, type HashCosts } from '@sallyport/crypto/password';
 import type { FastifyInstance } from 'fastify';
-import { AgentAuthenticator, Revocations } from './agents/index.ts';
+import { AgentAuthenticator, AgentConnections, Revocations } from './agents/index.ts';
 import { AUDIT_WRITES, insertAuditRows, openAuditKeys, Sequencer } from './audit/index.ts';
 import { systemOperation } from './authorization/index.ts';
 import { countExpiring } from './certificates/index.ts';
@@ -14,7 +14,7 @@ import {
   type PullDeps,
 } from './delivery/index.ts';
 import { createAgentApp } from './http/agent-app.ts';
-import { keepCertificateFresh } from './http/certificate-renewal.ts';
+import { CertificateRenewal } from './http/certificate-renewal.ts';
 import { createMetricsApp } from './http/metrics-app.ts';
 import { createOperatorApp } from './http/operator-app.ts';
 import { RequestLimits } from './http/request-limits.ts';
@@ -103,6 +103,7 @@ export async function compose({
     agentTokenHashing: new BoundedPool(AGENT_TOKEN_HASHING),
     apiKeyHashing: new BoundedPool(API_KEY_HASHING),
     groupTurns: new Turns(GROUP_TURNS),
+    agentCertificates: config.agentCertificates,
     auditRows: new GroupCommit((rows) => insertAuditRows(db, rows), AUDIT_WRITES),
     metrics: createMetrics({
       waitingPulls: () => hub.size,
@@ -113,7 +114,7 @@ export async function compose({
   const credentials = await DialCredentials.open({
     clock,
     log,
-    authority: trust.authority,
+    authorities: trust.authorities,
     config,
   });
   const auditKeys = await openAuditKeys(platform);
@@ -125,6 +126,7 @@ export async function compose({
   );
   const tasks = await AgentTasks.open(platform, backend);
   const revocations = new Revocations(platform);
+  const connections = new AgentConnections();
   const feed = new GroupFeed({
     build: (groupId) =>
       buildBundle(platform, trust, groupId).catch(async (error: unknown) => {
@@ -136,19 +138,23 @@ export async function compose({
     log,
   });
   const acknowledgements = new Acknowledgements(platform);
-  const safetyNet = new SafetyNet({ platform, hub, feed, revocations, tasks });
+  const safetyNet = new SafetyNet({ platform, hub, feed, revocations, connections, tasks });
 
   const linksChanged = new Bell();
+  let renewal: CertificateRenewal | undefined;
   const onWakeup = (message: Wakeup) => {
     switch (message.kind) {
       case 'group':
         return feed.refresh(message.groupId);
       case 'revoked':
         revocations.add(message.agentId);
+        connections.close(message.agentId);
         return hub.settle(message.agentId, 'revoked');
       case 'tokenRevoked':
         revocations.add(message.tokenId);
         return hub.settle(message.agentId, 'changed');
+      case 'authorities':
+        return void renewal?.look();
       case 'task':
         tasks.notice(message.agentId);
         return hub.settle(message.agentId, 'changed');
@@ -188,9 +194,9 @@ export async function compose({
     isCurrent,
   };
   const issueCertificate = () =>
-    trust.authority.issueServerCertificate(config.publicHosts, clock.now());
+    trust.authorities.issueServerCertificate(config.publicHosts, clock.now());
   const certificate = await issueCertificate();
-  const authenticator = new AgentAuthenticator({ trust, revocations, clock });
+  const authenticator = new AgentAuthenticator({ trust, revocations, connections, clock });
   const limits = new RequestLimits(clock, config.rateLimits);
   const listenerOf = ({ maxConnections, tls }: ServerConfig['operatorApi']) => {
     return { certificate, tls, maxConnections, trustProxy: config.trustProxy };
@@ -200,7 +206,10 @@ export async function compose({
     pullDeps,
     trust,
     authenticator,
-    listener: listenerOf(config.agentApi),
+    listener: {
+      ...listenerOf(config.agentApi),
+      clientAuthorities: trust.authorities.trustAnchors,
+    },
     limits,
     dialled,
   });
@@ -215,7 +224,7 @@ export async function compose({
   // Only where the agent API listens do its timeouts hold for connections.
   agentApp.server.once('listening', () => dialer.start());
   const agentUrl = () => config.agentApi.publicUrl ?? agentApp.listeningOrigin;
-  const info = { caFingerprint: trust.authority.fingerprint, agentUrl };
+  const info = { caFingerprint: () => trust.authorities.active.fingerprint, agentUrl };
   const operatorApp = await createOperatorApp({
     platform,
     tasks,
@@ -226,6 +235,7 @@ export async function compose({
     signInLimits: new SignInLimits(clock, config.rateLimits.signInsPerMinute),
     apiKeyPolicy: config.apiKeys,
     auditKeys,
+    trust,
     info,
   });
   const metricsApp = await createMetricsApp(
@@ -234,10 +244,15 @@ export async function compose({
     config.metrics.maxConnections,
   );
   const listeners = [
-    { app: agentApp, tls: config.agentApi.tls },
+    {
+      app: agentApp,
+      tls: config.agentApi.tls,
+      clientAuthorities: () => trust.authorities.trustAnchors,
+    },
     { app: operatorApp, tls: config.operatorApi.tls },
   ];
-  const renewal = keepCertificateFresh(listeners, issueCertificate, platform);
+  const changed = () => db.read((reader) => trust.authorities.reload(reader));
+  renewal = new CertificateRenewal(listeners, { issue: issueCertificate, changed }, platform);
 
   return {
     operatorApp,
@@ -248,12 +263,12 @@ export async function compose({
         await lockFirstStart(tx);
         return createFirstOwner(tx, platform, config.owner);
       }),
-    caFingerprint: trust.authority.fingerprint,
-    caCertificate: trust.authority.certificatePem,
+    caFingerprint: trust.authorities.active.fingerprint,
+    caCertificate: trust.authorities.trustAnchors.join('\n'),
     platform,
     agentUrl,
     stop: async () => {
-      clearInterval(renewal);
+      renewal.stop();
       hub.settleAll('stopping');
       const apps = [operatorApp, agentApp, metricsApp];
       await Promise.all([...apps.map(async (app) => app.close()), dialer.stop()]);

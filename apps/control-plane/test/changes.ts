@@ -1,3 +1,5 @@
+import { certificateAuthorityList, PROTOCOL } from '@sallyport/contract';
+import { createCertificateRequest } from '@sallyport/tls/certificate-request';
 import { selfSigned } from '@sallyport/tls/test/issuer';
 import { AgentClient } from './agent-client.ts';
 import { placeAll } from './audit/chain.ts';
@@ -60,7 +62,9 @@ export async function everyChange(
     done('session:delete', () => leaving.call('DELETE', '/sessions/current')),
     ...own,
     done('group:create', () => owner.call('POST', '/groups', { name: groupName })),
-    done('group:update', () => owner.call('PATCH', group, { agentMethods: ['key', 'token'] })),
+    done('group:update', () =>
+      owner.call('PATCH', group, { agentMethods: ['key', 'certificate'] }),
+    ),
     done('keyring:rotate', () => owner.call('POST', `${group}/keyring/rotate`)),
     done('operator:create', () =>
       owner.call('POST', '/operators', { name: 'new', password: OWNER_PASSWORD }),
@@ -89,6 +93,10 @@ export async function everyChange(
       return reply;
     }),
     refused('agent:enroll', () => late.enroll(token)),
+    done('agent:certify', async () => {
+      const { csr } = await createCertificateRequest();
+      return agent.call('POST', '/certificate', { protocol: PROTOCOL, csr });
+    }),
     done('enrollment-token:revoke', () =>
       owner.call('DELETE', `${group}/enrollment-tokens/${tokenId}`),
     ),
@@ -124,5 +132,31 @@ export async function everyChange(
     done('audit:checkpoint', () => owner.call('POST', '/audit/checkpoints')),
     done('audit:export', () => owner.call('GET', '/audit/export')),
     done('agent:revoke', () => owner.call('POST', `/agents/${agent.id}/revoke`)),
+    ...authorityChanges(owner),
+  ];
+}
+
+/** A CA is prepared and given up, and another takes over for good. */
+function authorityChanges(owner: OperatorClient): Change[] {
+  const path = '/certificate-authorities';
+  let [before, next] = ['', ''];
+  const change = (verb: string, act: () => Promise<Reply>): Change => ({
+    action: `certificate-authority:${verb}`,
+    outcome: 'done',
+    act,
+  });
+  const prepare = change('prepare', async () => {
+    const { body } = await owner.call('GET', path);
+    before = certificateAuthorityList.parse(body).items.at(-1)?.id ?? '';
+    const reply = await owner.call('POST', path);
+    if (reply.status === 201) next = field(reply.body, 'id');
+    return reply;
+  });
+  return [
+    prepare,
+    change('delete', () => owner.call('DELETE', `${path}/${next}`)),
+    prepare,
+    change('activate', () => owner.call('POST', `${path}/${next}/activate`)),
+    change('retire', () => owner.call('POST', `${path}/${before}/retire`)),
   ];
 }

@@ -10,7 +10,7 @@ const now = nowMs / 1000;
 const agentId = '01890a5d-ac96-774b-bcce-b302099a8057';
 const groupId = '01890a5d-ac96-774b-bcce-b302099a8058';
 const keyThumbprint = 'kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k';
-const claims = { agentId, groupId, keyThumbprint, method: 'key' as const };
+const claims = { agentId, groupId, cnf: { jkt: keyThumbprint }, method: 'key' as const };
 const invalid = { name: 'CryptoError', code: 'jwt.invalid' };
 
 describe('access tokens', () => {
@@ -25,6 +25,12 @@ describe('access tokens', () => {
     const token = issueAccessToken(issuer, claims, nowMs);
     const expiresAtMs = nowMs + ACCESS_TOKEN_TTL_SECONDS * 1000;
     expect(await verifyAccessToken(token, keyring, nowMs)).toEqual({ ...claims, expiresAtMs });
+  });
+
+  test('[SG-23] are bound to a certificate as well as to a key', async () => {
+    const bound = { ...claims, cnf: { 'x5t#S256': keyThumbprint }, method: 'certificate' as const };
+    const token = issueAccessToken(issuer, bound, nowMs);
+    expect(await verifyAccessToken(token, keyring, nowMs)).toMatchObject(bound);
   });
 
   test('are refused once they have expired', async () => {
@@ -61,7 +67,7 @@ describe('access tokens', () => {
     group: groupId,
     aud: 'urn:sallyport:agent-api',
     exp: now + 900,
-    cnf: { jkt: claims.keyThumbprint },
+    cnf: { jkt: keyThumbprint },
   };
   const signed = (changes: Record<string, unknown>) =>
     signJwt(issuer, 'at+jwt', { ...usual, ...changes });
@@ -80,6 +86,7 @@ describe('access tokens', () => {
     ['no key', { cnf: undefined }],
     ['a key that is no thumbprint', { cnf: { jkt: 7 } }],
     ['a confirmation that is no object', { cnf: null }],
+    ['two confirmations', { cnf: { jkt: keyThumbprint, 'x5t#S256': keyThumbprint } }],
     ['no end', { exp: undefined }],
   ])('with %s are refused', async (_, changes) => {
     const token = await signed(changes);

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
-import { AGENT_API_AUDIENCE, agentMethod, uuid, type AgentMethod } from '@sallyport/contract';
+import { AGENT_API_AUDIENCE, sessionMethod, uuid, type SessionMethod } from '@sallyport/contract';
 import { decodeProtectedHeader } from 'jose';
+import { z } from 'zod';
 import { signCompactJws } from './compact.ts';
 import { CryptoError } from './crypto-error.ts';
 import { verifyJwt } from './jwt.ts';
@@ -10,15 +11,22 @@ import type { SigningKey } from './signing-key.ts';
 export const ACCESS_TOKEN_TTL_SECONDS = 15 * 60;
 const TYPE = 'at+jwt';
 
+const confirmation = z.union([
+  z.strictObject({ jkt: z.string() }),
+  z.strictObject({ 'x5t#S256': z.string() }),
+]);
 /**
- * Who a session is: `keyThumbprint` is the agent's signing key, whose proof must come with every use;
- * `tokenId` the agent token that it was opened with.
+ * What must come with every use of the token: a proof by the key of this thumbprint (RFC 9449, section 6.1), or
+ * a connection made with the certificate of this digest (RFC 8705, section 3.1).
  */
+export type Confirmation = z.infer<typeof confirmation>;
+
+/** Who a session is; `tokenId` is the agent token that it was opened with. */
 export type AccessClaims = {
   agentId: string;
   groupId: string;
-  keyThumbprint: string;
-  method: AgentMethod;
+  cnf: Confirmation;
+  method: SessionMethod;
   tokenId?: string;
   expiresAtMs: number;
 };
@@ -26,7 +34,7 @@ export type AccessClaims = {
 /** What an access token is issued for. */
 export type AccessGrant = Omit<AccessClaims, 'expiresAtMs'>;
 
-/** Issues an access token (RFC 9068) of whole seconds, bound to the agent's key by `cnf.jkt` (RFC 9449, section 6). */
+/** Issues an access token (RFC 9068) of whole seconds, bound to what `cnf` names. */
 export function issueAccessToken(
   key: SigningKey,
   claims: AccessGrant,
@@ -40,7 +48,7 @@ export function issueAccessToken(
     aud: AGENT_API_AUDIENCE,
     iat,
     exp: iat + ttlSeconds,
-    cnf: { jkt: claims.keyThumbprint },
+    cnf: claims.cnf,
     method: claims.method,
     ...(claims.tokenId === undefined ? {} : { token: claims.tokenId }),
   };
@@ -62,11 +70,11 @@ export async function verifyAccessToken(
   });
   const agentId = uuid.safeParse(payload.sub);
   const groupId = uuid.safeParse(payload['group']);
-  const keyThumbprint = thumbprintOf(payload['cnf']);
+  const cnf = confirmation.safeParse(payload['cnf']);
   // Before agent tokens there was one way, and no claim that named it.
-  const method = agentMethod.default('key').safeParse(payload['method']);
+  const method = sessionMethod.default('key').safeParse(payload['method']);
   const tokenId = uuid.optional().safeParse(payload['token']);
-  if (!agentId.success || !groupId.success || keyThumbprint === undefined) {
+  if (!agentId.success || !groupId.success || !cnf.success) {
     throw new CryptoError('jwt.invalid', 'it lacks an agent, a group or a key');
   }
   if (!method.success || !tokenId.success)
@@ -74,7 +82,7 @@ export async function verifyAccessToken(
   return {
     agentId: agentId.data,
     groupId: groupId.data,
-    keyThumbprint,
+    cnf: cnf.data,
     method: method.data,
     ...(tokenId.data === undefined ? {} : { tokenId: tokenId.data }),
     expiresAtMs: (payload.exp ?? 0) * 1000,
@@ -89,9 +97,4 @@ function issuerKey(token: string, keyring: ReadonlyMap<string, KeyObject>): KeyO
     throw new CryptoError('jwt.invalid', 'it is not a JWT', error);
   }
   throw new CryptoError('jwt.invalid', 'it is not signed by this control plane');
-}
-
-function thumbprintOf(cnf: unknown): string | undefined {
-  if (typeof cnf !== 'object' || cnf === null || !('jkt' in cnf)) return undefined;
-  return typeof cnf.jkt === 'string' ? cnf.jkt : undefined;
 }

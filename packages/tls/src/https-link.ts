@@ -9,7 +9,7 @@ import { LinkError, type LinkErrorCode } from './link-error.ts';
 import type { TlsPolicy } from './policy.ts';
 import { detourTo, openSocket, type Route } from './route.ts';
 import { RoutedAgent } from './routed-agent.ts';
-import { secureContextFor } from './secure-context.ts';
+import { secureContextFor, secureContextWith, type ClientIdentity } from './secure-context.ts';
 
 export { LinkError, type LinkErrorCode, type LinkReply };
 
@@ -18,6 +18,8 @@ export type LinkOptions = {
   baseUrl: string;
   /** PEM certificates to trust; absent means the public roots of the runtime and the system. */
   ca?: string | undefined;
+  /** What this side shows when the peer asks for a certificate; absent means nothing. */
+  identity?: ClientIdentity | undefined;
   /** What may be negotiated; `defaultTlsPolicy` by default. */
   tls?: TlsPolicy | undefined;
   /** Through which proxy, and to which address; absent means directly. */
@@ -87,27 +89,45 @@ function parametersOf(socket: TLSSocket, earlier: TlsParameters | undefined): Tl
 export class HttpsLink {
   readonly #endpoint: Endpoint;
   readonly #options: LinkOptions;
-  readonly #agent: Agent;
+  #agent: Agent;
   #tlsParameters: TlsParameters | undefined;
+  /** That before the last `replace`, some of whose connections may still be in use. */
+  #retired: Agent | undefined;
   #closed = false;
 
   constructor(options: LinkOptions) {
     this.#endpoint = parseEndpoint(options.baseUrl);
     this.#options = options;
-    if (options.accepted !== undefined) {
-      this.#agent = options.accepted;
-      return;
-    }
+    this.#agent = this.#agentFor(options);
+  }
+
+  /**
+   * Trusts and shows other certificates from the next connection on. What is under way goes on over the
+   * connection it has, which is closed after that.
+   */
+  replace({ ca, identity }: Pick<LinkOptions, 'ca' | 'identity'>): void {
+    if (this.#closed || this.#options.accepted !== undefined) return;
+    const before = this.#agent;
+    this.#agent = this.#agentFor({ ca, identity });
+    this.#retired?.destroy();
+    this.#retired = before;
+    before.maxFreeSockets = 0;
+    closeIdle(before);
+  }
+
+  #agentFor({ ca, identity }: Pick<LinkOptions, 'ca' | 'identity'>): Agent {
+    const { tls, route, accepted } = this.#options;
+    if (accepted !== undefined) return accepted;
     const agentOptions = {
       keepAlive: true,
       // Node's default of one second would put a probe a second on every waiting link.
       keepAliveMsecs: 30_000,
-      secureContext: secureContextFor(options.ca, options.tls),
+      secureContext: identity ? secureContextWith(identity, ca, tls) : secureContextFor(ca, tls),
       // Else Node takes it from the Host header, which a caller may set.
       servername: this.#endpoint.servername,
     };
-    const detour = detourTo(this.#endpoint, options.route);
-    this.#agent = detour
+    const detour = detourTo(this.#endpoint, route);
+    return detour
       ? new RoutedAgent(agentOptions, (signal) =>
           openSocket(detour, this.#endpoint, { timeoutMs: this.#connectTimeoutMs, signal }),
         )
@@ -130,7 +150,8 @@ export class HttpsLink {
     } catch (error) {
       const repeatable = request.idempotent ?? IDEMPOTENT_METHODS.has(method);
       if (!(error instanceof StaleConnectionError) || !repeatable || this.#closed) throw error;
-      this.#dropIdleConnections();
+      // Which has most likely closed the others too.
+      closeIdle(this.#agent);
       return await this.#send(method, path, request, timeoutMs - (performance.now() - startedAt));
     }
   }
@@ -168,13 +189,6 @@ export class HttpsLink {
     }
   }
 
-  /** A peer that closed one idle connection has most likely closed the others too. */
-  #dropIdleConnections(): void {
-    for (const sockets of Object.values(this.#agent.freeSockets)) {
-      for (const socket of sockets ?? []) socket.destroy();
-    }
-  }
-
   /** Of the newest connection; undefined before the first. */
   tlsParameters(): TlsParameters | undefined {
     return this.#tlsParameters;
@@ -184,5 +198,12 @@ export class HttpsLink {
   close(): void {
     this.#closed = true;
     this.#agent.destroy();
+    this.#retired?.destroy();
+  }
+}
+
+function closeIdle({ freeSockets }: Agent): void {
+  for (const sockets of Object.values(freeSockets)) {
+    for (const socket of sockets ?? []) socket.destroy();
   }
 }

@@ -12,7 +12,7 @@ import {
   refusalsTo,
   type ListenParts,
 } from '../link/listen.ts';
-import { listens, type ListenConfig } from '../listen-settings.ts';
+import { listens, refuseCertificates, type ListenConfig } from '../listen-settings.ts';
 import { silentLog, type Log, type LogFields } from '../log.ts';
 import { StateDirectory } from '../state/state-directory.ts';
 import type { CliContext } from './context.ts';
@@ -36,6 +36,7 @@ const MAX_WAIT_SECONDS = 86_400;
 export async function enrollListening(flags: EnrollFlags, context: CliContext): Promise<void> {
   const { config } = readAgentConfig(flags, context.env);
   const listen = listenConfig(config.listen);
+  refuseCertificates(config);
   const controlPlane = (flags.url ?? UNNAMED_CONTROL_PLANE).replace(/\/+$/, '');
   const name = chooseName(flags.name, context.hostname);
   const waiting = new Wait(waitSeconds(flags), listen);
@@ -44,8 +45,8 @@ export async function enrollListening(flags: EnrollFlags, context: CliContext): 
   const parts = await openListenParts(listen, state, logForPeople(context));
   assertTrustGiven(flags, parts);
   tellWaiting(parts, waiting.seconds, context);
-  const trustAnchors = await trustAnchorsOf(flags, parts, waiting);
-  const link = await listenForControlPlane(parts, { baseUrl: controlPlane, trustAnchors });
+  const trustAnchor = (await trustAnchorsOf(flags, parts, waiting)).join('\n');
+  const link = await listenForControlPlane(parts, { baseUrl: controlPlane, ca: trustAnchor });
   try {
     await waiting.for(link.arrived);
     const force = flags.force === true;
@@ -53,7 +54,9 @@ export async function enrollListening(flags: EnrollFlags, context: CliContext): 
       state,
       link,
       controlPlane,
-      trustAnchor: trustAnchors.join('\n'),
+      trustAnchor,
+      isGiven: flags.caFile !== undefined,
+      certified: false,
       token,
       name,
       force,

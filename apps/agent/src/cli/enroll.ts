@@ -58,6 +58,8 @@ export async function enrollAgent(flags: EnrollFlags, context: CliContext): Prom
       link,
       controlPlane,
       trustAnchor,
+      isGiven: flags.caFile !== undefined,
+      certified: config.authentication === 'certificate',
       token,
       name,
       force,

@@ -37,6 +37,7 @@ function describe({
   entries,
   controlPlane,
   tlsWeak,
+  authentication,
   durable,
   files,
   clockOffsetMilliseconds,
@@ -48,6 +49,7 @@ function describe({
     `agent          ${agent.name} (${agent.id}), group ${agent.group}`,
     `revision       ${revision}, epoch ${epoch}, ${entries} entries`,
     `control plane  ${controlPlane.url} ${controlPlane.state} since ${controlPlane.since}`,
+    `sessions       by ${authentication.method}${authentication.expiresAt === null ? '' : `, certificate expires ${authentication.expiresAt}`}`,
     ...(tlsWeak === true ? ['tls            weak cipher suite; see controlPlane.tls'] : []),
     ...(lastError === null
       ? []

@@ -45,8 +45,13 @@ export async function call(
 
 /** Reads a reply's JSON body by the contract. Throws AgentError `reply.unexpected`. */
 export function parseReply<Output>(schema: { parse(data: unknown): Output }, body: Buffer): Output {
+  return errorFromReply(() => schema.parse(JSON.parse(body.toString('utf8'))));
+}
+
+/** Reads what came in a reply. Throws AgentError `reply.unexpected` for whatever `read` throws. */
+export function errorFromReply<Output>(read: () => Output): Output {
   try {
-    return schema.parse(JSON.parse(body.toString('utf8')));
+    return read();
   } catch (error) {
     throw new AgentError(
       'reply.unexpected',

@@ -3,15 +3,21 @@ import { enrollReply, PROTOCOL, type EnrollReply } from '@sallyport/contract';
 import { signEnrollmentProof } from '@sallyport/crypto/assertion';
 import { generateEncryptionJwk, importEncryptionKey } from '@sallyport/crypto/encryption-key';
 import { generateSigningJwk, importSigningKey } from '@sallyport/crypto/signing-key';
+import { createCertificateRequest } from '@sallyport/tls/certificate-request';
 import { z } from 'zod';
 import { AgentError } from '../agent-error.ts';
 import type { Clock } from '../clock.ts';
 import { hostFacts } from '../facts.ts';
+import {
+  checked,
+  keepClientCertificate,
+  type ClientCertificate,
+} from '../state/client-certificate.ts';
 import { deriveHighWaterKey, encodeHighWater } from '../state/high-water.ts';
 import { privateKeys, type PrivateKeys, type StoredIdentity } from '../state/identity.ts';
 import { forgetBundles } from '../state/revocation.ts';
 import type { StateDirectory } from '../state/state-directory.ts';
-import { call, parseReply, type Link } from './call.ts';
+import { call, errorFromReply, parseReply, type Link } from './call.ts';
 import { ServerClock } from './server-clock.ts';
 
 export type Enrollment = {
@@ -20,6 +26,10 @@ export type Enrollment = {
   link: Link;
   controlPlane: string;
   trustAnchor: string;
+  /** Whether a person gave it, in place of its fingerprint. */
+  isGiven: boolean;
+  /** Whether a client certificate is asked for. */
+  certified: boolean;
   token: string;
   name: string;
   /** Replaces an identity that is already there. */
@@ -46,7 +56,8 @@ export async function enroll(enrollment: Enrollment): Promise<StoredIdentity> {
   const { state, controlPlane, name, trustAnchor } = enrollment;
   await assertFree(enrollment);
   const keys = await pendingKeys(enrollment);
-  const reply = await register(enrollment, keys);
+  const request = enrollment.certified ? await createCertificateRequest() : undefined;
+  const reply = await register(enrollment, keys, request?.csr);
   const trustAnchors = [...new Set([trustAnchor, ...reply.trustAnchors])];
   const { agentId, group, verificationKeys } = reply;
   const identity: StoredIdentity = {
@@ -57,9 +68,12 @@ export async function enroll(enrollment: Enrollment): Promise<StoredIdentity> {
     controlPlane,
     trustAnchors,
     verificationKeys,
+    ...(enrollment.isGiven ? { givenAnchor: trustAnchor } : {}),
     ...keys,
   };
-  await keep(state, identity);
+  const certificate =
+    request && errorFromReply(() => checked(reply.certificate ?? '', request.key, identity));
+  await keep(state, identity, certificate);
   return identity;
 }
 
@@ -102,14 +116,18 @@ function onlyKeys({ signingKey, encryptionKey }: PrivateKeys): PrivateKeys {
   return { signingKey, encryptionKey };
 }
 
-async function register(enrollment: Enrollment, keys: PrivateKeys): Promise<EnrollReply> {
+async function register(
+  enrollment: Enrollment,
+  keys: PrivateKeys,
+  csr: string | undefined,
+): Promise<EnrollReply> {
   const serverClock = new ServerClock(enrollment.clock);
   try {
-    return await requestOnce(enrollment, keys, serverClock);
+    return await requestOnce(enrollment, keys, { csr, serverClock });
   } catch (error) {
     if (!(error instanceof AgentError)) throw error;
     // The refusal told the control plane's time, and no use of the token was spent on it.
-    if (error.code === 'clock.skewed') return requestOnce(enrollment, keys, serverClock);
+    if (error.code === 'clock.skewed') return requestOnce(enrollment, keys, { csr, serverClock });
     throw mayHaveRegistered(error) ? replyLost(error, enrollment.name) : error;
   }
 }
@@ -117,7 +135,7 @@ async function register(enrollment: Enrollment, keys: PrivateKeys): Promise<Enro
 async function requestOnce(
   { link, token, name }: Enrollment,
   keys: PrivateKeys,
-  serverClock: ServerClock,
+  { csr, serverClock }: { csr: string | undefined; serverClock: ServerClock },
 ): Promise<EnrollReply> {
   const signingKey = importSigningKey(keys.signingKey);
   const { publicJwk: encryptionKey } = await importEncryptionKey(keys.encryptionKey);
@@ -130,6 +148,7 @@ async function requestOnce(
     encryptionKey,
     proof,
     facts: hostFacts(),
+    csr,
   };
   const { body } = await call(link, serverClock, {
     method: 'POST',
@@ -140,11 +159,18 @@ async function requestOnce(
 }
 
 /** The identity comes last: a crash before it leaves a directory without one, never with half of another. */
-async function keep(state: StateDirectory, identity: StoredIdentity): Promise<void> {
+async function keep(
+  state: StateDirectory,
+  identity: StoredIdentity,
+  certificate: ClientCertificate | undefined,
+): Promise<void> {
   const key = deriveHighWaterKey(Buffer.from(identity.signingKey.d, 'base64url'), identity.agentId);
   await forgetBundles(state);
   await state.write('high-water.json', encodeHighWater({ revision: 0, contactAtMs: 0 }, key));
   await state.remove('revoked.json');
+  await state.remove('trust.json');
+  if (certificate === undefined) await state.destroy('certificate.json');
+  else await keepClientCertificate(state, certificate);
   await state.write('identity.json', JSON.stringify(identity));
   await state.destroy('identity.pending.json');
 }

@@ -30,6 +30,8 @@ export type ListenParts = {
 export type ListenLink = Link & {
   /** Resolves once the control plane is connected. */
   arrived: Promise<void>;
+  /** Trusts other CAs from the next connection on. */
+  replace(trust: { ca?: string | undefined }): void;
 };
 
 /**
@@ -83,19 +85,20 @@ export function ownFingerprint({ own }: ListenParts): string {
 }
 
 /**
- * Listens for the control plane, whose certificate must be from `trustAnchors` (PEM), unless a truststore is set.
+ * Listens for the control plane, whose certificate must be from a CA in `ca` (PEM), unless a truststore is set.
  * `baseUrl` is only the name by which proofs call the control plane.
  *
  * @throws AgentError `listen.unusable`
  */
 export async function listenForControlPlane(
   parts: ListenParts,
-  { baseUrl, trustAnchors }: { baseUrl: string; trustAnchors: readonly string[] },
+  { baseUrl, ca }: { baseUrl: string; ca: string },
 ): Promise<ListenLink> {
   const { listen, stores, own, log } = parts;
+  let anchors = ca;
   const identity = (): AcceptingIdentity => {
     const { chain: cert, key } = own();
-    return { cert, key, ca: (stores.truststore ?? trustAnchors).join('\n') };
+    return { cert, key, ca: stores.truststore?.join('\n') ?? anchors };
   };
   const accepted = await heard(listen, () =>
     AcceptedConnections.listen({
@@ -119,6 +122,10 @@ export async function listenForControlPlane(
     arrived: accepted.arrived,
     request: (...request) => link.request(...request),
     tlsParameters: () => link.tlsParameters(),
+    replace: (trust) => {
+      anchors = trust.ca ?? anchors;
+      accepted.replace(identity());
+    },
     close: () => {
       clearInterval(timer);
       accepted.close();

@@ -1,3 +1,4 @@
+import type { AgentMethod } from '@sallyport/contract';
 import { isWeakSuite } from '@sallyport/tls/cipher-suites';
 import type { TlsParameters } from '@sallyport/tls/https-link';
 import { z } from 'zod';
@@ -39,6 +40,8 @@ export const health = z.object({
       .nullable(),
   }),
   tlsWeak: z.boolean().nullable(),
+  /** How sessions are opened; `expiresAt` is of the client certificate, null without one. */
+  authentication: z.object({ method: z.string(), expiresAt: z.iso.datetime().nullable() }),
   durable: z.object({ revision: z.int().nullable(), bytes: z.int(), error: z.string().nullable() }),
   /** `version` is what the file holds, null before the first; `error` says why it is not the newest. */
   files: z.array(
@@ -59,12 +62,23 @@ export type HealthParts = {
   agent: Agent;
   identity: Identity;
   tls: () => TlsParameters | undefined;
+  authentication: AgentMethod;
+  /** Of the client certificate. */
+  identityExpiresAtMs: () => number | undefined;
   durable: () => DurableState;
   files: () => CertificateFileState[];
 };
 
 /** The truth about the agent, as far as it knows it. */
-export function describeHealth({ agent, identity, tls, durable, files }: HealthParts): Health {
+export function describeHealth({
+  agent,
+  identity,
+  tls,
+  authentication,
+  identityExpiresAtMs,
+  durable,
+  files,
+}: HealthParts): Health {
   const { contact, cache } = agent;
   const held = cache.revision();
   const disk = durable();
@@ -86,6 +100,7 @@ export function describeHealth({ agent, identity, tls, durable, files }: HealthP
       lastError: lastErrorOf(agent),
     },
     tlsWeak: suite === undefined ? null : isWeakSuite(suite),
+    authentication: { method: authentication, expiresAt: isoOrNull(identityExpiresAtMs()) },
     durable: { revision: disk.revision ?? null, bytes: disk.bytes, error: disk.error ?? null },
     files: files(),
     clockOffsetMilliseconds: offsetMs === undefined ? null : Math.round(offsetMs),

@@ -35,6 +35,8 @@ export const storedIdentity = z.strictObject({
   group: enrollReply.shape.group,
   controlPlane: z.url({ protocol: /^https$/ }),
   trustAnchors: enrollReply.shape.trustAnchors,
+  /** The one of them that a person gave, which the control plane takes away from nobody. */
+  givenAnchor: z.string().optional(),
   verificationKeys,
   ...privateKeys.shape,
 });
@@ -47,6 +49,7 @@ export type Identity = {
   group: { id: string; name: string };
   controlPlane: string;
   trustAnchors: readonly string[];
+  givenAnchor: string | undefined;
   verificationKeyring: VerificationKeyring;
   signingKey: SigningKey;
   encryptionKey: EncryptionKey;
@@ -54,7 +57,7 @@ export type Identity = {
 };
 
 export async function importIdentity(stored: StoredIdentity): Promise<Identity> {
-  const { agentId, name, group, controlPlane, trustAnchors } = stored;
+  const { agentId, name, group, controlPlane, trustAnchors, givenAnchor } = stored;
   const keyring = stored.verificationKeys.keys.map(
     ({ kid, ...jwk }) => [kid, importVerificationKey(jwk)] as const,
   );
@@ -64,6 +67,7 @@ export async function importIdentity(stored: StoredIdentity): Promise<Identity> 
     group,
     controlPlane,
     trustAnchors,
+    givenAnchor,
     verificationKeyring: new Map(keyring),
     signingKey: importSigningKey(stored.signingKey),
     encryptionKey: await importEncryptionKey(stored.encryptionKey),

@@ -76,6 +76,8 @@ async function removeEverything(state: StateDirectory): Promise<void> {
   const removed = await Promise.allSettled([
     state.destroy('identity.json'),
     state.destroy('identity.pending.json'),
+    state.destroy('certificate.json'),
+    state.remove('trust.json'),
     forgetBundles(state),
   ]);
   throwFirst(removed);

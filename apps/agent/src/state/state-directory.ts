@@ -11,10 +11,12 @@ export type StateFile =
   | 'identity.json'
   | 'identity.pending.json'
   | 'bundle.json'
+  | 'certificate.json'
   | 'generation.json'
   | 'high-water.json'
   | 'listen-identity.json'
-  | 'revoked.json';
+  | 'revoked.json'
+  | 'trust.json';
 
 /**
  * The one directory the agent writes to: 0700, its files 0600, all its own; anything looser is refused.

@@ -2,6 +2,7 @@ import { randomUUID, type KeyObject } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import {
   AGENT_TOKEN_GRANT,
+  ASSERTION_GRANT,
   enrollBody,
   sessionBody,
   uuid,
@@ -13,6 +14,7 @@ import {
   ACCESS_TOKEN_TTL_SECONDS,
   issueAccessToken,
   verifyAccessToken,
+  type AccessClaims,
 } from '@sallyport/crypto/access-token';
 import { verifyAssertion, verifyEnrollmentProof } from '@sallyport/crypto/assertion';
 import { CryptoError } from '@sallyport/crypto/crypto-error';
@@ -131,6 +133,7 @@ export class DoubleAuthority {
   ): Promise<SessionReply> {
     const given = sessionBody.parse(body);
     if (given.grantType === AGENT_TOKEN_GRANT) return this.#openByToken(given.token, headers, url);
+    if (given.grantType !== ASSERTION_GRANT) throw new Refusal(401, 'client_certificate.required');
     const { assertion } = given;
     const agent = this.agents.get(uuid.parse(decodeJwt(assertion).iss));
     if (agent === undefined) throw new Refusal(401, 'agent.unknown');
@@ -147,7 +150,7 @@ export class DoubleAuthority {
     const grant = {
       agentId: id,
       groupId: group.id,
-      keyThumbprint: thumbprint,
+      cnf: { jkt: thumbprint },
       method: 'key',
     } as const;
     const accessToken = issueAccessToken(this.#signer, grant, this.#now());
@@ -175,7 +178,7 @@ export class DoubleAuthority {
     );
     const { jti } = await inTime(
       async () =>
-        verifyDpopProof(dpop, { method, url, accessToken }, claims.keyThumbprint, this.#now()),
+        verifyDpopProof(dpop, { method, url, accessToken }, thumbprintOf(claims), this.#now()),
       'dpop.invalid',
     );
     this.#once(jti, 'dpop.replayed');
@@ -189,6 +192,10 @@ export class DoubleAuthority {
     if (this.#seen.has(jti)) throw new Refusal(401, code);
     this.#seen.add(jti);
   }
+}
+
+function thumbprintOf({ cnf }: AccessClaims): string {
+  return 'jkt' in cnf ? cnf.jkt : '';
 }
 
 async function inTime<Value>(verify: () => Promise<Value>, code: ErrorCode): Promise<Value> {

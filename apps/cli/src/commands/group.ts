@@ -58,7 +58,7 @@ export function addGroupCommands(program: Command, context: Context): void {
     .command('update')
     .description('Change how the agents of a group may open sessions, and what a copy of one meets')
     .argument('<name>')
-    .option('--agent-methods <method...>', 'key, token or both')
+    .option('--agent-methods <method...>', 'key, token, certificate; one or more')
     .option('--clones <policy>', 'report a copy of an agent’s state alone, or refuse it')
     .action(async (name: unknown, options: unknown) => {
       const path = route`/groups/${checked(groupName, name, '<name>')}`;

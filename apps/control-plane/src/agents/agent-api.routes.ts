@@ -1,10 +1,14 @@
 import {
+  caCertificatesReply,
+  certificateBody,
+  certificateReply,
   enrollBody,
   enrollReply,
   renewSessionBody,
   sessionBody,
   sessionReply,
 } from '@sallyport/contract';
+import type { AccessClaims } from '@sallyport/crypto/access-token';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { problemResponses } from '../http/problem-responses.ts';
 import { agentOf, operationOf } from '../http/request-operation.ts';
@@ -12,15 +16,17 @@ import type { Platform } from '../platform/platform.ts';
 import { TokenChecks } from '../platform/token-checks.ts';
 import type { Trust } from '../trust/index.ts';
 import type { AgentSessions } from './agent-sessions.ts';
-import { agentRequest } from './authenticate-agent.ts';
+import { agentRequest, type AgentAuthenticator, type AgentRequest } from './authenticate-agent.ts';
 import { checkProtocol } from './check-protocol.ts';
 import { enroll } from './enroll.ts';
+import { renewCertificate } from './issue-certificate.ts';
 
-/** `/agent/v1/enroll` and `/agent/v1/session`: how an agent comes in. */
+/** How an agent comes in: `/agent/v1/enroll`, `session`, `certificate` and `cacerts`. */
 export function agentEntryRoutes(
   platform: Platform,
   trust: Trust,
   sessions: AgentSessions,
+  authenticator: AgentAuthenticator,
 ): FastifyPluginAsyncZod {
   const tokens = new TokenChecks(platform.clock, platform.enrollmentHashing);
   const enrollDeps = { platform, trust, tokens };
@@ -55,9 +61,42 @@ export function agentEntryRoutes(
         schema: { body: renewSessionBody, response: { 200: sessionReply, ...problemResponses } },
       },
       async (request) => {
-        checkProtocol(request.body.protocol);
-        return sessions.renew(agentOf(request));
+        const { protocol } = request.body;
+        checkProtocol(protocol);
+        return sessions.renew(agentOf(request), agentRequest(request), protocol);
       },
     );
+
+    app.post(
+      '/certificate',
+      {
+        config: { permission: 'agent', recovery: true },
+        schema: { body: certificateBody, response: { 200: certificateReply, ...problemResponses } },
+      },
+      async (request) => {
+        const claims = agentOf(request);
+        const used = certificateUsed(claims, authenticator, agentRequest(request));
+        const { body } = request;
+        return renewCertificate(platform, trust, operationOf(request), { body, claims, used });
+      },
+    );
+
+    app.get(
+      '/cacerts',
+      {
+        config: { permission: 'public' },
+        schema: { response: { 200: caCertificatesReply, ...problemResponses } },
+      },
+      async () => ({ trustAnchors: trust.authorities.trustAnchors }),
+    );
   };
+}
+
+/** The key that a session's own certificate is for. */
+function certificateUsed(
+  { cnf }: AccessClaims,
+  authenticator: AgentAuthenticator,
+  request: AgentRequest,
+): string | undefined {
+  return 'jkt' in cnf ? undefined : authenticator.certificateOf(request)?.keyThumbprint;
 }

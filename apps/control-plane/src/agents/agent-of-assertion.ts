@@ -28,7 +28,7 @@ export async function agentOfAssertion(
     throw new AppError('assertion.replayed', 'This assertion was used before; sign a new one.');
   }
   const { id: agentId, groupId, keyThumbprint } = agent;
-  return { agentId, groupId, keyThumbprint, method: 'key' };
+  return { agentId, groupId, cnf: { jkt: keyThumbprint }, method: 'key' };
 }
 
 async function namedAgent({ db }: Platform, assertion: string): Promise<AgentRow> {

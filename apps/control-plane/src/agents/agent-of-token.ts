@@ -58,5 +58,5 @@ export async function agentOfToken(
   if (!(await checks.matches(token, row))) throw agentTokenUnknown();
   await db.read((writer) => noteTokenUse(writer, row.id, new Date(clock.now())));
   const { id: agentId, groupId, keyThumbprint } = agent;
-  return { agentId, groupId, keyThumbprint, method: 'token', tokenId: row.id };
+  return { agentId, groupId, cnf: { jkt: keyThumbprint }, method: 'token', tokenId: row.id };
 }

@@ -22,10 +22,52 @@ export function agentCloned(): AppError {
 }
 
 export function methodRefused(method: AgentMethod): AppError {
-  const what = method === 'key' ? 'its key alone' : 'an agent token';
   return new AppError(
     'agent.method_refused',
-    `This group’s agents may not open sessions with ${what}; configure another way, or have an administrator allow it for the group.`,
+    `This group’s agents may not open sessions with ${METHODS[method]}; configure another way, or have an administrator allow it for the group.`,
+  );
+}
+
+const METHODS: Record<AgentMethod, string> = {
+  key: 'their key alone',
+  token: 'an agent token',
+  certificate: 'a client certificate',
+};
+
+/** Told to an agent whose key alone opens no session in its group, and whose time to recover with it is over. */
+export function recoveryOver(days: number): AppError {
+  return new AppError(
+    'agent.method_refused',
+    `This agent’s certificate ended more than ${days} days ago, which is as long as its key alone may ask for a new one; enrol it again, or raise agentCertificates.recoveryDays.`,
+  );
+}
+
+export function clientCertificateRequired(): AppError {
+  return new AppError(
+    'client_certificate.required',
+    'This needs a connection made with the agent’s client certificate. A proxy that ends TLS on the way takes it off: let it pass the connection through.',
+  );
+}
+
+export function clientCertificateUntrusted(): AppError {
+  return new AppError(
+    'client_certificate.untrusted',
+    'The client certificate is of no CA that is trusted here; ask for a new one.',
+  );
+}
+
+export function clientCertificateExpired(): AppError {
+  return new AppError(
+    'client_certificate.expired',
+    'The client certificate has expired; ask for a new one with the agent’s key.',
+  );
+}
+
+/** Also for one that was issued for another trust domain or agent. */
+export function clientCertificateUnknown(): AppError {
+  return new AppError(
+    'client_certificate.unknown',
+    'The client certificate is not known to be an agent’s; ask for a new one with the agent’s key.',
   );
 }
 

@@ -1,4 +1,11 @@
-import { ASSERTION_GRANT, type SessionBody, type SessionReply } from '@sallyport/contract';
+import {
+  AGENT_TOKEN_GRANT,
+  ASSERTION_GRANT,
+  CERTIFICATE_GRANT,
+  TRUST_ANCHORS_PROTOCOL,
+  type SessionBody,
+  type SessionReply,
+} from '@sallyport/contract';
 import {
   ACCESS_TOKEN_TTL_SECONDS,
   issueAccessToken,
@@ -7,7 +14,9 @@ import {
 } from '@sallyport/crypto/access-token';
 import type { Platform } from '../platform/platform.ts';
 import type { Trust } from '../trust/index.ts';
+import { newestExpiry } from './agent-certificates.store.ts';
 import { agentOfAssertion } from './agent-of-assertion.ts';
+import { agentOfCertificate } from './agent-of-certificate.ts';
 import { agentOfToken, AgentTokenChecks } from './agent-of-token.ts';
 import {
   agentRevoked,
@@ -15,11 +24,14 @@ import {
   agentTokenRevoked,
   agentUnknown,
   methodRefused,
+  recoveryOver,
 } from './agent-refusals.ts';
 import { findStanding, type Standing } from './agent-standing.store.ts';
 import type { AgentAuthenticator, AgentRequest } from './authenticate-agent.ts';
 import { checkProtocol } from './check-protocol.ts';
 import { findClone } from './find-clones.ts';
+
+const DAY_MS = 24 * 3_600_000;
 
 /** Opens and renews the sessions of agents. No two ways to open one mix: what it was opened with is in it. */
 export class AgentSessions {
@@ -36,9 +48,11 @@ export class AgentSessions {
   }
 
   /**
-   * For the agent that signed the assertion (RFC 7523, section 3), or that holds the agent token and its key.
+   * For the agent that signed the assertion (RFC 7523, section 3), that holds the agent token and its key, or whose
+   * certificate the connection was made with (RFC 8705).
    *
-   * @throws AppError `assertion.*`, `agent_token.*`, `agent.*`, `dpop.*`, `clock.skewed`, `hashing.busy`
+   * @throws AppError `assertion.*`, `agent_token.*`, `client_certificate.*`, `agent.*`, `dpop.*`, `clock.skewed`,
+   * `hashing.busy`
    */
   async open(
     body: SessionBody,
@@ -46,16 +60,10 @@ export class AgentSessions {
     from: { requestId: string; address: string },
   ): Promise<SessionReply> {
     checkProtocol(body.protocol);
-    const opener =
-      body.grantType === ASSERTION_GRANT
-        ? await agentOfAssertion(this.#platform, body.assertion)
-        : await agentOfToken(this.#platform, this.#tokens, body.token, (agent) =>
-            this.#authenticator.acceptKey(request, agent),
-          );
-    const standing = await this.#standing(opener);
+    const { opener, standing } = await this.#allowed(await this.#opener(body, request));
     const { generation: shown } = body;
     await findClone(this.#platform, from, opener, { shown, policy: standing.clones });
-    return this.#issue(opener, standing);
+    return this.#issue(opener, { standing, request, protocol: body.protocol });
   }
 
   /**
@@ -64,23 +72,72 @@ export class AgentSessions {
    *
    * @throws AppError `agent.unknown`, `agent.revoked`, `agent.method_refused`, `agent_token.*`
    */
-  async renew(claims: AccessClaims): Promise<SessionReply> {
-    return this.#issue(claims, await this.#standing(claims));
+  async renew(
+    claims: AccessClaims,
+    request: AgentRequest,
+    protocol: number,
+  ): Promise<SessionReply> {
+    const { standing } = await this.#allowed(claims);
+    return this.#issue(claims, { standing, request, protocol });
   }
 
-  async #standing({ agentId, tokenId, method }: AccessGrant): Promise<Standing> {
+  async #opener(body: SessionBody, request: AgentRequest): Promise<AccessGrant> {
+    switch (body.grantType) {
+      case ASSERTION_GRANT:
+        return agentOfAssertion(this.#platform, body.assertion);
+      case AGENT_TOKEN_GRANT:
+        return agentOfToken(this.#platform, this.#tokens, body.token, (agent) =>
+          this.#authenticator.acceptKey(request, agent),
+        );
+      case CERTIFICATE_GRANT:
+        return agentOfCertificate(
+          this.#platform,
+          this.#trust,
+          this.#authenticator.certificateOf(request),
+        );
+    }
+  }
+
+  /** The session that may be opened so, which may be one for a new certificate alone. */
+  async #allowed(opener: AccessGrant): Promise<{ opener: AccessGrant; standing: Standing }> {
+    const { agentId, tokenId, method } = opener;
     const standing = await findStanding(this.#platform.db, agentId, tokenId);
     if (standing === undefined) throw agentUnknown();
     if (standing.agentRevoked) throw agentRevoked();
-    if (!standing.methods.includes(method)) throw methodRefused(method);
-    return standing;
+    const { methods } = standing;
+    if (method !== 'recovery' && methods.includes(method)) return { opener, standing };
+    const byKey = method === 'recovery' || method === 'key';
+    if (!byKey || !methods.includes('certificate'))
+      throw methodRefused(method === 'recovery' ? 'key' : method);
+    await this.#checkRecovery(agentId, standing);
+    return { opener: { ...opener, method: 'recovery' }, standing };
   }
 
-  #issue(opener: AccessGrant, standing: Standing): SessionReply {
+  /** As long after the agent's last certificate, or its enrolment, as the key alone may ask for a new one. */
+  async #checkRecovery(agentId: string, { enrolledAt }: Standing): Promise<void> {
+    const { db, clock, agentCertificates } = this.#platform;
+    const { recoveryDays } = agentCertificates;
+    const expiresAt = await db.read((reader) => newestExpiry(reader, agentId));
+    const since = expiresAt ?? enrolledAt;
+    if (clock.now() >= since.getTime() + recoveryDays * DAY_MS) throw recoveryOver(recoveryDays);
+  }
+
+  #issue(
+    opener: AccessGrant,
+    {
+      standing,
+      request,
+      protocol,
+    }: { standing: Standing; request: AgentRequest; protocol: number },
+  ): SessionReply {
     const now = this.#platform.clock.now();
-    const { tokenId } = opener;
+    const { tokenId, cnf } = opener;
     const leftSeconds = tokenId === undefined ? Infinity : secondsLeft(standing.token, now);
-    const expiresInSeconds = Math.min(ACCESS_TOKEN_TTL_SECONDS, leftSeconds);
+    const certificateSeconds =
+      'jkt' in cnf
+        ? Infinity
+        : Math.ceil(((this.#authenticator.certificateOf(request)?.notAfterMs ?? now) - now) / 1000);
+    const expiresInSeconds = Math.min(ACCESS_TOKEN_TTL_SECONDS, leftSeconds, certificateSeconds);
     const accessToken = issueAccessToken(
       this.#trust.signingKeys.signer,
       opener,
@@ -91,8 +148,11 @@ export class AgentSessions {
     this.#authenticator.remember(accessToken, { ...opener, expiresAtMs });
     return {
       accessToken,
-      tokenType: 'DPoP',
+      tokenType: 'jkt' in cnf ? 'DPoP' : 'Bearer',
       expiresInSeconds,
+      ...(protocol < TRUST_ANCHORS_PROTOCOL
+        ? {}
+        : { trustAnchors: this.#trust.authorities.trustAnchors }),
     };
   }
 }

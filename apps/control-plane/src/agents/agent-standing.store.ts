@@ -4,6 +4,7 @@ import type { Database } from '../platform/db.ts';
 /** What a session stands on, as it is now. */
 export type Standing = {
   agentRevoked: boolean;
+  enrolledAt: Date;
   methods: AgentMethod[];
   clones: ClonePolicy;
   /** Of the agent token that it was opened with; undefined without one. */
@@ -12,7 +13,8 @@ export type Standing = {
 
 const STATEMENT = {
   name: 'agent-standing',
-  text: `SELECT a.revoked_at IS NOT NULL AS "agentRevoked", g.agent_methods AS methods, g.clones,
+  text: `SELECT a.revoked_at IS NOT NULL AS "agentRevoked", a.enrolled_at AS "enrolledAt",
+           g.agent_methods AS methods, g.clones,
            t.revoked_at IS NOT NULL AS "tokenRevoked", t.expires_at AS "expiresAt"
          FROM agents a JOIN groups g ON g.id = a.group_id
            LEFT JOIN agent_tokens t ON t.id = $2 AND t.agent_id = a.id
@@ -27,14 +29,16 @@ export async function findStanding(
 ): Promise<Standing | undefined> {
   const [row] = await db.direct<{
     agentRevoked: boolean;
+    enrolledAt: Date;
     methods: unknown;
     clones: string;
     tokenRevoked: boolean;
     expiresAt: Date | null;
   }>(STATEMENT, [agentId, tokenId ?? null]);
   if (row === undefined) return undefined;
-  const { agentRevoked, tokenRevoked, expiresAt } = row;
+  const { agentRevoked, enrolledAt, tokenRevoked, expiresAt } = row;
   const clones = clonePolicy.parse(row.clones);
   const token = expiresAt === null ? undefined : { revoked: tokenRevoked, expiresAt };
-  return { agentRevoked, methods: agentMethod.array().parse(row.methods), clones, token };
+  const methods = agentMethod.array().parse(row.methods);
+  return { agentRevoked, enrolledAt, methods, clones, token };
 }

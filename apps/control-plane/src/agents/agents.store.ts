@@ -1,7 +1,9 @@
 import {
   agentFacts,
+  agentMethod,
   encryptionPublicKey,
   signingPublicKey,
+  type AgentMethod,
   type EncryptionPublicKey,
   type Generation,
   type PageQuery,
@@ -150,8 +152,14 @@ function parsed(row: StoredAgent): AgentRow {
   };
 }
 
-/** The name of an agent's group. */
-export async function findGroupName(db: Db, groupId: string): Promise<string> {
-  return (await db.group.findUniqueOrThrow({ where: { id: groupId }, select: { name: true } }))
-    .name;
+/** What an agent is told, and asked, of its group. */
+export async function findGroupOf(
+  db: Db,
+  groupId: string,
+): Promise<{ name: string; agentMethods: AgentMethod[] }> {
+  const { name, agentMethods } = await db.group.findUniqueOrThrow({
+    where: { id: groupId },
+    select: { name: true, agentMethods: true },
+  });
+  return { name, agentMethods: agentMethod.array().parse(agentMethods) };
 }

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import type { Socket } from 'node:net';
 import { verifyAccessToken, type AccessClaims } from '@sallyport/crypto/access-token';
 import { CryptoError } from '@sallyport/crypto/crypto-error';
 import { DPOP_WINDOW_SECONDS, verifyDpopProof, type DpopRequest } from '@sallyport/crypto/dpop';
@@ -7,11 +8,14 @@ import { AppError } from '../platform/app-error.ts';
 import type { Clock } from '../platform/clock.ts';
 import { ExpiringMap } from '../platform/expiring-map.ts';
 import type { Trust } from '../trust/index.ts';
+import type { AgentConnections } from './agent-connections.ts';
+import { clientCertificateOf, type ClientCertificate } from './client-certificate.ts';
 import { proofRefusal } from './proof-refusal.ts';
 import type { Revocations } from './revocations.ts';
 
-/** A request as its proof of possession names it; `url` without query. */
+/** A request as its proof of possession names it, and its connection; `url` without query. */
 export type AgentRequest = {
+  socket: Socket;
   authorization: string | undefined;
   dpop: string | undefined;
   method: string;
@@ -22,6 +26,7 @@ export type AgentRequest = {
 export function agentRequest(request: FastifyRequest): AgentRequest {
   const { authorization, dpop } = request.headers;
   return {
+    socket: request.raw.socket,
     authorization,
     dpop: typeof dpop === 'string' ? dpop : undefined,
     method: request.method,
@@ -32,17 +37,24 @@ export function agentRequest(request: FastifyRequest): AgentRequest {
 const MAX_REMEMBERED_PROOFS = 200_000;
 const MAX_REMEMBERED_TOKENS = 20_000;
 
-/** Tells which agent calls: an access token, a proof by the key it is bound to, and no revocation since. */
+/** Tells which agent calls: an access token, a proof of what it is bound to, and no revocation since. */
 export class AgentAuthenticator {
   readonly #trust: Trust;
   readonly #revocations: Revocations;
+  readonly #connections: AgentConnections;
   readonly #clock: Clock;
   /** By agent and `jti`. */
   readonly #seenProofs: ExpiringMap<true>;
   /** By the digest of an access token that was verified: its claims, so that each is verified once. */
   readonly #verified: ExpiringMap<AccessClaims>;
 
-  constructor(deps: { trust: Trust; revocations: Revocations; clock: Clock }) {
+  constructor(deps: {
+    trust: Trust;
+    revocations: Revocations;
+    connections: AgentConnections;
+    clock: Clock;
+  }) {
+    this.#connections = deps.connections;
     this.#trust = deps.trust;
     this.#revocations = deps.revocations;
     this.#clock = deps.clock;
@@ -50,21 +62,40 @@ export class AgentAuthenticator {
     this.#verified = new ExpiringMap(deps.clock, MAX_REMEMBERED_TOKENS);
   }
 
-  /** @throws AppError `access_token.*`, `dpop.*`, `clock.skewed`, `agent.revoked` */
+  /** @throws AppError `access_token.*`, `dpop.*`, `client_certificate.*`, `clock.skewed`, `agent.revoked` */
   async authenticate(request: AgentRequest): Promise<AccessClaims> {
-    const accessToken = /^DPoP (\S{1,2048})$/i.exec(request.authorization ?? '')?.[1];
-    if (accessToken === undefined || request.dpop === undefined) {
+    const [, scheme = '', accessToken] =
+      /^(DPoP|Bearer) (\S{1,2048})$/i.exec(request.authorization ?? '') ?? [];
+    if (accessToken === undefined)
       throw new AppError(
         'access_token.required',
-        'Open a session first, then send Authorization: DPoP and a DPoP proof.',
+        'Open a session first, then send Authorization with its access token.',
       );
-    }
     const claims = await this.#claims(accessToken);
     const refusal = this.#revocations.refusalOf(claims);
     if (refusal !== undefined) throw refusal;
-    const proof = { method: request.method, url: request.url, accessToken };
-    this.#acceptOnce(claims.agentId, this.#proofId(request.dpop, proof, claims.keyThumbprint));
+    // Each kind under its own scheme (RFC 9449, section 7.2), or a stolen token would do without its proof.
+    const { cnf } = claims;
+    if ('jkt' in cnf && scheme.toLowerCase() === 'dpop')
+      this.acceptKey({ ...request, accessToken }, { id: claims.agentId, keyThumbprint: cnf.jkt });
+    else if ('x5t#S256' in cnf && scheme.toLowerCase() === 'bearer')
+      this.#requireCertificate(request, cnf['x5t#S256']);
+    else
+      throw new AppError(
+        'access_token.invalid',
+        'The access token is not accepted under this scheme: send it as its session’s tokenType says.',
+      );
+    this.#connections.note(claims.agentId, request.socket);
     return claims;
+  }
+
+  /**
+   * The certificate that the request's connection was made with; undefined without one.
+   *
+   * @throws AppError `client_certificate.untrusted`, `client_certificate.expired`
+   */
+  certificateOf({ socket }: Pick<AgentRequest, 'socket'>): ClientCertificate | undefined {
+    return clientCertificateOf(socket, this.#clock.now());
   }
 
   /** Notes an access token that was issued here, so that it need not be verified when it comes back. */
@@ -73,17 +104,27 @@ export class AgentAuthenticator {
   }
 
   /**
-   * Takes the proof of a request that brings no access token yet, by the key that the agent enrolled with.
+   * Takes the proof of a request by the key that the agent enrolled with. Without an access token it is a request
+   * for one.
    *
    * @throws AppError `dpop.*`, `clock.skewed`
    */
   acceptKey(
-    { dpop, method, url }: AgentRequest,
+    { dpop, method, url, accessToken }: AgentRequest & { accessToken?: string },
     { id, keyThumbprint }: { id: string; keyThumbprint: string },
   ): void {
     if (dpop === undefined)
       throw new AppError('dpop.invalid', 'Send a DPoP proof of this request by the agent’s key.');
-    this.#acceptOnce(id, this.#proofId(dpop, { method, url }, keyThumbprint));
+    this.#acceptOnce(id, this.#proofId(dpop, { method, url, accessToken }, keyThumbprint));
+  }
+
+  /** RFC 8705, section 3. */
+  #requireCertificate(request: AgentRequest, digest: string): void {
+    if (this.certificateOf(request)?.digest === digest) return;
+    throw new AppError(
+      'access_token.invalid',
+      'The access token is bound to another client certificate than that of this connection.',
+    );
   }
 
   async #claims(accessToken: string): Promise<AccessClaims> {

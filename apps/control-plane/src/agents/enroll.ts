@@ -8,19 +8,22 @@ import { calculateJwkThumbprint } from 'jose';
 import { appendAuditEvent, recordAct } from '../audit/index.ts';
 import { Operation } from '../authorization/index.ts';
 import { AppError } from '../platform/app-error.ts';
-import { isUniqueViolation } from '../platform/db.ts';
+import { isUniqueViolation, type Db } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
 import type { Platform } from '../platform/platform.ts';
 import { readToken } from '../platform/read-token.ts';
 import type { TokenChecks } from '../platform/token-checks.ts';
 import type { Trust } from '../trust/index.ts';
-import { findGroupName, insertAgent } from './agents.store.ts';
+import { methodRefused } from './agent-refusals.ts';
+import { findGroupOf, insertAgent } from './agents.store.ts';
+import { readCertificateRequest, type RequestedKey } from './certificate-request.ts';
 import { checkProtocol } from './check-protocol.ts';
 import {
   findEnrollmentToken,
   takeUse,
   type EnrollmentTokenRow,
 } from './enrollment-tokens.store.ts';
+import { issueCertificate } from './issue-certificate.ts';
 import { proofRefusal } from './proof-refusal.ts';
 
 /** What enrolment stands on. */
@@ -31,8 +34,8 @@ export type EnrollDeps = { platform: Platform; trust: Trust; tokens: TokenChecks
  * who knows the token's secret learns why it is refused, and only such a refusal is audited: the rest is
  * anybody's noise. A token that has ended is therefore checked like any other.
  *
- * @throws AppError `request.invalid` of the encryption key, `token.*`, `proof.invalid`, `clock.skewed`,
- * `agent.keys_taken`, `hashing.busy`
+ * @throws AppError `request.invalid` of the encryption key, `token.*`, `proof.invalid`, `csr.invalid`,
+ * `clock.skewed`, `agent.keys_taken`, `agent.method_refused`, `hashing.busy`
  */
 export async function enroll(
   deps: EnrollDeps,
@@ -44,11 +47,12 @@ export async function enroll(
   const token = readToken(body.token, 'enroll');
   await verifyProof(platform, body);
   checkKey(body.encryptionKey);
+  const requested = body.csr === undefined ? undefined : await readCertificateRequest(body.csr);
   const row = await verifiedToken(deps, op, token);
   try {
     const refusal = refusalOf(row, op.address, platform.clock.now());
     if (refusal !== undefined) throw refusal;
-    return await register(deps, op, body, row);
+    return await register(deps, op, { body, requested }, row);
   } catch (error) {
     // Whoever holds a token may be refused for ever: each refusal, which is audited, waits for a check.
     deps.tokens.forget(token, row.secretHash);
@@ -123,7 +127,7 @@ function refusalOf(row: EnrollmentTokenRow, address: string, nowMs: number): App
 async function register(
   { platform, trust }: EnrollDeps,
   op: Operation,
-  body: EnrollBody,
+  { body, requested }: { body: EnrollBody; requested: RequestedKey | undefined },
   row: EnrollmentTokenRow,
 ): Promise<EnrollReply> {
   const { db, clock } = platform;
@@ -145,25 +149,21 @@ async function register(
         enrollmentTokenId: row.id,
         enrolledAt: now,
       });
-      const enrolled = new Operation(
-        { kind: 'agent', id: agentId, name },
-        op.requestId,
-        op.address,
-      );
-      const details = { enrollmentToken: row.id, keyThumbprint };
-      const act = {
-        action: 'agent:enroll',
-        subject: `agent:${agentId}`,
-        groupId: row.groupId,
-        outcome: 'done',
-        details,
-      } as const;
-      await appendAuditEvent(tx, enrolled, act, clock.now());
+      const actor = { kind: 'agent', id: agentId, name } as const;
+      const enrolled = new Operation(actor, op.requestId, op.address);
+      await recordEnrollment(tx, platform, enrolled, { agentId, row, keyThumbprint });
+      const group = await findGroupOf(tx, row.groupId);
+      const certified = { agentId, groupId: row.groupId, group: group.name };
+      if (requested !== undefined && !group.agentMethods.includes('certificate'))
+        throw methodRefused('certificate');
       return {
         agentId,
-        group: { id: row.groupId, name: await findGroupName(tx, row.groupId) },
+        group: { id: row.groupId, name: group.name },
         verificationKeys: trust.signingKeys.published,
-        trustAnchors: [trust.authority.certificatePem],
+        trustAnchors: trust.authorities.trustAnchors,
+        certificate:
+          requested &&
+          (await issueCertificate(tx, platform, trust, { certified, requested, op: enrolled })),
       };
     });
   } catch (error) {
@@ -175,6 +175,26 @@ async function register(
       );
     throw error;
   }
+}
+
+async function recordEnrollment(
+  tx: Db,
+  { clock }: Platform,
+  op: Operation,
+  {
+    agentId,
+    row,
+    keyThumbprint,
+  }: { agentId: string; row: EnrollmentTokenRow; keyThumbprint: string },
+): Promise<void> {
+  const act = {
+    action: 'agent:enroll',
+    subject: `agent:${agentId}`,
+    groupId: row.groupId,
+    outcome: 'done',
+    details: { enrollmentToken: row.id, keyThumbprint },
+  } as const;
+  await appendAuditEvent(tx, op, act, clock.now());
 }
 
 async function recordRefusal(

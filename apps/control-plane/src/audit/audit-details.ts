@@ -30,6 +30,7 @@ const DETAIL_KEYS = [
   'rotatedFrom',
   'sealedAnew',
   'secondFactor',
+  'serialNumber',
   'sessions',
   'to',
   'uses',

@@ -1,4 +1,4 @@
-import type { Revocations } from '../agents/index.ts';
+import type { AgentConnections, Revocations } from '../agents/index.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { AgentTasks } from '../tasks/index.ts';
 import { listRevisions } from './delivery.store.ts';
@@ -14,6 +14,7 @@ type Deps = {
   hub: Hub;
   feed: GroupFeed;
   revocations: Revocations;
+  connections: AgentConnections;
   tasks: AgentTasks;
 };
 
@@ -61,9 +62,11 @@ export class SafetyNet {
   }
 
   async look(): Promise<void> {
-    const { platform, hub, feed, revocations, tasks } = this.#deps;
-    for (const { id, agentId } of await revocations.reload())
+    const { platform, hub, feed, revocations, connections, tasks } = this.#deps;
+    for (const { id, agentId } of await revocations.reload()) {
+      if (id === agentId) connections.close(agentId);
       hub.settle(agentId, id === agentId ? 'revoked' : 'changed');
+    }
     feed.forgetIdle();
     const rows = await platform.db.read((reader) => listRevisions(reader, hub.groups()));
     for (const { id, revision } of rows) {

@@ -4,6 +4,7 @@ import {
   agentEntryRoutes,
   agentRequest,
   AgentSessions,
+  clientCertificateRequired,
   type AgentAuthenticator,
 } from '../agents/index.ts';
 import { checkCurrent, deliveryRoutes, type PullDeps } from '../delivery/index.ts';
@@ -52,6 +53,8 @@ export async function createAgentApp({
         const claims = await limits.countRefusal(request, () =>
           authenticator.authenticate(agentRequest(request)),
         );
+        if (claims.method === 'recovery' && request.routeOptions.config.recovery !== true)
+          throw clientCertificateRequired();
         limits.countPrincipal('agent', claims.agentId);
         request.agentClaims = claims;
         dialled.noteAgent(request.raw.socket, claims);
@@ -61,7 +64,7 @@ export async function createAgentApp({
       api.addHook('preHandler', async (request) => {
         if (request.routeOptions.config.permission === 'agent') checkCurrent(pullDeps);
       });
-      await api.register(agentEntryRoutes(platform, trust, sessions));
+      await api.register(agentEntryRoutes(platform, trust, sessions, authenticator));
       await api.register(deliveryRoutes(pullDeps));
       await api.register(heldTasksRoutes(platform, tasks));
     },

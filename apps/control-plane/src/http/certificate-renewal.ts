@@ -3,41 +3,77 @@ import type { FastifyInstance } from 'fastify';
 import type { Platform } from '../platform/platform.ts';
 import { SERVER_CERTIFICATE_DAYS, type ServerCertificate } from '../trust/index.ts';
 
-const DAY_MS = 24 * 60 * 60 * 1000;
-const HALF_LIFE_MS = (SERVER_CERTIFICATE_DAYS * DAY_MS) / 2;
+const HALF_LIFE_MS = (SERVER_CERTIFICATE_DAYS * 24 * 60 * 60 * 1000) / 2;
+const LOOK_EVERY_MS = 60_000;
 
-/** A listener, and what may be negotiated with it. */
-export type Listener = { app: Pick<FastifyInstance, 'server'>; tls: TlsPolicy };
+/** A listener, what may be negotiated with it, and of which CAs it takes client certificates. */
+export type Listener = {
+  app: Pick<FastifyInstance, 'server'>;
+  tls: TlsPolicy;
+  clientAuthorities?: () => string[];
+};
 
-/** Gives the listeners a new certificate at half of its life. Looks once a day, since no timer runs for 45. */
-export function keepCertificateFresh(
-  listeners: Listener[],
-  issue: () => Promise<ServerCertificate>,
-  { clock, log }: Platform,
-): NodeJS.Timeout {
-  let renewAt = clock.now() + HALF_LIFE_MS;
-  const renewIfDue = async () => {
-    if (clock.now() < renewAt) return;
-    const certificate = await issue();
-    for (const listener of listeners) replaceCertificate(listener, certificate);
-    renewAt = clock.now() + HALF_LIFE_MS;
-    log.info('the server certificate was renewed');
-  };
-  return setInterval(
-    () =>
-      void renewIfDue().catch((error: unknown) =>
-        log.error({ err: error }, 'the server certificate could not be renewed'),
-      ),
-    DAY_MS,
-  );
+/** What a listener's certificate is made of. `changed` looks whether it was made by a CA that issues no more. */
+export type CertificateSource = {
+  issue: () => Promise<ServerCertificate>;
+  changed: () => Promise<boolean>;
+};
+
+/** Gives the listeners a new certificate at half of its life, and when another CA issues. */
+export class CertificateRenewal {
+  readonly #listeners: Listener[];
+  readonly #source: CertificateSource;
+  readonly #platform: Pick<Platform, 'clock' | 'log'>;
+  readonly #timer: NodeJS.Timeout;
+  #renewAt: number;
+  #looking: Promise<void> | undefined;
+
+  constructor(
+    listeners: Listener[],
+    source: CertificateSource,
+    platform: Pick<Platform, 'clock' | 'log'>,
+  ) {
+    this.#listeners = listeners;
+    this.#source = source;
+    this.#platform = platform;
+    this.#renewAt = platform.clock.now() + HALF_LIFE_MS;
+    this.#timer = setInterval(() => void this.look(), LOOK_EVERY_MS);
+  }
+
+  /** Looks whether a new one is due. What fails is logged, and tried again in a minute. */
+  async look(): Promise<void> {
+    const before = this.#looking ?? Promise.resolve();
+    // After a look that is under way, which may have read before what this one is asked for.
+    this.#looking = before.then(() => this.#renewIfDue());
+    return this.#looking;
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  async #renewIfDue(): Promise<void> {
+    const { clock, log } = this.#platform;
+    try {
+      const changed = await this.#source.changed();
+      if (!changed && clock.now() < this.#renewAt) return;
+      const certificate = await this.#source.issue();
+      for (const listener of this.#listeners) replaceCertificate(listener, certificate);
+      this.#renewAt = clock.now() + HALF_LIFE_MS;
+      log.info('the server certificate was renewed');
+    } catch (error) {
+      log.error({ err: error }, 'the server certificate could not be renewed');
+    }
+  }
 }
 
 /** For the connections to come. The policy goes with it: Node would forget it for its own defaults. */
 export function replaceCertificate(
-  { app: { server }, tls }: Listener,
+  { app: { server }, tls, clientAuthorities }: Listener,
   certificate: ServerCertificate,
 ): void {
   if (!('setSecureContext' in server) || typeof server.setSecureContext !== 'function')
     throw new TypeError('the listener does not speak TLS');
-  server.setSecureContext({ ...certificate, ...tlsOptions(tls) });
+  const ca = clientAuthorities === undefined ? {} : { ca: clientAuthorities() };
+  server.setSecureContext({ ...certificate, ...tlsOptions(tls), ...ca });
 }

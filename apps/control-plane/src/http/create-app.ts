@@ -28,6 +28,8 @@ export type ListenerLimits = {
   certificate: ServerCertificate;
   tls: TlsPolicy;
   maxConnections: number;
+  /** The CAs of client certificates, which are asked for then and may be left out; absent: none is asked for. */
+  clientAuthorities?: string[];
   /** Proxies whose X-Forwarded-For is believed, by address or CIDR. */
   trustProxy: string[];
 };
@@ -97,9 +99,13 @@ export function createApp({ log, metrics }: Platform, options: ListenerOptions):
 }
 
 /** TLS and the limits of what comes before a request is one. */
-function tlsListener({ certificate, tls }: ListenerLimits) {
+function tlsListener({ certificate, tls, clientAuthorities }: ListenerLimits) {
   return {
     ...certificate,
+    // Whoever shows none, or a bad one, is answered in words: the handshake could only break off.
+    ...(clientAuthorities === undefined
+      ? {}
+      : { requestCert: true, rejectUnauthorized: false, ca: clientAuthorities }),
     ...tlsOptions(tls),
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     headersTimeout: HEADERS_TIMEOUT_MS,

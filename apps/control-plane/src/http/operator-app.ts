@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { agentsRoutes, agentTokensRoutes, enrollmentTokensRoutes } from '../agents/index.ts';
 import { apiKeysRoutes, type ApiKeyPolicy } from '../api-keys/index.ts';
 import { auditRoutes, type AuditKeys } from '../audit/index.ts';
+import { certificateAuthoritiesRoutes } from '../certificate-authorities/index.ts';
 import { certificatesRoutes } from '../certificates/index.ts';
 import { groupsRoutes } from '../groups/index.ts';
 import { keepReplies } from '../idempotency/index.ts';
@@ -21,6 +22,7 @@ import { roleBindingsRoutes } from '../role-bindings/index.ts';
 import { secretsRoutes } from '../secrets/index.ts';
 import { systemRoutes, type SystemFacts } from '../system/index.ts';
 import { tasksRoutes, type AgentTasks } from '../tasks/index.ts';
+import type { Trust } from '../trust/index.ts';
 import { auditRefusals } from './audit-refusals.ts';
 import { CallerAuthenticator } from './authenticate-caller.ts';
 import { createApp, type ListenerLimits } from './create-app.ts';
@@ -40,6 +42,7 @@ export type OperatorAppDeps = {
   signInLimits: SignInLimits;
   apiKeyPolicy: ApiKeyPolicy;
   auditKeys: AuditKeys;
+  trust: Trust;
   info: SystemFacts;
 };
 
@@ -93,6 +96,7 @@ export async function createOperatorApp(deps: OperatorAppDeps): Promise<FastifyI
       );
       await api.register(pluginsRoutes(platform));
       await api.register(certificatesRoutes(platform));
+      await api.register(certificateAuthoritiesRoutes(platform, deps.trust));
       await api.register(tasksRoutes(platform, deps.tasks));
       await api.register(auditRoutes(platform, deps.auditKeys));
       await api.register(systemRoutes(deps.info));

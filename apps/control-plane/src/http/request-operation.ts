@@ -8,6 +8,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** What the route asks of its caller. `public`: nothing; `agent`: an agent's session. */
     permission?: Permission | 'public' | 'agent';
+    /** Open to an agent that recovers, whose session is for a new certificate alone. */
+    recovery?: true;
   }
   interface FastifyRequest {
     /** The act of whoever showed a session token or an API key. */

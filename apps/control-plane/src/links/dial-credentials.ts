@@ -8,7 +8,7 @@ import { SERVER_CERTIFICATE_DAYS, type ServerCertificate, type Trust } from '../
 const HALF_LIFE_MS = (SERVER_CERTIFICATE_DAYS / 2) * 24 * 60 * 60 * 1000;
 
 type CredentialsParts = Pick<Platform, 'clock' | 'log'> & {
-  authority: Trust['authority'];
+  authorities: Trust['authorities'];
   config: Pick<ServerConfig, 'dialer' | 'publicHosts'>;
 };
 
@@ -19,7 +19,7 @@ type CredentialsParts = Pick<Platform, 'clock' | 'log'> & {
 export class DialCredentials {
   readonly #parts: CredentialsParts;
   readonly #stores: LinkStores;
-  #made: { certificate: ServerCertificate; renewAtMs: number } | undefined;
+  #made: { certificate: ServerCertificate; renewAtMs: number; authority: string } | undefined;
   #secureContext: SecureContext | undefined;
 
   private constructor(parts: CredentialsParts, stores: LinkStores) {
@@ -62,13 +62,14 @@ export class DialCredentials {
   }
 
   async #ownCertificate(): Promise<ServerCertificate> {
-    const { authority, clock, config } = this.#parts;
+    const { authorities, clock, config } = this.#parts;
     const nowMs = clock.now();
-    if (this.#made === undefined || nowMs >= this.#made.renewAtMs) {
-      const certificate = await authority.issueClientCertificate(config.publicHosts, nowMs);
-      this.#made = { certificate, renewAtMs: nowMs + HALF_LIFE_MS };
-      this.#secureContext = undefined;
-    }
-    return this.#made.certificate;
+    const { id: authority } = authorities.active;
+    const made = this.#made;
+    if (made?.authority === authority && nowMs < made.renewAtMs) return made.certificate;
+    const certificate = await authorities.issueClientCertificate(config.publicHosts, nowMs);
+    this.#made = { certificate, renewAtMs: nowMs + HALF_LIFE_MS, authority };
+    this.#secureContext = undefined;
+    return certificate;
   }
 }

@@ -1,5 +1,6 @@
 import {
   deleteEndedAgentTokens,
+  deleteEndedCertificates,
   deleteEndedTokens,
   deleteExpiredAssertions,
   markLost,
@@ -114,16 +115,23 @@ async function startQueue(
 }
 
 /** Removes what has expired; tokens stay for a day, so that operators see how they ended. */
-export async function forgetExpired({ db, clock, log }: Platform): Promise<void> {
+export async function forgetExpired({
+  db,
+  clock,
+  log,
+  agentCertificates: { recoveryDays },
+}: Platform): Promise<void> {
   const now = new Date(clock.now());
   const count = await db.transaction(async (tx) => {
     const yesterday = new Date(clock.now() - DAY_MS);
     const tokens =
       (await deleteEndedTokens(tx, yesterday)) + (await deleteEndedAgentTokens(tx, yesterday));
+    const recoverable = new Date(clock.now() - (recoveryDays + 1) * DAY_MS);
     const failures = await deleteFailuresBefore(tx, yesterday);
     return (
       tokens +
       failures +
+      (await deleteEndedCertificates(tx, recoverable)) +
       (await deleteExpiredAssertions(tx, now)) +
       (await deleteExpiredSessions(tx, now)) +
       (await forgetReplies(tx, clock.now()))

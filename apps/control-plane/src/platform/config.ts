@@ -11,6 +11,7 @@ export const OTHER_PROGRAMS = [
   'SALLYPORT_PASSWORD_FILE',
   'SALLYPORT_CONFIG_DIR',
   'SALLYPORT_ENROLLMENT_*',
+  'SALLYPORT_AGENT_AUTHENTICATION',
   'SALLYPORT_AGENT_CONFIG',
   'SALLYPORT_AGENT_CONTROL_PLANE_*',
   'SALLYPORT_AGENT_LISTEN_*',
@@ -110,6 +111,34 @@ const settings = z.strictObject({
     .refine(({ defaultDays, maxDays }) => defaultDays <= maxDays, {
       path: ['defaultDays'],
       message: 'may not be more than apiKeys.maxDays',
+    })
+    .prefault({}),
+  agentCertificates: z
+    .strictObject({
+      trustDomain: z
+        .string()
+        .regex(
+          /^[a-z0-9][a-z0-9._-]{0,253}$/,
+          'use lower-case letters, digits, dots, hyphens and underscores',
+        )
+        .default('sallyport')
+        .describe('SPIFFE trust domain of the certificates that agents get'),
+      lifetimeHours: z.coerce
+        .number()
+        .int()
+        .min(1)
+        .max(90 * 24)
+        .default(24)
+        .describe('How long an agent’s certificate is good; it is renewed at half of that'),
+      recoveryDays: z.coerce
+        .number()
+        .int()
+        .min(0)
+        .max(365)
+        .default(7)
+        .describe(
+          'How long after its certificate ended an agent may ask for a new one with its key alone, where the key opens no sessions',
+        ),
     })
     .prefault({}),
   audit: z

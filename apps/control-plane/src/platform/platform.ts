@@ -9,6 +9,13 @@ import type { Metrics } from './metrics.ts';
 import type { RootKeys } from './root-keys.ts';
 import type { Turns } from './turns.ts';
 
+/** Of the client certificates that the control plane issues to agents. */
+export type AgentCertificatePolicy = {
+  trustDomain: string;
+  lifetimeHours: number;
+  recoveryDays: number;
+};
+
 /** What every slice stands on; made once, by `compose.ts`. */
 export type Platform = {
   clock: Clock;
@@ -32,5 +39,6 @@ export type Platform = {
   groupTurns: Turns;
   /** Acts that nothing else is written for; `recordAct` puts them there. */
   auditRows: GroupCommit<AuditRow>;
+  agentCertificates: AgentCertificatePolicy;
   metrics: Metrics;
 };

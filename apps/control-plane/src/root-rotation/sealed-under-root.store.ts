@@ -22,12 +22,19 @@ export const sealedUnderRoot: Record<string, (tx: Db) => Promise<SealedUnderRoot
       replace: (anew) => tx.signingKey.update({ where: { id }, data: { sealedPrivateKey: anew } }),
     })),
   'certificate_authorities.sealed_private_key': async (tx) =>
-    (await tx.certificateAuthority.findMany()).map(({ id, sealedPrivateKey }) => ({
-      sealed: sealedPrivateKey,
-      place: authorityKeyPlace(id),
-      replace: (anew) =>
-        tx.certificateAuthority.update({ where: { id }, data: { sealedPrivateKey: anew } }),
-    })),
+    (await tx.certificateAuthority.findMany()).flatMap(({ id, sealedPrivateKey }) =>
+      // Destroyed: the CA is retired.
+      sealedPrivateKey === null
+        ? []
+        : [
+            {
+              sealed: sealedPrivateKey,
+              place: authorityKeyPlace(id),
+              replace: (anew) =>
+                tx.certificateAuthority.update({ where: { id }, data: { sealedPrivateKey: anew } }),
+            },
+          ],
+    ),
   'operator_totps.sealed_secret': async (tx) =>
     (await tx.operatorTotp.findMany()).map(({ operatorId, sealedSecret }) => ({
       sealed: sealedSecret,

@@ -7,7 +7,7 @@ import { VERSION } from '../platform/version.ts';
 import { listSensitiveData, sensitiveColumns } from './sensitive-data.ts';
 
 /** What whoever sets an agent up needs to know. */
-export type SystemFacts = { caFingerprint: string; agentUrl: () => string };
+export type SystemFacts = { caFingerprint: () => string; agentUrl: () => string };
 
 const tags = ['system'];
 
@@ -31,7 +31,7 @@ export function systemRoutes(facts: SystemFacts): FastifyPluginAsyncZod {
         return {
           version: VERSION,
           protocol: PROTOCOL,
-          caFingerprint: facts.caFingerprint,
+          caFingerprint: facts.caFingerprint(),
           agentUrl: facts.agentUrl(),
         };
       },

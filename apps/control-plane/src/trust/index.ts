@@ -1,9 +1,14 @@
-export {
-  authorityKeyPlace,
-  SERVER_CERTIFICATE_DAYS,
-  type ServerCertificate,
-} from './certificate-authority.ts';
+export { authorityKeyPlace, createAuthority } from './authorities.ts';
+export { SERVER_CERTIFICATE_DAYS, type ServerCertificate } from './certificate-authority.ts';
 export { openTrust, type Trust } from './open-trust.ts';
 export { sealUnderRoot } from './seal-under-root.ts';
 export { signingKeyPlace } from './signing-keys.ts';
-export { lockFirstStart, lockInstallation, updateInstallation } from './trust.store.ts';
+export {
+  deleteAuthority,
+  listAuthorities,
+  lockFirstStart,
+  lockInstallation,
+  setAuthorityState,
+  updateInstallation,
+  type AuthorityRow,
+} from './trust.store.ts';

@@ -1,4 +1,9 @@
-import { signingPublicKey, type SigningPublicKey } from '@sallyport/contract';
+import {
+  authorityState,
+  signingPublicKey,
+  type AuthorityState,
+  type SigningPublicKey,
+} from '@sallyport/contract';
 import type { Db } from '../platform/db.ts';
 import { Prisma } from '../platform/prisma-client/client.ts';
 
@@ -59,17 +64,31 @@ export async function insertSigningKey(tx: Db, row: SigningKeyRow): Promise<void
 
 export type AuthorityRow = {
   id: string;
+  state: AuthorityState;
   certificatePem: string;
-  sealedPrivateKey: Uint8Array;
+  crossCertificatePem: string | null;
+  signedById: string | null;
+  /** Null once the CA is retired. */
+  sealedPrivateKey: Uint8Array<ArrayBuffer> | null;
   createdAt: Date;
 };
 
-export async function findAuthority(db: Db): Promise<AuthorityRow | undefined> {
-  return (await db.certificateAuthority.findFirst({ orderBy: { createdAt: 'desc' } })) ?? undefined;
+/** Newest first. */
+export async function listAuthorities(db: Db): Promise<AuthorityRow[]> {
+  const rows = await db.certificateAuthority.findMany({ orderBy: { id: 'desc' } });
+  return rows.map((row) => ({ ...row, state: authorityState.parse(row.state) }));
 }
 
 export async function insertAuthority(tx: Db, row: AuthorityRow): Promise<void> {
-  await tx.certificateAuthority.create({
-    data: { ...row, sealedPrivateKey: Uint8Array.from(row.sealedPrivateKey) },
-  });
+  await tx.certificateAuthority.create({ data: row });
+}
+
+/** A retired one loses its private key. */
+export async function setAuthorityState(tx: Db, id: string, state: AuthorityState): Promise<void> {
+  const data = { state, ...(state === 'retired' ? { sealedPrivateKey: null } : {}) };
+  await tx.certificateAuthority.update({ where: { id }, data });
+}
+
+export async function deleteAuthority(tx: Db, id: string): Promise<void> {
+  await tx.certificateAuthority.delete({ where: { id } });
 }

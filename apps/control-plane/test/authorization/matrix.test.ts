@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { roles, type HeldRole, type Role } from '@sallyport/contract';
+import { certificateAuthorityList, roles, type HeldRole, type Role } from '@sallyport/contract';
 import { asAdmin } from '@sallyport/testkit/database';
 import {
   allows,
@@ -62,9 +62,21 @@ beforeAll(async () => {
     agentToken: field(agentToken.body, 'id'),
     binding: field(binding.body, 'id'),
     key: field(key.body, 'id'),
+    authority: await authorityIn('active'),
   };
 });
 afterAll(() => controlPlane.end());
+
+/** A CA that stands where a change asks for it. */
+async function authorityIn(state: 'prepared' | 'active' | 'superseded'): Promise<string> {
+  const path = '/certificate-authorities';
+  const { items } = certificateAuthorityList.parse((await owner.call('GET', path)).body);
+  const found = items.find((item) => item.state === state);
+  if (found !== undefined) return found.id;
+  if (state === 'prepared') return field((await owner.call('POST', path)).body, 'id');
+  await owner.call('POST', `${path}/${await authorityIn('prepared')}/activate`);
+  return authorityIn('superseded');
+}
 
 /** A caller with an API key that holds these roles. */
 async function caller(held: HeldRole[]): Promise<OperatorClient> {
@@ -193,6 +205,8 @@ test('[AT-04] what policy gives is done: an owner’s every change succeeds', as
   const client = await caller([{ role: 'owner', group: null }]);
   for (const operation of guarded().filter(({ method }) => method !== 'GET')) {
     const key = `${operation.method} ${operation.path}`;
+    if (operation.path.includes('{authority}'))
+      existing['authority'] = await authorityIn(key.endsWith('retire') ? 'superseded' : 'prepared');
     const { status } = await send(client, operation);
     expect({ key, done: status < 300 }).toEqual({
       key,

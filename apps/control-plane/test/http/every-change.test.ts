@@ -34,7 +34,7 @@ test('every change leaves an audit event of who did it, with its outcome', async
       `SELECT action, outcome, actor_kind AS actor, actor_name <> '' AS named, request_id <> '' AS traced
          FROM audit_events ORDER BY at, id OFFSET ${Number(before?.['events'])}`,
     );
-    const acting = /^agent:(enroll|clone)$/.test(action) ? 'agent' : 'operator';
+    const acting = /^agent:(enroll|certify|clone)$/.test(action) ? 'agent' : 'operator';
     const actor = outcome === 'refused' ? 'anonymous' : acting;
     expect(events).toEqual([{ action, outcome, actor, named: true, traced: true }]);
   }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { agentName, groupName, remark, uuid } from '../names.ts';
+import { certificateRequest, trustAnchors } from './certificate.ts';
 import { encryptionPublicKey, signingPublicKey, verificationKeys } from './public-keys.ts';
 
 /** What an agent says of its host; shown to operators, never trusted. */
@@ -16,6 +17,7 @@ export const AGENT_API_AUDIENCE = 'urn:sallyport:agent-api';
 /**
  * `POST /agent/v1/enroll`. `proof` is a JWT signed by `signingKey` that names the thumbprints of both
  * keys and the token's SHA-256, so that only the holder of the private key can register the public one.
+ * `csr` asks for a client certificate too.
  */
 export const enrollBody = z.strictObject({
   protocol: z.int(),
@@ -25,14 +27,16 @@ export const enrollBody = z.strictObject({
   encryptionKey: encryptionPublicKey,
   proof: z.string().max(4096),
   facts: agentFacts,
+  csr: certificateRequest.optional(),
 });
 export type EnrollBody = z.infer<typeof enrollBody>;
 
-/** `verificationKeys` sign bundles; `trustAnchors` are the PEM CAs of the agent API. */
+/** `verificationKeys` sign bundles; `certificate` is the chain that was asked for, leaf first, in PEM. */
 export const enrollReply = z.strictObject({
   agentId: uuid,
   group: z.strictObject({ id: uuid, name: groupName }),
   verificationKeys,
-  trustAnchors: z.array(z.string()).min(1),
+  trustAnchors,
+  certificate: z.string().optional(),
 });
 export type EnrollReply = z.infer<typeof enrollReply>;

@@ -1,0 +1,136 @@
+import type { HttpsLink } from '@sallyport/tls/https-link';
+import { AgentError } from '../agent-error.ts';
+import type { Clock } from '../clock.ts';
+import type { Log } from '../log.ts';
+import {
+  checked,
+  keepClientCertificate,
+  readClientCertificate,
+  type ClientCertificate,
+} from '../state/client-certificate.ts';
+import type { Identity } from '../state/identity.ts';
+import type { StateDirectory } from '../state/state-directory.ts';
+import { keepTrustAnchors, readTrustAnchors, withGiven } from '../state/trust-anchors.ts';
+import { errorFromReply } from './call.ts';
+
+/** How much earlier than at half of its life a certificate may be renewed, as a part of that half. */
+const JITTER = 0.1;
+
+type CredentialsParts = {
+  state: Pick<StateDirectory, 'read' | 'write'>;
+  identity: Identity;
+  clock: Pick<Clock, 'now' | 'monotonic'>;
+  random: () => number;
+  log: Log;
+};
+
+/**
+ * What the link to the control plane trusts and shows, kept on disk and replaced while the agent runs. Whether a
+ * certificate is due is told by two clocks, either of which may have been wrong or have stood still.
+ */
+export class Credentials {
+  readonly #parts: CredentialsParts;
+  readonly byCertificate: boolean;
+  #anchors: string[];
+  #certificate: ClientCertificate | undefined;
+  #due: { atMs: number; monotonicMs: number } = { atMs: Infinity, monotonicMs: Infinity };
+  #link: Pick<HttpsLink, 'replace'> | undefined;
+
+  private constructor(
+    parts: CredentialsParts,
+    byCertificate: boolean,
+    known: { anchors: string[]; certificate: ClientCertificate | undefined },
+  ) {
+    this.#parts = parts;
+    this.byCertificate = byCertificate;
+    this.#anchors = known.anchors;
+    this.#use(known.certificate);
+  }
+
+  /** Reads what is on disk; a certificate only where sessions are opened with it. */
+  static async open(parts: CredentialsParts, byCertificate: boolean): Promise<Credentials> {
+    const { state, identity } = parts;
+    const anchors = await readTrustAnchors(state, identity);
+    const certificate = byCertificate ? await readClientCertificate(state, identity) : undefined;
+    return new Credentials(parts, byCertificate, { anchors, certificate });
+  }
+
+  /** For the link that is made with them, and for each of its connections from a change on. */
+  get tls(): { ca: string; identity: { cert: string; key: string } | undefined } {
+    const { cert, key } = this.#certificate ?? {};
+    const identity = cert === undefined || key === undefined ? undefined : { cert, key };
+    return { ca: this.#anchors.join('\n'), identity };
+  }
+
+  /** The link that is to follow from now on. */
+  attach(link: Pick<HttpsLink, 'replace'>): void {
+    this.#link = link;
+  }
+
+  /** The certificate, while it is good at this time; undefined when another one is needed. */
+  usable(nowMs: number): ClientCertificate | undefined {
+    const certificate = this.#certificate;
+    return certificate && nowMs < certificate.notAfterMs ? certificate : undefined;
+  }
+
+  /** Until when the certificate is good, in milliseconds since the epoch; undefined without one. */
+  get expiresAtMs(): number | undefined {
+    return this.#certificate?.notAfterMs;
+  }
+
+  isDue(nowMs: number): boolean {
+    return nowMs >= this.#due.atMs || this.#parts.clock.monotonic() >= this.#due.monotonicMs;
+  }
+
+  /** The control plane does not know it: until another one comes, there is none. */
+  reject(): void {
+    this.#use(undefined);
+  }
+
+  /**
+   * Keeps a certificate that was asked for with a new key, and shows it from the next connection on. Where it cannot
+   * be kept it is good until this process ends.
+   *
+   * @throws AgentError `reply.unexpected` when it is of another key or agent
+   */
+  async take(cert: string, key: string): Promise<void> {
+    const { state, identity, log } = this.#parts;
+    const certificate = errorFromReply(() => checked(cert, key, identity));
+    await this.#kept(() => keepClientCertificate(state, certificate));
+    this.#use(certificate);
+    this.#link?.replace(this.tls);
+    const expiresAt = new Date(certificate.notAfterMs).toISOString();
+    log.info({ serialNumber: certificate.serialNumber, expiresAt }, 'client certificate renewed');
+  }
+
+  /** Trusts the CAs that the control plane names, over a connection that was verified, in place of those before. */
+  async trust(named: string[]): Promise<void> {
+    const { state, identity, log } = this.#parts;
+    const next = withGiven(named, identity);
+    if (next.toSorted().join() === this.#anchors.toSorted().join()) return;
+    this.#anchors = next;
+    await this.#kept(() => keepTrustAnchors(state, identity, named));
+    this.#link?.replace(this.tls);
+    log.info({ count: next.length }, 'the control plane named other CAs to trust');
+  }
+
+  async #kept(write: () => Promise<void>): Promise<void> {
+    try {
+      await write();
+    } catch (error) {
+      if (!(error instanceof AgentError)) throw error;
+      const { code, message: detail } = error;
+      this.#parts.log.warn({ code, detail }, 'credentials could not be kept on disk');
+    }
+  }
+
+  #use(certificate: ClientCertificate | undefined): void {
+    this.#certificate = certificate;
+    if (certificate === undefined) return;
+    const { clock, random } = this.#parts;
+    const { notBeforeMs, notAfterMs } = certificate;
+    const halfMs = (notAfterMs - notBeforeMs) / 2;
+    const atMs = notBeforeMs + halfMs * (1 - JITTER * random());
+    this.#due = { atMs, monotonicMs: clock.monotonic() + (atMs - clock.now()) };
+  }
+}

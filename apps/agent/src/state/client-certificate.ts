@@ -1,0 +1,62 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { z } from 'zod';
+import type { Identity } from './identity.ts';
+import type { StateDirectory } from './state-directory.ts';
+
+/** `certificate.json`: chain (leaf first) and key (PKCS#8) in PEM, one file, so that they can never be of two. */
+const stored = z.strictObject({ format: z.literal(1), certificate: z.string(), key: z.string() });
+
+/** What this agent shows of itself when it connects. Times are milliseconds since the epoch. */
+export type ClientCertificate = {
+  cert: string;
+  key: string;
+  serialNumber: string;
+  notBeforeMs: number;
+  notAfterMs: number;
+};
+
+/** Undefined when there is none, or none that is this agent's: another one is asked for then. */
+export async function readClientCertificate(
+  state: Pick<StateDirectory, 'read'>,
+  identity: Pick<Identity, 'agentId'>,
+): Promise<ClientCertificate | undefined> {
+  const bytes = await state.read('certificate.json');
+  try {
+    const { certificate, key } = stored.parse(JSON.parse(bytes?.toString('utf8') ?? ''));
+    return checked(certificate, key, identity);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Keeps a certificate with its key, in place of the one before. */
+export async function keepClientCertificate(
+  state: Pick<StateDirectory, 'write'>,
+  { cert, key }: Pick<ClientCertificate, 'cert' | 'key'>,
+): Promise<void> {
+  const content: z.infer<typeof stored> = { format: 1, certificate: cert, key };
+  await state.write('certificate.json', JSON.stringify(content));
+}
+
+/**
+ * A certificate as it came, with the key that was made for it.
+ *
+ * @throws Error when it is of another key or another agent
+ */
+export function checked(
+  cert: string,
+  key: string,
+  { agentId }: Pick<Identity, 'agentId'>,
+): ClientCertificate {
+  const leaf = new X509Certificate(cert);
+  const isOwn = leaf.subjectAltName?.endsWith(`/agent/${agentId}`) === true;
+  if (!isOwn || !leaf.checkPrivateKey(createPrivateKey(key)))
+    throw new Error('the certificate is of another key or another agent');
+  return {
+    cert,
+    key,
+    serialNumber: leaf.serialNumber,
+    notBeforeMs: leaf.validFromDate.getTime(),
+    notAfterMs: leaf.validToDate.getTime(),
+  };
+}

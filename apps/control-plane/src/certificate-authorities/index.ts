@@ -1,0 +1,1 @@
+export { certificateAuthoritiesRoutes } from './certificate-authorities.routes.ts';
