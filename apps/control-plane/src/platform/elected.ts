@@ -6,11 +6,8 @@ import { seldom } from './seldom.ts';
 
 /** How often the others try to become the one, and the one shows that it still is. */
 const LOOK_EVERY_MS = 1_000;
-/**
- * One that hangs, or whose host is gone, is given up by the database in this time; one that was killed at once. Shorter,
- * a host that is busy for a moment would lose its work.
- */
-const SILENT_MS = 15_000;
+/** One that hangs, or whose host is gone, is given up by the database in this time. */
+const SILENT_MS = 5_000;
 
 export type ElectedWork = {
   /** Of the advisory lock; no two kinds of work have the same. */

@@ -196,6 +196,11 @@ describe('the connections of a link', () => {
     last.write('GET /nothing HTTP/1.1\r\nhost: a\r\n\r\n');
     const [answer] = await once(last, 'data');
     expect(String(answer)).toMatch(/^HTTP\/1\.1 404 /);
+    // What was begun before the connections of another link would be there when they are.
+    const { promise: later, resolve } = Promise.withResolvers<TLSSocket>();
+    await using other = await rawListener(controlPlane.caCertificate, resolve);
+    await using _other = await linkTo('later', other.address);
+    await later;
     expect(sockets).toHaveLength(6);
   });
 
@@ -216,6 +221,11 @@ describe('the connections of a link', () => {
     const answer = await Promise.race([answered, closed(slow).then(() => 'closed without one')]);
     expect(answer).toMatch(/^HTTP\/1\.1 408 [^]*request\.timed_out/);
     expect(performance.now() - begun).toBeGreaterThan(9_000);
-    expect(unused.map(({ destroyed }) => destroyed)).toEqual([false, false]);
+    await closed(slow);
+    for (const socket of unused) {
+      socket.write('GET /nothing HTTP/1.1\r\nhost: a\r\n\r\n');
+      const served = once(socket, 'data').then(String);
+      expect(await Promise.race([served, closed(socket)])).toMatch(/^HTTP\/1\.1 404 /);
+    }
   }, 30_000);
 });

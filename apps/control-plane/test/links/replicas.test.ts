@@ -7,6 +7,9 @@ import { agentIn } from '../group-agents.ts';
 import { OperatorClient } from '../operator-client.ts';
 import { ListeningAgent, selfMadePin, serving, untilLink } from './listening.ts';
 
+/** By wake-ups alone each round is far quicker than the two looks that it would take without them. */
+const ROUNDS = 3;
+const LOOK_EVERY_MS = 5_000;
 const DIALS = 'this replica dials the links';
 
 let database: Awaited<ReturnType<typeof createTestDatabase>>;
@@ -48,11 +51,16 @@ const linkTo = ({ address }: ListeningAgent) =>
 
 test('[BM-01] of two replicas one dials, told by the other of a new link, and the other takes over when it stops', async () => {
   await using listening = await ListeningAgent.start(first.caCertificate);
-  const madeAt = performance.now();
+  const begunAt = performance.now();
+  for (let round = 0; round < ROUNDS; round += 1) {
+    await linkTo(listening);
+    expect(await listening.pull(agent)).toBe(200);
+    await owner.call('DELETE', '/groups/plant-7/links/one');
+    await until(() => !listening.isConnected);
+  }
+  expect(performance.now() - begunAt).toBeLessThan(ROUNDS * LOOK_EVERY_MS);
   await linkTo(listening);
   expect(await listening.pull(agent)).toBe(200);
-  // By the wake-up, not by the look that comes every five seconds.
-  expect(performance.now() - madeAt).toBeLessThan(4_000);
   expect(second.logged()).not.toContain(DIALS);
   await running.shift()?.stop();
   await until(() => second.logged().includes(DIALS));
@@ -68,7 +76,8 @@ test('[BM-01] a replica that loses its lock ends its connections, and one of all
   await asAdmin(database.url, (client) =>
     client.query(
       `SELECT pg_terminate_backend(pid) FROM pg_locks
-        WHERE locktype = 'advisory' AND objid = 7205603 AND granted`,
+        WHERE locktype = 'advisory' AND objid = 7205603 AND granted
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
     ),
   );
   await until(() => !listening.isConnected);
