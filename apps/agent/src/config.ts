@@ -84,6 +84,15 @@ const settings = z.strictObject({
 /** Everything of the agent that can be set; the reference page is made from this. */
 export const agentConfig = settings
   .refine(
+    ({ authentication, listen }) =>
+      authentication !== 'certificate' || listen.address === undefined,
+    {
+      path: ['authentication'],
+      message:
+        'may not be certificate where listen.address is set: an agent that listens shows the certificate of a server',
+    },
+  )
+  .refine(
     ({ authentication, tokenFile }) => authentication !== 'token' || tokenFile !== undefined,
     {
       path: ['tokenFile'],

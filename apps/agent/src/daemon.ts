@@ -9,7 +9,7 @@ import type { Link } from './link/call.ts';
 import { Credentials } from './link/credentials.ts';
 import { routeToControlPlane, warnOfPlainCredentials } from './link/route.ts';
 import { readTokenFile } from './link/token-file.ts';
-import { listens, refuseCertificates, type ListenConfig } from './listen-settings.ts';
+import { listens, type ListenConfig } from './listen-settings.ts';
 import { LocalApi } from './local-api/server.ts';
 import type { Log } from './log.ts';
 import { DurableStore } from './state/durable-store.ts';
@@ -127,9 +127,8 @@ async function linkTo(
 async function linkFrom(
   { controlPlane: baseUrl }: Identity,
   listen: ListenConfig,
-  { state, config, credentials, log }: LinkParts,
+  { state, credentials, log }: LinkParts,
 ): Promise<ReplaceableLink> {
-  refuseCertificates(config);
   // What reads keystores is of no use to an agent that dials, and would be loaded before its first secret.
   const { listenForControlPlane, openListenParts, ownFingerprint } =
     await import('./link/listen.ts');

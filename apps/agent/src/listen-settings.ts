@@ -4,7 +4,6 @@ import { CONTROL_PLANE_NAME } from '@sallyport/tls/peer-certificate';
 import { tlsSettings } from '@sallyport/tls/settings';
 import { storeSettings } from '@sallyport/tls/store-settings';
 import { z } from 'zod';
-import { AgentError } from './agent-error.ts';
 
 const what = 'Link from the control plane';
 const variables = 'SALLYPORT_AGENT_LISTEN';
@@ -54,18 +53,6 @@ export type ListenConfig = ListenSettings & { address: string };
 
 export function listens(settings: ListenSettings): settings is ListenConfig {
   return settings.address !== undefined;
-}
-
-/**
- * Sessions by client certificate are for agents that dial: one that listens shows a server's.
- *
- * @throws AgentError `usage.invalid`
- */
-export function refuseCertificates({ authentication }: { authentication: string }): void {
-  if (authentication !== 'certificate') return;
-  throw new AgentError('usage.invalid', 'an agent that listens opens no sessions by certificate', {
-    advice: 'set authentication to key or token, or leave listen.address out',
-  });
 }
 
 function isHost(text: string): boolean {

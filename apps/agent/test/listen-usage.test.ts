@@ -44,6 +44,11 @@ test('an enrolment that is told neither where the control plane is nor to wait f
     [['--listen', ...trusted, '--wait', '0'], env, '--wait is not a number of seconds'],
     [['--listen', ...trusted, '--wait', 'long'], env, '--wait is not a number of seconds'],
     [['--listen', '--fingerprint', 'AB'], env, 'A fingerprint is SHA256'],
+    [
+      ['--listen', ...trusted],
+      { ...env, SALLYPORT_AGENT_AUTHENTICATION: 'certificate' },
+      'may not be certificate where listen.address is set',
+    ],
   ];
   for (const [args, given, told] of cases) {
     const { code, stdout, stderr } = await enroll(args, given);

@@ -12,7 +12,7 @@ import {
   refusalsTo,
   type ListenParts,
 } from '../link/listen.ts';
-import { listens, refuseCertificates, type ListenConfig } from '../listen-settings.ts';
+import { listens, type ListenConfig } from '../listen-settings.ts';
 import { silentLog, type Log, type LogFields } from '../log.ts';
 import { StateDirectory } from '../state/state-directory.ts';
 import type { CliContext } from './context.ts';
@@ -36,7 +36,6 @@ const MAX_WAIT_SECONDS = 86_400;
 export async function enrollListening(flags: EnrollFlags, context: CliContext): Promise<void> {
   const { config } = readAgentConfig(flags, context.env);
   const listen = listenConfig(config.listen);
-  refuseCertificates(config);
   const controlPlane = (flags.url ?? UNNAMED_CONTROL_PLANE).replace(/\/+$/, '');
   const name = chooseName(flags.name, context.hostname);
   const waiting = new Wait(waitSeconds(flags), listen);

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { CERTIFICATE_GRANT, PROTOCOL } from '@sallyport/contract';
 import { CONTROL_PLANE_NAME, hasUsage } from '@sallyport/tls/peer-certificate';
 import { Issuer } from '@sallyport/tls/test/issuer';
 import type { AgentClient } from '../agent-client.ts';
@@ -112,6 +113,19 @@ test('[BM-07] [BM-08] the control plane shows a certificate of its own CA that i
   expect(`SHA256:${certificate.issuerCertificate?.fingerprint256}`).toBe(
     controlPlane.caFingerprint,
   );
+});
+
+test('[BM-14] what an agent shows on a connection that was dialled is no client certificate of its own', async () => {
+  const { promise: dialled, resolve } = Promise.withResolvers<TLSSocket>();
+  await using listener = await rawListener(controlPlane.caCertificate, resolve);
+  await using _link = await linkTo('certified', listener.address);
+  const socket = await dialled;
+  const body = JSON.stringify({ protocol: PROTOCOL, grantType: CERTIFICATE_GRANT });
+  socket.write(
+    `POST /agent/v1/session HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+  );
+  const [answer] = await once(socket, 'data');
+  expect(String(answer)).toMatch(/^HTTP\/1\.1 401 [^]*client_certificate\.required/);
 });
 
 describe('[SG-09] [BM-02] a link', () => {
