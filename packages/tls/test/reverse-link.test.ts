@@ -161,7 +161,8 @@ test('[F-23] strangers that say nothing are cut off, oldest first, and keep no c
   expect(strangers.filter(({ destroyed }) => !destroyed)).toHaveLength(MAX_HALF_OPEN);
   await controlPlane.dial();
   expect((await agent.link.request('GET', '/')).status).toBe(200);
-  for (const socket of strangers) socket.destroy();
+  // Those that are left end with the agent.
+  await agent[Symbol.asyncDispose]();
   await Promise.all(ends);
 });
 
