@@ -13,6 +13,8 @@ export type OwnErrorCode =
   | 'identity.exists'
   | 'identity.unreadable'
   | 'enroll.reply_lost'
+  | 'enroll.not_dialled'
+  | 'listen.unusable'
   | 'token_file.unsafe'
   | 'token_file.unusable'
   | 'socket.in_use'

@@ -6,6 +6,7 @@ import { agentMethod, resourceName, type AgentMethod } from '@sallyport/contract
 import { tlsSettings, tlsWarnings } from '@sallyport/tls/settings';
 import { z } from 'zod';
 import { AgentError } from './agent-error.ts';
+import { listenSettings } from './listen-settings.ts';
 import { logLevels } from './log.ts';
 import { proxySettings, withConventionalProxy } from './proxy-settings.ts';
 import { defaultSocket, defaultStateDirectory } from './state/default-paths.ts';
@@ -78,6 +79,7 @@ const settings = z.strictObject({
       ),
     })
     .prefault({}),
+  listen: listenSettings.prefault({}),
   proxy: proxySettings.prefault({}),
   log: z
     .strictObject({
@@ -91,6 +93,15 @@ const settings = z.strictObject({
 
 /** Everything of the agent that can be set; the reference page is made from this. */
 export const agentConfig = settings
+  .refine(
+    ({ authentication, listen }) =>
+      authentication !== 'certificate' || listen.address === undefined,
+    {
+      path: ['authentication'],
+      message:
+        'may not be certificate where listen.address is set: an agent that listens shows the certificate of a server',
+    },
+  )
   .refine(
     ({ authentication, tokenFile }) => authentication !== 'token' || tokenFile !== undefined,
     {
@@ -160,7 +171,10 @@ export function readAgentConfig(
   const proxy = withConventionalProxy(config.proxy, env);
   const authentication =
     config.authentication ?? (config.tokenFile === undefined ? 'key' : 'token');
-  const weak = tlsWarnings('controlPlane.tls', config.controlPlane.tls);
+  const weak = [
+    ...tlsWarnings('controlPlane.tls', config.controlPlane.tls),
+    ...tlsWarnings('listen.tls', config.listen.tls),
+  ];
   return {
     config: { ...config, authentication, proxy, stateDir, socket },
     warnings: [...warnings, ...weak],

@@ -5,11 +5,13 @@ import { createAgent, type Agent, type AgentParts } from './agent.ts';
 import { systemClock } from './clock.ts';
 import type { AgentConfig } from './config.ts';
 import { CertificateFiles } from './files/certificate-files.ts';
+import type { Link } from './link/call.ts';
 import { Credentials } from './link/credentials.ts';
 import { linkToControlPlane } from './link/link-to-control-plane.ts';
 import { warnOfPlainCredentials } from './link/route.ts';
 import { readTokenFile } from './link/token-file.ts';
 import { trustFor } from './link/trust.ts';
+import { listens, type ListenConfig } from './listen-settings.ts';
 import { LocalApi } from './local-api/server.ts';
 import type { Log } from './log.ts';
 import { DurableStore } from './state/durable-store.ts';
@@ -26,7 +28,8 @@ const CONFIRM_EVERY_MS = 5 * 60_000;
  * Runs an enrolled agent until `signal` aborts: what is on disk is served first, then the control plane
  * is asked. Ends with the socket removed and all values forgotten.
  *
- * @throws AgentError `state.*`, `identity.*`, `agent.revoked`, `socket.*`, `values.too_old`, `usage.invalid` for a file of CAs; LinkError
+ * @throws AgentError `state.*`, `identity.*`, `agent.revoked`, `socket.*`, `listen.unusable`, `values.too_old`, `usage.invalid` for a
+ * file of CAs or of certificates; LinkError
  * `proxy.bad_url`
  */
 export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSignal): Promise<void> {
@@ -38,6 +41,8 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
   await discardPending(state, log);
   const durableStore = new DurableStore(state, identity.highWaterKey, clock, log);
   const { link, credentials } = await openLink(state, identity, config, log);
+  // Also when something else cannot start: one that listens would keep the process alive.
+  using _link = { [Symbol.dispose]: () => link.close() };
   const agent = createAgent({
     identity,
     link,
@@ -93,21 +98,60 @@ function tokenReader({ tokenFile }: AgentConfig): Pick<AgentParts, 'readToken'> 
   return tokenFile === undefined ? {} : { readToken: () => readTokenFile(tokenFile) };
 }
 
+type LinkParts = {
+  state: StateDirectory;
+  config: AgentConfig;
+  credentials: Credentials;
+  log: Log;
+};
+/** A link whose trust changes while the agent runs. */
+type ReplaceableLink = Link & Pick<HttpsLink, 'replace'>;
+
 /** The link, and what it trusts and shows, which may be replaced while it is open. */
 async function openLink(
   state: StateDirectory,
   identity: Identity,
   config: AgentConfig,
   log: Log,
-): Promise<{ link: HttpsLink; credentials: Credentials }> {
+): Promise<{ link: ReplaceableLink; credentials: Credentials }> {
   const trust = await trustFor(identity, config);
   const parts = { state, identity, trust, clock: systemClock, random: Math.random, log };
   const credentials = await Credentials.open(parts, config.authentication === 'certificate');
-  const target = await linkToControlPlane(identity, config);
-  warnOfPlainCredentials(target.route ?? {}, log);
-  const link = new HttpsLink({ ...target, ...credentials.tls, maxBodyBytes: MAX_REPLY_BYTES });
+  const link = await linkTo(identity, { state, config, credentials, log });
   credentials.attach(link);
   return { link, credentials };
+}
+
+async function linkTo(identity: Identity, parts: LinkParts): Promise<ReplaceableLink> {
+  const { config, credentials, log } = parts;
+  if (listens(config.listen)) return linkFrom(identity, config.listen, parts);
+  const target = await linkToControlPlane(identity, config);
+  warnOfPlainCredentials(target.route ?? {}, log);
+  return new HttpsLink({ ...target, ...credentials.tls, maxBodyBytes: MAX_REPLY_BYTES });
+}
+
+async function linkFrom(
+  { controlPlane: baseUrl }: Identity,
+  listen: ListenConfig,
+  { state, credentials, log }: LinkParts,
+): Promise<ReplaceableLink> {
+  // What reads keystores is of no use to an agent that dials, and would be loaded before its first secret.
+  const { listenForControlPlane, openListenParts, ownFingerprint } =
+    await import('./link/listen.ts');
+  const { ca } = credentials.tls;
+  if (ca === undefined)
+    throw new AgentError(
+      'usage.invalid',
+      'an agent that listens must know the control plane’s CA',
+      {
+        advice: 'set controlPlane.ca, or enrol it again with --fingerprint or --ca-file',
+      },
+    );
+  const parts = await openListenParts(listen, state, log);
+  const link = await listenForControlPlane(parts, { baseUrl, ca });
+  const { address } = listen;
+  log.info({ address, fingerprint: ownFingerprint(parts) }, 'waiting to be dialled');
+  return link;
 }
 
 function warnIfUnlocked({ isLocked, path }: StateDirectory, log: Log): void {

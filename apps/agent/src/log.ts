@@ -2,6 +2,7 @@ import pino from 'pino';
 
 /** Every field a log line may carry. A field that is not here is printed as `[redacted]`. */
 const allowedFields = [
+  'address',
   'agentId',
   'attempt',
   'code',
@@ -13,6 +14,7 @@ const allowedFields = [
   'entries',
   'epoch',
   'expiresAt',
+  'fingerprint',
   'fromDisk',
   'group',
   'offsetMs',

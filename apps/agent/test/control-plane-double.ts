@@ -51,9 +51,9 @@ export class ControlPlaneDouble {
   readonly #faults = new FaultQueue();
   readonly #tasks = new Map<string, ClaimedTask[]>();
   readonly #waiting = new Set<Waiting>();
-  /** Its own certificate and key, where `tls` names no other. */
   readonly identity: ServerIdentity;
-  #server: Server | undefined;
+  /** Also for connections that are dialled. */
+  server: Server | undefined;
   #port = 0;
 
   private constructor(
@@ -101,15 +101,15 @@ export class ControlPlaneDouble {
     await once(server, 'listening');
     const address = server.address();
     if (address !== null && typeof address === 'object') this.#port = address.port;
-    this.#server = server;
+    this.server = server;
   }
 
   /** Hangs up on everybody and refuses connections. */
   async stop(): Promise<void> {
-    const closed = this.#server && once(this.#server, 'close');
-    this.#server?.close();
-    this.#server?.closeAllConnections();
-    this.#server = undefined;
+    const closed = this.server && once(this.server, 'close');
+    this.server?.close();
+    this.server?.closeAllConnections();
+    this.server = undefined;
     await closed;
   }
 
@@ -213,7 +213,7 @@ export class ControlPlaneDouble {
   ): Promise<object | undefined> {
     const path = request.url ?? '';
     if (path === '/agent/v1/enroll') return this.authority.enroll(JSON.parse(body), this.ca);
-    const url = this.url + path;
+    const url = `https://${request.headers.host}${path}`;
     if (path === '/agent/v1/session')
       return this.authority.openSession(JSON.parse(body), request.headers, url);
     const agent = await this.authority.authenticate(request, url);

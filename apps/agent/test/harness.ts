@@ -86,7 +86,7 @@ export async function startDaemon({
   Partial<
     Pick<
       AgentConfig,
-      'certificateFiles' | 'controlPlane' | 'maxStaleSeconds' | 'proxy' | 'tokenFile'
+      'certificateFiles' | 'controlPlane' | 'listen' | 'maxStaleSeconds' | 'proxy' | 'tokenFile'
     >
   >): Promise<TestDaemon> {
   const log: LogLine[] = [];

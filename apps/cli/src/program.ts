@@ -11,6 +11,7 @@ import { addCertificateAuthorityCommands } from './commands/certificate-authorit
 import { addCertificateCommands } from './commands/certificate.ts';
 import { addGroupCommands } from './commands/group.ts';
 import { addKeyringCommands } from './commands/keyring.ts';
+import { addLinkCommands } from './commands/link.ts';
 import { addOperatorCommands } from './commands/operator.ts';
 import { addOwnCredentialsCommands } from './commands/own-credentials.ts';
 import { addOwnSessionsCommands } from './commands/own-sessions.ts';
@@ -53,6 +54,7 @@ export function createProgram(context: Context): Command {
   addTokenCommands(program, context);
   addAgentCommands(program, context);
   addAgentTokenCommands(program, context);
+  addLinkCommands(program, context);
   addSecretCommands(program, context);
   addPluginTypeCommands(program, context);
   addPluginCommands(program, context);

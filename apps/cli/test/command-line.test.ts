@@ -13,6 +13,7 @@ import { runCli } from './run-cli.ts';
 const OPTIONS_WITH_A_VALUE = [
   '--action',
   '--actor',
+  '--address',
   '--agent-methods',
   '--api-key-file',
   '--before',

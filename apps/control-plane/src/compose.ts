@@ -19,9 +19,11 @@ import { createMetricsApp } from './http/metrics-app.ts';
 import { createOperatorApp } from './http/operator-app.ts';
 import { RequestLimits } from './http/request-limits.ts';
 import { UnreadableReports } from './keyrings/index.ts';
+import { DialCredentials, DialledSockets, LinkDialer } from './links/index.ts';
 import { startMaintenance } from './maintenance/index.ts';
 import { createFirstOwner, SignInLimits, type FirstOwner } from './operators/index.ts';
 import { passwordPolicyOf } from './platform/access-settings.ts';
+import { Bell } from './platform/bell.ts';
 import { BoundedPool, hashingBusy } from './platform/bounded-pool.ts';
 import type { Clock } from './platform/clock.ts';
 import type { ServerConfig } from './platform/config.ts';
@@ -109,6 +111,12 @@ export async function compose({
     }),
   };
   const trust = await openTrust(platform);
+  const credentials = await DialCredentials.open({
+    clock,
+    log,
+    authorities: trust.authorities,
+    config,
+  });
   const auditKeys = await openAuditKeys(platform);
   const unreadable = new UnreadableReports(platform);
 
@@ -132,6 +140,7 @@ export async function compose({
   const acknowledgements = new Acknowledgements(platform);
   const safetyNet = new SafetyNet({ platform, hub, feed, revocations, connections, tasks });
 
+  const linksChanged = new Bell();
   let renewal: CertificateRenewal | undefined;
   const onWakeup = (message: Wakeup) => {
     switch (message.kind) {
@@ -149,6 +158,8 @@ export async function compose({
       case 'task':
         tasks.notice(message.agentId);
         return hub.settle(message.agentId, 'changed');
+      case 'links':
+        return linksChanged.ring();
     }
   };
   const listener = new WakeupListener(databaseUrl, log, {
@@ -191,6 +202,7 @@ export async function compose({
   const listenerOf = ({ maxConnections, tls }: ServerConfig['operatorApi']) => {
     return { certificate, tls, maxConnections, trustProxy: config.trustProxy };
   };
+  const dialled = new DialledSockets();
   const agentApp = await createAgentApp({
     pullDeps,
     trust,
@@ -200,7 +212,18 @@ export async function compose({
       clientAuthorities: trust.authorities.trustAnchors,
     },
     limits,
+    dialled,
   });
+  const dialer = new LinkDialer({
+    platform,
+    databaseUrl,
+    server: agentApp.server,
+    credentials,
+    sockets: dialled,
+    changed: linksChanged,
+  });
+  // Only where the agent API listens do its timeouts hold for connections.
+  agentApp.server.once('listening', () => dialer.start());
   const agentUrl = () => config.agentApi.publicUrl ?? agentApp.listeningOrigin;
   const info = { caFingerprint: () => trust.authorities.active.fingerprint, agentUrl };
   const operatorApp = await createOperatorApp({
@@ -248,7 +271,8 @@ export async function compose({
     stop: async () => {
       renewal.stop();
       hub.settleAll('stopping');
-      await Promise.all([operatorApp.close(), agentApp.close(), metricsApp.close()]);
+      const apps = [operatorApp, agentApp, metricsApp];
+      await Promise.all([...apps.map(async (app) => app.close()), dialer.stop()]);
       await maintenance?.stop();
       await sequencer.stop();
       await safetyNet.stop();

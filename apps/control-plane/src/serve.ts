@@ -32,7 +32,7 @@ export async function serve({
   warnings: string[];
 }): Promise<void> {
   const log = createLog(config.log.level, pino.destination(2));
-  const weak = (['operatorApi', 'agentApi'] as const).flatMap((key) =>
+  const weak = (['operatorApi', 'agentApi', 'dialer'] as const).flatMap((key) =>
     tlsWarnings(`${key}.tls`, config[key].tls),
   );
   for (const reason of [...warnings, ...weak]) log.warn({ reason }, 'configuration warning');

@@ -110,6 +110,10 @@ export async function everyChange(
       owner.call('POST', `/agents/${agent.id}/tokens/${agentTokenId}/revoke`),
     ),
     done('agent:clone', () => agent.openSession(undefined, generation('two'))),
+    done('link:create', () =>
+      owner.call('POST', `${group}/links`, { name: 'l', address: 'agent.test:9444' }),
+    ),
+    done('link:delete', () => owner.call('DELETE', `${group}/links/l`)),
     done('task:create', () =>
       owner.call('POST', `/agents/${agent.id}/tasks`, { kind: 'diagnose' }),
     ),

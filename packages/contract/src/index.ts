@@ -1,5 +1,6 @@
 export * from './protocol.ts';
 export * from './names.ts';
+export * from './link-address.ts';
 export * from './error-codes.ts';
 export * from './problem.ts';
 export * from './printable.ts';
@@ -13,6 +14,7 @@ export * from './operator/groups.ts';
 export * from './operator/enrollment-tokens.ts';
 export * from './operator/agents.ts';
 export * from './operator/agent-tokens.ts';
+export * from './operator/links.ts';
 export * from './operator/secrets.ts';
 export * from './operator/plugins.ts';
 export * from './operator/certificates.ts';

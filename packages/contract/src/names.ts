@@ -19,6 +19,9 @@ function label() {
 /** A group's name: DNS-label shaped, so that it fits URLs, SPIFFE paths and file names. */
 export const groupName = label();
 
+/** A link's name, in its group. */
+export const linkName = label();
+
 /** A plugin type's name. */
 export const pluginTypeName = label();
 

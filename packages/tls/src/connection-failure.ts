@@ -33,6 +33,11 @@ const unknownCa: Failure = {
   retryable: false,
   text: 'has a certificate that no trusted CA issued; give this program the CA certificate or its fingerprint',
 };
+const wrongUsage: Failure = {
+  code: 'tls.wrong_usage',
+  retryable: false,
+  text: 'has a certificate that is not for this use; have it issued with the extended key usage of its side',
+};
 const versionRefused: Failure = {
   code: 'tls.version',
   retryable: false,
@@ -82,6 +87,7 @@ const failures: Readonly<Record<string, Failure>> = {
   ERR_SSL_NO_PROTOCOLS_AVAILABLE: versionRefused,
   ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: versionRefused,
   ERR_SSL_UNSUPPORTED_PROTOCOL: versionRefused,
+  INVALID_PURPOSE: wrongUsage,
   // OpenSSL's way of saying that the first bytes of the answer were no TLS record.
   ERR_SSL_PACKET_LENGTH_TOO_LONG: notTls,
   ERR_SSL_WRONG_VERSION_NUMBER: notTls,

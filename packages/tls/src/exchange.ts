@@ -98,6 +98,11 @@ function watchConnecting(
   let chain: () => X509Certificate[] = () => [];
   request.on('socket', (socket) => {
     if (request.reusedSocket || !(socket instanceof TLSSocket)) return;
+    // One that the peer opened, and that was verified before it came here.
+    if (socket.authorized) {
+      onConnected(socket);
+      return;
+    }
     chain = rememberChain(socket);
     timer = setTimeout(
       () => fail(timedOut(endpoint.origin, 'did not accept a connection', connectTimeoutMs)),

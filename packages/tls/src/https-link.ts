@@ -24,6 +24,8 @@ export type LinkOptions = {
   tls?: TlsPolicy | undefined;
   /** Through which proxy, and to which address; absent means directly. */
   route?: Route | undefined;
+  /** Where connections come from that the peer opens; then none is opened here, and `ca`, `tls` and `route` say nothing. */
+  accepted?: Agent | undefined;
   /** From the call to the last byte of the reply; default 30 seconds. */
   timeoutMs?: number | undefined;
   /**
@@ -104,7 +106,7 @@ export class HttpsLink {
    * connection it has, which is closed after that.
    */
   replace({ ca, identity }: Pick<LinkOptions, 'ca' | 'identity'>): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#options.accepted !== undefined) return;
     const before = this.#agent;
     this.#agent = this.#agentFor({ ca, identity });
     this.#retired?.destroy();
@@ -114,7 +116,8 @@ export class HttpsLink {
   }
 
   #agentFor({ ca, identity }: Pick<LinkOptions, 'ca' | 'identity'>): Agent {
-    const { tls, route } = this.#options;
+    const { tls, route, accepted } = this.#options;
+    if (accepted !== undefined) return accepted;
     const agentOptions = {
       keepAlive: true,
       // Node's default of one second would put a probe a second on every waiting link.

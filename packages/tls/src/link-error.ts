@@ -3,10 +3,12 @@ export type LinkErrorCode =
   | 'link.bad_url'
   | 'link.body_too_large'
   | 'link.dns'
+  | 'link.not_dialled'
   | 'link.plaintext'
   | 'link.protocol'
   | 'link.refused'
   | 'link.reset'
+  | 'link.turned_away'
   | 'link.timeout'
   | 'proxy.auth_required'
   | 'proxy.bad_url'
@@ -18,13 +20,18 @@ export type LinkErrorCode =
   | 'proxy.refused'
   | 'proxy.reset'
   | 'proxy.timeout'
+  | 'tls.agent_certificate'
+  | 'tls.certificate_unusable'
+  | 'tls.chain_incomplete'
   | 'tls.expired'
   | 'tls.fingerprint_malformed'
   | 'tls.fingerprint_mismatch'
   | 'tls.handshake'
   | 'tls.name_mismatch'
+  | 'tls.no_certificate'
   | 'tls.unknown_ca'
-  | 'tls.version';
+  | 'tls.version'
+  | 'tls.wrong_usage';
 
 /**
  * A request that got no reply. The message is one sentence: what is wrong and what to do. `retryable`

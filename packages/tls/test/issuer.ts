@@ -2,6 +2,8 @@ import 'reflect-metadata';
 import { randomBytes, webcrypto } from 'node:crypto';
 import {
   BasicConstraintsExtension,
+  ExtendedKeyUsage,
+  ExtendedKeyUsageExtension,
   KeyUsageFlags,
   KeyUsagesExtension,
   SubjectAlternativeNameExtension,
@@ -29,6 +31,8 @@ export type LeafOptions = {
   hash?: 'SHA-1' | 'SHA-256';
   notBefore?: Date;
   notAfter?: Date;
+  /** Without any by default, which OpenSSL takes for all. */
+  usages?: (keyof typeof ExtendedKeyUsage)[];
 };
 
 /** A leaf and its key, in PEM; `parts` is the chain as single certificates, without the root. */
@@ -92,6 +96,7 @@ async function issue(
     names,
     kind = 'P-256',
     hash = 'SHA-256',
+    usages,
     ...options
   }: LeafOptions & {
     by?: Issued;
@@ -116,6 +121,9 @@ async function issue(
     extensions: [
       new BasicConstraintsExtension(isCa, undefined, true),
       new KeyUsagesExtension(usage, true),
+      ...(usages
+        ? [new ExtendedKeyUsageExtension(usages.map((each) => ExtendedKeyUsage[each]))]
+        : []),
       ...(isCa || alternatives.length === 0
         ? []
         : [new SubjectAlternativeNameExtension(alternatives)]),

@@ -24,7 +24,9 @@ import type { CliContext } from './context.ts';
 import { promptHidden } from './hidden-prompt.ts';
 
 export type EnrollFlags = ConfigFlags & {
-  url: string;
+  url?: string;
+  listen?: boolean;
+  wait?: string;
   tokenFile?: string;
   fingerprint?: string;
   caFile?: string;
@@ -38,6 +40,10 @@ const PIN_TIMEOUT_MS = 10_000;
 /** `enroll`: joins a group with an enrollment token, which never is an argument. */
 export async function enrollAgent(flags: EnrollFlags, context: CliContext): Promise<void> {
   const { config } = readAgentConfig(flags, context.env);
+  if (flags.url === undefined)
+    throw new AgentError('usage.invalid', 'it must be said where the control plane is', {
+      advice: 'give --url, or --listen to wait for it to connect',
+    });
   const controlPlane = flags.url.replace(/\/+$/, '');
   const name = chooseName(flags.name, context.hostname);
   const token = await readToken(flags, context);
@@ -61,19 +67,39 @@ export async function enrollAgent(flags: EnrollFlags, context: CliContext): Prom
       force,
       clock: systemClock,
     });
-    const report = { agentId, name, group: group.name, controlPlane, stateDir: state.path };
-    context.stdout.write(
-      flags.json === true
-        ? `${JSON.stringify(report)}\n`
-        : `Enrolled as ${name} (${agentId}) in group ${group.name}. Start it with: sallyport-agent run\n`,
+    tellEnrolled(
+      { agentId, name, group: group.name, controlPlane, stateDir: state.path },
+      flags,
+      context,
     );
   } finally {
     link.close();
   }
 }
 
+type Enrolled = {
+  agentId: string;
+  name: string;
+  group: string;
+  controlPlane: string;
+  stateDir: string;
+};
+
+export function tellEnrolled(
+  report: Enrolled,
+  { json }: Pick<EnrollFlags, 'json'>,
+  { stdout }: Pick<CliContext, 'stdout'>,
+): void {
+  const { name, agentId, group } = report;
+  stdout.write(
+    json === true
+      ? `${JSON.stringify(report)}\n`
+      : `Enrolled as ${name} (${agentId}) in group ${group}. Start it with: sallyport-agent run\n`,
+  );
+}
+
 /** @throws AgentError `usage.invalid` when there is none, or two; CryptoError `token.malformed` for a mistyped one */
-async function readToken({ tokenFile }: EnrollFlags, context: CliContext): Promise<string> {
+export async function readToken({ tokenFile }: EnrollFlags, context: CliContext): Promise<string> {
   const given =
     tokenFile === undefined
       ? await tokenFromEnvironment(context)
@@ -125,8 +151,14 @@ async function readTrustAnchor(
   return ca === undefined ? undefined : (await readCa(ca)).join('');
 }
 
+export function unknownTrust(): AgentError {
+  return new AgentError('usage.invalid', 'it must be said how to know the control plane', {
+    advice: 'give either --fingerprint, as the control plane prints it, or --ca-file',
+  });
+}
+
 /** Names the option and never the path: somebody may have put the token itself there. */
-async function readOwnFile(path: string, option: string): Promise<string> {
+export async function readOwnFile(path: string, option: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (cause) {
@@ -141,7 +173,7 @@ async function readOwnFile(path: string, option: string): Promise<string> {
   }
 }
 
-function chooseName(given: string | undefined, host: string): string {
+export function chooseName(given: string | undefined, host: string): string {
   const name = agentName.safeParse(given ?? host.slice(0, 64));
   if (name.success) return name.data;
   throw new AgentError(

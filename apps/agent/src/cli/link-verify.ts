@@ -1,11 +1,13 @@
 import { printable } from '@sallyport/contract';
 import type { ShownCertificate } from '@sallyport/tls/link-probe';
+import { AgentError } from '../agent-error.ts';
 import { systemClock } from '../clock.ts';
 import { readAgentConfig, type ConfigFlags } from '../config.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { offsetInWords } from '../link/server-clock.ts';
 import { verifyLink, type LinkReport } from '../link/verify.ts';
 import { warningsOf } from '../link/warnings.ts';
+import { listens } from '../listen-settings.ts';
 import { viewIdentity } from '../state/view-identity.ts';
 import type { CliContext } from './context.ts';
 
@@ -15,6 +17,10 @@ export async function showLink(
   { env, stdout, stderr }: CliContext,
 ): Promise<number> {
   const { config } = readAgentConfig(flags, env);
+  if (listens(config.listen))
+    throw new AgentError('usage.invalid', 'this agent listens, and the control plane dials it', {
+      advice: 'ask the control plane: sallyport link show',
+    });
   const { identity, certificate } = await viewIdentity(config);
   const report = await verifyLink({ identity, certificate, config, clock: systemClock });
   const warnings = warningsOf(report);

@@ -47,7 +47,9 @@ function makeProgram({ stdout, stderr }: CliContext): Command {
 function addEnroll(program: Command, context: CliContext): void {
   addCommand(program, 'enroll')
     .description('join a group with an enrollment token; the keys are made here')
-    .requiredOption('--url <url>', 'the control plane’s agent API, https://host:port')
+    .option('--url <url>', 'the control plane’s agent API, https://host:port')
+    .option('--listen', 'wait at listen.address for the control plane to connect')
+    .option('--wait <seconds>', 'how long --listen waits', '600')
     .option(
       '--token-file <file>',
       'file that holds the token, - for standard input (else SALLYPORT_ENROLLMENT_TOKEN)',
@@ -60,9 +62,11 @@ function addEnroll(program: Command, context: CliContext): void {
     .option('--name <name>', 'the agent’s name; by default the host’s')
     .option('--force', 'replace the identity that is there')
     .option('--json', 'print JSON')
-    .action(async (flags: EnrollFlags) =>
-      (await import('./enroll.ts')).enrollAgent(flags, context),
-    );
+    .action(async (flags: EnrollFlags) => {
+      if (flags.listen === true)
+        await (await import('./enroll-listening.ts')).enrollListening(flags, context);
+      else await (await import('./enroll.ts')).enrollAgent(flags, context);
+    });
 }
 
 function addRun(program: Command, context: CliContext): void {

@@ -6,15 +6,23 @@ import { codeOf } from '../state/system-error.ts';
 import { failed, foundOf, ok, warning, type Found } from './finding.ts';
 import type { Host } from './host.ts';
 
+const neither = { keystore: { type: 'auto' }, truststore: { type: 'auto' } } as const;
+
 type File = { key: string; path: string; read: () => Promise<unknown> };
 
 /** Every file that the configuration has the agent read. */
 export async function files(host: Host): Promise<Found[]> {
-  const { controlPlane, proxy, tokenFile } = host.config;
+  const { controlPlane, listen, proxy, tokenFile } = host.config;
   const named = [
     { key: 'controlPlane.ca', path: controlPlane.ca, read: readCa },
     { key: 'proxy.ca', path: proxy.ca, read: () => routeToControlPlane(host.config) },
     { key: 'tokenFile', path: tokenFile, read: readTokenFile },
+    ...(['keystore', 'truststore'] as const).map((kind) => ({
+      key: `listen.${kind}.file`,
+      path: listen[kind].file,
+      read: async () =>
+        (await import('../link/listen.ts')).openStores({ ...neither, [kind]: listen[kind] }),
+    })),
   ];
   const set = named.flatMap(({ key, path, read }): File[] =>
     path === undefined ? [] : [{ key, path, read: () => read(path) }],

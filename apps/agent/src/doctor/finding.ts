@@ -29,6 +29,15 @@ export class Blocked extends Error {
   }
 }
 
+/** Thrown by a check of a link that this agent does not make: it listens. */
+export class Dialled extends Blocked {
+  constructor() {
+    super('the link');
+    this.name = 'Dialled';
+    this.message = 'this agent is dialled by the control plane; ask there: sallyport link show';
+  }
+}
+
 /** What a check threw, as its finding. Anything that is no error of the agent’s own is thrown on. */
 export function foundOf(error: unknown): Found {
   if (error instanceof Blocked) return { outcome: 'skipped', detail: error.message };

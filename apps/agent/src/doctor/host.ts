@@ -1,11 +1,12 @@
 import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import { verifyLink, type LinkReport } from '../link/verify.ts';
+import { listens } from '../listen-settings.ts';
 import type { ClientCertificate } from '../state/client-certificate.ts';
 import { loadIdentity, type Identity } from '../state/identity.ts';
 import { StateDirectory, type StateView } from '../state/state-directory.ts';
 import { shownCertificate } from '../state/view-identity.ts';
-import { Blocked } from './finding.ts';
+import { Blocked, Dialled } from './finding.ts';
 
 /** What the checks look at, each part looked at once. */
 export class Host {
@@ -45,6 +46,7 @@ export class Host {
   /** @throws AgentError `usage.invalid`, LinkError `proxy.bad_url`, Blocked */
   openLink(): Promise<LinkReport> {
     const { config, clock } = this;
+    if (listens(config.listen)) throw new Dialled();
     return (this.#link ??= this.identity().then(async (identity) =>
       verifyLink({ identity, certificate: await this.certificate(), config, clock }),
     ));

@@ -14,6 +14,7 @@ export type StateFile =
   | 'certificate.json'
   | 'generation.json'
   | 'high-water.json'
+  | 'listen-identity.json'
   | 'revoked.json'
   | 'trust.json';
 

@@ -36,6 +36,8 @@ export function clientCertificateOf(socket: Socket, nowMs: number): ClientCertif
 
 function read(socket: Socket): Shown | undefined {
   if (!(socket instanceof TLSSocket)) return undefined;
+  // On a connection that was dialled the agent is the server, and what it shows is that server's. Null where it is not.
+  if (socket.getEphemeralKeyInfo() !== null) return undefined;
   const certificate = socket.getPeerX509Certificate();
   if (certificate === undefined) return undefined;
   const { publicKey, validToDate } = certificate;

@@ -31,6 +31,8 @@ export const auditActions = [
   'agent-token:create',
   'agent-token:rotate',
   'agent-token:revoke',
+  'link:create',
+  'link:delete',
   'task:create',
   'secret:write',
   'secret:reveal',

@@ -9,6 +9,7 @@ import {
   type AgentAuthenticator,
 } from '../agents/index.ts';
 import { checkCurrent, deliveryRoutes, type PullDeps } from '../delivery/index.ts';
+import type { DialledSockets } from '../links/index.ts';
 import { heldTasksRoutes } from '../tasks/index.ts';
 import type { Trust } from '../trust/index.ts';
 import { createApp, type ListenerLimits } from './create-app.ts';
@@ -20,6 +21,7 @@ export type AgentAppDeps = {
   authenticator: AgentAuthenticator;
   listener: ListenerLimits;
   limits: RequestLimits;
+  dialled: DialledSockets;
 };
 
 /** The agent API: `/agent/v1`. */
@@ -29,6 +31,7 @@ export async function createAgentApp({
   authenticator,
   listener,
   limits,
+  dialled,
 }: AgentAppDeps): Promise<FastifyInstance> {
   const { platform, tasks } = pullDeps;
   const sessions = new AgentSessions(platform, trust, authenticator);
@@ -55,6 +58,7 @@ export async function createAgentApp({
           throw clientCertificateRequired();
         limits.countPrincipal('agent', claims.agentId);
         request.agentClaims = claims;
+        dialled.noteAgent(request.raw.socket, claims);
       });
       api.addHook('preValidation', checkProtocolFirst);
       // Last before the answer is made, since a body takes its time: whom this replica would not refuse may

@@ -7,6 +7,7 @@ import { certificatesRoutes } from '../certificates/index.ts';
 import { groupsRoutes } from '../groups/index.ts';
 import { keepReplies } from '../idempotency/index.ts';
 import type { UnreadableReports } from '../keyrings/index.ts';
+import { linksRoutes } from '../links/index.ts';
 import {
   operatorsRoutes,
   selfRoutes,
@@ -88,6 +89,7 @@ export async function createOperatorApp(deps: OperatorAppDeps): Promise<FastifyI
       await api.register(enrollmentTokensRoutes(platform));
       await api.register(agentsRoutes(platform));
       await api.register(agentTokensRoutes(platform));
+      await api.register(linksRoutes(platform));
       await api.register(secretsRoutes(platform));
       await api.register(
         pluginTypesRoutes(platform, (op, type, next) => findBreaks(platform, op, type, next)),

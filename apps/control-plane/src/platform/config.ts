@@ -3,6 +3,7 @@ import { operatorName } from '@sallyport/contract';
 import { tlsSettings } from '@sallyport/tls/settings';
 import { z } from 'zod';
 import { accessSettings } from './access-settings.ts';
+import { dialerSettings } from './dialer-settings.ts';
 
 /** Variables of the agent and of the operators' CLI, which may share a shell or an env file with the server. */
 export const OTHER_PROGRAMS = [
@@ -13,6 +14,7 @@ export const OTHER_PROGRAMS = [
   'SALLYPORT_AGENT_AUTHENTICATION',
   'SALLYPORT_AGENT_CONFIG',
   'SALLYPORT_AGENT_CONTROL_PLANE_*',
+  'SALLYPORT_AGENT_LISTEN_*',
   'SALLYPORT_AGENT_LOG_LEVEL',
   'SALLYPORT_AGENT_MAX_STALE_SECONDS',
   'SALLYPORT_AGENT_PROXY_*',
@@ -170,6 +172,7 @@ const settings = z.strictObject({
       tls: tlsSettings('Agent API').prefault({}),
     })
     .prefault({}),
+  dialer: dialerSettings.prefault({}),
   metrics: listener(9464, 'Metrics and health, plain HTTP', 100).prefault({}),
   log: z
     .strictObject({

@@ -69,9 +69,16 @@ export class Authorities {
    * end at the CA's own certificate and not know it.
    */
   async issueServerCertificate(hosts: string[], nowMs: number): Promise<ServerCertificate> {
-    const { active } = this.#known;
-    const { cert, key } = await active.issueServerCertificate(hosts, nowMs);
-    const chain = [cert, ...this.#crossCertificates(nowMs), active.certificatePem];
+    return this.#withChain(await this.active.issueServerCertificate(hosts, nowMs), nowMs);
+  }
+
+  /** The same for the connections that the control plane opens to agents. */
+  async issueClientCertificate(hosts: string[], nowMs: number): Promise<ServerCertificate> {
+    return this.#withChain(await this.active.issueClientCertificate(hosts, nowMs), nowMs);
+  }
+
+  #withChain({ cert, key }: ServerCertificate, nowMs: number): ServerCertificate {
+    const chain = [cert, ...this.#crossCertificates(nowMs), this.active.certificatePem];
     return { cert: chain.join('\n'), key };
   }
 

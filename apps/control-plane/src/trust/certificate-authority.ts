@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { randomBytes, webcrypto, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import * as x509 from '@peculiar/x509';
+import { CONTROL_PLANE_NAME } from '@sallyport/tls/peer-certificate';
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -44,13 +45,27 @@ export class CertificateAuthority {
 
   /** Makes a key and a certificate for a server of these host names and addresses (EKU serverAuth), without chain. */
   async issueServerCertificate(hosts: string[], nowMs: number): Promise<ServerCertificate> {
+    return this.#issueOwn(serverAuth, hosts.map(hostName), nowMs);
+  }
+
+  /** Makes those with which the control plane dials agents (EKU clientAuth): they have its own name, and the hosts. */
+  async issueClientCertificate(hosts: string[], nowMs: number): Promise<ServerCertificate> {
+    const own = new x509.GeneralName('url', CONTROL_PLANE_NAME);
+    return this.#issueOwn(clientAuth, [own, ...hosts.map(hostName)], nowMs);
+  }
+
+  async #issueOwn(
+    usage: x509.ExtendedKeyUsage,
+    names: x509.GeneralName[],
+    nowMs: number,
+  ): Promise<ServerCertificate> {
     const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
     const certificate = await this.#issue(
       {
         subject: 'CN=Sallyport control plane',
         publicKey: keys.publicKey,
-        names: hosts.map((host) => new x509.GeneralName(isIP(host) ? 'ip' : 'dns', host)),
-        usages: [serverAuth],
+        names,
+        usages: [usage],
         lifetimeMs: SERVER_CERTIFICATE_DAYS * DAY_MS,
       },
       nowMs,
@@ -130,6 +145,10 @@ export class CertificateAuthority {
       ],
     });
   }
+}
+
+function hostName(host: string): x509.GeneralName {
+  return new x509.GeneralName(isIP(host) ? 'ip' : 'dns', host);
 }
 
 /** A new CA, certified by itself: PEM, and its private key (PKCS#8), which the caller overwrites. */

@@ -31,6 +31,7 @@ beforeAll(async () => {
   const agent = await agentIn(owner, 'plant-7', controlPlane);
   await owner.call('POST', '/groups', { name: 'plant-8' });
   await owner.call('PUT', '/groups/plant-7/secrets/s', { value: 'value' });
+  await owner.call('POST', '/groups/plant-7/links', { name: 'l', address: 'agent.test:9444' });
   await owner.call('PUT', '/groups/plant-7/plugins/p', { config: {} });
   const certificate = bodies['PUT /groups/{group}/certificates/{certificate}'];
   await owner.call('PUT', '/groups/plant-7/certificates/c', certificate);
@@ -50,6 +51,7 @@ beforeAll(async () => {
   existing = {
     group: 'plant-7',
     secret: 's',
+    link: 'l',
     plugin: 'p',
     certificate: 'c',
     type: 'gateway',

@@ -45,6 +45,7 @@ export const bodies: Record<string, object> = {
   'POST /agents/{agent}/tokens': {},
   'POST /agents/{agent}/tokens/{agentToken}/rotate': {},
   'POST /agents/{agent}/tasks': { kind: 'diagnose' },
+  'POST /groups/{group}/links': { name: 'another', address: 'agent.test:9444' },
   'PUT /groups/{group}/secrets/{secret}': { value: 'value' },
   'POST /groups/{group}/secrets/{secret}/reveal': {},
   'PUT /groups/{group}/plugins/{plugin}': { config: {} },

@@ -1,0 +1,185 @@
+import { hostname } from 'node:os';
+import { MAX_REPLY_BYTES, splitAddress } from '@sallyport/contract';
+import { AcceptedConnections, type AcceptingIdentity } from '@sallyport/tls/accepted-connections';
+import { certificateFingerprint } from '@sallyport/tls/fingerprint';
+import { HttpsLink, type LinkError } from '@sallyport/tls/https-link';
+import { LinkStores, StoresError } from '@sallyport/tls/link-stores';
+import { AgentError, framesOf, internalError } from '../agent-error.ts';
+import { ownHosts, type ListenConfig } from '../listen-settings.ts';
+import type { Log } from '../log.ts';
+import { hostsNotIn, selfSignedIdentity, type ListenIdentity } from '../state/listen-identity.ts';
+import type { StateDirectory } from '../state/state-directory.ts';
+import { codeOf } from '../state/system-error.ts';
+import type { Link } from './call.ts';
+
+/** How often the files of certificates are looked at. */
+const REFRESH_MS = 5_000;
+/** The same refusal is told again after this long. */
+const QUIET_MS = 60_000;
+
+/** What an agent that listens shows to whoever dials it, and what it was told of whom to believe. */
+export type ListenParts = {
+  listen: ListenConfig;
+  stores: LinkStores;
+  /** As it is now. */
+  own: () => ListenIdentity;
+  log: Log;
+};
+
+/** A link over connections that the control plane opens. */
+export type ListenLink = Link & {
+  /** Resolves once the control plane is connected. */
+  arrived: Promise<void>;
+  /** Trusts other CAs from the next connection on. */
+  replace(trust: { ca?: string | undefined }): void;
+};
+
+/**
+ * Opens the files of certificates, and makes the agent's own certificate where no keystore is set.
+ *
+ * @throws AgentError `usage.invalid` with every file that is not taken, `identity.unreadable`, `state.*`
+ */
+export async function openListenParts(
+  listen: ListenConfig,
+  state: StateDirectory,
+  log: Log,
+): Promise<ListenParts> {
+  const stores = await openStores(listen);
+  const first = stores.keystore ?? (await selfMade(listen, state, log));
+  return { listen, stores, own: () => stores.keystore ?? first, log };
+}
+
+/** The files of certificates, as they are now. @throws AgentError `usage.invalid` with every file that is not taken */
+export async function openStores({
+  keystore,
+  truststore,
+}: Pick<ListenConfig, 'keystore' | 'truststore'>): Promise<LinkStores> {
+  try {
+    const now = () => Date.now();
+    return await LinkStores.open({ key: 'listen', keystore, truststore, usage: 'serverAuth', now });
+  } catch (error) {
+    if (!(error instanceof StoresError)) throw error;
+    throw new AgentError('usage.invalid', error.message, { cause: error });
+  }
+}
+
+async function selfMade(
+  listen: ListenConfig,
+  state: StateDirectory,
+  log: Log,
+): Promise<ListenIdentity> {
+  const hosts = ownHosts(listen, hostname());
+  const identity = await selfSignedIdentity(state, hosts, Date.now());
+  log.warn(
+    {},
+    'the certificate that this agent shows to the control plane is signed by itself: it must be pinned in the link; have a CA issue one, and set listen.keystore.file',
+  );
+  const missing = hostsNotIn(identity.chain, hosts);
+  if (missing.length > 0)
+    log.warn(
+      { detail: missing.join(', ') },
+      'that certificate is for other hosts: to have it made anew, remove listen-identity.json from the state directory, and pin the new one',
+    );
+  return identity;
+}
+
+/** The SHA-256 fingerprint by which a link pins this agent. */
+export function ownFingerprint({ own }: ListenParts): string {
+  return certificateFingerprint(own().chain);
+}
+
+/**
+ * Listens for the control plane, whose certificate must be from a CA in `ca` (PEM), unless a truststore is set.
+ * `baseUrl` is only the name by which proofs call the control plane.
+ *
+ * @throws AgentError `listen.unusable`
+ */
+export async function listenForControlPlane(
+  parts: ListenParts,
+  { baseUrl, ca }: { baseUrl: string; ca: string },
+): Promise<ListenLink> {
+  const { listen, stores, own, log } = parts;
+  let anchors = ca;
+  const identity = (): AcceptingIdentity => {
+    const { chain: cert, key } = own();
+    return { cert, key, ca: stores.truststore?.join('\n') ?? anchors };
+  };
+  const accepted = await heard(listen, () =>
+    AcceptedConnections.listen({
+      ...splitAddress(listen.address),
+      identity: identity(),
+      controlPlaneName: listen.controlPlaneName,
+      tls: listen.tls,
+      onRefused: refusalsTo(log),
+    }),
+  );
+  const timer = setInterval(
+    () => void refresh(parts, () => accepted.replace(identity())),
+    REFRESH_MS,
+  );
+  const link = new HttpsLink({
+    baseUrl,
+    accepted: accepted.agent,
+    maxBodyBytes: MAX_REPLY_BYTES,
+  });
+  return {
+    arrived: accepted.arrived,
+    request: (...request) => link.request(...request),
+    tlsParameters: () => link.tlsParameters(),
+    replace: (trust) => {
+      anchors = trust.ca ?? anchors;
+      accepted.replace(identity());
+    },
+    close: () => {
+      clearInterval(timer);
+      accepted.close();
+      link.close();
+    },
+  };
+}
+
+/** @throws AgentError `listen.unusable` */
+export async function heard<Listening>(
+  { address }: ListenConfig,
+  listen: () => Promise<Listening>,
+): Promise<Listening> {
+  try {
+    return await listen();
+  } catch (cause) {
+    const code = codeOf(cause);
+    // Of the system, as opposed to one of this program's own.
+    if (code === undefined || !/^E[A-Z]+$/.test(code)) throw cause;
+    throw new AgentError('listen.unusable', `this host cannot listen on ${address} (${code})`, {
+      advice: 'end what else listens there, or set listen.address',
+      cause,
+    });
+  }
+}
+
+/** Tells of each kind of refusal at most once in a while: anybody may knock. */
+export function refusalsTo(log: Log): (error: LinkError) => void {
+  const quietUntil = new Map<string, number>();
+  return ({ code, message }) => {
+    const nowMs = performance.now();
+    if (nowMs < (quietUntil.get(code) ?? 0)) return;
+    quietUntil.set(code, nowMs + QUIET_MS);
+    log.warn({ code, detail: message }, 'a connection for the control plane’s link was refused');
+  };
+}
+
+async function refresh({ stores, log }: ListenParts, replace: () => void): Promise<void> {
+  try {
+    const { replaced, problems } = await stores.refresh();
+    for (const { code, text } of problems)
+      log.error(
+        { code, detail: text },
+        'a file of certificates is not taken; what it held before still counts',
+      );
+    if (!replaced) return;
+    replace();
+    log.info({}, 'the certificates of the link from the control plane were replaced');
+  } catch (error) {
+    const { code, message } = internalError(error);
+    log.error({ code, stack: framesOf(internalError(error)) }, message);
+  }
+}

@@ -1,0 +1,52 @@
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { z } from 'zod';
+import { ControlPlaneDouble } from './control-plane-double.ts';
+import { enrollWith, type Enrolled } from './harness.ts';
+import { runAgent } from './run-agent.ts';
+
+let double: ControlPlaneDouble;
+let enrolled: Enrolled;
+let env: Record<string, string>;
+beforeEach(async () => {
+  double = await ControlPlaneDouble.start();
+  enrolled = await enrollWith(double);
+  env = {
+    SALLYPORT_AGENT_STATE_DIR: enrolled.stateDir,
+    SALLYPORT_AGENT_LISTEN_ADDRESS: '127.0.0.1:9444',
+  };
+});
+afterEach(async () => {
+  await double.stop();
+  await enrolled.home.remove();
+});
+
+const report = z.object({
+  findings: z.array(z.object({ check: z.string(), outcome: z.string(), detail: z.string() })),
+});
+
+test('[BM-06] doctor reports each file of certificates of an agent that listens, and leaves the link to who dials it', async () => {
+  const missing = (name: string) => join(enrolled.home.path, `${name}.p12`);
+  const files = {
+    SALLYPORT_AGENT_LISTEN_KEYSTORE_FILE: missing('keystore'),
+    SALLYPORT_AGENT_LISTEN_TRUSTSTORE_FILE: missing('truststore'),
+  };
+  const { code, stdout } = await runAgent(['doctor', '--json'], { env: { ...env, ...files } });
+  const { findings } = report.parse(JSON.parse(stdout));
+  const of = (check: string) => findings.filter((each) => each.check === check);
+  expect(code).toBe(11);
+  expect(of('files')).toMatchObject([
+    { outcome: 'failed', detail: `${missing('keystore')} is missing` },
+    { outcome: 'failed', detail: `${missing('truststore')} is missing` },
+  ]);
+  for (const check of ['name resolution', 'connection'])
+    expect(of(check)).toMatchObject([
+      { outcome: 'skipped', detail: expect.stringMatching(/sallyport link show/) },
+    ]);
+});
+
+test('link verify of an agent that listens says where to ask', async () => {
+  const { code, stderr } = await runAgent(['link', 'verify'], { env });
+  expect(code).toBe(2);
+  expect(stderr).toContain('sallyport link show');
+});

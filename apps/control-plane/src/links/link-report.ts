@@ -1,0 +1,65 @@
+import type { LinkError } from '@sallyport/tls/https-link';
+import type { Platform } from '../platform/platform.ts';
+import { writeLinkState, type LinkState, type LinkTarget } from './links.store.ts';
+
+/** Tells operators how it goes with a link: in its row, and in the log, whenever that changes. */
+export class LinkReport {
+  readonly #platform: Platform;
+  readonly #target: LinkTarget;
+  #connected = false;
+  #code: string | undefined;
+  #agentId: string | undefined;
+  #written: Promise<void> = Promise.resolve();
+
+  constructor(platform: Platform, target: LinkTarget) {
+    this.#platform = platform;
+    this.#target = target;
+  }
+
+  /** The agent has begun to ask over the link, or no longer can. */
+  connected(connected: boolean): void {
+    const now = new Date(this.#platform.clock.now());
+    this.#connected = connected;
+    this.#code = undefined;
+    const noError = { errorCode: null, errorText: null, errorAt: null };
+    this.#write(connected ? { connectedAt: now, ...noError } : { connectedAt: null });
+    this.#log(
+      'info',
+      connected ? 'an agent is connected by its link' : 'a link has lost its agent',
+    );
+  }
+
+  /** The agent could not be dialled; while it uses other connections that is none of the operators' concern. */
+  failed({ code, message }: LinkError): void {
+    if (this.#connected || code === this.#code) return;
+    this.#code = code;
+    const now = new Date(this.#platform.clock.now());
+    this.#write({ errorCode: code, errorText: message, errorAt: now });
+    this.#log('warn', 'an agent cannot be dialled', { code, reason: message });
+  }
+
+  /** An agent of the link's group has shown who it is. */
+  usedBy(agentId: string): void {
+    if (agentId === this.#agentId) return;
+    this.#agentId = agentId;
+    this.#write({ agentId });
+  }
+
+  /** What was to be written is, or could not be. */
+  settled(): Promise<void> {
+    return this.#written;
+  }
+
+  /** One after the other, so that the last change stays. */
+  #write(state: Partial<LinkState>): void {
+    const { db, log } = this.#platform;
+    this.#written = this.#written
+      .then(() => db.read((writer) => writeLinkState(writer, this.#target.id, state)))
+      .catch((err: unknown) => log.warn({ err }, 'the state of a link cannot be written'));
+  }
+
+  #log(level: 'info' | 'warn', text: string, more: { code?: string; reason?: string } = {}): void {
+    const { groupId, address } = this.#target;
+    this.#platform.log[level]({ groupId, host: address, ...more }, text);
+  }
+}

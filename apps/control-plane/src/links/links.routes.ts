@@ -1,0 +1,75 @@
+import { createLinkBody, groupName, link, linkName, page, pageQuery } from '@sallyport/contract';
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import { problemResponses } from '../http/problem-responses.ts';
+import { operationOf } from '../http/request-operation.ts';
+import type { Platform } from '../platform/platform.ts';
+import { createLink, deleteLink, getLink, listGroupLinks } from './links.service.ts';
+
+const tags = ['links'];
+const groupParams = z.object({ group: groupName });
+const linkParams = groupParams.extend({ link: linkName });
+
+const createSchema = {
+  tags,
+  summary: 'Create a link by which an agent is dialled',
+  params: groupParams,
+  body: createLinkBody,
+  response: { 201: link, ...problemResponses },
+};
+const listSchema = {
+  tags,
+  summary: 'List the links of a group',
+  params: groupParams,
+  querystring: pageQuery(linkName),
+  response: { 200: page(link), ...problemResponses },
+};
+const showSchema = {
+  tags,
+  summary: 'Show a link and how it goes with it',
+  params: linkParams,
+  response: { 200: link, ...problemResponses },
+};
+const deleteSchema = {
+  tags,
+  summary: 'Delete a link and end its connections',
+  params: linkParams,
+  response: { 204: z.null(), ...problemResponses },
+};
+
+/** `/api/v1/groups/:group/links`. */
+export function linksRoutes(platform: Platform): FastifyPluginAsyncZod {
+  const path = '/groups/:group/links';
+  return async (app) => {
+    app.post(
+      path,
+      { config: { permission: 'link:create' }, schema: createSchema },
+      async (request, reply) => {
+        const { params, body } = request;
+        const made = await createLink(platform, operationOf(request), params.group, body);
+        return reply.code(201).send(made);
+      },
+    );
+
+    app.get(path, { config: { permission: 'link:read' }, schema: listSchema }, async (request) =>
+      listGroupLinks(platform, operationOf(request), request.params.group, request.query),
+    );
+
+    app.get(
+      `${path}/:link`,
+      { config: { permission: 'link:read' }, schema: showSchema },
+      async (request) =>
+        getLink(platform, operationOf(request), request.params.group, request.params.link),
+    );
+
+    app.delete(
+      `${path}/:link`,
+      { config: { permission: 'link:delete' }, schema: deleteSchema },
+      async (request, reply) => {
+        const { group, link: name } = request.params;
+        await deleteLink(platform, operationOf(request), group, name);
+        return reply.code(204).send(null);
+      },
+    );
+  };
+}
