@@ -18,6 +18,7 @@ import { makeAuthority, type Authority, type ServerIdentity } from '@sallyport/t
 import { DoubleAuthority, Refusal, type DoubleAgent } from './double/authority.ts';
 import { FaultQueue, type Fault } from './double/faults.ts';
 import { DoubleGroup } from './double/group.ts';
+import { hangUpOn } from './double/hang-up.ts';
 
 /** One request as it came. */
 export type Received = { method: string; path: string; headers: IncomingHttpHeaders; body: string };
@@ -52,8 +53,8 @@ export class ControlPlaneDouble {
   readonly #tasks = new Map<string, ClaimedTask[]>();
   readonly #waiting = new Set<Waiting>();
   readonly identity: ServerIdentity;
-  /** Also for connections that are dialled. */
   server: Server | undefined;
+  #hangUp = async (): Promise<void> => {};
   #port = 0;
 
   private constructor(
@@ -102,15 +103,15 @@ export class ControlPlaneDouble {
     const address = server.address();
     if (address !== null && typeof address === 'object') this.#port = address.port;
     this.server = server;
+    this.#hangUp = hangUpOn(server);
   }
 
   /** Hangs up on everybody and refuses connections. */
   async stop(): Promise<void> {
-    const closed = this.server && once(this.server, 'close');
-    this.server?.close();
-    this.server?.closeAllConnections();
+    const hangUp = this.#hangUp;
+    this.#hangUp = async () => {};
     this.server = undefined;
-    await closed;
+    await hangUp();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
