@@ -47,7 +47,7 @@ export class ControlPlaneDouble {
   tls: SecureContextOptions = {};
   /** Most milliseconds that a pull is held back. */
   longestWaitMs = 55_000;
-  /** In its URL; `cp.invalid` is for a proxy to resolve. */
+  /** `cp.invalid` is for a proxy to resolve. */
   host = '127.0.0.1';
   readonly #faults = new FaultQueue();
   readonly #tasks = new Map<string, ClaimedTask[]>();
@@ -108,10 +108,9 @@ export class ControlPlaneDouble {
 
   /** Hangs up on everybody and refuses connections. */
   async stop(): Promise<void> {
-    const hangUp = this.#hangUp;
-    this.#hangUp = async () => {};
+    const hangUp = this.server === undefined ? undefined : this.#hangUp;
     this.server = undefined;
-    await hangUp();
+    await hangUp?.();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
