@@ -123,6 +123,9 @@ describe('[A7-02] [SG-23] a session by client certificate', () => {
     const { csr } = await createCertificateRequest();
     expect(await late.enroll(token, { csr })).toMatchObject(refused('agent.method_refused'));
     expect((await late.enroll(token)).status).toBe(201);
+    await late.openSession();
+    const asked = await late.call('POST', '/certificate', { protocol: PROTOCOL, csr });
+    expect(asked).toMatchObject(refused('agent.method_refused'));
   });
 
   test('ends no later than its certificate, and an expired certificate opens none', async () => {
