@@ -4,15 +4,15 @@ import {
   createDatabase,
   TEMPLATE_VARIABLE,
 } from '@sallyport/testkit/database';
-import { startTestPostgres } from '@sallyport/testkit/postgres';
+import { startTestPostgres, type TestPostgres } from '@sallyport/testkit/postgres';
 import { REDIS_URL_VARIABLE, startTestRedis } from '@sallyport/testkit/redis';
 import { migrate } from '../apps/control-plane/src/platform/migrate.ts';
+import { buildPrograms } from './built-programs.ts';
 import { onTeardown } from './servers.ts';
 
 /** Starts the servers of the whole run once, and migrates the template that each test file clones. */
 export default async function globalSetup(): Promise<void> {
-  const postgres = await startTestPostgres();
-  onTeardown(postgres.stop);
+  const [postgres] = await Promise.all([startPostgres(), buildPrograms()]);
   const template = await createDatabase(postgres.adminUrl);
   onTeardown(template.drop);
   await migrate(template.url);
@@ -32,4 +32,10 @@ export default async function globalSetup(): Promise<void> {
     onTeardown(redis.stop);
     process.env[REDIS_URL_VARIABLE] = redis.url;
   }
+}
+
+async function startPostgres(): Promise<TestPostgres> {
+  const postgres = await startTestPostgres();
+  onTeardown(postgres.stop);
+  return postgres;
 }

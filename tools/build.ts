@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { chmod, cp, rm } from 'node:fs/promises';
 import { builtinModules } from 'node:module';
-import { basename, isAbsolute, join } from 'node:path';
+import { basename, isAbsolute, join, relative, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 import { rolldown, type OutputOptions, type Plugin } from 'rolldown';
 import { z } from 'zod';
 
 /**
- * `node tools/build.ts [agent|cli|server]…` bundles the three programs into dist/.
+ * `node tools/build.ts [--into FOLDER] [agent|cli|server]…` bundles the three programs, into dist/ by default.
  * The agent and the CLI are one file each and need Node only. The server is a folder that keeps the
  * repository's layout, as it finds its migrations by it; its npm dependencies stay outside, since argon2,
  * Prisma and the API pages load native, WebAssembly and static files of their own. Install them beside
@@ -25,7 +26,12 @@ const { engines } = z
   .object({ engines: z.object({ node: z.string().regex(/^>=\d+\.\d+$/) }) })
   .parse(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')));
 const neededNode = engines.node.slice(2);
-const serverFolder = 'dist/sallyport-server';
+const { values, positionals } = parseArgs({
+  options: { into: { type: 'string', default: join(root, 'dist') } },
+  allowPositionals: true,
+});
+const into = resolve(values.into);
+const serverFolder = join(into, 'sallyport-server');
 
 const oneFile = (input: string, output: string): Program => ({
   input,
@@ -34,11 +40,11 @@ const oneFile = (input: string, output: string): Program => ({
   needsPackages: false,
 });
 const programs: Record<string, Program> = {
-  agent: oneFile('apps/agent/src/main.ts', 'dist/sallyport-agent.mjs'),
-  cli: oneFile('apps/cli/src/main.ts', 'dist/sallyport.mjs'),
+  agent: oneFile('apps/agent/src/main.ts', join(into, 'sallyport-agent.mjs')),
+  cli: oneFile('apps/cli/src/main.ts', join(into, 'sallyport.mjs')),
   server: {
     input: 'apps/control-plane/src/main.ts',
-    output: `${serverFolder}/apps/control-plane/src/main.mjs`,
+    output: join(serverFolder, 'apps/control-plane/src/main.mjs'),
     options: {
       dir: serverFolder,
       preserveModules: true,
@@ -92,7 +98,7 @@ async function buildProgram(name: string, program: Program): Promise<void> {
   });
   const result = await build.write({ ...options, format: 'esm' });
   await build.close();
-  await chmod(join(root, output), 0o755);
+  await chmod(output, 0o755);
 
   const chunks = result.output.filter((part) => part.type === 'chunk');
   const outside = chunks
@@ -102,19 +108,19 @@ async function buildProgram(name: string, program: Program): Promise<void> {
     throw new Error(`${output} is not one file: it imports ${outside.join(', ')}`);
   }
   const bytes = chunks.reduce((sum, { code }) => sum + Buffer.byteLength(code), 0);
-  process.stdout.write(`${name}: ${output} (${Math.ceil(bytes / 1024)} KiB)\n`);
+  process.stdout.write(`${name}: ${relative(root, output)} (${Math.ceil(bytes / 1024)} KiB)\n`);
 }
 
-const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(programs);
+const names = positionals.length > 0 ? positionals : Object.keys(programs);
 for (const name of names) {
   const program = programs[name];
   if (program === undefined) {
     process.stderr.write(`no program ${name}; there are ${Object.keys(programs).join(', ')}\n`);
     process.exit(2);
   }
-  await rm(join(root, program.options.dir ?? program.output), { recursive: true, force: true });
+  await rm(program.options.dir ?? program.output, { recursive: true, force: true });
   await buildProgram(name, program);
 }
 if (names.includes('server')) {
-  await cp(join(root, 'prisma'), join(root, serverFolder, 'prisma'), { recursive: true });
+  await cp(join(root, 'prisma'), join(serverFolder, 'prisma'), { recursive: true });
 }

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { diffSchemas } from '../apps/control-plane/src/platform/migrations-match.ts';
-import { PRISMA_DIRECTORY, readSchema } from '../apps/control-plane/src/platform/schema-engine.ts';
+import { PRISMA_DIRECTORY, readSchema } from '../apps/control-plane/src/platform/prisma-folder.ts';
 import { withScratchDatabases } from './scratch-databases.ts';
 
 /** `node tools/new-migration.ts NAME` writes the SQL that takes the schema of the last committed migration to the one at hand. */

@@ -1,4 +1,4 @@
-import { PRISMA_DIRECTORY, readSchema } from '../apps/control-plane/src/platform/schema-engine.ts';
+import { PRISMA_DIRECTORY, readSchema } from '../apps/control-plane/src/platform/prisma-folder.ts';
 import { sensitiveColumns } from '../apps/control-plane/src/system/sensitive-data.ts';
 import { pageWithTable } from './page-with-table.ts';
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { asAdmin } from '@sallyport/testkit/database';
+import { until } from '@sallyport/testkit/until';
 import { Installation, type Replica } from '../fixtures/installation.ts';
 import type { Operator } from '../fixtures/operator.ts';
 
@@ -70,14 +71,14 @@ test('[F-19] [A7-17] of two replicas one continues the chain; when that is kille
   const [atLeader, atOther] = [await installation.signIn(leader), await installation.signIn(other)];
   const workers = [atLeader, atOther, atOther].map(revealing);
   const before = (await count()).last;
-  while ((await count()).last < before + 20);
+  await until(async () => (await count()).last >= before + 20);
 
   leader.process.kill('SIGKILL');
   const killedAt = performance.now();
   await leader.process.exited;
   await other.process.waitForLine(LEADS);
   const { last } = await count();
-  while ((await count()).last <= last);
+  await until(async () => (await count()).last > last);
   expect(performance.now() - killedAt).toBeLessThan(TAKEN_OVER_MS);
 
   const revealed = (await Promise.all(workers.map((worker) => worker.stop()))).reduce(

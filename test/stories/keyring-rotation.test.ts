@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { keyring, revealedSecret, secret } from '@sallyport/contract';
 import { asAdmin } from '@sallyport/testkit/database';
+import { until } from '@sallyport/testkit/until';
 import pg from 'pg';
 import type { Host } from '../fixtures/host.ts';
 import { Installation, type Replica } from '../fixtures/installation.ts';
@@ -68,7 +69,7 @@ const open = (gate: number) => keeper.query('SELECT pg_advisory_unlock($1::bigin
 
 async function untilStoppedAt(gate: number): Promise<void> {
   const stopped = `SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = ${gate} AND NOT granted`;
-  while ((await keeper.query(stopped)).rowCount === 0);
+  await until(async () => (await keeper.query(stopped)).rowCount !== 0);
 }
 
 async function untilOldKeysAreRetired(): Promise<void> {
@@ -160,7 +161,7 @@ test('[F-15] a writer who has sealed with the old key and commits late is waited
   // For the writer's commit, as the writer does for the gate.
   const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database()
     AND wait_event_type = 'Lock' AND wait_event <> 'advisory'`;
-  while ((await keeper.query(waiting)).rowCount === 0);
+  await until(async () => (await keeper.query(waiting)).rowCount !== 0);
   await open(GATES.lateWriter);
   acknowledged.push({
     name: 'late',

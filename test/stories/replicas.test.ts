@@ -1,3 +1,5 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { constants, getPriority } from 'node:os';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { self } from '@sallyport/contract';
 import { queueLegs } from '@sallyport/testkit/redis';
@@ -40,6 +42,19 @@ describe.each(queueLegs())('two control planes on one database, with the queue o
     const whoAt = async (operator: Operator) =>
       self.parse((await operator.do('GET', '/me')).body).id;
     expect(await whoAt(await installation.signIn(second))).toBe(await whoAt(owner));
+  });
+
+  const onLinux = process.platform === 'linux' ? test : test.skip;
+  onLinux('the threads that hash give way to the one that answers', async () => {
+    const tasks = `/proc/${first.process.pid}/task`;
+    const priorities = new Map<string, Set<number>>();
+    for (const id of await readdir(tasks)) {
+      const name = (await readFile(`${tasks}/${id}/comm`, 'utf8')).trim();
+      priorities.set(name, (priorities.get(name) ?? new Set()).add(getPriority(Number(id))));
+    }
+    const { PRIORITY_NORMAL, PRIORITY_BELOW_NORMAL } = constants.priority;
+    expect(priorities.get('node-MainThread')).toEqual(new Set([PRIORITY_NORMAL]));
+    expect(priorities.get('libuv-worker')).toEqual(new Set([PRIORITY_BELOW_NORMAL]));
   });
 
   test('[SG-11] an agent that waits on one learns at once of a change made through the other', async () => {

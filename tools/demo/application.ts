@@ -1,5 +1,9 @@
 import { once } from 'node:events';
 import { request } from 'node:http';
+import { setTimeout as pause } from 'node:timers/promises';
+
+/** Between two questions. */
+const PAUSE_MS = 5;
 
 export type LocalReply = { status: number; body: string };
 
@@ -12,7 +16,7 @@ export async function readLocally(socketPath: string, path: string): Promise<Loc
   return { status: reply.statusCode, body };
 }
 
-/** Asks until the answer is right; an application that is eager. Gives the last answer up at the deadline. */
+/** Asks until the answer is right, as an eager application does, but leaves the processor to others. Gives the last answer up at the deadline. */
 export async function readUntil(
   socketPath: string,
   path: string,
@@ -23,7 +27,7 @@ export async function readUntil(
   for (;;) {
     const reply = await readLocally(socketPath, path).catch(() => ({ status: 0, body: '' }));
     if (right(reply) || performance.now() > deadline) return reply;
-    await new Promise((resolve) => setImmediate(resolve));
+    await pause(PAUSE_MS);
   }
 }
 

@@ -11,6 +11,7 @@ import type { ServerConfig } from './platform/config.ts';
 import { createLog } from './platform/log.ts';
 import { migrate } from './platform/migrate.ts';
 import { openDatabase, type OpenDatabase } from './platform/open-database.ts';
+import { lowerPoolThreads } from './platform/pool-threads.ts';
 import { loadRootKeys } from './platform/root-key-source.ts';
 import { RootKeys } from './platform/root-keys.ts';
 import { welcome } from './welcome.ts';
@@ -37,6 +38,7 @@ export async function serve({
   for (const reason of [...warnings, ...weak]) log.warn({ reason }, 'configuration warning');
   const dataDir = resolve(config.dataDir);
   await mkdir(dataDir, { recursive: true });
+  await lowerPoolThreads();
   const rootKeys = new RootKeys(await loadRootKeys(config, dataDir));
   const database = await openDatabase(config, dataDir, log);
   let controlPlane: ControlPlane | undefined;

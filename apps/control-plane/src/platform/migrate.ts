@@ -1,15 +1,11 @@
+import { createHash } from 'node:crypto';
 import pg from 'pg';
-import {
-  NO_FILTER,
-  PRISMA_DIRECTORY,
-  readMigrations,
-  readSchema,
-  withSchemaEngine,
-} from './schema-engine.ts';
+import { PRISMA_DIRECTORY, readMigrations, readSchema, type Migration } from './prisma-folder.ts';
 
 /** The advisory lock that replicas which start together queue for. */
 const MIGRATION_LOCK = 7_205_601;
 const EARLIER_FAILURE = 'P3009';
+const UNDEFINED_TABLE = '42P01';
 
 export type MigrateOptions = { log?: (message: string) => void; prismaDirectory?: string };
 
@@ -34,7 +30,10 @@ export async function migrate(
   });
   try {
     await lock.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
-    const applied = await apply(databaseUrl, directory);
+    const migrations = await readMigrations(directory);
+    const applied = (await areApplied(lock, migrations))
+      ? []
+      : await apply(databaseUrl, directory, migrations);
     options.log?.(
       applied.length === 0 ? 'the database is up to date' : `applied ${applied.join(', ')}`,
     );
@@ -44,8 +43,47 @@ export async function migrate(
   }
 }
 
-async function apply(databaseUrl: string, directory: string): Promise<string[]> {
-  const migrationsList = await readMigrations(directory);
+/**
+ * Whether the database has these migrations as they are here, and no others, failed ones included. Then there
+ * is nothing to load the schema engine for, which costs as much as the rest of migrating; else it decides.
+ */
+async function areApplied(client: pg.Client, migrations: readonly Migration[]): Promise<boolean> {
+  const rows = await readApplied(client);
+  const checksums = new Map(rows.map(({ name, checksum }) => [name, checksum]));
+  return (
+    rows.length === migrations.length &&
+    migrations.every(({ name, sql }) => checksums.get(name) === checksumOf(sql))
+  );
+}
+
+type AppliedRow = { name: string; checksum: string | null };
+
+/** What was begun and not rolled back; what has not ended has no checksum. */
+async function readApplied(client: pg.Client): Promise<AppliedRow[]> {
+  try {
+    const { rows } = await client.query<AppliedRow>(
+      `SELECT migration_name AS name, CASE WHEN finished_at IS NOT NULL THEN checksum END AS checksum
+         FROM _prisma_migrations WHERE rolled_back_at IS NULL`,
+    );
+    return rows;
+  } catch (error) {
+    if (codeOf(error) === UNDEFINED_TABLE) return [];
+    throw error;
+  }
+}
+
+/** As Prisma records it. */
+function checksumOf(sql: string): string {
+  return createHash('sha256').update(sql).digest('hex');
+}
+
+async function apply(
+  databaseUrl: string,
+  directory: string,
+  migrations: readonly Migration[],
+): Promise<string[]> {
+  const { migrationList, NO_FILTER, withSchemaEngine } = await import('./schema-engine.ts');
+  const migrationsList = await migrationList(directory, migrations);
   return withSchemaEngine(databaseUrl, await readSchema(directory), async (engine) => {
     try {
       const input = { migrationsList, filters: NO_FILTER };

@@ -1,7 +1,8 @@
 import type { DiffTarget } from '@prisma/schema-engine-wasm';
 import pg from 'pg';
 import { migrate } from './migrate.ts';
-import { NO_FILTER, PRISMA_DIRECTORY, readSchema, withSchemaEngine } from './schema-engine.ts';
+import { PRISMA_DIRECTORY, readSchema } from './prisma-folder.ts';
+import { NO_FILTER, withSchemaEngine } from './schema-engine.ts';
 
 /** Two empty databases to compare in. */
 export type ScratchDatabases = { migratedUrl: string; modelledUrl: string };

@@ -1,15 +1,12 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-utils';
 import type { ConstructorOptions, MigrationList } from '@prisma/schema-engine-wasm';
 import * as bindings from '@prisma/schema-engine-wasm/schema_engine_bg';
 import pg from 'pg';
-
-/** The repository's `prisma` folder; a container puts it beside the bundle and names it. */
-export const PRISMA_DIRECTORY = fileURLToPath(new URL('../../../../prisma', import.meta.url));
+import type { Migration } from './prisma-folder.ts';
 
 /** Nothing is managed from outside. */
 export const NO_FILTER = { externalTables: [], externalEnums: [] };
@@ -83,27 +80,12 @@ function setUnreferencedTimeout(callback: () => void, milliseconds: number): Nod
   return setTimeout(callback, milliseconds).unref();
 }
 
-export async function readSchema(prismaDirectory: string): Promise<string> {
-  return readFile(join(prismaDirectory, 'schema.prisma'), 'utf8');
-}
-
-/** The migrations on disk, oldest first, as the engine takes them. */
-export async function readMigrations(prismaDirectory: string): Promise<MigrationList> {
+/** The migrations of a folder as the engine takes them. */
+export async function migrationList(
+  prismaDirectory: string,
+  migrations: readonly Migration[],
+): Promise<MigrationList> {
   const baseDir = join(prismaDirectory, 'migrations');
-  const entries = await readdir(baseDir, { withFileTypes: true });
-  const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
-  const migrationDirectories = await Promise.all(
-    names.toSorted().map(async (path) => ({
-      path,
-      migrationFile: {
-        path: 'migration.sql',
-        content: {
-          tag: 'ok' as const,
-          value: await readFile(join(baseDir, path, 'migration.sql'), 'utf8'),
-        },
-      },
-    })),
-  );
   return {
     baseDir,
     lockfile: {
@@ -111,6 +93,9 @@ export async function readMigrations(prismaDirectory: string): Promise<Migration
       content: await readFile(join(baseDir, 'migration_lock.toml'), 'utf8'),
     },
     shadowDbInitScript: '',
-    migrationDirectories,
+    migrationDirectories: migrations.map(({ name, sql }) => ({
+      path: name,
+      migrationFile: { path: 'migration.sql', content: { tag: 'ok', value: sql } },
+    })),
   };
 }

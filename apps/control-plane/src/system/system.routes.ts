@@ -2,7 +2,7 @@ import { PROTOCOL, sensitiveData, systemInfo } from '@sallyport/contract';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { problemResponses } from '../http/problem-responses.ts';
 import { operationOf } from '../http/request-operation.ts';
-import { PRISMA_DIRECTORY, readSchema } from '../platform/schema-engine.ts';
+import { PRISMA_DIRECTORY, readSchema } from '../platform/prisma-folder.ts';
 import { VERSION } from '../platform/version.ts';
 import { listSensitiveData, sensitiveColumns } from './sensitive-data.ts';
 

@@ -4,7 +4,7 @@ import { asAdmin } from '@sallyport/testkit/database';
 import { defaultTlsPolicy } from '@sallyport/tls/policy';
 import { selfSigned } from '@sallyport/tls/test/issuer';
 import { createApp } from '../../src/http/create-app.ts';
-import { PRISMA_DIRECTORY, readSchema } from '../../src/platform/schema-engine.ts';
+import { PRISMA_DIRECTORY, readSchema } from '../../src/platform/prisma-folder.ts';
 import { classifiedColumns } from '../../src/system/classified-columns.ts';
 import { placeAll } from '../audit/chain.ts';
 import { publishedOperations } from '../authorization/operations.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { asAdmin } from '@sallyport/testkit/database';
 import { selfSigned } from '@sallyport/tls/test/issuer';
-import { PRISMA_DIRECTORY, readSchema } from '../../src/platform/schema-engine.ts';
+import { PRISMA_DIRECTORY, readSchema } from '../../src/platform/prisma-folder.ts';
 import { classifiedColumns, type ClassifiedColumn } from '../../src/system/classified-columns.ts';
 import { everyChange } from '../changes.ts';
 import { OWNER_PASSWORD, startControlPlane, type TestControlPlane } from '../control-plane.ts';

@@ -1,11 +1,11 @@
-import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { asAdmin, createEmptyDatabase, type TestDatabase } from '@sallyport/testkit/database';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
 import { migrate } from '../../src/platform/migrate.ts';
 import { findMigrationDrift } from '../../src/platform/migrations-match.ts';
-import { PRISMA_DIRECTORY } from '../../src/platform/schema-engine.ts';
+import { PRISMA_DIRECTORY } from '../../src/platform/prisma-folder.ts';
 
 let database: TestDatabase;
 let folder: TempDirectory;
@@ -90,6 +90,40 @@ describe('migrations', () => {
     await expect(start()).rejects.toThrow(
       /^the migration 29990101000000_bad failed at an earlier start; .* migrate resolve/,
     );
+  });
+
+  test('of which the database has all, as they are, need no schema engine; any other does', async () => {
+    await migrate(database.url, { prismaDirectory: folder.path });
+    // Only the engine reads it.
+    await rm(join(folder.path, 'migrations/migration_lock.toml'));
+    const engineIsAskedFor = /migration_lock\.toml/;
+    const start = () => migrate(database.url, { prismaDirectory: folder.path });
+    expect(await start()).toEqual([]);
+
+    await query(
+      `UPDATE _prisma_migrations SET checksum = 'another' WHERE migration_name LIKE '%_first_slice'`,
+    );
+    await expect(start()).rejects.toThrow(engineIsAskedFor);
+    await query("DELETE FROM _prisma_migrations WHERE checksum = 'another'");
+    await expect(start()).rejects.toThrow(engineIsAskedFor);
+  });
+
+  test('that were rolled back after a failure run again, and one that did not end is no applied one', async () => {
+    const name = '29990101000000_mended';
+    await addMigration(name, 'CREATE TABLE mended ();');
+    const start = () => migrate(database.url, { prismaDirectory: folder.path });
+    await start();
+    await query(
+      `UPDATE _prisma_migrations SET finished_at = NULL WHERE migration_name = '${name}'`,
+    );
+    await expect(start()).rejects.toThrow(`the migration ${name} failed at an earlier start`);
+    await query('DROP TABLE mended');
+    await query(
+      `UPDATE _prisma_migrations SET rolled_back_at = now() WHERE migration_name = '${name}'`,
+    );
+    expect(await start()).toEqual([name]);
+    await rm(join(folder.path, 'migrations/migration_lock.toml'));
+    expect(await start()).toEqual([]);
   });
 
   test('are scripts of Postgres, with semicolons where they please', async () => {
