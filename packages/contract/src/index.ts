@@ -12,6 +12,7 @@ export * from './operator/api-keys.ts';
 export * from './operator/groups.ts';
 export * from './operator/enrollment-tokens.ts';
 export * from './operator/agents.ts';
+export * from './operator/bans.ts';
 export * from './operator/agent-tokens.ts';
 export * from './operator/secrets.ts';
 export * from './operator/plugins.ts';
