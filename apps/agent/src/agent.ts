@@ -13,6 +13,7 @@ import type { Generations } from './state/generations.ts';
 import type { Identity } from './state/identity.ts';
 import { AgeLimit } from './sync/age-limit.ts';
 import { Contact } from './sync/contact.ts';
+import { Move } from './sync/move.ts';
 import { Replica, type Applied } from './sync/replica.ts';
 import { runSyncLoop, type SyncParts } from './sync/sync-loop.ts';
 import { diagnose, type DiagnosisParts } from './tasks/diagnose.ts';
@@ -35,6 +36,8 @@ export type AgentParts = {
   generations?: Generations;
   /** How old values may be that the control plane does not confirm; absent: any age. */
   maxStaleSeconds?: number | undefined;
+  /** Keeps on disk which group the agent is in; absent: it is told again after every start. */
+  keepGroup?: (group: Identity['group']) => Promise<void>;
   /** Called once, after memory was wiped, when the control plane has revoked this agent. */
   onRevoked?: () => Promise<void>;
 };
@@ -56,6 +59,7 @@ export class Agent {
   readonly serverClock: ServerClock;
   readonly #parts: AgentParts & Required<Pick<AgentParts, 'clock' | 'random' | 'log'>>;
   readonly #replica: Replica;
+  readonly #move: Move;
   readonly #tasks: TaskRunner;
   readonly #sync: SyncParts;
   readonly #ageLimit: AgeLimit;
@@ -63,7 +67,7 @@ export class Agent {
   readonly #listeners = new Set<(event: AppliedEvent) => void>();
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
-  #wiped = new AbortController();
+  #outdated = new AbortController();
   #watching: Promise<void> | undefined;
   #isRevoked = false;
 
@@ -84,7 +88,16 @@ export class Agent {
       wipe: () => this.#wipe(),
       log,
     });
-    const session = new Session({ ...parts, serverClock });
+    this.#move = new Move({
+      replica: this.#replica,
+      clock,
+      log,
+      interrupt: () => this.#interrupt(),
+      wipe: () => this.#wipe(),
+      keep: async (group) => durableStore?.moveOn(async () => parts.keepGroup?.(group)),
+    });
+    const onGroup = (group: Identity['group']) => this.#move.learn(group);
+    const session = new Session({ ...parts, serverClock, onGroup });
     const controlPlane = new ControlPlane(session);
     const diagnosis = this.#diagnosis();
     this.#tasks = new TaskRunner({
@@ -104,10 +117,17 @@ export class Agent {
       random,
       log,
       onApplied: (applied) => this.#announce(applied),
-      keep: async (copy) => durableStore?.keep(copy),
+      // At once: the store brings what it is told in the right order to disk.
+      keep: async (copy) =>
+        void (await Promise.all([this.#move.complete(), durableStore?.keep(copy)])),
       isDegraded: () => durableStore?.state().error !== undefined,
-      wiped: () => this.#wiped.signal,
+      outdated: () => this.#outdated.signal,
     };
+  }
+
+  /** The group that it is in, as far as it knows. */
+  get group(): Identity['group'] {
+    return this.#replica.group;
   }
 
   get isRevoked(): boolean {
@@ -147,7 +167,7 @@ export class Agent {
   /** Ends requests under way, closes the link and forgets all values. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    await Promise.all([this.#running, this.#watching, this.#tasks.stop()]);
+    await Promise.all([this.#running, this.#watching, this.#tasks.stop(), this.#move.stop()]);
     this.#parts.link.close();
     this.#replica.wipe();
   }
@@ -168,13 +188,18 @@ export class Agent {
       { code: refusal.code },
       'the control plane has revoked this agent: values and delivery key are wiped from memory',
     );
+    await this.#move.stop();
     await this.#parts.onRevoked?.();
   }
 
   #wipe(): void {
     this.#replica.wipe();
-    this.#wiped.abort();
-    this.#wiped = new AbortController();
+    this.#interrupt();
+  }
+
+  #interrupt(): void {
+    this.#outdated.abort();
+    this.#outdated = new AbortController();
   }
 
   async #watchAge(): Promise<void> {

@@ -16,7 +16,7 @@ import { LocalApi } from './local-api/server.ts';
 import type { Log } from './log.ts';
 import { DurableStore } from './state/durable-store.ts';
 import { Generations } from './state/generations.ts';
-import { loadIdentity, type Identity } from './state/identity.ts';
+import { keepGroup, loadIdentity, type Identity } from './state/identity.ts';
 import { assertNotRevoked, wipeState } from './state/revocation.ts';
 import { StateDirectory } from './state/state-directory.ts';
 import { VERSION } from './version.ts';
@@ -52,12 +52,13 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
     ...tokenReader(config),
     credentials,
     generations: new Generations(state),
+    keepGroup: (group) => keepGroup(state, identity, group),
     maxStaleSeconds: config.maxStaleSeconds,
     onRevoked: async () => {
       localApi.revoke();
       // What is still being written would come back after the wipe.
       await durableStore.settled();
-      await forget(state, identity, durableStore, log);
+      await forget(state, { ...identity, group: agent.group }, durableStore, log);
     },
   });
   const certificateFiles = new CertificateFiles(config.certificateFiles, agent, log);

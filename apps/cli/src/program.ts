@@ -7,6 +7,7 @@ import { addAgentTokenCommands } from './commands/agent-token.ts';
 import { addAgentCommands } from './commands/agent.ts';
 import { addApiKeyCommands } from './commands/api-key.ts';
 import { addAuditCommands } from './commands/audit.ts';
+import { addBanCommands } from './commands/ban.ts';
 import { addCertificateAuthorityCommands } from './commands/certificate-authority.ts';
 import { addCertificateCommands } from './commands/certificate.ts';
 import { addGroupCommands } from './commands/group.ts';
@@ -55,6 +56,7 @@ export function createProgram(context: Context): Command {
   addAgentCommands(program, context);
   addAgentTokenCommands(program, context);
   addLinkCommands(program, context);
+  addBanCommands(program, context);
   addSecretCommands(program, context);
   addPluginTypeCommands(program, context);
   addPluginCommands(program, context);

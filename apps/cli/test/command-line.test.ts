@@ -43,6 +43,7 @@ const OPTIONS_WITH_A_VALUE = [
   '--request',
   '--role',
   '--since',
+  '--state',
   '--subject',
   '--timeout',
   '--to',

@@ -121,6 +121,7 @@ describe('agent', () => {
     name: 'host-1',
     group: 'a',
     state: 'active',
+    stateSince: null,
     appliedRevision: 7,
     keyThumbprint: 'thumbprint',
     facts: { ...facts, platform: 'linux\u001b[2J' },
@@ -136,6 +137,11 @@ describe('agent', () => {
     expect((await cli(['agent', 'list', '--group', 'a'])).stdout).toMatch(
       /host-1 .*active .*7 .*never/,
     );
+    await cli(['agent', 'list', '--group', 'a', '--state', 'stale']);
+    expect(operator.api.received.at(-1)?.query.get('state')).toBe('stale');
+    expect(await cli(['agent', 'list', '--group', 'a', '--state', 'odd'])).toMatchObject({
+      code: 2,
+    });
     const { stdout } = await cli(['agent', 'show', id]);
     expect(stdout).toContain('linux\\u{1b}[2J x64, node 26');
     expect(stdout).not.toContain('\u001b');
@@ -143,13 +149,67 @@ describe('agent', () => {
 
   test('revoke names the one agent', async () => {
     operator.api.on(`POST /agents/${id}/revoke`, {
-      body: { ...agent, state: 'revoked', revokedAt: at },
+      body: { ...agent, state: 'revoked', stateSince: at, revokedAt: at },
     });
     expect(await cli(['agent', 'revoke', id])).toMatchObject({
       code: 0,
       stdout: `Revoked the agent host-1 (${id}).\n`,
     });
     expect(await cli(['agent', 'revoke', otherId])).toMatchObject({ code: 3 });
+  });
+});
+
+describe('agent ban, ban list and ban lift', () => {
+  const made = {
+    id: otherId,
+    group: 'a',
+    agentId: id,
+    agentName: 'host-1',
+    bannedName: null,
+    signingKey: 'one',
+    encryptionKey: 'other',
+    createdBy: 'owner',
+    createdAt: at,
+  };
+
+  test('the name is banned when that is asked for, and said so', async () => {
+    operator.api.on(`POST /agents/${id}/ban`, { body: made });
+    expect((await cli(['agent', 'ban', id])).stdout).toBe(`Banned the agent host-1 (${id}).\n`);
+    operator.api.on(`POST /agents/${id}/ban`, { body: { ...made, bannedName: 'host-1' } });
+    expect((await cli(['agent', 'ban', id, '--name'])).stdout).toBe(
+      `Banned the agent host-1 (${id}), and its name in a.\n`,
+    );
+    expect(operator.api.received.map(({ body }) => body)).toEqual([
+      { banName: false },
+      { banName: true },
+    ]);
+  });
+
+  test('a ban is listed, and lifted by its id; another is not there', async () => {
+    operator.api.on('GET /groups/a/bans', { body: { items: [made] } });
+    operator.api.on(`DELETE /groups/a/bans/${otherId}`, { status: 204 });
+    expect((await cli(['ban', 'list', '--group', 'a'])).stdout).toMatch(
+      new RegExp(`^${otherId} +host-1 +${id} +free +owner +`, 'm'),
+    );
+    expect(await cli(['ban', 'lift', otherId, '--group', 'a'])).toMatchObject({
+      code: 0,
+      stdout: `Lifted the ban ${otherId}.\n`,
+    });
+    expect(await cli(['ban', 'lift', id, '--group', 'a'])).toMatchObject({ code: 3 });
+  });
+});
+
+describe('agent move', () => {
+  test('names the agent and its new group, and a group that cannot be one is refused first', async () => {
+    const there = { id, name: 'host-1', group: 'b', state: 'active', stateSince: null };
+    const rest = { appliedRevision: 0, keyThumbprint: 't', facts, enrolledAt: at };
+    const times = { lastSeenAt: null, revokedAt: null, clonedAt: null };
+    operator.api.on(`POST /agents/${id}/move`, { body: { ...there, ...rest, ...times } });
+    expect((await cli(['agent', 'move', id, '--group', 'b'])).stdout).toBe(
+      `Moved the agent host-1 (${id}) to b.\n`,
+    );
+    expect(await cli(['agent', 'move', id, '--group', 'NO GROUP'])).toMatchObject({ code: 2 });
+    expect(operator.api.received.map(({ body }) => body)).toEqual([{ group: 'b' }]);
   });
 });
 

@@ -1,6 +1,6 @@
 import { HASH_COSTS, type HashCosts } from '@sallyport/crypto/password';
 import type { FastifyInstance } from 'fastify';
-import { AgentAuthenticator, AgentConnections, Revocations } from './agents/index.ts';
+import { AgentAuthenticator, AgentConnections, countAgents, Revocations } from './agents/index.ts';
 import { AUDIT_WRITES, insertAuditRows, openAuditKeys, Sequencer } from './audit/index.ts';
 import { systemOperation } from './authorization/index.ts';
 import { countExpiring } from './certificates/index.ts';
@@ -108,6 +108,7 @@ export async function compose({
     metrics: createMetrics({
       waitingPulls: () => hub.size,
       expiringCertificates: () => countExpiring({ db, clock, log }),
+      agents: () => countAgents({ db, clock, log }),
     }),
   };
   const trust = await openTrust(platform);
@@ -152,6 +153,9 @@ export async function compose({
         return hub.settle(message.agentId, 'revoked');
       case 'tokenRevoked':
         revocations.add(message.tokenId);
+        return hub.settle(message.agentId, 'changed');
+      case 'moved':
+        revocations.addMove(message.agentId, message.groupId);
         return hub.settle(message.agentId, 'changed');
       case 'authorities':
         return void renewal?.look();

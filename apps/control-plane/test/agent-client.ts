@@ -65,6 +65,11 @@ export class AgentClient {
     });
   }
 
+  /** The same with another key, before it enrols. */
+  with(keys: { encryption: EncryptionKey }): AgentClient {
+    return new AgentClient(this.#app, this.#clock, { signing: this.signing, ...keys });
+  }
+
   /** Enrols with a token; `change` alters the body on its way. */
   async enroll(
     token: string,
@@ -98,9 +103,13 @@ export class AgentClient {
   }
 
   /** Opens a session, with an assertion of its own unless one is given. */
-  async openSession(assertion?: string, generation?: Generation): Promise<Reply> {
+  async openSession(
+    assertion?: string,
+    generation?: Generation,
+    protocol = PROTOCOL,
+  ): Promise<Reply> {
     const body = {
-      protocol: PROTOCOL,
+      protocol,
       grantType: ASSERTION_GRANT,
       assertion: assertion ?? (await this.assertion()),
       generation,

@@ -23,16 +23,19 @@ export async function everyChange(
   const late = await AgentClient.create(agentApp, clock);
   const leaving = await OperatorClient.signedIn(operatorApp);
   await placeAll(controlPlane);
+  const besides = `besides-${groupName}`;
+  await owner.call('POST', '/groups', { name: besides });
   const own = await ownChanges(controlPlane, owner, `holder-of-${groupName}`);
   let token = '';
   let tokenId = '';
   let agentTokenId = '';
   let bindingId = '';
   let keyId = '';
+  let banId = '';
   /** Does something, and keeps the id that the reply brings. */
   const keeping = async (keep: (id: string) => void, act: Promise<Reply>) => {
     const reply = await act;
-    if (reply.status === 201) keep(field(reply.body, 'id'));
+    if (reply.status < 300) keep(field(reply.body, 'id'));
     return reply;
   };
   const type = { schema: { type: 'object' } };
@@ -131,7 +134,12 @@ export async function everyChange(
     done('certificate:delete', () => owner.call('DELETE', `${group}/certificates/c`)),
     done('audit:checkpoint', () => owner.call('POST', '/audit/checkpoints')),
     done('audit:export', () => owner.call('GET', '/audit/export')),
+    done('agent:move', () => owner.call('POST', `/agents/${agent.id}/move`, { group: besides })),
     done('agent:revoke', () => owner.call('POST', `/agents/${agent.id}/revoke`)),
+    done('agent:ban', () =>
+      keeping((id) => (banId = id), owner.call('POST', `/agents/${agent.id}/ban`, {})),
+    ),
+    done('agent:unban', () => owner.call('DELETE', `/groups/${besides}/bans/${banId}`)),
     ...authorityChanges(owner),
   ];
 }

@@ -13,6 +13,7 @@ export * from './operator/api-keys.ts';
 export * from './operator/groups.ts';
 export * from './operator/enrollment-tokens.ts';
 export * from './operator/agents.ts';
+export * from './operator/bans.ts';
 export * from './operator/agent-tokens.ts';
 export * from './operator/links.ts';
 export * from './operator/secrets.ts';

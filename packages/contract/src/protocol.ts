@@ -8,13 +8,14 @@
  * - 3 (2026-11-29): a session may be opened with an agent token, and renewed while it is open; it names the
  *   generation of the agent's state, by which a copy of it is found out.
  * - 4 (2026-11-29): an agent may have a client certificate, asked for by a CSR, and open sessions with it; a
- *   session's reply names the CAs to trust from then on.
+ *   session's reply names the CAs to trust from then on, and the group that the agent is in: one of an older
+ *   protocol that is moved to another group is refused with `protocol.unsupported`.
  */
 export const PROTOCOL = 4;
 export const OLDEST_PROTOCOL = 1;
 
-/** The oldest agent protocol that reads `trustAnchors` in the reply of a session. */
-export const TRUST_ANCHORS_PROTOCOL = 4;
+/** The oldest agent protocol that reads `trustAnchors` and `group` in the reply of a session. */
+export const NAMED_TRUST_PROTOCOL = 4;
 
 /** The longest wait an agent may ask of one pull, in seconds. */
 export const MAX_PULL_WAIT_SECONDS = 55;

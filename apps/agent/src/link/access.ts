@@ -1,3 +1,4 @@
+import type { JoinedGroup } from '@sallyport/contract';
 import { signDpopProof } from '@sallyport/crypto/dpop';
 import type { LinkReply } from '@sallyport/tls/https-link';
 import type { Identity } from '../state/identity.ts';
@@ -15,6 +16,8 @@ export type Access = {
   renewAtMs: number;
   expiresAtMs: number;
   openedWith: string | undefined;
+  /** The group that the agent was in by then, as far as the control plane told. */
+  group: JoinedGroup | undefined;
 };
 
 export type AccessParts = {

@@ -84,6 +84,12 @@ export class Credentials {
     return nowMs >= this.#due.atMs || this.#parts.clock.monotonic() >= this.#due.monotonicMs;
   }
 
+  /** Another certificate is due when this one names another group. */
+  belongTo(group: string): void {
+    if (this.#certificate === undefined || this.#certificate.group === group) return;
+    this.#due = { atMs: -Infinity, monotonicMs: -Infinity };
+  }
+
   /** The control plane does not know it: until another one comes, there is none. */
   reject(): void {
     this.#use(undefined);

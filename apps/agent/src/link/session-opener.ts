@@ -208,8 +208,11 @@ export class SessionOpener {
       tokenType: scheme,
       expiresInSeconds,
       trustAnchors,
+      group,
     } = parseReply(sessionReply, body);
-    if (trustAnchors !== undefined) await this.#parts.credentials?.trust(trustAnchors);
+    const { credentials } = this.#parts;
+    if (trustAnchors !== undefined) await credentials?.trust(trustAnchors);
+    if (group !== undefined) credentials?.belongTo(group.name);
     const now = this.#parts.clock.now();
     const lifeMs = expiresInSeconds * 1000;
     return {
@@ -218,6 +221,7 @@ export class SessionOpener {
       renewAtMs: now + lifeMs * RENEW_AFTER,
       expiresAtMs: now + lifeMs,
       openedWith,
+      group,
     };
   }
 }

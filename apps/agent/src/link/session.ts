@@ -1,3 +1,4 @@
+import type { JoinedGroup } from '@sallyport/contract';
 import type { LinkReply } from '@sallyport/tls/https-link';
 import { AgentError } from '../agent-error.ts';
 import { callWith, type Access } from './access.ts';
@@ -7,18 +8,23 @@ import { SessionOpener, type OpenerParts } from './session-opener.ts';
 /** What keeps a session from being renewed, and says nothing against the one there is. */
 const MAY_WAIT = /^(?:token_file\..*|hashing\.busy)$/;
 
+export type SessionParts = OpenerParts & {
+  /** Told the group that the agent is in, each time that a session is open and the control plane named it. */
+  onGroup?: (group: JoinedGroup) => void;
+};
+
 /**
  * The agent's standing with the control plane: an access token got by a signed assertion (RFC 7523), an agent token
  * or a client certificate, shown with a proof of possession per request (RFC 9449) or over connections made with
  * that certificate (RFC 8705), and renewed in time.
  */
 export class Session {
-  readonly #parts: OpenerParts;
+  readonly #parts: SessionParts;
   readonly #opener: SessionOpener;
   #access: Access | undefined;
   #opening: Promise<Access> | undefined;
 
-  constructor(parts: OpenerParts) {
+  constructor(parts: SessionParts) {
     this.#parts = parts;
     this.#opener = new SessionOpener(parts);
   }
@@ -58,10 +64,13 @@ export class Session {
       this.#opening = undefined;
     });
     try {
-      return (this.#access = await this.#opening);
+      this.#access = await this.#opening;
     } catch (error) {
       return this.#stillOpen(error);
     }
+    // Not before, since what it interrupts may wait for the session.
+    if (this.#access.group !== undefined) this.#parts.onGroup?.(this.#access.group);
+    return this.#access;
   }
 
   /** A token file that is away for a moment, or a control plane that hashes too many, ends no session before its time. */

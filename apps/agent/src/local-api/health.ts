@@ -87,7 +87,7 @@ export function describeHealth({
   return {
     status: statusOf(agent),
     version: VERSION,
-    agent: { id: identity.agentId, name: identity.name, group: identity.group.name },
+    agent: { id: identity.agentId, name: identity.name, group: agent.group.name },
     revision: held?.revision ?? 0,
     epoch: held?.epoch ?? 0,
     entries: cache.size().entries,

@@ -11,6 +11,8 @@ export type ClientCertificate = {
   cert: string;
   key: string;
   serialNumber: string;
+  /** As its SPIFFE ID names it. */
+  group: string | undefined;
   notBeforeMs: number;
   notAfterMs: number;
 };
@@ -49,6 +51,7 @@ export function checked(
   { agentId }: Pick<Identity, 'agentId'>,
 ): ClientCertificate {
   const leaf = new X509Certificate(cert);
+  const [, group] = /\/group\/([^/]+)\/agent\/[^/]+$/.exec(leaf.subjectAltName ?? '') ?? [];
   const isOwn = leaf.subjectAltName?.endsWith(`/agent/${agentId}`) === true;
   if (!isOwn || !leaf.checkPrivateKey(createPrivateKey(key)))
     throw new Error('the certificate is of another key or another agent');
@@ -56,6 +59,7 @@ export function checked(
     cert,
     key,
     serialNumber: leaf.serialNumber,
+    group,
     notBeforeMs: leaf.validFromDate.getTime(),
     notAfterMs: leaf.validToDate.getTime(),
   };

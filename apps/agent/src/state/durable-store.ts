@@ -45,6 +45,8 @@ export class DurableStore {
   /** A write that has not begun yet will take the newest: on a disk that hangs no queue grows. */
   #keepWaits = false;
   #writing = Promise.resolve();
+  /** What is left to write of a move to another group. */
+  #move: (() => Promise<void>) | undefined;
   #state: DurableState = { revision: undefined, bytes: 0, error: undefined };
 
   constructor(
@@ -106,11 +108,28 @@ export class DurableStore {
   }
 
   /**
+   * Removes what is kept of a group that the agent has left, and then has `join` write which one it is in. A crash on
+   * the way leaves it in the one or the other, and what is kept is of that one alone. Never rejects: what cannot be
+   * written is written before whatever is to be kept next.
+   */
+  async moveOn(join: () => Promise<void>): Promise<void> {
+    this.#unkept = undefined;
+    this.#move = async () => {
+      await this.#directory.remove('bundle.json');
+      this.forget();
+      await this.#mark({ revision: 0, contactAtMs: 0 });
+      await join();
+    };
+    await this.#inTurn(async () => void (await this.#finishMove()));
+  }
+
+  /**
    * Notes when the control plane last confirmed what runs, and tries again to keep what could not be
    * kept: the time stands for the bundle beside it, so it never advances without. Never rejects.
    */
   async confirm(contactAtMs: number): Promise<void> {
     await this.#inTurn(async () => {
+      if (!(await this.#finishMove())) return;
       if (this.#unkept === undefined) return this.#note(contactAtMs);
       this.#unkept = { ...this.#unkept, contactAtMs };
       return this.#keepNewest();
@@ -147,7 +166,7 @@ export class DurableStore {
 
   async #keepNewest(): Promise<void> {
     const unkept = this.#unkept;
-    if (unkept === undefined) return;
+    if (unkept === undefined || !(await this.#finishMove())) return;
     const { revision, deliveryKey, durable } = unkept.copy;
     const text = JSON.stringify({ format: 1, deliveryKey, durable });
     try {
@@ -159,6 +178,20 @@ export class DurableStore {
     } catch (error) {
       this.#failed(error, revision, 'the revision runs, but could not be kept on disk');
       await this.#outdate(revision);
+    }
+  }
+
+  /** Whether what is on disk is of the group that the agent is in. */
+  async #finishMove(): Promise<boolean> {
+    const move = this.#move;
+    if (move === undefined) return true;
+    try {
+      await move();
+      if (this.#move === move) this.#move = undefined;
+      return true;
+    } catch (error) {
+      this.#failed(error, undefined, 'the move to another group could not be written to disk');
+      return false;
     }
   }
 
@@ -186,7 +219,7 @@ export class DurableStore {
     this.#highWater = highWater;
   }
 
-  #failed(error: unknown, revision: number, message: string): void {
+  #failed(error: unknown, revision: number | undefined, message: string): void {
     this.#state = { ...this.#state, error: this.#report(error, revision, message) };
   }
 

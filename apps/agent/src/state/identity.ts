@@ -91,6 +91,19 @@ export async function loadIdentity(state: StateView): Promise<Identity> {
   }
 }
 
+/** Writes into a directory's identity which group the agent is in now. */
+export async function keepGroup(
+  state: Pick<StateDirectory, 'path' | 'join' | 'read' | 'write'>,
+  { agentId }: Pick<Identity, 'agentId'>,
+  group: Identity['group'],
+): Promise<void> {
+  const bytes = await state.read('identity.json');
+  const stored = bytes && parseStored(bytes, state.join('identity.json'));
+  // Gone when the agent was revoked meanwhile, or another enrolled.
+  if (stored?.agentId !== agentId) throw noIdentity(state.path);
+  await state.write('identity.json', JSON.stringify({ ...stored, group }));
+}
+
 /** The error where nothing was enrolled yet. */
 export function noIdentity(path: string): AgentError {
   return new AgentError('identity.missing', `no agent is enrolled in ${path}`, {

@@ -26,8 +26,11 @@ type HeldKey = { wrapped: string; delivery: DeliveryKey };
  * A bundle is taken as a whole or not at all, and revisions never go backwards.
  */
 export class Replica {
-  readonly #identity: Pick<Identity, 'group' | 'encryptionKey' | 'verificationKeyring'>;
+  readonly #identity: Pick<Identity, 'encryptionKey' | 'verificationKeyring'>;
   readonly #cache: ValueCache;
+  #group: Identity['group'];
+  /** Whether what is held is of the group before. */
+  #isForeign = false;
   #floor = 0;
   #key: HeldKey | undefined;
 
@@ -36,14 +39,27 @@ export class Replica {
     cache: ValueCache,
   ) {
     this.#identity = identity;
+    this.#group = identity.group;
     this.#cache = cache;
   }
 
   /** What to name in a pull: revision 0 until a revision is held with all of its parts. */
   position(): { revision: number; epoch: number } {
-    const held = this.#cache.revision();
+    const held = this.#held();
     if (held === undefined) return { revision: 0, epoch: 0 };
     return { revision: held.complete ? held.revision : 0, epoch: held.epoch };
+  }
+
+  /** The group whose bundles are taken. */
+  get group(): Identity['group'] {
+    return this.#group;
+  }
+
+  /** Takes bundles of another group from now on. What is held stays until the first of them, or until it is wiped. */
+  moveTo(group: Identity['group']): void {
+    this.#group = group;
+    this.#floor = 0;
+    this.#isForeign = this.#cache.revision() !== undefined;
   }
 
   /** Refuses every revision below this one from now on. */
@@ -76,7 +92,8 @@ export class Replica {
   }
 
   #swapIn(bundle: Bundle, key: HeldKey, opened: OpenedBundle): Applied | undefined {
-    if (!this.#isNews(opened)) {
+    // The agent may have been moved while it was opened.
+    if (key.delivery.group !== this.#group.id || !this.#isNews(opened)) {
       zeroBundle(opened);
       return undefined;
     }
@@ -85,6 +102,7 @@ export class Replica {
     this.raiseFloor(revision);
     if (this.#key !== key) this.#key?.delivery.key.fill(0);
     this.#key = key;
+    this.#isForeign = false;
     return {
       revision,
       epoch,
@@ -98,11 +116,18 @@ export class Replica {
     this.#cache.wipe();
     this.#key?.delivery.key.fill(0);
     this.#key = undefined;
+    this.#isForeign = false;
+  }
+
+  /** What is held of this group. */
+  #held(): { revision: number; epoch: number; complete: boolean } | undefined {
+    return this.#isForeign ? undefined : this.#cache.revision();
   }
 
   async #keyFor(wrapped: string | undefined): Promise<HeldKey> {
     if (wrapped !== undefined && wrapped !== this.#key?.wrapped) {
-      const { group, encryptionKey } = this.#identity;
+      const { encryptionKey } = this.#identity;
+      const group = this.#group;
       return {
         wrapped,
         delivery: await asRefusal(async () =>
@@ -110,7 +135,7 @@ export class Replica {
         ),
       };
     }
-    if (this.#key !== undefined) return this.#key;
+    if (this.#key !== undefined && !this.#isForeign) return this.#key;
     throw new AgentError(
       'bundle.no_delivery_key',
       'the bundle came without the delivery key it needs',
@@ -131,7 +156,7 @@ export class Replica {
     const opened = await asRefusal(async () =>
       openBundle(bundle, delivery, this.#identity.verificationKeyring),
     );
-    const heldEpoch = this.#cache.revision()?.epoch ?? 0;
+    const heldEpoch = this.#held()?.epoch ?? 0;
     if (opened.revision >= this.#floor && opened.epoch >= heldEpoch) return opened;
     zeroBundle(opened);
     throw new AgentError(
@@ -142,7 +167,7 @@ export class Replica {
   }
 
   #isNews({ revision, epoch, complete }: OpenedBundle): boolean {
-    const held = this.#cache.revision();
+    const held = this.#held();
     if (held === undefined || revision > held.revision || epoch > held.epoch) return true;
     return complete && !held.complete;
   }

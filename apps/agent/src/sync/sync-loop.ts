@@ -28,8 +28,11 @@ export type SyncParts = {
   /** Keeps a durable copy; never rejects, for a full disk must not stop delivery. */
   keep: (copy: DurableCopy) => Promise<void>;
   isDegraded: () => boolean;
-  /** Aborts when what runs is wiped: a pull that is under way names it, and would wait for the next revision. */
-  wiped: () => AbortSignal;
+  /**
+   * Aborts when what runs is wiped, or of a group that the agent is no longer in: a pull that is under way names it,
+   * and would wait for the next revision.
+   */
+  outdated: () => AbortSignal;
 };
 
 /** A pull that took longer than this was held back by the control plane, as it should be. */
@@ -52,7 +55,7 @@ export async function runSyncLoop(
   while (!signal.aborted) {
     try {
       const askedAt = clock.monotonic();
-      const reply = await pull(parts, AbortSignal.any([signal, parts.wiped()]));
+      const reply = await pull(parts, AbortSignal.any([signal, parts.outdated()]));
       const progress =
         reply === undefined ? confirmContact(parts) : await act(reply, parts, signal);
       const heldBack = clock.monotonic() - askedAt > HELD_BACK_MS;

@@ -1,4 +1,4 @@
-import { agent, groupName, uuid, type Agent } from '@sallyport/contract';
+import { agent, agentState, ban, groupName, uuid, type Agent } from '@sallyport/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { route } from '../api-client.ts';
@@ -8,26 +8,41 @@ import { fields, table } from '../output.ts';
 import { checked } from '../usage.ts';
 import { diagnose } from './diagnose.ts';
 
-const listOptions = z.object({ group: groupName });
+const ID = '<id>, as `agent list` shows it';
+const listOptions = z.object({ group: groupName, state: agentState.optional() });
+const banOptions = z.object({ name: z.boolean().default(false) });
+const moveOptions = z.object({ group: groupName });
 const diagnoseOptions = z.object({ timeout: duration });
 
-/** `agent list`, `agent show`, `agent revoke` and `agent diagnose`. */
+/** `agent list`, `agent show`, `agent revoke`, `agent ban`, `agent move` and `agent diagnose`. */
 export function addAgentCommands(program: Command, context: Context): void {
   const agents = program.command('agent').description('Enrolled agents');
+  addLooks(agents, context);
+  addChanges(agents, context);
+}
 
+function addLooks(agents: Command, context: Context): void {
   agents
     .command('list')
     .description('List the agents of a group')
     .requiredOption('--group <group>', 'group')
+    .option('--state <state>', `only those that are ${agentState.options.join(', ')}`)
     .action(async (options: unknown) => {
-      const { group } = checked(listOptions, options);
+      const { group, state } = checked(listOptions, options);
       using api = await openApi(context);
-      const items = await api.list(route`/groups/${group}/agents`, agent);
-      const headings = ['NAME', 'ID', 'STATE', 'REVISION', 'LAST SEEN'];
-      const rows = items.map(({ name, id, state, appliedRevision, lastSeenAt }) => {
-        return [name, id, state, String(appliedRevision), lastSeenAt ?? 'never'];
-      });
-      context.output.result(items, table(headings, rows, `${group} has no agents.`));
+      const filter = state === undefined ? {} : { state };
+      const items = await api.list(route`/groups/${group}/agents`, agent, filter);
+      const headings = ['NAME', 'ID', 'STATE', 'SINCE', 'REVISION', 'LAST SEEN'];
+      const rows = items.map((item) => [
+        item.name,
+        item.id,
+        item.state,
+        item.stateSince ?? '-',
+        String(item.appliedRevision),
+        item.lastSeenAt ?? 'never',
+      ]);
+      const none = `${group} has no ${state === undefined ? 'agents' : `agents that are ${state}`}.`;
+      context.output.result(items, table(headings, rows, none));
     });
 
   agents
@@ -35,21 +50,10 @@ export function addAgentCommands(program: Command, context: Context): void {
     .description('Show an agent')
     .argument('<id>', 'as `agent list` shows it')
     .action(async (given: unknown) => {
-      const id = checked(uuid, given, '<id>, as `agent list` shows it');
+      const id = checked(uuid, given, ID);
       using api = await openApi(context);
       const found = await api.get(route`/agents/${id}`, agent);
       context.output.result(found, fields(rowsOf(found)));
-    });
-
-  agents
-    .command('revoke')
-    .description('Revoke an agent for ever: it loses its secrets and may not come back')
-    .argument('<id>', 'as `agent list` shows it')
-    .action(async (given: unknown) => {
-      const id = checked(uuid, given, '<id>, as `agent list` shows it');
-      using api = await openApi(context);
-      const revoked = await api.post(route`/agents/${id}/revoke`, undefined, agent);
-      context.output.result(revoked, `Revoked the agent ${revoked.name} (${id}).`);
     });
 
   agents
@@ -59,7 +63,47 @@ export function addAgentCommands(program: Command, context: Context): void {
     .option('--timeout <duration>', 'how long to wait', '2m')
     .action(async (given: unknown, options: unknown) => {
       const { timeout } = checked(diagnoseOptions, options);
-      await diagnose(context, checked(uuid, given, '<id>, as `agent list` shows it'), timeout);
+      await diagnose(context, checked(uuid, given, ID), timeout);
+    });
+}
+
+function addChanges(agents: Command, context: Context): void {
+  agents
+    .command('revoke')
+    .description('Revoke an agent for ever: it loses its secrets and may not come back')
+    .argument('<id>', 'as `agent list` shows it')
+    .action(async (given: unknown) => {
+      const id = checked(uuid, given, ID);
+      using api = await openApi(context);
+      const revoked = await api.post(route`/agents/${id}/revoke`, undefined, agent);
+      context.output.result(revoked, `Revoked the agent ${revoked.name} (${id}).`);
+    });
+
+  agents
+    .command('ban')
+    .description('Revoke an agent, and let its keys enrol nowhere again')
+    .argument('<id>', 'as `agent list` shows it')
+    .option('--name', 'let no agent of its name join its group either')
+    .action(async (given: unknown, options: unknown) => {
+      const id = checked(uuid, given, ID);
+      const { name } = checked(banOptions, options);
+      using api = await openApi(context);
+      const made = await api.post(route`/agents/${id}/ban`, { banName: name }, ban);
+      const too = made.bannedName === null ? '' : `, and its name in ${made.group}`;
+      context.output.result(made, `Banned the agent ${made.agentName} (${id})${too}.`);
+    });
+
+  agents
+    .command('move')
+    .description('Put an agent into another group, which it learns by itself')
+    .argument('<id>', 'as `agent list` shows it')
+    .requiredOption('--group <group>', 'group that it is to be in')
+    .action(async (given: unknown, options: unknown) => {
+      const id = checked(uuid, given, ID);
+      const { group } = checked(moveOptions, options);
+      using api = await openApi(context);
+      const moved = await api.post(route`/agents/${id}/move`, { group }, agent);
+      context.output.result(moved, `Moved the agent ${moved.name} (${id}) to ${moved.group}.`);
     });
 }
 
@@ -69,7 +113,7 @@ function rowsOf(found: Agent) {
     ['Name', found.name],
     ['Id', found.id],
     ['Group', found.group],
-    ['State', found.state],
+    ['State', found.stateSince === null ? found.state : `${found.state} since ${found.stateSince}`],
     ['Applied revision', String(found.appliedRevision)],
     ['Key', found.keyThumbprint],
     ['Version', facts.agentVersion],

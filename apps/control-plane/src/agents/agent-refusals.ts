@@ -9,6 +9,22 @@ export function agentRevoked(): AppError {
   );
 }
 
+/** Told to an access token of the group before: the agent opens another session, which tells it where it is. */
+export function agentMoved(): AppError {
+  return new AppError(
+    'access_token.expired',
+    'This agent was moved to another group, which ended the session; open a new one.',
+  );
+}
+
+/** Told to who would enrol with what is banned. */
+export function agentBanned(): AppError {
+  return new AppError(
+    'agent.banned',
+    'This agent’s keys, or its name in this group, are banned; ask an administrator to lift the ban.',
+  );
+}
+
 export function agentUnknown(): AppError {
   return new AppError('agent.unknown', 'No agent of this id is enrolled here; enrol it again.');
 }

@@ -2,7 +2,7 @@ import {
   AGENT_TOKEN_GRANT,
   ASSERTION_GRANT,
   CERTIFICATE_GRANT,
-  TRUST_ANCHORS_PROTOCOL,
+  NAMED_TRUST_PROTOCOL,
   type SessionBody,
   type SessionReply,
 } from '@sallyport/contract';
@@ -28,6 +28,7 @@ import {
 } from './agent-refusals.ts';
 import { findStanding, type Standing } from './agent-standing.store.ts';
 import type { AgentAuthenticator, AgentRequest } from './authenticate-agent.ts';
+import { checkProtocol } from './check-protocol.ts';
 import { findClone } from './find-clones.ts';
 
 const DAY_MS = 24 * 3_600_000;
@@ -58,7 +59,7 @@ export class AgentSessions {
     request: AgentRequest,
     from: { requestId: string; address: string },
   ): Promise<SessionReply> {
-    const { opener, standing } = await this.#allowed(await this.#opener(body, request));
+    const { opener, standing } = await this.#allowed(await this.#opener(body, request), body);
     const { generation: shown } = body;
     await findClone(this.#platform, from, opener, { shown, policy: standing.clones });
     return this.#issue(opener, { standing, request, protocol: body.protocol });
@@ -75,8 +76,8 @@ export class AgentSessions {
     request: AgentRequest,
     protocol: number,
   ): Promise<SessionReply> {
-    const { standing } = await this.#allowed(claims);
-    return this.#issue(claims, { standing, request, protocol });
+    const { opener, standing } = await this.#allowed(claims, { protocol });
+    return this.#issue({ ...claims, groupId: opener.groupId }, { standing, request, protocol });
   }
 
   async #opener(body: SessionBody, request: AgentRequest): Promise<AccessGrant> {
@@ -96,12 +97,18 @@ export class AgentSessions {
     }
   }
 
-  /** The session that may be opened so, which may be one for a new certificate alone. */
-  async #allowed(opener: AccessGrant): Promise<{ opener: AccessGrant; standing: Standing }> {
-    const { agentId, tokenId, method } = opener;
+  /** The session that may be opened so, in the group that the agent is in now; it may be one for a new certificate alone. */
+  async #allowed(
+    shown: AccessGrant,
+    { protocol }: { protocol: number },
+  ): Promise<{ opener: AccessGrant; standing: Standing }> {
+    const { agentId, tokenId, method } = shown;
     const standing = await findStanding(this.#platform.db, agentId, tokenId);
     if (standing === undefined) throw agentUnknown();
     if (standing.agentRevoked) throw agentRevoked();
+    // It would not be told of its new group, and refuse all that comes from there.
+    if (standing.wasMoved) checkProtocol(protocol, NAMED_TRUST_PROTOCOL);
+    const opener = { ...shown, groupId: standing.group.id };
     const { methods } = standing;
     if (method !== 'recovery' && methods.includes(method)) return { opener, standing };
     const byKey = method === 'recovery' || method === 'key';
@@ -148,9 +155,9 @@ export class AgentSessions {
       accessToken,
       tokenType: 'jkt' in cnf ? 'DPoP' : 'Bearer',
       expiresInSeconds,
-      ...(protocol < TRUST_ANCHORS_PROTOCOL
+      ...(protocol < NAMED_TRUST_PROTOCOL
         ? {}
-        : { trustAnchors: this.#trust.authorities.trustAnchors }),
+        : { trustAnchors: this.#trust.authorities.trustAnchors, group: standing.group }),
     };
   }
 }

@@ -1,9 +1,11 @@
 import {
   agent,
+  agentsQuery,
   createdEnrollmentToken,
   createEnrollmentTokenBody,
   enrollmentToken,
   groupName,
+  moveAgentBody,
   page,
   pageQuery,
   uuid,
@@ -19,6 +21,7 @@ import {
   listGroupTokens,
   revokeEnrollmentToken,
 } from './enrollment-tokens.service.ts';
+import { moveAgent } from './move-agent.ts';
 
 const groupParams = z.object({ group: groupName });
 const agentParams = z.object({ agent: uuid });
@@ -108,7 +111,7 @@ export function agentsRoutes(platform: Platform): FastifyPluginAsyncZod {
           tags,
           summary: 'List agents',
           params: groupParams,
-          querystring: pageQuery(uuid),
+          querystring: agentsQuery,
           response: { 200: page(agent), ...problemResponses },
         },
       },
@@ -142,6 +145,22 @@ export function agentsRoutes(platform: Platform): FastifyPluginAsyncZod {
         },
       },
       async (request) => revokeAgent(platform, operationOf(request), request.params.agent),
+    );
+
+    app.post(
+      '/agents/:agent/move',
+      {
+        config: { permission: 'agent:move' },
+        schema: {
+          tags,
+          summary: 'Put an agent into another group',
+          params: agentParams,
+          body: moveAgentBody,
+          response: { 200: agent, ...problemResponses },
+        },
+      },
+      async (request) =>
+        moveAgent(platform, operationOf(request), request.params.agent, request.body.group),
     );
   };
 }

@@ -1,4 +1,4 @@
-import type { Agent, PageQuery } from '@sallyport/contract';
+import type { Agent, AgentsQuery } from '@sallyport/contract';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation, Permission } from '../authorization/index.ts';
 import { startEpoch } from '../delivery-keys/index.ts';
@@ -8,21 +8,29 @@ import type { Db } from '../platform/db.ts';
 import { pageOf, type Page } from '../platform/page-of.ts';
 import type { Platform } from '../platform/platform.ts';
 import { publishWakeup } from '../platform/wakeups.ts';
+import { stateOf } from './agent-state.ts';
 import { findAgent, listAgents, markRevoked, type AgentRow } from './agents.store.ts';
 
-export async function getAgent({ db }: Platform, op: Operation, id: string): Promise<Agent> {
-  return shown(await db.read((reader) => authorizedAgent(reader, op, 'agent:read', id)));
+export async function getAgent({ db, clock }: Platform, op: Operation, id: string): Promise<Agent> {
+  const row = await db.read((reader) => authorizedAgent(reader, op, 'agent:read', id));
+  return shownAgent(row, new Date(clock.now()));
 }
 
 export async function listGroupAgents(
   platform: Platform,
   op: Operation,
   groupName: string,
-  query: PageQuery,
+  query: AgentsQuery,
 ): Promise<Page<Agent>> {
   const group = await authorizedGroup(platform, op, 'agent:read', groupName);
-  const rows = await platform.db.read((reader) => listAgents(reader, group.id, query));
-  return pageOf(rows.map(shown), query.limit, (agent) => agent.id);
+  const { db, clock } = platform;
+  const now = new Date(clock.now());
+  const rows = await db.read((reader) => listAgents(reader, group.id, query, now));
+  return pageOf(
+    rows.map((row) => shownAgent(row, now)),
+    query.limit,
+    (agent) => agent.id,
+  );
 }
 
 /**
@@ -33,21 +41,36 @@ export async function revokeAgent(platform: Platform, op: Operation, id: string)
   const { db, clock } = platform;
   const { groupId } = await db.read((reader) => authorizedAgent(reader, op, 'agent:revoke', id));
   return aheadOfWriters(platform, groupId, async (tx) => {
-    if (await markRevoked(tx, id, new Date(clock.now()))) {
-      const { revision } = await advanceGroup(tx, groupId);
-      await startEpoch(tx, platform, groupId);
-      await publishWakeup(tx, { kind: 'revoked', agentId: id });
+    const revoked = await endAgent(tx, platform, id);
+    if (revoked !== undefined) {
+      const { revision } = revoked;
       const act = {
         action: 'agent:revoke',
         subject: `agent:${id}`,
-        groupId,
+        groupId: revoked.groupId,
         outcome: 'done',
         details: { revision },
       } as const;
       await appendAuditEvent(tx, op, act, clock.now());
     }
-    return shown(await authorizedAgent(tx, op, 'agent:revoke', id));
+    // Once more: it may have been moved meanwhile to a group that the caller may not touch.
+    const row = await authorizedAgent(tx, op, 'agent:revoke', id);
+    return shownAgent(row, new Date(clock.now()));
   });
+}
+
+/** Revokes an agent, in the group that it is in by then; undefined when it was revoked before. */
+export async function endAgent(
+  tx: Db,
+  platform: Platform,
+  id: string,
+): Promise<{ groupId: string; revision: number } | undefined> {
+  const groupId = await markRevoked(tx, id, new Date(platform.clock.now()));
+  if (groupId === undefined) return undefined;
+  const { revision } = await advanceGroup(tx, groupId);
+  await startEpoch(tx, platform, groupId);
+  await publishWakeup(tx, { kind: 'revoked', agentId: id });
+  return { groupId, revision };
 }
 
 /**
@@ -69,13 +92,14 @@ export async function authorizedAgent(
   return agent;
 }
 
-function shown(row: AgentRow): Agent {
+/** As operators see it. */
+export function shownAgent(row: AgentRow, now: Date): Agent {
   const { id, name, appliedRevision, keyThumbprint, facts } = row;
   return {
     id,
     name,
     group: row.group.name,
-    state: row.revokedAt !== null ? 'revoked' : row.lostAt !== null ? 'lost' : 'active',
+    ...stateOf(row, now),
     appliedRevision,
     keyThumbprint,
     facts,

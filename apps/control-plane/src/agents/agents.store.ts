@@ -4,13 +4,14 @@ import {
   encryptionPublicKey,
   signingPublicKey,
   type AgentMethod,
+  type AgentsQuery,
   type EncryptionPublicKey,
   type Generation,
-  type PageQuery,
   type SigningPublicKey,
 } from '@sallyport/contract';
 import type { z } from 'zod';
 import type { Db } from '../platform/db.ts';
+import { inState } from './agent-states.store.ts';
 
 export type AgentFacts = z.infer<typeof agentFacts>;
 
@@ -29,11 +30,20 @@ export type AgentRow = {
   lostAt: Date | null;
   revokedAt: Date | null;
   clonedAt: Date | null;
+  behindRevision: number | null;
+  behindSince: Date | null;
 };
 
 export type NewAgent = Omit<
   AgentRow,
-  'group' | 'appliedRevision' | 'lastSeenAt' | 'lostAt' | 'revokedAt' | 'clonedAt'
+  | 'group'
+  | 'appliedRevision'
+  | 'lastSeenAt'
+  | 'lostAt'
+  | 'revokedAt'
+  | 'clonedAt'
+  | 'behindRevision'
+  | 'behindSince'
 > & { enrollmentTokenId: string };
 
 const withGroup = { include: { group: { select: { name: true } } } } as const;
@@ -50,10 +60,15 @@ export async function findAgent(db: Db, id: string): Promise<AgentRow | undefine
 export async function listAgents(
   db: Db,
   groupId: string,
-  { limit, cursor }: PageQuery,
+  { limit, cursor, state }: AgentsQuery,
+  now: Date,
 ): Promise<AgentRow[]> {
   const rows = await db.agent.findMany({
-    where: { groupId, ...(cursor === undefined ? {} : { id: { gt: cursor } }) },
+    where: {
+      groupId,
+      ...(cursor === undefined ? {} : { id: { gt: cursor } }),
+      ...(state === undefined ? {} : inState(db, state, now)),
+    },
     orderBy: { id: 'asc' },
     take: limit + 1,
     ...withGroup,
@@ -61,11 +76,39 @@ export async function listAgents(
   return rows.map(parsed);
 }
 
-export async function markRevoked(tx: Db, id: string, now: Date): Promise<boolean> {
-  return (
-    (await tx.agent.updateMany({ where: { id, revokedAt: null }, data: { revokedAt: now } }))
-      .count === 1
-  );
+/** The group that the agent was in; undefined when it was revoked before. */
+export async function markRevoked(tx: Db, id: string, now: Date): Promise<string | undefined> {
+  const [row] = await tx.agent.updateManyAndReturn({
+    where: { id, revokedAt: null },
+    data: { revokedAt: now },
+    select: { groupId: true },
+  });
+  return row?.groupId;
+}
+
+/** Puts an agent into another group, of which it has nothing yet; false when it is revoked, or not in `from` any more. */
+export async function moveToGroup(
+  tx: Db,
+  id: string,
+  { from, to, now }: { from: string; to: string; now: Date },
+): Promise<boolean> {
+  const nothingYet = { appliedRevision: 0, behindRevision: null, behindSince: null };
+  const { count } = await tx.agent.updateMany({
+    where: { id, groupId: from, revokedAt: null },
+    data: { groupId: to, movedAt: now, status: 'starting', ...nothingYet },
+  });
+  return count === 1;
+}
+
+/** The agents that were moved since `since`, whose older access tokens may still be unexpired, and where they are. */
+export async function listMovedSince(
+  db: Db,
+  since: Date,
+): Promise<{ id: string; groupId: string }[]> {
+  return db.agent.findMany({
+    where: { movedAt: { gte: since } },
+    select: { id: true, groupId: true },
+  });
 }
 
 /** Ids of agents revoked since `since`: those whose access tokens may still be unexpired. */
@@ -75,23 +118,6 @@ export async function listRevokedSince(db: Db, since: Date): Promise<string[]> {
     select: { id: true },
   });
   return rows.map(({ id }) => id);
-}
-
-/** Marks agents lost that were last heard of before `before`, by enrolling if they never pulled; returns them. */
-export async function markLost(
-  tx: Db,
-  before: Date,
-  now: Date,
-): Promise<{ id: string; groupId: string }[]> {
-  return tx.agent.updateManyAndReturn({
-    where: {
-      lostAt: null,
-      revokedAt: null,
-      OR: [{ lastSeenAt: { lt: before } }, { lastSeenAt: null, enrolledAt: { lt: before } }],
-    },
-    data: { lostAt: now },
-    select: { id: true, groupId: true },
-  });
 }
 
 /**

@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { AppError } from '../platform/app-error.ts';
 
 /**
- * `oldest` is higher than what this control plane speaks where a group holds what older agents cannot read.
+ * `oldest` is higher than what this control plane speaks where a group holds what older agents cannot read, and for
+ * an agent that was moved.
  *
  * @throws AppError `protocol.unsupported` for an agent too old or too new
  */
@@ -12,7 +13,7 @@ export function checkProtocol(protocol: number, oldest = OLDEST_PROTOCOL): void 
   const wayOut = protocol > PROTOCOL ? 'upgrade the control plane first' : 'upgrade the agent';
   throw new AppError(
     'protocol.unsupported',
-    `${oldest > OLDEST_PROTOCOL ? 'What this group holds needs' : 'This control plane speaks'} agent protocols ${oldest} to ${PROTOCOL}; ${wayOut}.`,
+    `${oldest > OLDEST_PROTOCOL ? 'What this group holds, or being moved to it, needs' : 'This control plane speaks'} agent protocols ${oldest} to ${PROTOCOL}; ${wayOut}.`,
   );
 }
 

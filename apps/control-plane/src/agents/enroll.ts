@@ -14,8 +14,9 @@ import type { Platform } from '../platform/platform.ts';
 import { readToken } from '../platform/read-token.ts';
 import type { TokenChecks } from '../platform/token-checks.ts';
 import type { Trust } from '../trust/index.ts';
-import { methodRefused } from './agent-refusals.ts';
+import { agentBanned, methodRefused } from './agent-refusals.ts';
 import { findGroupOf, insertAgent } from './agents.store.ts';
+import { findBanOf } from './bans.store.ts';
 import { readCertificateRequest, type RequestedKey } from './certificate-request.ts';
 import {
   findEnrollmentToken,
@@ -34,7 +35,7 @@ export type EnrollDeps = { platform: Platform; trust: Trust; tokens: TokenChecks
  * anybody's noise. A token that has ended is therefore checked like any other.
  *
  * @throws AppError `request.invalid` of the encryption key, `token.*`, `proof.invalid`, `csr.invalid`,
- * `clock.skewed`, `agent.keys_taken`, `agent.method_refused`, `hashing.busy`
+ * `clock.skewed`, `agent.banned`, `agent.keys_taken`, `agent.method_refused`, `hashing.busy`
  */
 export async function enroll(
   deps: EnrollDeps,
@@ -131,12 +132,18 @@ async function register(
   const { db, clock } = platform;
   const agentId = newId();
   const keyThumbprint = await calculateJwkThumbprint(body.signingKey);
+  const keys = {
+    signingKey: keyThumbprint,
+    encryptionKey: await calculateJwkThumbprint(body.encryptionKey),
+  };
   const group = await db.read((reader) => findGroupOf(reader, row.groupId));
   if (requested !== undefined && !group.agentMethods.includes('certificate'))
     throw methodRefused('certificate');
   try {
     return await db.transaction(async (tx) => {
       const now = new Date(clock.now());
+      const banned = await findBanOf(tx, { ...keys, groupId: row.groupId, name: body.name });
+      if (banned !== undefined) throw agentBanned();
       const { name, signingKey, encryptionKey, facts } = body;
       await insertAgent(tx, {
         id: agentId,

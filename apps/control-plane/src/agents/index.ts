@@ -1,8 +1,12 @@
 export { agentEntryRoutes } from './agent-api.routes.ts';
 export { agentsRoutes, enrollmentTokensRoutes } from './agents.routes.ts';
 export { authorizedAgent } from './agents.service.ts';
-export { deleteExpiredAssertions, markLost } from './agents.store.ts';
-export { agentRevoked, clientCertificateRequired } from './agent-refusals.ts';
+export { deleteExpiredAssertions } from './agents.store.ts';
+export { markLost, noteBehind } from './agent-states.store.ts';
+export { recordReturns } from './record-returns.ts';
+export { bansRoutes } from './bans.routes.ts';
+export { countAgents } from './count-agents.ts';
+export { agentMoved, agentRevoked, clientCertificateRequired } from './agent-refusals.ts';
 export { deleteEndedCertificates } from './agent-certificates.store.ts';
 export { deleteEndedAgentTokens } from './agent-tokens.store.ts';
 export { AgentConnections } from './agent-connections.ts';

@@ -30,9 +30,10 @@ export async function renewCertificate(
   op: Operation,
   { body, claims, used }: { body: CertificateBody; claims: AccessClaims; used: string | undefined },
 ): Promise<CertificateReply> {
-  const { agentId, groupId } = claims;
+  const { agentId } = claims;
   const agent = await platform.db.read((reader) => findAgent(reader, agentId));
   if (agent === undefined) throw agentUnknown();
+  const { groupId } = agent;
   const group = agent.group.name;
   const spiffeId = agentSpiffeId(platform.agentCertificates.trustDomain, { group, agentId });
   const requested = await readCertificateRequest(body.csr, spiffeId);

@@ -41,6 +41,8 @@ export const policy = {
   'enrollment-token:revoke': changers,
   'agent:read': everyone,
   'agent:revoke': changers,
+  'agent:ban': changers,
+  'agent:move': changers,
   'agent-token:create': changers,
   'agent-token:read': everyone,
   'agent-token:rotate': changers,

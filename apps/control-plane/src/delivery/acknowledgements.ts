@@ -1,7 +1,10 @@
+import { recordReturns } from '../agents/index.ts';
 import type { Platform } from '../platform/platform.ts';
 import { writeAcknowledgements, type Acknowledgement } from './delivery.store.ts';
 
 const FLUSH_MS = 1_000;
+
+type Heard = Pick<Acknowledgement, 'agentId' | 'groupId'>;
 
 /**
  * Collects acknowledgements and heartbeats and writes them in one statement a second. One agent's newer
@@ -17,14 +20,14 @@ export class Acknowledgements {
   }
 
   /** An agent has called; whether there is the revision that it names is not known yet. */
-  heard(agentId: string, status: string): void {
-    this.record(agentId, 0, status);
+  heard(agent: Heard, status: string): void {
+    this.record(agent, 0, status);
   }
 
-  record(agentId: string, revision: number, status: string): void {
+  record({ agentId, groupId }: Heard, revision: number, status: string): void {
     const seenAtMs = this.#platform.clock.now();
-    const acknowledged = Math.max(revision, this.#pending.get(agentId)?.revision ?? 0);
-    this.#pending.set(agentId, { agentId, revision: acknowledged, status, seenAtMs });
+    const acknowledged = Math.max(revision, revisionOf(this.#pending.get(agentId), groupId));
+    this.#pending.set(agentId, { agentId, groupId, revision: acknowledged, status, seenAtMs });
     this.#timer ??= setTimeout(() => void this.flush(), FLUSH_MS);
   }
 
@@ -36,7 +39,10 @@ export class Acknowledgements {
     if (batch.size === 0) return;
     this.#pending = new Map();
     try {
-      await this.#platform.db.read((writer) => writeAcknowledgements(writer, [...batch.values()]));
+      const back = await this.#platform.db.read((writer) =>
+        writeAcknowledgements(writer, [...batch.values()]),
+      );
+      if (back.length > 0) await recordReturns(this.#platform, back);
       this.#platform.metrics.acknowledged.inc(batch.size);
     } catch (error) {
       this.#platform.log.warn(
@@ -45,7 +51,7 @@ export class Acknowledgements {
       );
       for (const [agentId, older] of batch) {
         const newer = this.#pending.get(agentId) ?? older;
-        const revision = Math.max(older.revision, newer.revision);
+        const revision = Math.max(newer.revision, revisionOf(older, newer.groupId));
         this.#pending.set(agentId, { ...newer, revision });
       }
       this.#timer ??= setTimeout(() => void this.flush(), FLUSH_MS);
@@ -57,4 +63,9 @@ export class Acknowledgements {
     await this.flush();
     clearTimeout(this.#timer);
   }
+}
+
+/** Of this group: revisions of another are other numbers. */
+function revisionOf(acknowledged: Acknowledgement | undefined, groupId: string): number {
+  return acknowledged?.groupId === groupId ? acknowledged.revision : 0;
 }

@@ -153,34 +153,41 @@ export async function keepBundle(
 export async function getRecipient(
   db: Db,
   agentId: string,
-): Promise<{ encryptionKey: EncryptionPublicKey; revokedAt: Date | null }> {
+): Promise<{ groupId: string; encryptionKey: EncryptionPublicKey; revokedAt: Date | null }> {
   const row = await db.agent.findUniqueOrThrow({
     where: { id: agentId },
-    select: { encryptionKey: true, revokedAt: true },
+    select: { groupId: true, encryptionKey: true, revokedAt: true },
   });
   return { ...row, encryptionKey: encryptionPublicKey.parse(row.encryptionKey) };
 }
 
 export type Acknowledgement = {
   agentId: string;
+  groupId: string;
   revision: number;
   status: string;
   seenAtMs: number;
 };
 
-/** Writes many acknowledgements in one statement; a revision never goes backwards, and who was lost is back. */
-export async function writeAcknowledgements(db: Db, batch: Acknowledgement[]): Promise<void> {
-  await db.$executeRaw`
-    UPDATE agents a SET
+/**
+ * Writes many acknowledgements in one statement; a revision never goes backwards, and what an agent said of a group
+ * that it has left is passed over. Returns the ids of those that are lost no longer.
+ */
+export async function writeAcknowledgements(db: Db, batch: Acknowledgement[]): Promise<string[]> {
+  const rows = await db.$queryRaw<{ id: string }[]>`
+    WITH heard AS (UPDATE agents a SET
       applied_revision = greatest(a.applied_revision, b.revision),
       status = b.status,
-      last_seen_at = greatest(a.last_seen_at, to_timestamp(b.seen_at_ms / 1000.0)),
-      lost_at = NULL
+      last_seen_at = greatest(a.last_seen_at, to_timestamp(b.seen_at_ms / 1000.0))
     FROM unnest(
       ${batch.map(({ agentId }) => agentId)}::uuid[],
+      ${batch.map(({ groupId }) => groupId)}::uuid[],
       ${batch.map(({ revision }) => revision)}::int[],
       ${batch.map(({ status }) => status)}::text[],
       ${batch.map(({ seenAtMs }) => seenAtMs)}::float8[]
-    ) AS b(id, revision, status, seen_at_ms)
-    WHERE a.id = b.id`;
+    ) AS b(id, group_id, revision, status, seen_at_ms)
+    WHERE a.id = b.id AND a.group_id = b.group_id
+    RETURNING a.id, a.lost_at, a.revoked_at)
+    SELECT id FROM heard WHERE lost_at IS NOT NULL AND revoked_at IS NULL`;
+  return rows.map(({ id }) => id);
 }

@@ -2,7 +2,7 @@ import type { PullBody, PullReply } from '@sallyport/contract';
 import type { AccessClaims } from '@sallyport/crypto/access-token';
 import { sealDeliveryKey } from '@sallyport/crypto/delivery-key';
 import { importEncryptionPublicKey } from '@sallyport/crypto/encryption-key';
-import { agentRevoked, checkProtocol, type Revocations } from '../agents/index.ts';
+import { agentMoved, agentRevoked, checkProtocol, type Revocations } from '../agents/index.ts';
 import { openStoredDeliveryKey } from '../delivery-keys/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -39,10 +39,10 @@ export async function pull(
   gone: AbortSignal,
 ): Promise<PullAnswer> {
   // Before all that may refuse it: an agent that calls is not lost, whatever it is told.
-  deps.acknowledgements.heard(agent.agentId, body.status);
+  deps.acknowledgements.heard(agent, body.status);
   const ready = await lookNow(deps, agent, body);
   // After the look, which refuses a revision that does not exist: what is recorded only grows.
-  deps.acknowledgements.record(agent.agentId, body.revision, body.status);
+  deps.acknowledgements.record(agent, body.revision, body.status);
   if (ready !== undefined || body.waitSeconds === 0) return ready;
   return afterWait(deps, agent, body, gone);
 }
@@ -93,6 +93,7 @@ export function checkCurrent({ isCurrent }: Pick<PullDeps, 'isCurrent'>): void {
 /** What there is for the agent now. */
 async function lookNow(deps: PullDeps, agent: AccessClaims, body: PullBody): Promise<PullAnswer> {
   checkCurrent(deps);
+  checkStanding(deps, agent);
   const feed = await deps.feed.reaching(agent.groupId, body.revision);
   if (feed === undefined) throw ahead();
   const behind = body.revision < feed.revision || body.epoch !== feed.epoch;
@@ -100,8 +101,7 @@ async function lookNow(deps: PullDeps, agent: AccessClaims, body: PullBody): Pro
   const tasks =
     body.taskCapacity > 0 ? await deps.tasks.claim(agent.agentId, body.taskCapacity) : [];
   // Once more, since the look may have waited: a revoked agent gets nothing.
-  const refusal = deps.revocations.refusalOf(agent);
-  if (refusal !== undefined) throw refusal;
+  checkStanding(deps, agent);
   if (!behind && tasks.length === 0) return undefined;
   deps.platform.metrics.deliveries.inc();
   if (behind && body.epoch === feed.epoch && tasks.length === 0) return feed.sharedReply;
@@ -118,15 +118,23 @@ async function lookNow(deps: PullDeps, agent: AccessClaims, body: PullBody): Pro
   return Buffer.from(JSON.stringify(reply));
 }
 
+/** @throws AppError `agent.revoked`, `agent_token.revoked`, `access_token.expired` for one that was moved */
+function checkStanding({ revocations }: PullDeps, agent: AccessClaims): void {
+  const refusal = revocations.refusalOf(agent);
+  if (refusal !== undefined) throw refusal;
+}
+
 async function deliveryKeyFor(
   platform: Platform,
   agent: AccessClaims,
   feed: Feed,
 ): Promise<string> {
   return platform.db.read(async (reader) => {
-    const { encryptionKey, revokedAt } = await getRecipient(reader, agent.agentId);
-    // The row decides, whatever this replica has heard: a revoked agent never gets a new epoch's key.
+    const { groupId, encryptionKey, revokedAt } = await getRecipient(reader, agent.agentId);
+    // The row decides, whatever this replica has heard: a revoked agent never gets a new epoch's key,
+    // nor one that was moved its old group's.
     if (revokedAt !== null) throw agentRevoked();
+    if (groupId !== agent.groupId) throw agentMoved();
     const recipient = await importEncryptionPublicKey(encryptionKey);
     const delivery = await openStoredDeliveryKey(reader, platform, agent.groupId, feed.epoch);
     const sealed = await sealDeliveryKey(delivery, recipient);

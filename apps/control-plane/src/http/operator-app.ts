@@ -1,5 +1,10 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { agentsRoutes, agentTokensRoutes, enrollmentTokensRoutes } from '../agents/index.ts';
+import {
+  agentsRoutes,
+  agentTokensRoutes,
+  bansRoutes,
+  enrollmentTokensRoutes,
+} from '../agents/index.ts';
 import { apiKeysRoutes, type ApiKeyPolicy } from '../api-keys/index.ts';
 import { auditRoutes, type AuditKeys } from '../audit/index.ts';
 import { certificateAuthoritiesRoutes } from '../certificate-authorities/index.ts';
@@ -90,6 +95,7 @@ export async function createOperatorApp(deps: OperatorAppDeps): Promise<FastifyI
       await api.register(agentsRoutes(platform));
       await api.register(agentTokensRoutes(platform));
       await api.register(linksRoutes(platform));
+      await api.register(bansRoutes(platform));
       await api.register(secretsRoutes(platform));
       await api.register(
         pluginTypesRoutes(platform, (op, type, next) => findBreaks(platform, op, type, next)),

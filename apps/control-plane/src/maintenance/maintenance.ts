@@ -4,6 +4,7 @@ import {
   deleteEndedTokens,
   deleteExpiredAssertions,
   markLost,
+  noteBehind,
 } from '../agents/index.ts';
 import { warnOfExpiry } from '../api-keys/index.ts';
 import { appendAuditEvent, purgeAudit, signHead, type AuditKeys } from '../audit/index.ts';
@@ -140,9 +141,10 @@ export async function forgetExpired({
   if (count > 0) log.info({ count }, 'expired rows were removed');
 }
 
-/** Marks agents lost that have not been heard of, with an audit event each. */
+/** Marks agents lost that have not been heard of, with an audit event each, and notes which are behind their group. */
 export async function markLostAgents({ db, clock }: Platform): Promise<void> {
   const op = systemOperation('mark-lost');
+  await db.read((writer) => noteBehind(writer, new Date(clock.now())));
   await db.transaction(async (tx) => {
     for (const { id, groupId } of await markLost(
       tx,

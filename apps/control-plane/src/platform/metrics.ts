@@ -8,9 +8,11 @@ export type MetricSources = {
   waitingPulls: () => number;
   /** How many certificates expire within so many days; empty when that cannot be told. */
   expiringCertificates: () => Promise<ReadonlyMap<number, number>>;
+  /** How many agents there are by state; empty when that cannot be told. */
+  agents: () => Promise<ReadonlyMap<string, number>>;
 };
 
-export function createMetrics({ waitingPulls, expiringCertificates }: MetricSources) {
+export function createMetrics({ waitingPulls, expiringCertificates, agents }: MetricSources) {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -32,6 +34,7 @@ export function createMetrics({ waitingPulls, expiringCertificates }: MetricSour
       },
     }),
     expiringCertificates: expiringGauge(registers, expiringCertificates),
+    agents: agentsGauge(registers, agents),
     deliveries: new Counter({
       name: 'sallyport_deliveries_total',
       help: 'Pulls answered with a bundle',
@@ -66,6 +69,19 @@ export function createMetrics({ waitingPulls, expiringCertificates }: MetricSour
       registers,
     }),
   };
+}
+
+function agentsGauge(registers: Registry[], counts: MetricSources['agents']) {
+  return new Gauge({
+    name: 'sallyport_agents',
+    help: 'Agents of all groups that are not revoked, by state',
+    labelNames: ['state'],
+    registers,
+    async collect() {
+      this.reset();
+      for (const [state, count] of await counts()) this.set({ state }, count);
+    },
+  });
 }
 
 function expiringGauge(registers: Registry[], counts: MetricSources['expiringCertificates']) {

@@ -9,6 +9,7 @@ import { Prisma } from './prisma-client/client.ts';
 export const wakeup = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('group'), groupId: z.uuid() }),
   z.strictObject({ kind: z.literal('revoked'), agentId: z.uuid() }),
+  z.strictObject({ kind: z.literal('moved'), agentId: z.uuid(), groupId: z.uuid() }),
   z.strictObject({ kind: z.literal('tokenRevoked'), agentId: z.uuid(), tokenId: z.uuid() }),
   z.strictObject({ kind: z.literal('authorities') }),
   z.strictObject({ kind: z.literal('task'), agentId: z.uuid() }),

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { selfSigned } from '@sallyport/tls/test/issuer';
 import { warnOfExpiry } from '../../src/api-keys/index.ts';
@@ -38,7 +39,7 @@ async function recorded(): Promise<Set<string>> {
 async function everyActOfTheSystem(look: () => Promise<void>): Promise<void> {
   const { platform, clock, operatorApp, databaseUrl } = controlPlane;
   const owner = await OperatorClient.signedIn(operatorApp);
-  await agentIn(owner, 'plant-1', controlPlane);
+  const agent = await agentIn(owner, 'plant-1', controlPlane);
   const roles = [{ role: 'viewer', group: 'plant-1' }];
   await owner.call('POST', '/api-keys', { name: 'ending', roles, expiresInDays: 3 });
   await warnOfExpiry(platform);
@@ -52,9 +53,18 @@ async function everyActOfTheSystem(look: () => Promise<void>): Promise<void> {
   await owner.call('POST', '/audit/checkpoints');
   clock.advance(200 * DAY_MS);
   await markLostAgents(platform);
+  await agent.openSession();
+  await agent.pullRaw();
+  await untilReturned();
   await allPlaced(databaseUrl);
   await look();
   await purgeAudit(platform, auditKeys, 90);
+}
+
+/** Acknowledgements are written once a second. */
+async function untilReturned(): Promise<void> {
+  const until = performance.now() + 10_000;
+  while (!(await recorded()).has('agent:return') && performance.now() < until) await setImmediate();
 }
 
 async function everyActOfKeys(owner: OperatorClient): Promise<void> {

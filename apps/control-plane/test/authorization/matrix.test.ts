@@ -29,6 +29,7 @@ beforeAll(async () => {
   await placeAll(controlPlane);
   operations = await publishedOperations(controlPlane);
   const agent = await agentIn(owner, 'plant-7', controlPlane);
+  const banned = await agentIn(owner, 'plant-7', controlPlane);
   await owner.call('POST', '/groups', { name: 'plant-8' });
   await owner.call('PUT', '/groups/plant-7/secrets/s', { value: 'value' });
   await owner.call('POST', '/groups/plant-7/links', { name: 'l', address: 'agent.test:9444' });
@@ -63,6 +64,7 @@ beforeAll(async () => {
     binding: field(binding.body, 'id'),
     key: field(key.body, 'id'),
     authority: await authorityIn('active'),
+    ban: field((await owner.call('POST', `/agents/${banned.id}/ban`, {})).body, 'id'),
   };
 });
 afterAll(() => controlPlane.end());
@@ -119,7 +121,7 @@ async function send(client: OperatorClient, { method, path }: ApiOperation): Pro
 function guarded(): (ApiOperation & { permission: Permission })[] {
   const order = { GET: 0, POST: 1, PUT: 1, PATCH: 1, DELETE: 3 };
   const rank = ({ method, path }: ApiOperation) =>
-    /\/(revoke|totp)$/.test(path) ? 2 : order[method];
+    /\/(revoke|ban|totp)$/.test(path) ? 2 : order[method];
   return (
     operations
       .flatMap(({ permission = '', ...operation }) =>

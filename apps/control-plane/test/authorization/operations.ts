@@ -44,6 +44,8 @@ export const bodies: Record<string, object> = {
   'PATCH /groups/{group}': { agentMethods: ['key', 'token'] },
   'POST /agents/{agent}/tokens': {},
   'POST /agents/{agent}/tokens/{agentToken}/rotate': {},
+  'POST /agents/{agent}/ban': {},
+  'POST /agents/{agent}/move': { group: 'plant-7' },
   'POST /agents/{agent}/tasks': { kind: 'diagnose' },
   'POST /groups/{group}/links': { name: 'another', address: 'agent.test:9444' },
   'PUT /groups/{group}/secrets/{secret}': { value: 'value' },

@@ -31,10 +31,14 @@ export const enrollBody = z.strictObject({
 });
 export type EnrollBody = z.infer<typeof enrollBody>;
 
+/** The group that an agent is in. */
+export const joinedGroup = z.strictObject({ id: uuid, name: groupName });
+export type JoinedGroup = z.infer<typeof joinedGroup>;
+
 /** `verificationKeys` sign bundles; `certificate` is the chain that was asked for, leaf first, in PEM. */
 export const enrollReply = z.strictObject({
   agentId: uuid,
-  group: z.strictObject({ id: uuid, name: groupName }),
+  group: joinedGroup,
   verificationKeys,
   trustAnchors,
   certificate: z.string().optional(),

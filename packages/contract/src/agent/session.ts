@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { trustAnchors } from './certificate.ts';
+import { joinedGroup } from './enroll.ts';
 
 /** The assertion grant (RFC 7523, section 2.1). */
 export const ASSERTION_GRANT = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
@@ -61,12 +62,14 @@ export const renewSessionBody = z.strictObject({ protocol: z.int() });
 
 /**
  * `accessToken` is bound to the agent's signing key (`DPoP`; RFC 9449, section 6), or to its certificate
- * (`Bearer`; RFC 8705, section 3). `trustAnchors` are the CAs of the agent API from now on.
+ * (`Bearer`; RFC 8705, section 3). `trustAnchors` are the CAs of the agent API from now on; `group` is the one that
+ * the agent is in now.
  */
 export const sessionReply = z.strictObject({
   accessToken: z.string(),
   tokenType: z.enum(['DPoP', 'Bearer']),
   expiresInSeconds: z.int().min(1).max(86_400),
   trustAnchors: trustAnchors.optional(),
+  group: joinedGroup.optional(),
 });
 export type SessionReply = z.infer<typeof sessionReply>;

@@ -1,16 +1,22 @@
 import { z } from 'zod';
 import { agentFacts } from '../agent/enroll.ts';
 import { agentName, groupName, instant, uuid } from '../names.ts';
+import { pageQuery } from '../page.ts';
+
+export const agentState = z.enum(['active', 'stale', 'lost', 'revoked']);
+export type AgentState = z.infer<typeof agentState>;
 
 /**
- * An agent as operators see it. `state`: `active` was heard of lately, `lost` was not, `revoked` is
- * for ever. `clonedAt` is when its state was last seen on two hosts. `appliedRevision` is what it has acknowledged, 0 before the first bundle.
+ * An agent as operators see it. `state`: `active` was heard of lately, `stale` too but has not taken a revision of
+ * its group's for a while, `lost` was not, `revoked` is for ever; `stateSince` is null for one that is active.
+ * `clonedAt` is when its state was last seen on two hosts. `appliedRevision` is what it has acknowledged, 0 before the first bundle.
  */
 export const agent = z.strictObject({
   id: uuid,
   name: agentName,
   group: groupName,
-  state: z.enum(['active', 'lost', 'revoked']),
+  state: agentState,
+  stateSince: instant.nullable(),
   appliedRevision: z.int(),
   keyThumbprint: z.string(),
   facts: agentFacts,
@@ -20,3 +26,10 @@ export const agent = z.strictObject({
   clonedAt: instant.nullable(),
 });
 export type Agent = z.infer<typeof agent>;
+
+/** Query of `GET /api/v1/groups/:group/agents`. */
+export const agentsQuery = pageQuery(uuid).extend({ state: agentState.optional() });
+export type AgentsQuery = z.infer<typeof agentsQuery>;
+
+/** `POST /api/v1/agents/:agent/move`: the group that it is to be in. */
+export const moveAgentBody = z.strictObject({ group: groupName });

@@ -1,0 +1,66 @@
+import { ban, banAgentBody, groupName, page, pageQuery, uuid } from '@sallyport/contract';
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import { problemResponses } from '../http/problem-responses.ts';
+import { operationOf } from '../http/request-operation.ts';
+import type { Platform } from '../platform/platform.ts';
+import { banAgent, liftBan, listGroupBans } from './bans.service.ts';
+
+const tags = ['agents'];
+const config = { permission: 'agent:ban' } as const;
+const groupParams = z.object({ group: groupName });
+
+/** `/api/v1/agents/:agent/ban` and `/api/v1/groups/:group/bans`. */
+export function bansRoutes(platform: Platform): FastifyPluginAsyncZod {
+  return async (app) => {
+    app.post(
+      '/agents/:agent/ban',
+      {
+        config,
+        schema: {
+          tags,
+          summary: 'Revoke an agent, and let nothing that is known of it enrol again',
+          params: z.object({ agent: uuid }),
+          body: banAgentBody,
+          response: { 200: ban, ...problemResponses },
+        },
+      },
+      async (request) =>
+        banAgent(platform, operationOf(request), request.params.agent, request.body),
+    );
+
+    app.get(
+      '/groups/:group/bans',
+      {
+        config,
+        schema: {
+          tags,
+          summary: 'List what may not enrol',
+          params: groupParams,
+          querystring: pageQuery(uuid),
+          response: { 200: page(ban), ...problemResponses },
+        },
+      },
+      async (request) =>
+        listGroupBans(platform, operationOf(request), request.params.group, request.query),
+    );
+
+    app.delete(
+      '/groups/:group/bans/:ban',
+      {
+        config,
+        schema: {
+          tags,
+          summary: 'Lift a ban',
+          params: groupParams.extend({ ban: uuid }),
+          response: { 204: z.null(), ...problemResponses },
+        },
+      },
+      async (request, reply) => {
+        const { group, ban: id } = request.params;
+        await liftBan(platform, operationOf(request), group, id);
+        return reply.code(204).send(null);
+      },
+    );
+  };
+}
