@@ -23,6 +23,7 @@ const advice: Partial<Record<ErrorCode, string>> = {
     'check that the control plane runs on the right database, or enrol again with --force',
   'request.invalid':
     'the control plane is most likely older than this agent: upgrade it first, or go back to the agent before',
+  'client_certificate.required': 'set authentication to certificate on this host',
   'pull.superseded': 'stop the other process, or give it an enrolment of its own',
   'clock.skewed': 'set this host’s clock, best by NTP',
 };
