@@ -33,6 +33,11 @@ const unknownCa: Failure = {
   retryable: false,
   text: 'has a certificate that no trusted CA issued; give this program the CA certificate or its fingerprint',
 };
+const wrongUsage: Failure = {
+  code: 'tls.wrong_usage',
+  retryable: false,
+  text: 'has a certificate that is not for this use; have it issued with the extended key usage of its side',
+};
 const versionRefused: Failure = {
   code: 'tls.version',
   retryable: false,
@@ -75,6 +80,7 @@ const failures: Readonly<Record<string, Failure>> = {
   CERT_UNTRUSTED: unknownCa,
   DEPTH_ZERO_SELF_SIGNED_CERT: unknownCa,
   INVALID_CA: unknownCa,
+  INVALID_PURPOSE: wrongUsage,
   SELF_SIGNED_CERT_IN_CHAIN: unknownCa,
   UNABLE_TO_GET_ISSUER_CERT: unknownCa,
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: unknownCa,
@@ -144,6 +150,8 @@ export function connectionFailure(
   origin: string,
   chain: readonly X509Certificate[] = [],
 ): LinkError {
+  // Of this program's own look at the certificate.
+  if (error instanceof LinkError) return error;
   const { code, retryable, text } = failureFor(systemCodeOf(error));
   const dates = code === 'tls.expired' ? datesIn(chain) : '';
   return new LinkError(code, `${origin} ${text}${dates}.`, { retryable });

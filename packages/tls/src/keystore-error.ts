@@ -8,6 +8,7 @@ type FileErrorCode =
   | 'keystore.password_missing'
   | 'keystore.too_large'
   | 'keystore.unreadable'
+  | 'keystore.wrong_usage'
   | 'truststore.holds_key'
   | 'truststore.not_ca';
 

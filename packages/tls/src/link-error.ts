@@ -18,13 +18,16 @@ export type LinkErrorCode =
   | 'proxy.refused'
   | 'proxy.reset'
   | 'proxy.timeout'
+  | 'tls.agent_certificate'
+  | 'tls.certificate_unusable'
   | 'tls.expired'
   | 'tls.fingerprint_malformed'
   | 'tls.fingerprint_mismatch'
   | 'tls.handshake'
   | 'tls.name_mismatch'
   | 'tls.unknown_ca'
-  | 'tls.version';
+  | 'tls.version'
+  | 'tls.wrong_usage';
 
 /**
  * A request that got no reply. The message is one sentence: what is wrong and what to do. `retryable`

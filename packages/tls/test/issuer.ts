@@ -2,6 +2,8 @@ import 'reflect-metadata';
 import { randomBytes, webcrypto } from 'node:crypto';
 import {
   BasicConstraintsExtension,
+  ExtendedKeyUsage,
+  ExtendedKeyUsageExtension,
   KeyUsageFlags,
   KeyUsagesExtension,
   SubjectAlternativeNameExtension,
@@ -23,12 +25,16 @@ const keyKinds = {
 type Issued = { certificate: X509Certificate; keys: webcrypto.CryptoKeyPair };
 
 export type LeafOptions = {
+  /** Its common name; by default `server`. */
+  cn?: string;
   names?: JsonGeneralName[];
   kind?: keyof typeof keyKinds;
   /** Of the signature on it. */
   hash?: 'SHA-1' | 'SHA-256';
   notBefore?: Date;
   notAfter?: Date;
+  /** Without any by default, which OpenSSL takes for all. */
+  usages?: (keyof typeof ExtendedKeyUsage)[];
 };
 
 /** A leaf and its key, in PEM; `parts` is the chain as single certificates, without the root. */
@@ -63,7 +69,8 @@ export class Issuer {
 
   /** A server's certificate. */
   async leaf(options: LeafOptions = {}): Promise<IssuedLeaf> {
-    return leafOf(await issue('CN=server', { by: this.#own, ...options }), this.#chain());
+    const { cn = 'server' } = options;
+    return leafOf(await issue(`CN=${cn}`, { by: this.#own, ...options }), this.#chain());
   }
 
   /** This issuer and those above it, the root left out. */
@@ -92,6 +99,7 @@ async function issue(
     names,
     kind = 'P-256',
     hash = 'SHA-256',
+    usages,
     ...options
   }: LeafOptions & {
     by?: Issued;
@@ -116,6 +124,9 @@ async function issue(
     extensions: [
       new BasicConstraintsExtension(isCa, undefined, true),
       new KeyUsagesExtension(usage, true),
+      ...(usages
+        ? [new ExtendedKeyUsageExtension(usages.map((each) => ExtendedKeyUsage[each]))]
+        : []),
       ...(isCa || alternatives.length === 0
         ? []
         : [new SubjectAlternativeNameExtension(alternatives)]),
