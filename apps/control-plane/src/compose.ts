@@ -1,4 +1,5 @@
 import { HASH_COSTS, type HashCosts } from '@sallyport/crypto/password';
+import { certificateFingerprint } from '@sallyport/tls/fingerprint';
 import type { FastifyInstance } from 'fastify';
 import { AgentAuthenticator, AgentConnections, Revocations } from './agents/index.ts';
 import { AUDIT_WRITES, insertAuditRows, openAuditKeys, Sequencer } from './audit/index.ts';
@@ -18,6 +19,7 @@ import { CertificateRenewal } from './http/certificate-renewal.ts';
 import { createMetricsApp } from './http/metrics-app.ts';
 import { createOperatorApp } from './http/operator-app.ts';
 import { RequestLimits } from './http/request-limits.ts';
+import { StoreWatch } from './http/store-watch.ts';
 import { UnreadableReports } from './keyrings/index.ts';
 import { startMaintenance } from './maintenance/index.ts';
 import { createFirstOwner, SignInLimits, type FirstOwner } from './operators/index.ts';
@@ -35,7 +37,7 @@ import type { RootKeys } from './platform/root-keys.ts';
 import { Turns } from './platform/turns.ts';
 import { WakeupListener, type Wakeup } from './platform/wakeups.ts';
 import { AgentTasks } from './tasks/index.ts';
-import { lockFirstStart, openTrust } from './trust/index.ts';
+import { lockFirstStart, openTrust, OwnStores } from './trust/index.ts';
 
 /** What the control plane is made of; everything that is not configuration comes in from outside. */
 export type Parts = {
@@ -58,7 +60,11 @@ export type ControlPlane = {
   metricsApp: FastifyInstance;
   /** Makes the first owner, if nobody is there yet. To be called when nothing can fail any more: its password is shown once. */
   createFirstOwner(): Promise<FirstOwner | undefined>;
+  /** What agents pin at first contact: of the CA of the agent API's certificate. */
   caFingerprint: string;
+  /** The same for the CLI and the operator API. */
+  operatorFingerprint: string;
+  /** The CAs of both, PEM. */
   caCertificate: string;
   platform: Platform;
   agentUrl: () => string;
@@ -86,6 +92,7 @@ export async function compose({
   queuePrefix,
   hashCosts = HASH_COSTS,
 }: Parts): Promise<ControlPlane> {
+  const own = await OwnStores.open(config, () => clock.now());
   const db = new Database(databaseUrl);
   const hub = new Hub();
   const platform: Platform = {
@@ -101,14 +108,16 @@ export async function compose({
     agentTokenHashing: new BoundedPool(AGENT_TOKEN_HASHING),
     apiKeyHashing: new BoundedPool(API_KEY_HASHING),
     groupTurns: new Turns(GROUP_TURNS),
+    clientIdentity: config.agentApi.clientIdentity,
     agentCertificates: config.agentCertificates,
     auditRows: new GroupCommit((rows) => insertAuditRows(db, rows), AUDIT_WRITES),
     metrics: createMetrics({
       waitingPulls: () => hub.size,
+      refusedFiles: () => own.problems.length,
       expiringCertificates: () => countExpiring({ db, clock, log }),
     }),
   };
-  const trust = await openTrust(platform);
+  const trust = await openTrust(platform, own);
   const auditKeys = await openAuditKeys(platform);
   const unreadable = new UnreadableReports(platform);
 
@@ -188,26 +197,34 @@ export async function compose({
   const certificate = await issueCertificate();
   const authenticator = new AgentAuthenticator({ trust, revocations, connections, clock });
   const limits = new RequestLimits(clock, config.rateLimits);
-  const listenerOf = ({ maxConnections, tls }: ServerConfig['operatorApi']) => {
-    return { certificate, tls, maxConnections, trustProxy: config.trustProxy };
+  const listenerOf = (name: 'operatorApi' | 'agentApi') => {
+    const { maxConnections, tls } = config[name];
+    const shown = own.certificateOf(name) ?? certificate;
+    return { certificate: shown, tls, maxConnections, trustProxy: config.trustProxy };
   };
+  const clientAuthorities = () => ({
+    builtIn: trust.authorities.trustAnchors,
+    own: own.clientAuthorities,
+  });
   const agentApp = await createAgentApp({
     pullDeps,
     trust,
     authenticator,
     listener: {
-      ...listenerOf(config.agentApi),
-      clientAuthorities: trust.authorities.trustAnchors,
+      ...listenerOf('agentApi'),
+      clientAuthorities: clientAuthorities(),
     },
     limits,
   });
   const agentUrl = () => config.agentApi.publicUrl ?? agentApp.listeningOrigin;
-  const info = { caFingerprint: () => trust.authorities.active.fingerprint, agentUrl };
+  const fingerprintOf = (name: 'operatorApi' | 'agentApi') =>
+    certificateFingerprint(own.topOf(name) ?? trust.authorities.active.certificatePem);
+  const info = { caFingerprint: () => fingerprintOf('agentApi'), agentUrl };
   const operatorApp = await createOperatorApp({
     platform,
     tasks,
     unreadable,
-    listener: listenerOf(config.operatorApi),
+    listener: listenerOf('operatorApi'),
     limits,
     sessions: config.sessions,
     signInLimits: new SignInLimits(clock, config.rateLimits.signInsPerMinute),
@@ -225,12 +242,20 @@ export async function compose({
     {
       app: agentApp,
       tls: config.agentApi.tls,
-      clientAuthorities: () => trust.authorities.trustAnchors,
+      own: () => own.certificateOf('agentApi'),
+      clientAuthorities,
     },
-    { app: operatorApp, tls: config.operatorApi.tls },
+    {
+      app: operatorApp,
+      tls: config.operatorApi.tls,
+      own: () => own.certificateOf('operatorApi'),
+    },
   ];
   const changed = () => db.read((reader) => trust.authorities.reload(reader));
-  renewal = new CertificateRenewal(listeners, { issue: issueCertificate, changed }, platform);
+  const source = { first: certificate, issue: issueCertificate, changed };
+  const presented = new CertificateRenewal(listeners, source, platform);
+  renewal = presented;
+  const storeWatch = new StoreWatch(own, () => presented.present(), log);
 
   return {
     operatorApp,
@@ -241,12 +266,16 @@ export async function compose({
         await lockFirstStart(tx);
         return createFirstOwner(tx, platform, config.owner);
       }),
-    caFingerprint: trust.authorities.active.fingerprint,
-    caCertificate: trust.authorities.trustAnchors.join('\n'),
+    caFingerprint: fingerprintOf('agentApi'),
+    operatorFingerprint: fingerprintOf('operatorApi'),
+    caCertificate: [...new Set([...trust.trustAnchors(), own.topOf('operatorApi') ?? ''])].join(
+      '\n',
+    ),
     platform,
     agentUrl,
     stop: async () => {
-      renewal.stop();
+      presented.stop();
+      storeWatch.stop();
       hub.settleAll('stopping');
       await Promise.all([operatorApp.close(), agentApp.close(), metricsApp.close()]);
       await maintenance?.stop();

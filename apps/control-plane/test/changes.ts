@@ -127,6 +127,9 @@ export async function everyChange(
     done('certificate:delete', () => owner.call('DELETE', `${group}/certificates/c`)),
     done('audit:checkpoint', () => owner.call('POST', '/audit/checkpoints')),
     done('audit:export', () => owner.call('GET', '/audit/export')),
+    done('agent:update', () =>
+      owner.call('PATCH', `/agents/${agent.id}`, { certificateIdentity: 'dns:db-7.corp' }),
+    ),
     done('agent:revoke', () => owner.call('POST', `/agents/${agent.id}/revoke`)),
     ...authorityChanges(owner),
   ];

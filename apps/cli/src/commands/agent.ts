@@ -1,4 +1,4 @@
-import { agent, groupName, uuid, type Agent } from '@sallyport/contract';
+import { agent, certificateIdentity, groupName, uuid, type Agent } from '@sallyport/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { route } from '../api-client.ts';
@@ -9,9 +9,15 @@ import { checked } from '../usage.ts';
 import { diagnose } from './diagnose.ts';
 
 const listOptions = z.object({ group: groupName });
+/** `none` clears it. */
+const updateOptions = z.object({
+  certificateIdentity: z.union([z.literal('none').transform(() => null), certificateIdentity], {
+    error: 'use uri:, dns: (in lower case), ip: or key: and that name of the certificate, or none',
+  }),
+});
 const diagnoseOptions = z.object({ timeout: duration });
 
-/** `agent list`, `agent show`, `agent revoke` and `agent diagnose`. */
+/** `agent list`, `agent show`, `agent update`, `agent revoke` and `agent diagnose`. */
 export function addAgentCommands(program: Command, context: Context): void {
   const agents = program.command('agent').description('Enrolled agents');
 
@@ -39,6 +45,22 @@ export function addAgentCommands(program: Command, context: Context): void {
       using api = await openApi(context);
       const found = await api.get(route`/agents/${id}`, agent);
       context.output.result(found, fields(rowsOf(found)));
+    });
+
+  agents
+    .command('update')
+    .description('Say which certificate of your own CA is an agent’s')
+    .argument('<id>', 'as `agent list` shows it')
+    .requiredOption(
+      '--certificate-identity <identity>',
+      'such as uri:spiffe://corp/db-7, dns:db-7.corp, ip:10.0.0.7 or key:…; none to clear it',
+    )
+    .action(async (given: unknown, options: unknown) => {
+      const id = checked(uuid, given, '<id>, as `agent list` shows it');
+      const body = checked(updateOptions, options);
+      using api = await openApi(context);
+      const updated = await api.patch(route`/agents/${id}`, body, agent);
+      context.output.result(updated, fields(rowsOf(updated)));
     });
 
   agents
@@ -72,6 +94,9 @@ function rowsOf(found: Agent) {
     ['State', found.state],
     ['Applied revision', String(found.appliedRevision)],
     ['Key', found.keyThumbprint],
+    ...(found.certificateIdentity === null
+      ? []
+      : [['Certificate', found.certificateIdentity] as const]),
     ['Version', facts.agentVersion],
     ['Host', `${facts.platform} ${facts.architecture}, ${facts.runtime}`],
     ['Enrolled', found.enrolledAt],

@@ -5,6 +5,7 @@ import {
   enrollmentToken,
   groupName,
   page,
+  patchAgentBody,
   pageQuery,
   uuid,
 } from '@sallyport/contract';
@@ -19,6 +20,7 @@ import {
   listGroupTokens,
   revokeEnrollmentToken,
 } from './enrollment-tokens.service.ts';
+import { updateAgent } from './update-agent.ts';
 
 const groupParams = z.object({ group: groupName });
 const agentParams = z.object({ agent: uuid });
@@ -128,6 +130,22 @@ export function agentsRoutes(platform: Platform): FastifyPluginAsyncZod {
         },
       },
       async (request) => getAgent(platform, operationOf(request), request.params.agent),
+    );
+
+    app.patch(
+      '/agents/:agent',
+      {
+        config: { permission: 'agent:update' },
+        schema: {
+          tags,
+          summary: 'Say which certificate of the organisation’s own CA is the agent’s',
+          params: agentParams,
+          body: patchAgentBody,
+          response: { 200: agent, ...problemResponses },
+        },
+      },
+      async (request) =>
+        updateAgent(platform, operationOf(request), request.params.agent, request.body),
     );
 
     app.post(

@@ -69,8 +69,8 @@ export async function authorizedAgent(
   return agent;
 }
 
-function shown(row: AgentRow): Agent {
-  const { id, name, appliedRevision, keyThumbprint, facts } = row;
+export function shown(row: AgentRow): Agent {
+  const { id, name, appliedRevision, keyThumbprint, certificateIdentity, facts } = row;
   return {
     id,
     name,
@@ -78,6 +78,7 @@ function shown(row: AgentRow): Agent {
     state: row.revokedAt !== null ? 'revoked' : row.lostAt !== null ? 'lost' : 'active',
     appliedRevision,
     keyThumbprint,
+    certificateIdentity,
     facts,
     enrolledAt: row.enrolledAt.toISOString(),
     lastSeenAt: row.lastSeenAt?.toISOString() ?? null,

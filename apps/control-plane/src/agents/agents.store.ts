@@ -29,6 +29,7 @@ export type AgentRow = {
   lostAt: Date | null;
   revokedAt: Date | null;
   clonedAt: Date | null;
+  certificateIdentity: string | null;
 };
 
 export type NewAgent = Omit<
@@ -66,6 +67,34 @@ export async function markRevoked(tx: Db, id: string, now: Date): Promise<boolea
     (await tx.agent.updateMany({ where: { id, revokedAt: null }, data: { revokedAt: now } }))
       .count === 1
   );
+}
+
+/** The agent of a certificate's identity, whether it was revoked or not. */
+export async function findIdentified(
+  db: Db,
+  certificateIdentity: string,
+): Promise<{ agentId: string; groupId: string } | undefined> {
+  const row = await db.agent.findUnique({
+    where: { certificateIdentity },
+    select: { id: true, groupId: true },
+  });
+  return row === null ? undefined : { agentId: row.id, groupId: row.groupId };
+}
+
+/** Takes an identity from an agent that was revoked, so that its host may come back with the same certificate. */
+export async function releaseIdentity(tx: Db, certificateIdentity: string): Promise<void> {
+  await tx.agent.updateMany({
+    where: { certificateIdentity, revokedAt: { not: null } },
+    data: { certificateIdentity: null },
+  });
+}
+
+export async function setIdentity(
+  tx: Db,
+  id: string,
+  certificateIdentity: string | null,
+): Promise<void> {
+  await tx.agent.update({ where: { id }, data: { certificateIdentity } });
 }
 
 /** Ids of agents revoked since `since`: those whose access tokens may still be unexpired. */

@@ -8,9 +8,11 @@ export type MetricSources = {
   waitingPulls: () => number;
   /** How many certificates expire within so many days; empty when that cannot be told. */
   expiringCertificates: () => Promise<ReadonlyMap<number, number>>;
+  /** Files of the organisation's certificates that changed and are not taken. */
+  refusedFiles: () => number;
 };
 
-export function createMetrics({ waitingPulls, expiringCertificates }: MetricSources) {
+export function createMetrics({ waitingPulls, expiringCertificates, refusedFiles }: MetricSources) {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -29,6 +31,14 @@ export function createMetrics({ waitingPulls, expiringCertificates }: MetricSour
       registers,
       collect() {
         this.set(waitingPulls());
+      },
+    }),
+    refusedFiles: new Gauge({
+      name: 'sallyport_certificate_files_refused',
+      help: 'Files of keystores and truststores that changed and are not taken; what they held before still counts',
+      registers,
+      collect() {
+        this.set(refusedFiles());
       },
     }),
     expiringCertificates: expiringGauge(registers, expiringCertificates),
