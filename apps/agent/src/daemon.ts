@@ -7,6 +7,7 @@ import type { AgentConfig } from './config.ts';
 import { CertificateFiles } from './files/certificate-files.ts';
 import { Credentials } from './link/credentials.ts';
 import { linkToControlPlane } from './link/link-to-control-plane.ts';
+import { openOwnStores } from './link/own-stores.ts';
 import { warnOfPlainCredentials } from './link/route.ts';
 import { readTokenFile } from './link/token-file.ts';
 import { trustFor } from './link/trust.ts';
@@ -21,6 +22,8 @@ import { VERSION } from './version.ts';
 
 /** How often the time of the last contact is kept, so that staleness is told truthfully after a crash. */
 const CONFIRM_EVERY_MS = 5 * 60_000;
+/** How often the files of certificates are looked at. */
+const FILES_EVERY_MS = 5_000;
 
 /**
  * Runs an enrolled agent until `signal` aborts: what is on disk is served first, then the control plane
@@ -64,6 +67,7 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
     tls: () => link.tlsParameters(),
     identityExpiresAtMs: () => credentials.expiresAtMs,
     authentication: config.authentication,
+    certificateProblems: () => credentials.problems,
     durable: () => durableStore.state(),
     files: () => certificateFiles.states(),
     socket: config.socket,
@@ -79,8 +83,11 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
     void certificateFiles.refresh();
   }, CONFIRM_EVERY_MS);
 
+  const filesTimer = setInterval(() => void refresh(credentials, log), FILES_EVERY_MS);
+
   const reason = await Promise.race([aborted(signal), agent.gaveUp]);
   clearInterval(timer);
+  clearInterval(filesTimer);
   await localApi.close();
   await certificateFiles.close();
   await agent.stop();
@@ -100,14 +107,24 @@ async function openLink(
   config: AgentConfig,
   log: Log,
 ): Promise<{ link: HttpsLink; credentials: Credentials }> {
-  const trust = await trustFor(identity, config);
-  const parts = { state, identity, trust, clock: systemClock, random: Math.random, log };
+  const stores = await openOwnStores(config);
+  const trust = trustFor(identity, stores);
+  const parts = { state, identity, trust, stores, clock: systemClock, random: Math.random, log };
   const credentials = await Credentials.open(parts, config.authentication === 'certificate');
   const target = await linkToControlPlane(identity, config);
   warnOfPlainCredentials(target.route ?? {}, log);
   const link = new HttpsLink({ ...target, ...credentials.tls, maxBodyBytes: MAX_REPLY_BYTES });
   credentials.attach(link);
   return { link, credentials };
+}
+
+async function refresh(credentials: Credentials, log: Log): Promise<void> {
+  try {
+    await credentials.refresh();
+  } catch (error) {
+    const fault = internalError(error);
+    log.error({ code: fault.code, stack: framesOf(fault) }, fault.message);
+  }
 }
 
 function warnIfUnlocked({ isLocked, path }: StateDirectory, log: Log): void {

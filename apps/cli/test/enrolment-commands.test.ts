@@ -128,6 +128,7 @@ describe('agent', () => {
     lastSeenAt: null,
     revokedAt: null,
     clonedAt: null,
+    certificateIdentity: null,
   };
 
   test('list and show tell what is known, and obey nothing that the agent says of itself', async () => {
@@ -139,6 +140,21 @@ describe('agent', () => {
     const { stdout } = await cli(['agent', 'show', id]);
     expect(stdout).toContain('linux\\u{1b}[2J x64, node 26');
     expect(stdout).not.toContain('\u001b');
+  });
+
+  test('[BM-14] update says which certificate is the agent’s, none says that none is, and anything else is not sent', async () => {
+    const certificateIdentity = 'dns:db-7.corp';
+    operator.api.on(`PATCH /agents/${id}`, { body: { ...agent, certificateIdentity } });
+    const update = (identity: string) =>
+      cli(['agent', 'update', id, '--certificate-identity', identity]);
+    const { code, stdout } = await update(certificateIdentity);
+    expect({ code, shown: stdout.includes(certificateIdentity) }).toEqual({ code: 0, shown: true });
+    operator.api.on(`PATCH /agents/${id}`, { body: agent });
+    expect((await update('none')).stdout).not.toContain('dns:');
+    expect(await update('db-7.corp')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--certificate-identity: use uri:'),
+    });
   });
 
   test('revoke names the one agent', async () => {

@@ -3,6 +3,7 @@ import type { ShownCertificate } from '@sallyport/tls/link-probe';
 import { systemClock } from '../clock.ts';
 import { readAgentConfig, type ConfigFlags } from '../config.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { openOwnStores } from '../link/own-stores.ts';
 import { offsetInWords } from '../link/server-clock.ts';
 import { verifyLink, type LinkReport } from '../link/verify.ts';
 import { warningsOf } from '../link/warnings.ts';
@@ -15,8 +16,9 @@ export async function showLink(
   { env, stdout, stderr }: CliContext,
 ): Promise<number> {
   const { config } = readAgentConfig(flags, env);
-  const { identity, certificate } = await viewIdentity(config);
-  const report = await verifyLink({ identity, certificate, config, clock: systemClock });
+  const stores = await openOwnStores(config);
+  const viewed = await viewIdentity(config, stores);
+  const report = await verifyLink({ ...viewed, stores, config, clock: systemClock });
   const warnings = warningsOf(report);
   stdout.write(
     flags.json === true
@@ -62,7 +64,7 @@ function wayOf({ proxy, address }: LinkReport['way']): string {
 
 function trustOf({ from, fingerprints }: LinkReport['trust']): string[] {
   if (from === 'system') return ['every CA that this host trusts'];
-  const source = from === 'file' ? 'controlPlane.ca' : 'the enrolment';
+  const source = from === 'file' ? 'controlPlane.truststore' : 'the enrolment';
   return fingerprints.map((fingerprint) => `${fingerprint}, from ${source}`);
 }
 
