@@ -47,21 +47,7 @@ export function addAgentCommands(program: Command, context: Context): void {
       context.output.result(found, fields(rowsOf(found)));
     });
 
-  agents
-    .command('update')
-    .description('Say which certificate of your own CA is an agent’s')
-    .argument('<id>', 'as `agent list` shows it')
-    .requiredOption(
-      '--certificate-identity <identity>',
-      'such as uri:spiffe://corp/db-7, dns:db-7.corp, ip:10.0.0.7 or key:…; none to clear it',
-    )
-    .action(async (given: unknown, options: unknown) => {
-      const id = checked(uuid, given, '<id>, as `agent list` shows it');
-      const body = checked(updateOptions, options);
-      using api = await openApi(context);
-      const updated = await api.patch(route`/agents/${id}`, body, agent);
-      context.output.result(updated, fields(rowsOf(updated)));
-    });
+  addUpdate(agents, context);
 
   agents
     .command('revoke')
@@ -82,6 +68,24 @@ export function addAgentCommands(program: Command, context: Context): void {
     .action(async (given: unknown, options: unknown) => {
       const { timeout } = checked(diagnoseOptions, options);
       await diagnose(context, checked(uuid, given, '<id>, as `agent list` shows it'), timeout);
+    });
+}
+
+function addUpdate(agents: Command, context: Context): void {
+  agents
+    .command('update')
+    .description('Say which certificate of your own CA is an agent’s')
+    .argument('<id>', 'as `agent list` shows it')
+    .requiredOption(
+      '--certificate-identity <identity>',
+      'such as uri:spiffe://corp/db-7, dns:db-7.corp, ip:10.0.0.7 or key:…; none to clear it',
+    )
+    .action(async (given: unknown, options: unknown) => {
+      const id = checked(uuid, given, '<id>, as `agent list` shows it');
+      const body = checked(updateOptions, options);
+      using api = await openApi(context);
+      const updated = await api.patch(route`/agents/${id}`, body, agent);
+      context.output.result(updated, fields(rowsOf(updated)));
     });
 }
 

@@ -33,14 +33,7 @@ export function createMetrics({ waitingPulls, expiringCertificates, refusedFiles
         this.set(waitingPulls());
       },
     }),
-    refusedFiles: new Gauge({
-      name: 'sallyport_certificate_files_refused',
-      help: 'Files of keystores and truststores that changed and are not taken; what they held before still counts',
-      registers,
-      collect() {
-        this.set(refusedFiles());
-      },
-    }),
+    refusedFiles: refusedFilesGauge(registers, refusedFiles),
     expiringCertificates: expiringGauge(registers, expiringCertificates),
     deliveries: new Counter({
       name: 'sallyport_deliveries_total',
@@ -87,6 +80,17 @@ function expiringGauge(registers: Registry[], counts: MetricSources['expiringCer
     async collect() {
       this.reset();
       for (const [days, count] of await counts()) this.set({ within_days: days }, count);
+    },
+  });
+}
+
+function refusedFilesGauge(registers: Registry[], count: MetricSources['refusedFiles']) {
+  return new Gauge({
+    name: 'sallyport_certificate_files_refused',
+    help: 'Files of keystores and truststores that changed and are not taken; what they held before still counts',
+    registers,
+    collect() {
+      this.set(count());
     },
   });
 }
