@@ -50,7 +50,10 @@ afterAll(async () => {
 async function showing(options: LeafOptions, by = issuing, cut = false): Promise<CertifiedAgent> {
   const client = await AgentClient.create(controlPlane.agentApp, controlPlane.clock);
   const agent = new CertifiedAgent(client, controlPlane);
-  const { chain, parts, key } = await by.leaf({ usages: ['clientAuth'], ...options });
+  const { usages = ['clientAuth'], ...others } = options;
+  // No use at all is a certificate without that extension.
+  const named = usages.length === 0 ? {} : { usages };
+  const { chain, parts, key } = await by.leaf({ ...others, ...named });
   agent.use({ cert: cut ? (parts[0] ?? '') : chain, key });
   opened.push(agent);
   return agent;
