@@ -3,12 +3,19 @@ import { settingsOf, variablesOf } from '@sallyport/config/settings';
 import { agentConfig } from '../apps/agent/src/config.ts';
 import { serverConfig } from '../apps/control-plane/src/platform/config.ts';
 
+const ofLink = 'SALLYPORT_AGENT_CONTROL_PLANE';
+
 /** Where files of certificates are set, on either side, and how the variables begin. */
 const blocks = [
   ['agent', agentConfig, 'listen.keystore', 'SALLYPORT_AGENT_LISTEN_KEYSTORE'],
   ['agent', agentConfig, 'listen.truststore', 'SALLYPORT_AGENT_LISTEN_TRUSTSTORE'],
   ['control plane', serverConfig, 'dialer.keystore', 'SALLYPORT_DIALER_KEYSTORE'],
   ['control plane', serverConfig, 'dialer.truststore', 'SALLYPORT_DIALER_TRUSTSTORE'],
+  ['agent', agentConfig, 'controlPlane.keystore', `${ofLink}_KEYSTORE`],
+  ['agent', agentConfig, 'controlPlane.truststore', `${ofLink}_TRUSTSTORE`],
+  ['control plane', serverConfig, 'operatorApi.keystore', 'SALLYPORT_OPERATOR_API_KEYSTORE'],
+  ['control plane', serverConfig, 'agentApi.keystore', 'SALLYPORT_AGENT_API_KEYSTORE'],
+  ['control plane', serverConfig, 'agentApi.truststore', 'SALLYPORT_AGENT_API_TRUSTSTORE'],
 ] as const;
 
 describe.each(blocks)('[BM-06] [BM-19] [BM-20] of the %s', (_, schema, block, variable) => {

@@ -1,9 +1,11 @@
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import { valueOf } from '@sallyport/config/expand';
+import { secret } from '@sallyport/config/fields';
 import { loadConfig, type Environment } from '@sallyport/config/load';
 import { agentMethod, resourceName, type AgentMethod } from '@sallyport/contract';
 import { tlsSettings, tlsWarnings } from '@sallyport/tls/settings';
+import { storeSettings } from '@sallyport/tls/store-settings';
 import { z } from 'zod';
 import { AgentError } from './agent-error.ts';
 import { listenSettings } from './listen-settings.ts';
@@ -69,11 +71,16 @@ const settings = z.strictObject({
         description:
           'IP address to connect to in place of one that the host in the URL resolves to; the certificate must still be for that host',
       }),
-      ca: z.string().regex(/^\//, 'use an absolute path').optional().meta({
-        env: 'SALLYPORT_AGENT_CONTROL_PLANE_CA',
-        description:
-          'PEM file of the CAs that the control plane’s certificate may be from; unset: those of the enrolment',
-      }),
+      keystore: storeSettings('keystore', {
+        what: 'The agent’s client certificate from the organisation’s CA, where authentication is certificate',
+        variables: 'SALLYPORT_AGENT_CONTROL_PLANE_KEYSTORE',
+        password: secret(),
+      }).prefault({}),
+      truststore: storeSettings('truststore', {
+        what: 'Whose certificates the control plane may show, in place of what the enrolment brought',
+        variables: 'SALLYPORT_AGENT_CONTROL_PLANE_TRUSTSTORE',
+        password: secret(),
+      }).prefault({}),
       tls: tlsSettings('Link to the control plane', 'SALLYPORT_AGENT_CONTROL_PLANE_TLS').prefault(
         {},
       ),
@@ -113,6 +120,14 @@ export const agentConfig = settings
     ({ authentication, tokenFile }) =>
       tokenFile === undefined || authentication === undefined || authentication === 'token',
     { path: ['tokenFile'], message: 'is of no use unless authentication is token; leave one out' },
+  )
+  .refine(
+    ({ authentication, controlPlane }) =>
+      controlPlane.keystore.file === undefined || authentication === 'certificate',
+    {
+      path: ['controlPlane', 'keystore', 'file'],
+      message: 'is of no use unless authentication is certificate; set that, or leave this out',
+    },
   );
 
 function isEachPathOnce(files: readonly { file: string }[]): boolean {

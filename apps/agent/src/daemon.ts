@@ -1,17 +1,11 @@
-import { MAX_REPLY_BYTES } from '@sallyport/contract';
-import { HttpsLink } from '@sallyport/tls/https-link';
 import { AgentError, framesOf, internalError } from './agent-error.ts';
 import { createAgent, type Agent, type AgentParts } from './agent.ts';
 import { systemClock } from './clock.ts';
 import type { AgentConfig } from './config.ts';
 import { CertificateFiles } from './files/certificate-files.ts';
-import type { Link } from './link/call.ts';
-import { Credentials } from './link/credentials.ts';
-import { linkToControlPlane } from './link/link-to-control-plane.ts';
-import { warnOfPlainCredentials } from './link/route.ts';
+import type { Credentials } from './link/credentials.ts';
+import { openLink } from './link/open-link.ts';
 import { readTokenFile } from './link/token-file.ts';
-import { trustFor } from './link/trust.ts';
-import { listens, type ListenConfig } from './listen-settings.ts';
 import { LocalApi } from './local-api/server.ts';
 import type { Log } from './log.ts';
 import { DurableStore } from './state/durable-store.ts';
@@ -23,6 +17,8 @@ import { VERSION } from './version.ts';
 
 /** How often the time of the last contact is kept, so that staleness is told truthfully after a crash. */
 const CONFIRM_EVERY_MS = 5 * 60_000;
+/** How often the files of certificates are looked at. */
+const FILES_EVERY_MS = 5_000;
 
 /**
  * Runs an enrolled agent until `signal` aborts: what is on disk is served first, then the control plane
@@ -33,20 +29,18 @@ const CONFIRM_EVERY_MS = 5 * 60_000;
  * `proxy.bad_url`
  */
 export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSignal): Promise<void> {
-  const clock = systemClock;
   using state = await StateDirectory.open(config.stateDir);
   warnIfUnlocked(state, log);
   await assertNotRevoked(state);
   const identity = await loadIdentity(state);
   await discardPending(state, log);
-  const durableStore = new DurableStore(state, identity.highWaterKey, clock, log);
+  const durableStore = new DurableStore(state, identity.highWaterKey, systemClock, log);
   const { link, credentials } = await openLink(state, identity, config, log);
   // Also when something else cannot start: one that listens would keep the process alive.
   using _link = { [Symbol.dispose]: () => link.close() };
   const agent = createAgent({
     identity,
     link,
-    clock,
     log,
     durableStore,
     ...tokenReader(config),
@@ -70,6 +64,7 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
     tls: () => link.tlsParameters(),
     identityExpiresAtMs: () => credentials.expiresAtMs,
     authentication: config.authentication,
+    certificateProblems: () => credentials.problems,
     durable: () => durableStore.state(),
     files: () => certificateFiles.states(),
     socket: config.socket,
@@ -80,13 +75,14 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
   log.info({ agentId, group: group.name, version: VERSION, path: config.socket }, 'listening');
   agent.start();
   const confirm = () => confirmContact(agent, durableStore);
-  const timer = setInterval(() => {
-    void confirm();
-    void certificateFiles.refresh();
-  }, CONFIRM_EVERY_MS);
+  const timers = [
+    setInterval(() => void confirm(), CONFIRM_EVERY_MS),
+    setInterval(() => void certificateFiles.refresh(), CONFIRM_EVERY_MS),
+    setInterval(() => void refresh(credentials, log), FILES_EVERY_MS),
+  ];
 
   const reason = await Promise.race([aborted(signal), agent.gaveUp]);
-  clearInterval(timer);
+  for (const timer of timers) clearInterval(timer);
   await localApi.close();
   await certificateFiles.close();
   await agent.stop();
@@ -99,60 +95,13 @@ function tokenReader({ tokenFile }: AgentConfig): Pick<AgentParts, 'readToken'> 
   return tokenFile === undefined ? {} : { readToken: () => readTokenFile(tokenFile) };
 }
 
-type LinkParts = {
-  state: StateDirectory;
-  config: AgentConfig;
-  credentials: Credentials;
-  log: Log;
-};
-/** A link whose trust changes while the agent runs. */
-type ReplaceableLink = Link & Pick<HttpsLink, 'replace'>;
-
-/** The link, and what it trusts and shows, which may be replaced while it is open. */
-async function openLink(
-  state: StateDirectory,
-  identity: Identity,
-  config: AgentConfig,
-  log: Log,
-): Promise<{ link: ReplaceableLink; credentials: Credentials }> {
-  const trust = await trustFor(identity, config);
-  const parts = { state, identity, trust, clock: systemClock, random: Math.random, log };
-  const credentials = await Credentials.open(parts, config.authentication === 'certificate');
-  const link = await linkTo(identity, { state, config, credentials, log });
-  credentials.attach(link);
-  return { link, credentials };
-}
-
-async function linkTo(identity: Identity, parts: LinkParts): Promise<ReplaceableLink> {
-  const { config, credentials, log } = parts;
-  if (listens(config.listen)) return linkFrom(identity, config.listen, parts);
-  const target = await linkToControlPlane(identity, config);
-  warnOfPlainCredentials(target.route ?? {}, log);
-  return new HttpsLink({ ...target, ...credentials.tls, maxBodyBytes: MAX_REPLY_BYTES });
-}
-
-async function linkFrom(
-  { controlPlane: baseUrl }: Identity,
-  listen: ListenConfig,
-  { state, credentials, log }: LinkParts,
-): Promise<ReplaceableLink> {
-  // What reads keystores is of no use to an agent that dials, and would be loaded before its first secret.
-  const { listenForControlPlane, openListenParts, ownFingerprint } =
-    await import('./link/listen.ts');
-  const { ca } = credentials.tls;
-  if (ca === undefined)
-    throw new AgentError(
-      'usage.invalid',
-      'an agent that listens must know the control plane’s CA',
-      {
-        advice: 'set controlPlane.ca, or enrol it again with --fingerprint or --ca-file',
-      },
-    );
-  const parts = await openListenParts(listen, state, log);
-  const link = await listenForControlPlane(parts, { baseUrl, ca });
-  const { address } = listen;
-  log.info({ address, fingerprint: ownFingerprint(parts) }, 'waiting to be dialled');
-  return link;
+async function refresh(credentials: Credentials, log: Log): Promise<void> {
+  try {
+    await credentials.refresh();
+  } catch (error) {
+    const fault = internalError(error);
+    log.error({ code: fault.code, stack: framesOf(fault) }, fault.message);
+  }
 }
 
 function warnIfUnlocked({ isLocked, path }: StateDirectory, log: Log): void {

@@ -134,7 +134,7 @@ test('[BM-06] doctor reports each file that is missing', async () => {
   const config = join(enrolled.home.path, 'agent.yaml');
   const settings = {
     tokenFile: missing('token'),
-    controlPlane: { ca: missing('ca.pem') },
+    controlPlane: { truststore: { file: missing('ca.pem') } },
     proxy: { url: 'http://127.0.0.1:1', ca: missing('proxy-ca.pem') },
     certificateFiles: [
       { certificate: 'web', file: missing('web.pem') },
@@ -145,7 +145,7 @@ test('[BM-06] doctor reports each file that is missing', async () => {
   const { code, of } = await doctor({}, '--config', config);
   expect(code).toBe(11);
   expect(of('files')).toEqual([
-    bad('failed', /missing\/ca\.pem is missing/, /controlPlane\.ca/),
+    bad('failed', /missing\/ca\.pem is missing/, /controlPlane\.truststore\.file/),
     bad('failed', /missing\/proxy-ca\.pem is missing/, /proxy\.ca/),
     bad('failed', /missing\/token is missing/, /tokenFile/),
   ]);

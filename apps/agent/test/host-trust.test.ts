@@ -82,7 +82,7 @@ test.each(['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE'])(
 );
 
 test('[AT-36] a private CA is named by its file, which alone counts from then on, and is read at each start', async () => {
-  const named = { SALLYPORT_AGENT_CONTROL_PLANE_CA: caFile };
+  const named = { SALLYPORT_AGENT_CONTROL_PLANE_TRUSTSTORE_FILE: caFile };
   expect((await enroll(named)).code).toBe(0);
   expect(await serves(named)).toBe(true);
 
@@ -98,15 +98,19 @@ test('[AT-36] a private CA is named by its file, which alone counts from then on
 }, 120_000);
 
 test.each([
-  ['missing', async () => rm(caFile), 'ENOENT'],
-  ['empty', async () => writeFile(caFile, ''), 'keystore'],
-  ['no CA', async () => writeFile(caFile, double.identity.cert.split('\n\n')[0] ?? ''), 'not_ca'],
+  ['missing', async () => rm(caFile), 'cannot be read'],
+  ['empty', async () => writeFile(caFile, ''), 'truststore'],
+  [
+    'no CA',
+    async () => writeFile(caFile, double.identity.cert.split('\n\n')[0] ?? ''),
+    'neither that of a CA',
+  ],
 ])('[AT-36] a file of CAs that is %s is refused before anything is sent', async (...given) => {
   const [, spoil, why] = given;
   await spoil();
-  const { code, stderr } = await enroll({ SALLYPORT_AGENT_CONTROL_PLANE_CA: caFile });
+  const { code, stderr } = await enroll({ SALLYPORT_AGENT_CONTROL_PLANE_TRUSTSTORE_FILE: caFile });
   expect(code).toBe(2);
-  expect(stderr).toMatch(/^sallyport-agent: the file of controlPlane\.ca cannot be used [^\n]*\n$/);
+  expect(stderr).toMatch(/^sallyport-agent: controlPlane\.truststore\.file: [^\n]*\n$/);
   expect(stderr).toContain(why);
   expect(double.received).toEqual([]);
 });

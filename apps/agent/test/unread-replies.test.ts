@@ -112,6 +112,7 @@ test('a watcher that hears nothing for longer than a reply may stay unread keeps
     identity,
     tls: () => link.tlsParameters(),
     authentication: 'key',
+    certificateProblems: () => [],
     identityExpiresAtMs: () => undefined,
     durable: () => ({ revision: undefined, bytes: 0, error: undefined }),
     files: () => [],

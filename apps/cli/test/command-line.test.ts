@@ -18,6 +18,7 @@ const OPTIONS_WITH_A_VALUE = [
   '--api-key-file',
   '--before',
   '--ca-file',
+  '--certificate-identity',
   '--chain',
   '--checkpoint',
   '--cidr',

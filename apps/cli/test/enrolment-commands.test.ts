@@ -129,6 +129,7 @@ describe('agent', () => {
     lastSeenAt: null,
     revokedAt: null,
     clonedAt: null,
+    certificateIdentity: null,
   };
 
   test('list and show tell what is known, and obey nothing that the agent says of itself', async () => {
@@ -147,6 +148,21 @@ describe('agent', () => {
     expect(stdout).not.toContain('\u001b');
   });
 
+  test('[BM-14] update says which certificate is the agent’s, none says that none is, and anything else is not sent', async () => {
+    const certificateIdentity = 'dns:db-7.corp';
+    operator.api.on(`PATCH /agents/${id}`, { body: { ...agent, certificateIdentity } });
+    const update = (identity: string) =>
+      cli(['agent', 'update', id, '--certificate-identity', identity]);
+    const { code, stdout } = await update(certificateIdentity);
+    expect({ code, shown: stdout.includes(certificateIdentity) }).toEqual({ code: 0, shown: true });
+    operator.api.on(`PATCH /agents/${id}`, { body: agent });
+    expect((await update('none')).stdout).not.toContain('dns:');
+    expect(await update('db-7.corp')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--certificate-identity: use uri:'),
+    });
+  });
+
   test('revoke names the one agent', async () => {
     operator.api.on(`POST /agents/${id}/revoke`, {
       body: { ...agent, state: 'revoked', stateSince: at, revokedAt: at },
@@ -156,60 +172,6 @@ describe('agent', () => {
       stdout: `Revoked the agent host-1 (${id}).\n`,
     });
     expect(await cli(['agent', 'revoke', otherId])).toMatchObject({ code: 3 });
-  });
-});
-
-describe('agent ban, ban list and ban lift', () => {
-  const made = {
-    id: otherId,
-    group: 'a',
-    agentId: id,
-    agentName: 'host-1',
-    bannedName: null,
-    signingKey: 'one',
-    encryptionKey: 'other',
-    createdBy: 'owner',
-    createdAt: at,
-  };
-
-  test('the name is banned when that is asked for, and said so', async () => {
-    operator.api.on(`POST /agents/${id}/ban`, { body: made });
-    expect((await cli(['agent', 'ban', id])).stdout).toBe(`Banned the agent host-1 (${id}).\n`);
-    operator.api.on(`POST /agents/${id}/ban`, { body: { ...made, bannedName: 'host-1' } });
-    expect((await cli(['agent', 'ban', id, '--name'])).stdout).toBe(
-      `Banned the agent host-1 (${id}), and its name in a.\n`,
-    );
-    expect(operator.api.received.map(({ body }) => body)).toEqual([
-      { banName: false },
-      { banName: true },
-    ]);
-  });
-
-  test('a ban is listed, and lifted by its id; another is not there', async () => {
-    operator.api.on('GET /groups/a/bans', { body: { items: [made] } });
-    operator.api.on(`DELETE /groups/a/bans/${otherId}`, { status: 204 });
-    expect((await cli(['ban', 'list', '--group', 'a'])).stdout).toMatch(
-      new RegExp(`^${otherId} +host-1 +${id} +free +owner +`, 'm'),
-    );
-    expect(await cli(['ban', 'lift', otherId, '--group', 'a'])).toMatchObject({
-      code: 0,
-      stdout: `Lifted the ban ${otherId}.\n`,
-    });
-    expect(await cli(['ban', 'lift', id, '--group', 'a'])).toMatchObject({ code: 3 });
-  });
-});
-
-describe('agent move', () => {
-  test('names the agent and its new group, and a group that cannot be one is refused first', async () => {
-    const there = { id, name: 'host-1', group: 'b', state: 'active', stateSince: null };
-    const rest = { appliedRevision: 0, keyThumbprint: 't', facts, enrolledAt: at };
-    const times = { lastSeenAt: null, revokedAt: null, clonedAt: null };
-    operator.api.on(`POST /agents/${id}/move`, { body: { ...there, ...rest, ...times } });
-    expect((await cli(['agent', 'move', id, '--group', 'b'])).stdout).toBe(
-      `Moved the agent host-1 (${id}) to b.\n`,
-    );
-    expect(await cli(['agent', 'move', id, '--group', 'NO GROUP'])).toMatchObject({ code: 2 });
-    expect(operator.api.received.map(({ body }) => body)).toEqual([{ group: 'b' }]);
   });
 });
 

@@ -1,4 +1,5 @@
 import { HASH_COSTS, type HashCosts } from '@sallyport/crypto/password';
+import { certificateFingerprint } from '@sallyport/tls/fingerprint';
 import type { FastifyInstance } from 'fastify';
 import { AgentAuthenticator, AgentConnections, countAgents, Revocations } from './agents/index.ts';
 import { AUDIT_WRITES, insertAuditRows, openAuditKeys, Sequencer } from './audit/index.ts';
@@ -18,17 +19,18 @@ import { CertificateRenewal } from './http/certificate-renewal.ts';
 import { createMetricsApp } from './http/metrics-app.ts';
 import { createOperatorApp } from './http/operator-app.ts';
 import { RequestLimits } from './http/request-limits.ts';
+import { StoreWatch } from './http/store-watch.ts';
 import { UnreadableReports } from './keyrings/index.ts';
 import { DialCredentials, DialledSockets, LinkDialer } from './links/index.ts';
 import { startMaintenance } from './maintenance/index.ts';
 import { createFirstOwner, SignInLimits, type FirstOwner } from './operators/index.ts';
 import { passwordPolicyOf } from './platform/access-settings.ts';
 import { Bell } from './platform/bell.ts';
-import { BoundedPool, hashingBusy } from './platform/bounded-pool.ts';
 import type { Clock } from './platform/clock.ts';
 import type { ServerConfig } from './platform/config.ts';
 import { Database, groupBusy } from './platform/db.ts';
 import { GroupCommit } from './platform/group-commit.ts';
+import { hashingQueues } from './platform/hashing-queues.ts';
 import type { Log } from './platform/log.ts';
 import { createMetrics } from './platform/metrics.ts';
 import type { Platform } from './platform/platform.ts';
@@ -37,7 +39,7 @@ import type { RootKeys } from './platform/root-keys.ts';
 import { Turns } from './platform/turns.ts';
 import { WakeupListener, type Wakeup } from './platform/wakeups.ts';
 import { AgentTasks } from './tasks/index.ts';
-import { lockFirstStart, openTrust } from './trust/index.ts';
+import { lockFirstStart, openTrust, OwnStores } from './trust/index.ts';
 
 /** What the control plane is made of; everything that is not configuration comes in from outside. */
 export type Parts = {
@@ -60,7 +62,11 @@ export type ControlPlane = {
   metricsApp: FastifyInstance;
   /** Makes the first owner, if nobody is there yet. To be called when nothing can fail any more: its password is shown once. */
   createFirstOwner(): Promise<FirstOwner | undefined>;
+  /** What agents pin at first contact: of the CA of the agent API's certificate. */
   caFingerprint: string;
+  /** The same for the CLI and the operator API. */
+  operatorFingerprint: string;
+  /** The CAs of both, PEM. */
   caCertificate: string;
   platform: Platform;
   agentUrl: () => string;
@@ -68,12 +74,6 @@ export type ControlPlane = {
   stop(): Promise<void>;
 };
 
-/** Each takes one of the runtime's four threads at most: a check of 0.1 s is all that files and names wait for. */
-const HASHING = { concurrency: 1, queued: 64, refusal: hashingBusy };
-const PASSWORD_HASHING = { concurrency: 1, queued: 16, refusal: hashingBusy };
-const ENROLLMENT_HASHING = { concurrency: 1, queued: 16, refusal: hashingBusy };
-const AGENT_TOKEN_HASHING = { concurrency: 1, queued: 64, refusal: hashingBusy };
-const API_KEY_HASHING = { concurrency: 1, queued: 16, refusal: hashingBusy };
 /** Two, so that one writer prepares what it can while another holds the group. */
 const GROUP_TURNS = { concurrency: 2, queued: 64, patienceMs: 5_000, refusal: groupBusy };
 
@@ -88,6 +88,7 @@ export async function compose({
   queuePrefix,
   hashCosts = HASH_COSTS,
 }: Parts): Promise<ControlPlane> {
+  const own = await OwnStores.open(config, () => clock.now());
   const db = new Database(databaseUrl);
   const hub = new Hub();
   const platform: Platform = {
@@ -97,27 +98,21 @@ export async function compose({
     rootKeys,
     passwordPolicy: passwordPolicyOf(config, hashCosts),
     tokenIterations: hashCosts.pbkdf2Iterations,
-    hashing: new BoundedPool(HASHING),
-    passwordHashing: new BoundedPool(PASSWORD_HASHING),
-    enrollmentHashing: new BoundedPool(ENROLLMENT_HASHING),
-    agentTokenHashing: new BoundedPool(AGENT_TOKEN_HASHING),
-    apiKeyHashing: new BoundedPool(API_KEY_HASHING),
+    ...hashingQueues(),
     groupTurns: new Turns(GROUP_TURNS),
+    clientIdentity: config.agentApi.clientIdentity,
     agentCertificates: config.agentCertificates,
     auditRows: new GroupCommit((rows) => insertAuditRows(db, rows), AUDIT_WRITES),
     metrics: createMetrics({
       waitingPulls: () => hub.size,
+      refusedFiles: () => own.problems.length,
       expiringCertificates: () => countExpiring({ db, clock, log }),
       agents: () => countAgents({ db, clock, log }),
     }),
   };
-  const trust = await openTrust(platform);
-  const credentials = await DialCredentials.open({
-    clock,
-    log,
-    authorities: trust.authorities,
-    config,
-  });
+  const trust = await openTrust(platform, own);
+  const { authorities } = trust;
+  const credentials = await DialCredentials.open({ clock, log, authorities, config });
   const auditKeys = await openAuditKeys(platform);
   const unreadable = new UnreadableReports(platform);
 
@@ -203,18 +198,21 @@ export async function compose({
   const certificate = await issueCertificate();
   const authenticator = new AgentAuthenticator({ trust, revocations, connections, clock });
   const limits = new RequestLimits(clock, config.rateLimits);
-  const listenerOf = ({ maxConnections, tls }: ServerConfig['operatorApi']) => {
-    return { certificate, tls, maxConnections, trustProxy: config.trustProxy };
+  const listenerOf = (name: 'operatorApi' | 'agentApi') => {
+    const { maxConnections, tls } = config[name];
+    const shown = own.certificateOf(name) ?? certificate;
+    return { certificate: shown, tls, maxConnections, trustProxy: config.trustProxy };
   };
   const dialled = new DialledSockets();
+  const clientAuthorities = () => ({
+    builtIn: authorities.trustAnchors,
+    own: own.clientAuthorities,
+  });
   const agentApp = await createAgentApp({
     pullDeps,
     trust,
     authenticator,
-    listener: {
-      ...listenerOf(config.agentApi),
-      clientAuthorities: trust.authorities.trustAnchors,
-    },
+    listener: { ...listenerOf('agentApi'), clientAuthorities: clientAuthorities() },
     limits,
     dialled,
   });
@@ -229,12 +227,14 @@ export async function compose({
   // Only where the agent API listens do its timeouts hold for connections.
   agentApp.server.once('listening', () => dialer.start());
   const agentUrl = () => config.agentApi.publicUrl ?? agentApp.listeningOrigin;
-  const info = { caFingerprint: () => trust.authorities.active.fingerprint, agentUrl };
+  const fingerprintOf = (name: 'operatorApi' | 'agentApi') =>
+    certificateFingerprint(own.topOf(name) ?? trust.authorities.active.certificatePem);
+  const info = { caFingerprint: () => fingerprintOf('agentApi'), agentUrl };
   const operatorApp = await createOperatorApp({
     platform,
     tasks,
     unreadable,
-    listener: listenerOf(config.operatorApi),
+    listener: listenerOf('operatorApi'),
     limits,
     sessions: config.sessions,
     signInLimits: new SignInLimits(clock, config.rateLimits.signInsPerMinute),
@@ -252,12 +252,16 @@ export async function compose({
     {
       app: agentApp,
       tls: config.agentApi.tls,
-      clientAuthorities: () => trust.authorities.trustAnchors,
+      own: () => own.certificateOf('agentApi'),
+      clientAuthorities,
     },
-    { app: operatorApp, tls: config.operatorApi.tls },
+    { app: operatorApp, tls: config.operatorApi.tls, own: () => own.certificateOf('operatorApi') },
   ];
   const changed = () => db.read((reader) => trust.authorities.reload(reader));
-  renewal = new CertificateRenewal(listeners, { issue: issueCertificate, changed }, platform);
+  const source = { first: certificate, issue: issueCertificate, changed };
+  const presented = new CertificateRenewal(listeners, source, platform);
+  renewal = presented;
+  const storeWatch = new StoreWatch(own, () => presented.present(), log);
 
   return {
     operatorApp,
@@ -268,12 +272,16 @@ export async function compose({
         await lockFirstStart(tx);
         return createFirstOwner(tx, platform, config.owner);
       }),
-    caFingerprint: trust.authorities.active.fingerprint,
-    caCertificate: trust.authorities.trustAnchors.join('\n'),
+    caFingerprint: fingerprintOf('agentApi'),
+    operatorFingerprint: fingerprintOf('operatorApi'),
+    caCertificate: [...new Set([...trust.trustAnchors(), own.topOf('operatorApi') ?? ''])].join(
+      '\n',
+    ),
     platform,
     agentUrl,
     stop: async () => {
-      renewal.stop();
+      presented.stop();
+      storeWatch.stop();
       hub.settleAll('stopping');
       const apps = [operatorApp, agentApp, metricsApp];
       await Promise.all([...apps.map(async (app) => app.close()), dialer.stop()]);

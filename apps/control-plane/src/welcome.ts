@@ -4,7 +4,7 @@ import type { ServerConfig } from './platform/config.ts';
 
 /** What a person who starts a control plane needs next. The generated password is in it once. */
 export function welcome(
-  { operatorApp, agentUrl, caFingerprint }: ControlPlane,
+  { operatorApp, agentUrl, caFingerprint, operatorFingerprint }: ControlPlane,
   config: ServerConfig,
   firstOwner: FirstOwner | undefined,
 ): string {
@@ -17,14 +17,19 @@ export function welcome(
     '',
     `  Operator API   ${url}   (documentation at ${url}/docs)`,
     ...(config.roles.includes('agent-api') ? [`  Agent API      ${agentUrl()}`] : []),
-    `  Fingerprint    ${caFingerprint}`,
+    ...(operatorFingerprint === caFingerprint
+      ? [`  Fingerprint    ${caFingerprint}`]
+      : [
+          `  Fingerprint    ${caFingerprint}   (agent API)`,
+          `  Fingerprint    ${operatorFingerprint}   (operator API)`,
+        ]),
     `  Owner          ${name}`,
     ...(password === undefined
       ? []
       : [`  Password       ${password}   (shown this once: keep it)`]),
     '',
     'To enrol an agent:',
-    `  bin/sallyport login --url ${url} --fingerprint ${caFingerprint} --name ${name}`,
+    `  bin/sallyport login --url ${url} --fingerprint ${operatorFingerprint} --name ${name}`,
     '  bin/sallyport group create demo && bin/sallyport token create --group demo',
     `  bin/sallyport-agent enroll --url ${config.roles.includes('agent-api') ? agentUrl() : 'https://<agent API>'} --fingerprint ${caFingerprint} --token-file -`,
     '',

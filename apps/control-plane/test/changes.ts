@@ -135,6 +135,9 @@ export async function everyChange(
     done('audit:checkpoint', () => owner.call('POST', '/audit/checkpoints')),
     done('audit:export', () => owner.call('GET', '/audit/export')),
     done('agent:move', () => owner.call('POST', `/agents/${agent.id}/move`, { group: besides })),
+    done('agent:update', () =>
+      owner.call('PATCH', `/agents/${agent.id}`, { certificateIdentity: 'dns:db-7.corp' }),
+    ),
     done('agent:revoke', () => owner.call('POST', `/agents/${agent.id}/revoke`)),
     done('agent:ban', () =>
       keeping((id) => (banId = id), owner.call('POST', `/agents/${agent.id}/ban`, {})),

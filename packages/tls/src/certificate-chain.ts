@@ -2,6 +2,7 @@ import { X509Certificate, type KeyObject } from 'node:crypto';
 import { CertificateError, type CertificateErrorCode } from './certificate-error.ts';
 import { keyAlgorithmOf } from './certificate-facts.ts';
 import { pemBlocks } from './pem.ts';
+import { isSelfSigned } from './self-issued.ts';
 import { hasStrongSignature } from './signature-strength.ts';
 
 const MAX_CERTIFICATES = 10;
@@ -99,10 +100,6 @@ function refuseGaps(chain: X509Certificate[], left: number): void {
       'chain_unrelated',
       'The chain holds a certificate that is not among the issuers of the leaf; leave it out.',
     );
-}
-
-export function isSelfSigned(certificate: X509Certificate): boolean {
-  return certificate.subject === certificate.issuer && certificate.verify(certificate.publicKey);
 }
 
 /** @throws CertificateError `certificate.expired`, `certificate.not_yet_valid`, `certificate.key_weak`, `certificate.signature_weak` */

@@ -80,6 +80,7 @@ const failures: Readonly<Record<string, Failure>> = {
   CERT_UNTRUSTED: unknownCa,
   DEPTH_ZERO_SELF_SIGNED_CERT: unknownCa,
   INVALID_CA: unknownCa,
+  INVALID_PURPOSE: wrongUsage,
   SELF_SIGNED_CERT_IN_CHAIN: unknownCa,
   UNABLE_TO_GET_ISSUER_CERT: unknownCa,
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: unknownCa,
@@ -87,7 +88,6 @@ const failures: Readonly<Record<string, Failure>> = {
   ERR_SSL_NO_PROTOCOLS_AVAILABLE: versionRefused,
   ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: versionRefused,
   ERR_SSL_UNSUPPORTED_PROTOCOL: versionRefused,
-  INVALID_PURPOSE: wrongUsage,
   // OpenSSL's way of saying that the first bytes of the answer were no TLS record.
   ERR_SSL_PACKET_LENGTH_TOO_LONG: notTls,
   ERR_SSL_WRONG_VERSION_NUMBER: notTls,
@@ -150,6 +150,8 @@ export function connectionFailure(
   origin: string,
   chain: readonly X509Certificate[] = [],
 ): LinkError {
+  // Of this program's own look at the certificate.
+  if (error instanceof LinkError) return error;
   const { code, retryable, text } = failureFor(systemCodeOf(error));
   const dates = code === 'tls.expired' ? datesIn(chain) : '';
   return new LinkError(code, `${origin} ${text}${dates}.`, { retryable });

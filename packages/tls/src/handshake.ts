@@ -1,5 +1,6 @@
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { connectionFailure } from './connection-failure.ts';
+import { controlPlaneIdentity } from './control-plane-identity.ts';
 import type { Endpoint } from './endpoint.ts';
 import { LinkError } from './link-error.ts';
 import { rememberChain } from './presented-chain.ts';
@@ -25,6 +26,7 @@ export async function handshake(
       port: endpoint.port,
       servername: endpoint.servername,
       ...(opened ? { socket: opened } : {}),
+      checkServerIdentity: controlPlaneIdentity,
       ...trust,
     });
     const chain = rememberChain(socket);

@@ -2,6 +2,7 @@ import type { OutgoingHttpHeaders } from 'node:http';
 import { Agent } from 'node:https';
 import type { Writable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
+import { controlPlaneIdentity } from './control-plane-identity.ts';
 import { type Endpoint, parseEndpoint } from './endpoint.ts';
 import { aborted, exchange, type LinkReply, StaleConnectionError } from './exchange.ts';
 import { certificateFingerprint } from './fingerprint.ts';
@@ -125,6 +126,7 @@ export class HttpsLink {
       secureContext: secureContextFor(ca, tls, identity),
       // Else Node takes it from the Host header, which a caller may set.
       servername: this.#endpoint.servername,
+      checkServerIdentity: controlPlaneIdentity,
     };
     const detour = detourTo(this.#endpoint, route);
     return detour

@@ -57,9 +57,12 @@ export type Offer = {
 };
 
 const ABOUT_TRUST: ReadonlySet<LinkErrorCode> = new Set([
+  'tls.agent_certificate',
+  'tls.certificate_unusable',
   'tls.expired',
   'tls.name_mismatch',
   'tls.unknown_ca',
+  'tls.wrong_usage',
 ]);
 /** The ways in which a peer says that it takes nothing of what it is offered. */
 const REFUSALS: ReadonlySet<LinkErrorCode> = new Set([

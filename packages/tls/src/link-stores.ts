@@ -87,6 +87,17 @@ export class LinkStores {
     return this.#truststore?.store;
   }
 
+  /** What keeps a file, as the last look found it, from being taken. */
+  get problems(): StoreProblem[] {
+    const found: [StoreKind, KeystoreError | undefined][] = [
+      ['keystore', this.#keystore?.refusal],
+      ['truststore', this.#truststore?.refusal],
+    ];
+    return found.flatMap(([kind, refusal]) =>
+      refusal === undefined ? [] : [problemOf(refusal, this.#key, kind)],
+    );
+  }
+
   /** Looks at the files again. What is not taken is told once, and leaves what there was. */
   async refresh(): Promise<{ replaced: boolean; problems: StoreProblem[] }> {
     const found: [StoreKind, Refreshed | undefined][] = [

@@ -7,6 +7,7 @@ import { tlsOptions, type TlsPolicy } from './policy.ts';
 import { presentedChain } from './presented-chain.ts';
 import type { Route } from './route.ts';
 import { secureContextFor } from './secure-context.ts';
+import { isSelfSigned } from './self-issued.ts';
 
 export { certificateFingerprint, normalizeFingerprint };
 
@@ -23,7 +24,7 @@ function mismatch(origin: string, expected: string, chain: X509Certificate[]): L
 }
 
 /**
- * Fetches the CA certificate with this SHA-256 fingerprint from the chain that the server at `url`
+ * Fetches the CA certificate, or that of a server which is its own CA, with this SHA-256 fingerprint from the chain that the server at `url`
  * presents, and returns it as PEM once a second connection has verified the server under it alone. Sends
  * no byte of a request. `timeoutMs` (default 10 seconds) counts for each of the two connections, and for
  * each tunnel of a `route`; `tls` is what both may negotiate. Throws
@@ -46,7 +47,7 @@ export async function fetchPinnedCa(
   unverified.destroy();
   const pinned = chain.find((certificate) => certificateFingerprint(certificate) === expected);
   if (!pinned) throw mismatch(endpoint.origin, expected, chain);
-  if (!pinned.ca) {
+  if (!pinned.ca && !isSelfSigned(pinned)) {
     throw new LinkError(
       'tls.unknown_ca',
       `The fingerprint is that of a certificate of ${endpoint.origin} which is no CA; give the fingerprint of its CA.`,

@@ -27,6 +27,7 @@ export class StoreFile<Store> {
   #digest: string;
   /** The refusal that was told last, and of which content. */
   #told = '';
+  #refusal: KeystoreError | undefined;
   #refreshing: Promise<Refreshed> | undefined;
 
   private constructor(options: StoreFileOptions<Store>, store: Store, digest: string) {
@@ -45,6 +46,11 @@ export class StoreFile<Store> {
     return this.#store;
   }
 
+  /** Why the file, as the last look found it, is not taken; undefined while the store is what it holds. */
+  get refusal(): KeystoreError | undefined {
+    return this.#refusal;
+  }
+
   /** Looks at the file again; one look at a time, whoever asks. */
   refresh(): Promise<Refreshed> {
     this.#refreshing ??= this.#look().finally(() => {
@@ -61,11 +67,13 @@ export class StoreFile<Store> {
       if (digest !== this.#digest) this.#store = await this.#options.read(bytes);
     } catch (error) {
       if (!(error instanceof KeystoreError)) throw error;
+      this.#refusal = error;
       const told = this.#told;
       this.#told = `${error.code} ${digest}`;
       return told === this.#told ? 'same' : error;
     }
     this.#told = '';
+    this.#refusal = undefined;
     if (digest === this.#digest) return 'same';
     this.#digest = digest;
     return 'replaced';

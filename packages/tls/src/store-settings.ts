@@ -23,7 +23,7 @@ export function storeSettings<Password extends z.ZodType>(
   return z.strictObject({
     file: z
       .string()
-      .min(1)
+      .regex(/^\//, 'use an absolute path')
       .optional()
       .meta(as('FILE', `file with ${holds[kind]}, read again when it changes`)),
     type: z

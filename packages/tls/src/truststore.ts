@@ -1,5 +1,5 @@
 import type { KeyObject, X509Certificate } from 'node:crypto';
-import { isSelfSigned, parseCertificates } from './certificate-chain.ts';
+import { parseCertificates } from './certificate-chain.ts';
 import { CertificateError } from './certificate-error.ts';
 import { keyAlgorithmOf } from './certificate-facts.ts';
 import { openJks } from './jks.ts';
@@ -7,6 +7,7 @@ import { KeystoreError, readingOf, requiredPassword } from './keystore-error.ts'
 import { formatOf, type StoreFormat, type StoreType } from './keystore-format.ts';
 import { pemBlocksOfFile } from './pem.ts';
 import { openPkcs12Bags } from './pkcs12.ts';
+import { isSelfSigned } from './self-issued.ts';
 
 type TruststoreOptions = { password?: string | undefined; type?: StoreType };
 type Contents = { keys: readonly unknown[]; certificates: readonly (string | Buffer)[] };

@@ -25,6 +25,8 @@ const keyKinds = {
 type Issued = { certificate: X509Certificate; keys: webcrypto.CryptoKeyPair };
 
 export type LeafOptions = {
+  /** Its common name; by default `server`. */
+  cn?: string;
   names?: JsonGeneralName[];
   kind?: keyof typeof keyKinds;
   /** Of the signature on it. */
@@ -67,7 +69,8 @@ export class Issuer {
 
   /** A server's certificate. */
   async leaf(options: LeafOptions = {}): Promise<IssuedLeaf> {
-    return leafOf(await issue('CN=server', { by: this.#own, ...options }), this.#chain());
+    const { cn = 'server' } = options;
+    return leafOf(await issue(`CN=${cn}`, { by: this.#own, ...options }), this.#chain());
   }
 
   /** This issuer and those above it, the root left out. */

@@ -16,8 +16,8 @@ import {
   type ConfigFlags,
 } from '../config.ts';
 import { enroll } from '../link/enroll.ts';
+import { openOwnStores } from '../link/own-stores.ts';
 import { routeToControlPlane } from '../link/route.ts';
-import { readCa } from '../link/trust.ts';
 import { StateDirectory } from '../state/state-directory.ts';
 import { codeOf } from '../state/system-error.ts';
 import type { CliContext } from './context.ts';
@@ -50,9 +50,12 @@ export async function enrollAgent(flags: EnrollFlags, context: CliContext): Prom
   using state = await StateDirectory.open(config.stateDir);
   const { tls } = config.controlPlane;
   const route = await routeToControlPlane(config);
-  const ca = config.controlPlane.ca;
+  const stores = await openOwnStores(config);
+  const ca = stores?.truststore?.join('');
   const trustAnchor = await readTrustAnchor(flags, controlPlane, { tls, route, ca });
-  const link = new HttpsLink({ baseUrl: controlPlane, ca: trustAnchor, tls, route });
+  const own = stores?.keystore;
+  const identity = own && { cert: own.chain, key: own.key };
+  const link = new HttpsLink({ baseUrl: controlPlane, ca: trustAnchor, identity, tls, route });
   try {
     const force = flags.force === true;
     const { agentId, group } = await enroll({
@@ -61,7 +64,7 @@ export async function enrollAgent(flags: EnrollFlags, context: CliContext): Prom
       controlPlane,
       trustAnchor,
       isGiven: flags.caFile !== undefined,
-      certified: config.authentication === 'certificate',
+      certified: config.authentication === 'certificate' && own === undefined,
       token,
       name,
       force,
@@ -148,7 +151,7 @@ async function readTrustAnchor(
   if (fingerprint !== undefined)
     return fetchPinnedCa(controlPlane, fingerprint, { timeoutMs: PIN_TIMEOUT_MS, ...way });
   if (caFile !== undefined) return readOwnFile(caFile, '--ca-file');
-  return ca === undefined ? undefined : (await readCa(ca)).join('');
+  return ca;
 }
 
 export function unknownTrust(): AgentError {

@@ -4,6 +4,7 @@ import { AgentError } from '../agent-error.ts';
 import { systemClock } from '../clock.ts';
 import { readAgentConfig, type ConfigFlags } from '../config.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { openOwnStores } from '../link/own-stores.ts';
 import { offsetInWords } from '../link/server-clock.ts';
 import { verifyLink, type LinkReport } from '../link/verify.ts';
 import { warningsOf } from '../link/warnings.ts';
@@ -21,8 +22,9 @@ export async function showLink(
     throw new AgentError('usage.invalid', 'this agent listens, and the control plane dials it', {
       advice: 'ask the control plane: sallyport link show',
     });
-  const { identity, certificate } = await viewIdentity(config);
-  const report = await verifyLink({ identity, certificate, config, clock: systemClock });
+  const stores = await openOwnStores(config);
+  const viewed = await viewIdentity(config, stores);
+  const report = await verifyLink({ ...viewed, stores, config, clock: systemClock });
   const warnings = warningsOf(report);
   stdout.write(
     flags.json === true
@@ -68,7 +70,7 @@ function wayOf({ proxy, address }: LinkReport['way']): string {
 
 function trustOf({ from, fingerprints }: LinkReport['trust']): string[] {
   if (from === 'system') return ['every CA that this host trusts'];
-  const source = from === 'file' ? 'controlPlane.ca' : 'the enrolment';
+  const source = from === 'file' ? 'controlPlane.truststore' : 'the enrolment';
   return fingerprints.map((fingerprint) => `${fingerprint}, from ${source}`);
 }
 

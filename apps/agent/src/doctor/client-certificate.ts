@@ -1,3 +1,6 @@
+import { X509Certificate } from 'node:crypto';
+import { showCertificate } from '@sallyport/tls/link-probe';
+import type { ClientCertificate } from '../state/client-certificate.ts';
 import { failed, ok, warning, type Found } from './finding.ts';
 import type { Host } from './host.ts';
 
@@ -5,8 +8,11 @@ import type { Host } from './host.ts';
 export async function clientCertificate(host: Host): Promise<Found> {
   const { authentication } = host.config;
   if (authentication !== 'certificate') return ok(`none: sessions are opened by ${authentication}`);
-  const state = await host.state();
   const certificate = await host.certificate();
+  const stores = await host.stores();
+  if (certificate !== undefined && stores?.keystore !== undefined)
+    return given(certificate, host.clock.now());
+  const state = await host.state();
   if (certificate === undefined)
     return (await state.read('certificate.json')) === undefined
       ? warning('there is none yet', 'the running agent asks for one with its key')
@@ -21,4 +27,12 @@ export async function clientCertificate(host: Host): Promise<Found> {
       'start the agent: it asks for a new one with its key, which the control plane allows for agentCertificates.recoveryDays',
     );
   return ok(`serial number ${certificate.serialNumber}, good until ${until}`);
+}
+
+/** Of controlPlane.keystore, which is not the agent's to renew. */
+function given({ cert }: ClientCertificate, nowMs: number): Found {
+  const { fingerprint, notAfter, isEnding } = showCertificate(new X509Certificate(cert), nowMs);
+  const detail = `${fingerprint}, from controlPlane.keystore, good until ${notAfter}`;
+  if (!isEnding) return ok(detail);
+  return warning(detail, 'put a new one into the keystore; the running agent reads it by itself');
 }

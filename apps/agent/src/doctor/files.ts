@@ -1,7 +1,7 @@
 import { access, constants } from 'node:fs/promises';
+import { openOwnStores } from '../link/own-stores.ts';
 import { routeToControlPlane } from '../link/route.ts';
 import { readTokenFile } from '../link/token-file.ts';
-import { readCa } from '../link/trust.ts';
 import { codeOf } from '../state/system-error.ts';
 import { failed, foundOf, ok, warning, type Found } from './finding.ts';
 import type { Host } from './host.ts';
@@ -10,11 +10,22 @@ const neither = { keystore: { type: 'auto' }, truststore: { type: 'auto' } } as 
 
 type File = { key: string; path: string; read: () => Promise<unknown> };
 
+const unset = { type: 'auto' } as const;
+
 /** Every file that the configuration has the agent read. */
 export async function files(host: Host): Promise<Found[]> {
   const { controlPlane, listen, proxy, tokenFile } = host.config;
   const named = [
-    { key: 'controlPlane.ca', path: controlPlane.ca, read: readCa },
+    {
+      key: 'controlPlane.keystore.file',
+      path: controlPlane.keystore.file,
+      read: () => openOwnStores({ controlPlane: { ...controlPlane, truststore: unset } }),
+    },
+    {
+      key: 'controlPlane.truststore.file',
+      path: controlPlane.truststore.file,
+      read: () => openOwnStores({ controlPlane: { ...controlPlane, keystore: unset } }),
+    },
     { key: 'proxy.ca', path: proxy.ca, read: () => routeToControlPlane(host.config) },
     { key: 'tokenFile', path: tokenFile, read: readTokenFile },
     ...(['keystore', 'truststore'] as const).map((kind) => ({

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
+import { openOwnStores, type OwnStores } from '../link/own-stores.ts';
 import { verifyLink, type LinkReport } from '../link/verify.ts';
 import { listens } from '../listen-settings.ts';
 import type { ClientCertificate } from '../state/client-certificate.ts';
@@ -14,6 +15,7 @@ export class Host {
   readonly clock: Pick<Clock, 'now'>;
   #state: Promise<StateView | undefined> | undefined;
   #identity: Promise<Identity> | undefined;
+  #stores: Promise<OwnStores | undefined> | undefined;
   #link: Promise<LinkReport> | undefined;
 
   constructor(config: AgentConfig, clock: Pick<Clock, 'now'>) {
@@ -48,13 +50,25 @@ export class Host {
     const { config, clock } = this;
     if (listens(config.listen)) throw new Dialled();
     return (this.#link ??= this.identity().then(async (identity) =>
-      verifyLink({ identity, certificate: await this.certificate(), config, clock }),
+      verifyLink({
+        identity,
+        certificate: await this.certificate(),
+        stores: await this.stores(),
+        config,
+        clock,
+      }),
     ));
+  }
+
+  /** Of controlPlane. @throws Blocked; why is for the check of the files to tell */
+  stores(): Promise<OwnStores | undefined> {
+    return (this.#stores ??= unless(openOwnStores(this.config), 'the files'));
   }
 
   /** What the agent shows of itself, if it does. @throws Blocked */
   async certificate(): Promise<ClientCertificate | undefined> {
-    return shownCertificate(await this.state(), await this.identity(), this.config);
+    const [state, identity] = [await this.state(), await this.identity()];
+    return shownCertificate(state, identity, this.config, await this.stores());
   }
 }
 

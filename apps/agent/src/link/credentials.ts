@@ -3,25 +3,29 @@ import { AgentError } from '../agent-error.ts';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import {
+  certificateIn,
   checked,
   keepClientCertificate,
-  readClientCertificate,
   type ClientCertificate,
 } from '../state/client-certificate.ts';
 import type { Identity } from '../state/identity.ts';
 import type { StateDirectory } from '../state/state-directory.ts';
 import { keepTrustAnchors, withGiven } from '../state/trust-anchors.ts';
+import { shownCertificate } from '../state/view-identity.ts';
 import { errorFromReply } from './call.ts';
+import type { OwnStores } from './own-stores.ts';
 import { caOf, type Trust } from './trust.ts';
 
 /** How much earlier than at half of its life a certificate may be renewed, as a part of that half. */
 const JITTER = 0.1;
 
 type CredentialsParts = {
-  state: Pick<StateDirectory, 'read' | 'write'>;
+  state: StateDirectory;
   identity: Identity;
   /** Whose certificates the control plane may show. */
   trust: Trust;
+  /** The files that are set in place of what the control plane gives. */
+  stores?: OwnStores | undefined;
   clock: Pick<Clock, 'now' | 'monotonic'>;
   random: () => number;
   log: Log;
@@ -50,11 +54,43 @@ export class Credentials {
     this.#use(certificate);
   }
 
-  /** Reads the certificate that is on disk, where sessions are opened with it. */
+  /** Takes the certificate of the keystore, or reads the one that is on disk, where sessions are opened with it. */
   static async open(parts: CredentialsParts, byCertificate: boolean): Promise<Credentials> {
-    const { state, identity } = parts;
-    const certificate = byCertificate ? await readClientCertificate(state, identity) : undefined;
+    const { state, identity, stores } = parts;
+    const certificate = await shownCertificate(
+      state,
+      identity,
+      { authentication: byCertificate ? 'certificate' : 'key' },
+      stores,
+    );
     return new Credentials(parts, byCertificate, certificate);
+  }
+
+  /** Whether the certificate is somebody else's to renew. */
+  get isGiven(): boolean {
+    return this.byCertificate && this.#parts.stores?.keystore !== undefined;
+  }
+
+  /** What keeps a file that was set from being taken, as it is now. */
+  get problems(): string[] {
+    return (this.#parts.stores?.problems ?? []).map(({ text }) => text);
+  }
+
+  /** Looks at the files that are set again; one that is not taken is told, and leaves what there was. */
+  async refresh(): Promise<void> {
+    const { stores, log } = this.#parts;
+    if (stores === undefined) return;
+    const { replaced, problems } = await stores.refresh();
+    for (const { code, text: detail } of problems)
+      log.error(
+        { code, detail },
+        'a file of certificates is not taken; what it held before still counts',
+      );
+    if (!replaced) return;
+    if (this.isGiven && stores.keystore) this.#use(certificateIn(stores.keystore));
+    if (stores.truststore !== undefined) this.#anchors = [...stores.truststore];
+    this.#link?.replace(this.tls);
+    log.info({}, 'the certificates of the link to the control plane were read anew');
   }
 
   /** For the link that is made with them, and for each of its connections from a change on. */
@@ -86,7 +122,8 @@ export class Credentials {
 
   /** Another certificate is due when this one names another group. */
   belongTo(group: string): void {
-    if (this.#certificate === undefined || this.#certificate.group === group) return;
+    const named = this.#certificate?.group;
+    if (named === undefined || named === group) return;
     this.#due = { atMs: -Infinity, monotonicMs: -Infinity };
   }
 

@@ -2,6 +2,7 @@ import type { LinkOptions } from '@sallyport/tls/https-link';
 import type { AgentConfig } from '../config.ts';
 import type { ClientCertificate } from '../state/client-certificate.ts';
 import type { Identity } from '../state/identity.ts';
+import type { OwnStores } from './own-stores.ts';
 import { routeToControlPlane } from './route.ts';
 import { caOf, trustFor } from './trust.ts';
 
@@ -9,15 +10,21 @@ import { caOf, trustFor } from './trust.ts';
 export type LinkToControlPlane = Required<Pick<LinkOptions, 'baseUrl' | 'tls' | 'route'>> &
   Pick<LinkOptions, 'ca' | 'identity'>;
 
-/** @throws AgentError `usage.invalid` for a file of CAs that cannot be used; LinkError `proxy.bad_url` */
+/** The files that are set, and what the agent shows of itself, if it does. */
+export type Brought = {
+  stores?: OwnStores | undefined;
+  certificate?: ClientCertificate | undefined;
+};
+
+/** @throws AgentError `usage.invalid` for a proxy.ca that cannot be used; LinkError `proxy.bad_url` */
 export async function linkToControlPlane(
   identity: Pick<Identity, 'controlPlane' | 'trustAnchors'>,
   config: Pick<AgentConfig, 'controlPlane' | 'proxy'>,
-  certificate?: ClientCertificate,
+  { stores, certificate }: Brought = {},
 ): Promise<LinkToControlPlane> {
   return {
     baseUrl: identity.controlPlane,
-    ca: caOf(await trustFor(identity, config)),
+    ca: caOf(trustFor(identity, stores)),
     ...(certificate === undefined
       ? {}
       : { identity: { cert: certificate.cert, key: certificate.key } }),

@@ -52,6 +52,7 @@ export class SessionOpener {
   /** A new access token; of `open`, the one before, when that only needs another. */
   async open(open: Access | undefined, signal: AbortSignal | undefined): Promise<Access> {
     const { credentials } = this.#parts;
+    if (credentials?.isGiven === true) return this.#openedByCertificate(credentials, open, signal);
     if (credentials?.byCertificate === true) return this.#openCertified(credentials, open, signal);
     const agentToken = await this.#parts.readToken?.();
     const openedWith = agentToken && createHash('sha256').update(agentToken).digest('base64url');

@@ -13,9 +13,12 @@ import {
 import { detourTo } from '@sallyport/tls/route';
 import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
-import type { ClientCertificate } from '../state/client-certificate.ts';
 import type { Identity } from '../state/identity.ts';
-import { linkToControlPlane, type LinkToControlPlane } from './link-to-control-plane.ts';
+import {
+  linkToControlPlane,
+  type Brought,
+  type LinkToControlPlane,
+} from './link-to-control-plane.ts';
 import { ServerClock } from './server-clock.ts';
 import { trustFor, type Trust } from './trust.ts';
 
@@ -35,10 +38,8 @@ export type LinkReport = {
   failure: { code: string; message: string } | null;
 };
 
-type Looked = {
+type Looked = Required<Brought> & {
   identity: Identity;
-  /** What the agent shows of itself, if it does. */
-  certificate: ClientCertificate | undefined;
   config: AgentConfig;
   clock: Pick<Clock, 'now'>;
 };
@@ -47,11 +48,11 @@ type Looked = {
  * Connects to the control plane as the daemon does, with the same trust, TLS policy, proxy and address, and
  * reports; also when the link is not good. A request without any credentials tells the control plane’s time.
  *
- * @throws AgentError `usage.invalid` for a file of CAs that cannot be used; LinkError `proxy.bad_url`
+ * @throws AgentError `usage.invalid` for a proxy.ca that cannot be used; LinkError `proxy.bad_url`
  */
 export async function verifyLink(looked: Looked): Promise<LinkReport> {
-  const { identity, certificate, config, clock } = looked;
-  const target = await linkToControlPlane(identity, config, certificate);
+  const { identity, config, clock } = looked;
+  const target = await linkToControlPlane(identity, config, looked);
   const { negotiated, chain, failure } = await probeLink(target);
   const heard = failure === undefined ? await listen(target, clock) : undefined;
   const isReached =
@@ -68,11 +69,11 @@ export async function verifyLink(looked: Looked): Promise<LinkReport> {
 }
 
 async function describeWay(
-  { identity, certificate, config }: Looked,
+  { identity, certificate, stores }: Looked,
   { baseUrl, route }: LinkToControlPlane,
 ): Promise<Pick<LinkReport, 'controlPlane' | 'way' | 'trust' | 'agent'>> {
   const { proxy, address } = detourTo(parseEndpoint(baseUrl), route) ?? {};
-  const { from, certificates } = await trustFor(identity, config);
+  const { from, certificates } = trustFor(identity, stores);
   return {
     controlPlane: baseUrl,
     way: { proxy: proxy?.origin ?? null, address: address ?? null },

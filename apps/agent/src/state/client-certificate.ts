@@ -1,4 +1,5 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
+import type { Keystore } from '@sallyport/tls/keystore';
 import { z } from 'zod';
 import type { Identity } from './identity.ts';
 import type { StateDirectory } from './state-directory.ts';
@@ -11,7 +12,7 @@ export type ClientCertificate = {
   cert: string;
   key: string;
   serialNumber: string;
-  /** As its SPIFFE ID names it. */
+  /** As its SPIFFE ID names it; undefined in a certificate of another CA. */
   group: string | undefined;
   notBeforeMs: number;
   notAfterMs: number;
@@ -38,6 +39,13 @@ export async function keepClientCertificate(
 ): Promise<void> {
   const content: z.infer<typeof stored> = { format: 1, certificate: cert, key };
   await state.write('certificate.json', JSON.stringify(content));
+}
+
+/** That of a keystore. */
+export function certificateIn({ chain, key, facts }: Keystore): ClientCertificate {
+  const { serialNumber, notBefore, notAfter } = facts;
+  const validity = { notBeforeMs: notBefore.getTime(), notAfterMs: notAfter.getTime() };
+  return { cert: chain, key, serialNumber, group: undefined, ...validity };
 }
 
 /**

@@ -1,4 +1,12 @@
-import { agent, agentState, ban, groupName, uuid, type Agent } from '@sallyport/contract';
+import {
+  agent,
+  agentState,
+  ban,
+  certificateIdentity,
+  groupName,
+  uuid,
+  type Agent,
+} from '@sallyport/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { route } from '../api-client.ts';
@@ -12,9 +20,15 @@ const ID = '<id>, as `agent list` shows it';
 const listOptions = z.object({ group: groupName, state: agentState.optional() });
 const banOptions = z.object({ name: z.boolean().default(false) });
 const moveOptions = z.object({ group: groupName });
+/** `none` clears it. */
+const updateOptions = z.object({
+  certificateIdentity: z.union([z.literal('none').transform(() => null), certificateIdentity], {
+    error: 'use uri:, dns: (in lower case), ip: or key: and that name of the certificate, or none',
+  }),
+});
 const diagnoseOptions = z.object({ timeout: duration });
 
-/** `agent list`, `agent show`, `agent revoke`, `agent ban`, `agent move` and `agent diagnose`. */
+/** `agent list`, `agent show`, `agent update`, `agent revoke`, `agent ban`, `agent move` and `agent diagnose`. */
 export function addAgentCommands(program: Command, context: Context): void {
   const agents = program.command('agent').description('Enrolled agents');
   addLooks(agents, context);
@@ -55,6 +69,8 @@ function addLooks(agents: Command, context: Context): void {
       const found = await api.get(route`/agents/${id}`, agent);
       context.output.result(found, fields(rowsOf(found)));
     });
+
+  addUpdate(agents, context);
 
   agents
     .command('diagnose')
@@ -107,6 +123,24 @@ function addChanges(agents: Command, context: Context): void {
     });
 }
 
+function addUpdate(agents: Command, context: Context): void {
+  agents
+    .command('update')
+    .description('Say which certificate of your own CA is an agent’s')
+    .argument('<id>', 'as `agent list` shows it')
+    .requiredOption(
+      '--certificate-identity <identity>',
+      'such as uri:spiffe://corp/db-7, dns:db-7.corp, ip:10.0.0.7 or key:…; none to clear it',
+    )
+    .action(async (given: unknown, options: unknown) => {
+      const id = checked(uuid, given, '<id>, as `agent list` shows it');
+      const body = checked(updateOptions, options);
+      using api = await openApi(context);
+      const updated = await api.patch(route`/agents/${id}`, body, agent);
+      context.output.result(updated, fields(rowsOf(updated)));
+    });
+}
+
 function rowsOf(found: Agent) {
   const { facts } = found;
   return [
@@ -116,6 +150,9 @@ function rowsOf(found: Agent) {
     ['State', found.stateSince === null ? found.state : `${found.state} since ${found.stateSince}`],
     ['Applied revision', String(found.appliedRevision)],
     ['Key', found.keyThumbprint],
+    ...(found.certificateIdentity === null
+      ? []
+      : [['Certificate', found.certificateIdentity] as const]),
     ['Version', facts.agentVersion],
     ['Host', `${facts.platform} ${facts.architecture}, ${facts.runtime}`],
     ['Enrolled', found.enrolledAt],

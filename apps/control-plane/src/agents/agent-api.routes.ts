@@ -36,8 +36,11 @@ export function agentEntryRoutes(
         config: { permission: 'public' },
         schema: { body: enrollBody, response: { 201: enrollReply, ...problemResponses } },
       },
-      async (request, reply) =>
-        reply.code(201).send(await enroll(enrollDeps, operationOf(request), request.body)),
+      async (request, reply) => {
+        const shown = () => authenticator.certificateOf(agentRequest(request));
+        const op = operationOf(request);
+        return reply.code(201).send(await enroll(enrollDeps, op, request.body, shown));
+      },
     );
 
     app.post(
@@ -85,7 +88,7 @@ export function agentEntryRoutes(
         config: { permission: 'public' },
         schema: { response: { 200: caCertificatesReply, ...problemResponses } },
       },
-      async () => ({ trustAnchors: trust.authorities.trustAnchors }),
+      async () => ({ trustAnchors: trust.trustAnchors() }),
     );
   };
 }

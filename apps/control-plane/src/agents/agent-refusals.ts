@@ -1,5 +1,6 @@
 import type { AgentMethod } from '@sallyport/contract';
 import { AppError } from '../platform/app-error.ts';
+import type { ClientIdentity } from '../platform/client-identity.ts';
 
 /** What a revoked agent is told, and what makes it wipe its cache. */
 export function agentRevoked(): AppError {
@@ -68,14 +69,14 @@ export function clientCertificateRequired(): AppError {
 export function clientCertificateUntrusted(): AppError {
   return new AppError(
     'client_certificate.untrusted',
-    'The client certificate is of no CA that is trusted here; ask for a new one.',
+    'The client certificate is of no CA that is trusted here; ask for a new one, or have its CA added to the file of agentApi.truststore.',
   );
 }
 
 export function clientCertificateExpired(): AppError {
   return new AppError(
     'client_certificate.expired',
-    'The client certificate has expired; ask for a new one with the agent’s key.',
+    'The client certificate has expired; ask for a new one with the agent’s key, or renew the one in the agent’s keystore.',
   );
 }
 
@@ -84,6 +85,52 @@ export function clientCertificateUnknown(): AppError {
   return new AppError(
     'client_certificate.unknown',
     'The client certificate is not known to be an agent’s; ask for a new one with the agent’s key.',
+  );
+}
+
+/** Of the organisation's own CA, and nobody's. */
+export function clientCertificateUnenrolled(): AppError {
+  return new AppError(
+    'client_certificate.unknown',
+    'No agent has the name of this client certificate: enrol with it, or have an operator set the certificateIdentity of the agent.',
+  );
+}
+
+/** Told of one that came alone, whose issuer is not known here. */
+export function clientCertificateIncomplete(): AppError {
+  return new AppError(
+    'client_certificate.chain_incomplete',
+    'The client certificate came without that of its issuer, which is no CA that is trusted here either: put the intermediate certificates into the agent’s keystore, or have its CA added to the file of agentApi.truststore.',
+  );
+}
+
+export function clientCertificateMisused(): AppError {
+  return new AppError(
+    'client_certificate.wrong_usage',
+    'The client certificate lacks the extended key usage clientAuth; have it issued with that.',
+  );
+}
+
+const KINDS: Record<ClientIdentity, string> = {
+  uri: 'one URI',
+  dns: 'one DNS name, without a wildcard,',
+  ip: 'one IP address',
+  key: 'a key',
+};
+
+/** `count` is how many it has of the kind that is asked for. */
+export function clientCertificateUnnamed(kind: ClientIdentity, count: number): AppError {
+  return new AppError(
+    'client_certificate.no_identity',
+    `The client certificate must have exactly ${KINDS[kind]} among its subject alternative names, which tells the agent, and has ${count}: have it issued so, or have agentApi.clientIdentity set to what certificates here do have: uri, dns, ip or key.`,
+  );
+}
+
+export function identityTaken(cause?: unknown): AppError {
+  return new AppError(
+    'agent.identity_taken',
+    'Another agent has this certificate identity: revoke that one, or clear its certificateIdentity.',
+    { cause },
   );
 }
 

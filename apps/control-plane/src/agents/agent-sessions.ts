@@ -23,6 +23,7 @@ import {
   agentTokenExpired,
   agentTokenRevoked,
   agentUnknown,
+  clientCertificateUnenrolled,
   methodRefused,
   recoveryOver,
 } from './agent-refusals.ts';
@@ -69,15 +70,24 @@ export class AgentSessions {
    * Another access token of the same standing, for a session that is still open: whoever shows one has proved
    * itself a moment ago, so that nothing is hashed. What the session was opened with must still be good.
    *
-   * @throws AppError `agent.unknown`, `agent.revoked`, `agent.method_refused`, `agent_token.*`
+   * @throws AppError `agent.unknown`, `agent.revoked`, `agent.method_refused`, `agent_token.*`, `client_certificate.*`
    */
   async renew(
     claims: AccessClaims,
     request: AgentRequest,
     protocol: number,
   ): Promise<SessionReply> {
+    await this.#checkCertificate(claims, request);
     const { opener, standing } = await this.#allowed(claims, { protocol });
     return this.#issue({ ...claims, groupId: opener.groupId }, { standing, request, protocol });
+  }
+
+  /** Whose name or CA a certificate of the organisation has may be changed at any time, unlike one that was issued here. */
+  async #checkCertificate(claims: AccessClaims, request: AgentRequest): Promise<void> {
+    if (claims.method !== 'certificate' || this.#trust.own.clientAuthorities.length === 0) return;
+    const shown = this.#authenticator.certificateOf(request);
+    const { agentId } = await agentOfCertificate(this.#platform, this.#trust, shown);
+    if (agentId !== claims.agentId) throw clientCertificateUnenrolled();
   }
 
   async #opener(body: SessionBody, request: AgentRequest): Promise<AccessGrant> {
@@ -157,7 +167,7 @@ export class AgentSessions {
       expiresInSeconds,
       ...(protocol < NAMED_TRUST_PROTOCOL
         ? {}
-        : { trustAnchors: this.#trust.authorities.trustAnchors, group: standing.group }),
+        : { trustAnchors: this.#trust.trustAnchors(), group: standing.group }),
     };
   }
 }

@@ -7,6 +7,7 @@ import {
   groupName,
   moveAgentBody,
   page,
+  patchAgentBody,
   pageQuery,
   uuid,
 } from '@sallyport/contract';
@@ -22,6 +23,7 @@ import {
   revokeEnrollmentToken,
 } from './enrollment-tokens.service.ts';
 import { moveAgent } from './move-agent.ts';
+import { updateAgent } from './update-agent.ts';
 
 const groupParams = z.object({ group: groupName });
 const agentParams = z.object({ agent: uuid });
@@ -131,6 +133,22 @@ export function agentsRoutes(platform: Platform): FastifyPluginAsyncZod {
         },
       },
       async (request) => getAgent(platform, operationOf(request), request.params.agent),
+    );
+
+    app.patch(
+      '/agents/:agent',
+      {
+        config: { permission: 'agent:update' },
+        schema: {
+          tags,
+          summary: 'Say which certificate of the organisation’s own CA is the agent’s',
+          params: agentParams,
+          body: patchAgentBody,
+          response: { 200: agent, ...problemResponses },
+        },
+      },
+      async (request) =>
+        updateAgent(platform, operationOf(request), request.params.agent, request.body),
     );
 
     app.post(

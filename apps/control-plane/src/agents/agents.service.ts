@@ -94,7 +94,7 @@ export async function authorizedAgent(
 
 /** As operators see it. */
 export function shownAgent(row: AgentRow, now: Date): Agent {
-  const { id, name, appliedRevision, keyThumbprint, facts } = row;
+  const { id, name, appliedRevision, keyThumbprint, certificateIdentity, facts } = row;
   return {
     id,
     name,
@@ -102,6 +102,7 @@ export function shownAgent(row: AgentRow, now: Date): Agent {
     ...stateOf(row, now),
     appliedRevision,
     keyThumbprint,
+    certificateIdentity,
     facts,
     enrolledAt: row.enrolledAt.toISOString(),
     lastSeenAt: row.lastSeenAt?.toISOString() ?? null,

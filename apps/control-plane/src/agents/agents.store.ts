@@ -32,6 +32,7 @@ export type AgentRow = {
   clonedAt: Date | null;
   behindRevision: number | null;
   behindSince: Date | null;
+  certificateIdentity: string | null;
 };
 
 export type NewAgent = Omit<
@@ -109,6 +110,34 @@ export async function listMovedSince(
     where: { movedAt: { gte: since } },
     select: { id: true, groupId: true },
   });
+}
+
+/** The agent of a certificate's identity, whether it was revoked or not. */
+export async function findIdentified(
+  db: Db,
+  certificateIdentity: string,
+): Promise<{ agentId: string; groupId: string } | undefined> {
+  const row = await db.agent.findUnique({
+    where: { certificateIdentity },
+    select: { id: true, groupId: true },
+  });
+  return row === null ? undefined : { agentId: row.id, groupId: row.groupId };
+}
+
+/** Takes an identity from an agent that was revoked, so that its host may come back with the same certificate. */
+export async function releaseIdentity(tx: Db, certificateIdentity: string): Promise<void> {
+  await tx.agent.updateMany({
+    where: { certificateIdentity, revokedAt: { not: null } },
+    data: { certificateIdentity: null },
+  });
+}
+
+export async function setIdentity(
+  tx: Db,
+  id: string,
+  certificateIdentity: string | null,
+): Promise<void> {
+  await tx.agent.update({ where: { id }, data: { certificateIdentity } });
 }
 
 /** Ids of agents revoked since `since`: those whose access tokens may still be unexpired. */

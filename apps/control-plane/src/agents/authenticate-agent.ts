@@ -92,10 +92,12 @@ export class AgentAuthenticator {
   /**
    * The certificate that the request's connection was made with; undefined without one.
    *
-   * @throws AppError `client_certificate.untrusted`, `client_certificate.expired`
+   * @throws AppError `client_certificate.untrusted`, `client_certificate.expired`, `client_certificate.wrong_usage`,
+   * `client_certificate.chain_incomplete`
    */
   certificateOf({ socket }: Pick<AgentRequest, 'socket'>): ClientCertificate | undefined {
-    return clientCertificateOf(socket, this.#clock.now());
+    const takesChains = this.#trust.own.clientAuthorities.length > 0;
+    return clientCertificateOf(socket, this.#clock.now(), takesChains);
   }
 
   /** Notes an access token that was issued here, so that it need not be verified when it comes back. */

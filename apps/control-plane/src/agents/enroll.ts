@@ -14,16 +14,18 @@ import type { Platform } from '../platform/platform.ts';
 import { readToken } from '../platform/read-token.ts';
 import type { TokenChecks } from '../platform/token-checks.ts';
 import type { Trust } from '../trust/index.ts';
-import { agentBanned, methodRefused } from './agent-refusals.ts';
-import { findGroupOf, insertAgent } from './agents.store.ts';
+import { agentBanned, identityTaken, methodRefused } from './agent-refusals.ts';
+import { findGroupOf, findIdentified, insertAgent, releaseIdentity } from './agents.store.ts';
 import { findBanOf } from './bans.store.ts';
 import { readCertificateRequest, type RequestedKey } from './certificate-request.ts';
+import type { ClientCertificate } from './client-certificate.ts';
 import {
   findEnrollmentToken,
   takeUse,
   type EnrollmentTokenRow,
 } from './enrollment-tokens.store.ts';
 import { issueCertificate } from './issue-certificate.ts';
+import { organisationIdentity } from './organisation-identity.ts';
 import { proofRefusal } from './proof-refusal.ts';
 
 /** What enrolment stands on. */
@@ -32,15 +34,18 @@ export type EnrollDeps = { platform: Platform; trust: Trust; tokens: TokenChecks
 /**
  * Makes an agent of whoever holds a token with a use left and the private key of what it registers. Only
  * who knows the token's secret learns why it is refused, and only such a refusal is audited: the rest is
- * anybody's noise. A token that has ended is therefore checked like any other.
+ * anybody's noise. A token that has ended is therefore checked like any other. A client certificate that the
+ * connection was made with, as `shown` tells, is the agent's from then on, unless it asks for one.
  *
  * @throws AppError `request.invalid` of the encryption key, `token.*`, `proof.invalid`, `csr.invalid`,
- * `clock.skewed`, `agent.banned`, `agent.keys_taken`, `agent.method_refused`, `hashing.busy`
+ * `clock.skewed`, `agent.banned`, `agent.keys_taken`, `agent.identity_taken`, `agent.method_refused`,
+ * `client_certificate.*`, `hashing.busy`
  */
 export async function enroll(
   deps: EnrollDeps,
   op: Operation,
   body: EnrollBody,
+  shown: () => ClientCertificate | undefined,
 ): Promise<EnrollReply> {
   const { platform } = deps;
   const token = readToken(body.token, 'enroll');
@@ -51,13 +56,21 @@ export async function enroll(
   try {
     const refusal = refusalOf(row, op.address, platform.clock.now());
     if (refusal !== undefined) throw refusal;
-    return await register(deps, op, { body, requested }, row);
+    const identity = requested === undefined ? identityOf(deps, shown()) : undefined;
+    return await register(deps, op, { body, requested, identity }, row);
   } catch (error) {
     // Whoever holds a token may be refused for ever: each refusal, which is audited, waits for a check.
     deps.tokens.forget(token, row.secretHash);
     if (error instanceof AppError) await recordRefusal(platform, op, row, error);
     throw error;
   }
+}
+
+function identityOf(
+  { platform: { clientIdentity }, trust: { own } }: EnrollDeps,
+  shown: ClientCertificate | undefined,
+): string | undefined {
+  return shown && organisationIdentity(shown, own.clientAuthorities, clientIdentity);
 }
 
 async function verifyProof({ clock }: Platform, body: EnrollBody): Promise<void> {
@@ -123,10 +136,17 @@ function refusalOf(row: EnrollmentTokenRow, address: string, nowMs: number): App
   return undefined;
 }
 
+type Asked = {
+  body: EnrollBody;
+  requested: RequestedKey | undefined;
+  /** Of the certificate that the agent brings. */
+  identity: string | undefined;
+};
+
 async function register(
   { platform, trust }: EnrollDeps,
   op: Operation,
-  { body, requested }: { body: EnrollBody; requested: RequestedKey | undefined },
+  { body, requested, identity }: Asked,
   row: EnrollmentTokenRow,
 ): Promise<EnrollReply> {
   const { db, clock } = platform;
@@ -137,13 +157,14 @@ async function register(
     encryptionKey: await calculateJwkThumbprint(body.encryptionKey),
   };
   const group = await db.read((reader) => findGroupOf(reader, row.groupId));
-  if (requested !== undefined && !group.agentMethods.includes('certificate'))
+  if ((requested ?? identity) !== undefined && !group.agentMethods.includes('certificate'))
     throw methodRefused('certificate');
   try {
     return await db.transaction(async (tx) => {
       const now = new Date(clock.now());
       const banned = await findBanOf(tx, { ...keys, groupId: row.groupId, name: body.name });
       if (banned !== undefined) throw agentBanned();
+      if (identity !== undefined) await releaseIdentity(tx, identity);
       const { name, signingKey, encryptionKey, facts } = body;
       await insertAgent(tx, {
         id: agentId,
@@ -152,13 +173,14 @@ async function register(
         signingKey,
         encryptionKey,
         keyThumbprint,
+        certificateIdentity: identity ?? null,
         facts,
         enrollmentTokenId: row.id,
         enrolledAt: now,
       });
       const actor = { kind: 'agent', id: agentId, name } as const;
       const enrolled = new Operation(actor, op.requestId, op.address);
-      await recordEnrollment(tx, platform, enrolled, { agentId, row, keyThumbprint });
+      await recordEnrollment(tx, platform, enrolled, { agentId, row, keyThumbprint, identity });
       const certified = { agentId, groupId: row.groupId, group: group.name };
       const certificate =
         requested &&
@@ -169,19 +191,28 @@ async function register(
         agentId,
         group: { id: row.groupId, name: group.name },
         verificationKeys: trust.signingKeys.published,
-        trustAnchors: trust.authorities.trustAnchors,
+        trustAnchors: trust.trustAnchors(),
         certificate,
       };
     });
   } catch (error) {
-    if (isUniqueViolation(error))
-      throw new AppError(
-        'agent.keys_taken',
-        'These keys belong to an agent already; enrol with new ones.',
-        { cause: error },
-      );
-    throw error;
+    throw isUniqueViolation(error) ? await alreadyThere(platform, identity, error) : error;
   }
+}
+
+/** What of an enrolment another agent has. */
+async function alreadyThere(
+  { db }: Platform,
+  identity: string | undefined,
+  cause: unknown,
+): Promise<AppError> {
+  if (identity !== undefined && (await db.read((reader) => findIdentified(reader, identity))))
+    return identityTaken(cause);
+  return new AppError(
+    'agent.keys_taken',
+    'These keys belong to an agent already; enrol with new ones.',
+    { cause },
+  );
 }
 
 async function recordEnrollment(
@@ -192,14 +223,24 @@ async function recordEnrollment(
     agentId,
     row,
     keyThumbprint,
-  }: { agentId: string; row: EnrollmentTokenRow; keyThumbprint: string },
+    identity,
+  }: {
+    agentId: string;
+    row: EnrollmentTokenRow;
+    keyThumbprint: string;
+    identity: string | undefined;
+  },
 ): Promise<void> {
   const act = {
     action: 'agent:enroll',
     subject: `agent:${agentId}`,
     groupId: row.groupId,
     outcome: 'done',
-    details: { enrollmentToken: row.id, keyThumbprint },
+    details: {
+      enrollmentToken: row.id,
+      keyThumbprint,
+      ...(identity === undefined ? {} : { certificateIdentity: identity }),
+    },
   } as const;
   await appendAuditEvent(tx, op, act, clock.now());
 }

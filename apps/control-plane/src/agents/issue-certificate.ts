@@ -44,7 +44,7 @@ export async function renewCertificate(
   const certificate = await platform.db.transaction((tx) =>
     issueCertificate(tx, platform, trust, { certified, requested, op, used }),
   );
-  return { certificate, trustAnchors: trust.authorities.trustAnchors };
+  return { certificate, trustAnchors: trust.trustAnchors() };
 }
 
 /** Certifies a key, keeps what tells the certificate from others, and returns its chain. */

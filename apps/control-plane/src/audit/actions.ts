@@ -25,6 +25,7 @@ export const auditActions = [
   'enrollment-token:revoke',
   'agent:enroll',
   'agent:certify',
+  'agent:update',
   'agent:revoke',
   'agent:ban',
   'agent:unban',

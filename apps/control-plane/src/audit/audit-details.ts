@@ -4,6 +4,7 @@ import type { StoredDetails } from '../platform/audit-row.ts';
 const DETAIL_KEYS = [
   'agent',
   'broken',
+  'certificateIdentity',
   'changed',
   'cidrs',
   'code',
@@ -40,6 +41,7 @@ const DETAIL_KEYS = [
 /** The fields whose values may be shown as they were before and after a change. */
 const SHOWN_FIELDS = new Set<string>([
   'agentMethods',
+  'certificateIdentity',
   'clones',
   'expiresAt',
   'fingerprint',

@@ -40,6 +40,7 @@ export const policy = {
   'enrollment-token:read': everyone,
   'enrollment-token:revoke': changers,
   'agent:read': everyone,
+  'agent:update': changers,
   'agent:revoke': changers,
   'agent:ban': changers,
   'agent:move': changers,

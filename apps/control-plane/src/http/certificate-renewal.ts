@@ -2,6 +2,7 @@ import { tlsOptions, type TlsPolicy } from '@sallyport/tls/policy';
 import type { FastifyInstance } from 'fastify';
 import type { Platform } from '../platform/platform.ts';
 import { SERVER_CERTIFICATE_DAYS, type ServerCertificate } from '../trust/index.ts';
+import { trusting, type ClientAuthorities } from './create-app.ts';
 
 const HALF_LIFE_MS = (SERVER_CERTIFICATE_DAYS * 24 * 60 * 60 * 1000) / 2;
 const LOOK_EVERY_MS = 60_000;
@@ -10,11 +11,14 @@ const LOOK_EVERY_MS = 60_000;
 export type Listener = {
   app: Pick<FastifyInstance, 'server'>;
   tls: TlsPolicy;
-  clientAuthorities?: () => string[];
+  /** The organisation's own certificate for it; undefined: the built-in CA issues one. */
+  own: () => ServerCertificate | undefined;
+  clientAuthorities?: () => ClientAuthorities;
 };
 
 /** What a listener's certificate is made of. `changed` looks whether it was made by a CA that issues no more. */
 export type CertificateSource = {
+  first: ServerCertificate;
   issue: () => Promise<ServerCertificate>;
   changed: () => Promise<boolean>;
 };
@@ -26,6 +30,7 @@ export class CertificateRenewal {
   readonly #platform: Pick<Platform, 'clock' | 'log'>;
   readonly #timer: NodeJS.Timeout;
   #renewAt: number;
+  #issued: ServerCertificate;
   #looking: Promise<void> | undefined;
 
   constructor(
@@ -35,6 +40,7 @@ export class CertificateRenewal {
   ) {
     this.#listeners = listeners;
     this.#source = source;
+    this.#issued = source.first;
     this.#platform = platform;
     this.#renewAt = platform.clock.now() + HALF_LIFE_MS;
     this.#timer = setInterval(() => void this.look(), LOOK_EVERY_MS);
@@ -48,6 +54,12 @@ export class CertificateRenewal {
     return this.#looking;
   }
 
+  /** Gives the listeners what there is for them now, for the connections to come. */
+  present(): void {
+    for (const listener of this.#listeners)
+      replaceCertificate(listener, listener.own() ?? this.#issued);
+  }
+
   stop(): void {
     clearInterval(this.#timer);
   }
@@ -57,8 +69,8 @@ export class CertificateRenewal {
     try {
       const changed = await this.#source.changed();
       if (!changed && clock.now() < this.#renewAt) return;
-      const certificate = await this.#source.issue();
-      for (const listener of this.#listeners) replaceCertificate(listener, certificate);
+      this.#issued = await this.#source.issue();
+      this.present();
       this.#renewAt = clock.now() + HALF_LIFE_MS;
       log.info('the server certificate was renewed');
     } catch (error) {
@@ -69,11 +81,11 @@ export class CertificateRenewal {
 
 /** For the connections to come. The policy goes with it: Node would forget it for its own defaults. */
 export function replaceCertificate(
-  { app: { server }, tls, clientAuthorities }: Listener,
+  { app: { server }, tls, clientAuthorities }: Omit<Listener, 'own'>,
   certificate: ServerCertificate,
 ): void {
   if (!('setSecureContext' in server) || typeof server.setSecureContext !== 'function')
     throw new TypeError('the listener does not speak TLS');
-  const ca = clientAuthorities === undefined ? {} : { ca: clientAuthorities() };
+  const ca = clientAuthorities === undefined ? {} : trusting(clientAuthorities());
   server.setSecureContext({ ...certificate, ...tlsOptions(tls), ...ca });
 }

@@ -1,3 +1,4 @@
+import { constants } from 'node:crypto';
 import { tlsOptions, type TlsPolicy } from '@sallyport/tls/policy';
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { serializerCompiler } from 'fastify-type-provider-zod';
@@ -23,13 +24,16 @@ const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 const MAX_PARAM_LENGTH = 256;
 const PULL_ROUTE = '/agent/v1/pull';
 
+/** The CAs of client certificates, PEM each: the built-in ones, and the organisation's. */
+export type ClientAuthorities = { builtIn: readonly string[]; own: readonly string[] };
+
 /** What a listener is given from outside. */
 export type ListenerLimits = {
   certificate: ServerCertificate;
   tls: TlsPolicy;
   maxConnections: number;
-  /** The CAs of client certificates, which are asked for then and may be left out; absent: none is asked for. */
-  clientAuthorities?: string[];
+  /** Absent: no client certificate is asked for. Otherwise one is, and may be left out. */
+  clientAuthorities?: ClientAuthorities;
   /** Proxies whose X-Forwarded-For is believed, by address or CIDR. */
   trustProxy: string[];
 };
@@ -105,12 +109,23 @@ function tlsListener({ certificate, tls, clientAuthorities }: ListenerLimits) {
     // Whoever shows none, or a bad one, is answered in words: the handshake could only break off.
     ...(clientAuthorities === undefined
       ? {}
-      : { requestCert: true, rejectUnauthorized: false, ca: clientAuthorities }),
+      : { requestCert: true, rejectUnauthorized: false, ...trusting(clientAuthorities) }),
     ...tlsOptions(tls),
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     headersTimeout: HEADERS_TIMEOUT_MS,
     connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
     maxHeaderSize: MAX_HEADER_BYTES,
+  };
+}
+
+/** How client certificates are verified. */
+export function trusting({ builtIn, own }: ClientAuthorities) {
+  return {
+    ca: [...builtIn, ...own],
+    // An intermediate CA that is trusted is enough: OpenSSL would ask for the root.
+    allowPartialTrustChain: true,
+    // A resumed session has the client's own certificate, and not those between it and a CA.
+    ...(own.length === 0 ? {} : { secureOptions: constants.SSL_OP_NO_TICKET }),
   };
 }
 

@@ -1,8 +1,10 @@
 import { port, secret } from '@sallyport/config/fields';
 import { operatorName } from '@sallyport/contract';
 import { tlsSettings } from '@sallyport/tls/settings';
+import { storeSettings } from '@sallyport/tls/store-settings';
 import { z } from 'zod';
 import { accessSettings } from './access-settings.ts';
+import { clientIdentity } from './client-identity.ts';
 import { dialerSettings } from './dialer-settings.ts';
 
 /** Variables of the agent and of the operators' CLI, which may share a shell or an env file with the server. */
@@ -161,7 +163,10 @@ const settings = z.strictObject({
     .prefault({}),
   ...accessSettings,
   operatorApi: listener(8443, 'Operator API', 1_000)
-    .extend({ tls: tlsSettings('Operator API').prefault({}) })
+    .extend({
+      keystore: keystore('Operator API').prefault({}),
+      tls: tlsSettings('Operator API').prefault({}),
+    })
     .prefault({}),
   agentApi: listener(9443, 'Agent API', 20_000)
     .extend({
@@ -169,6 +174,16 @@ const settings = z.strictObject({
         .url({ protocol: /^https$/ })
         .optional()
         .describe('How agents reach the agent API, when not by its own address'),
+      keystore: keystore('Agent API').prefault({}),
+      truststore: storeSettings('truststore', {
+        what: 'Client certificates of agents from another CA than the built-in one',
+        password: secret(),
+      }).prefault({}),
+      clientIdentity: clientIdentity
+        .default('uri')
+        .describe(
+          'Which name of such a client certificate tells the agent: uri, dns, ip, or key for its public key',
+        ),
       tls: tlsSettings('Agent API').prefault({}),
     })
     .prefault({}),
@@ -194,6 +209,10 @@ export type ServerConfig = z.infer<typeof serverConfig>;
 
 function apiKeyDays(days: number) {
   return z.coerce.number().int().min(1).max(180).default(days);
+}
+
+function keystore(what: string) {
+  return storeSettings('keystore', { what, password: secret() });
 }
 
 function listener(defaultPort: number, what: string, maxConnections: number) {

@@ -10,9 +10,11 @@ export type MetricSources = {
   expiringCertificates: () => Promise<ReadonlyMap<number, number>>;
   /** How many agents there are by state; empty when that cannot be told. */
   agents: () => Promise<ReadonlyMap<string, number>>;
+  /** Files of the organisation's certificates that changed and are not taken. */
+  refusedFiles: () => number;
 };
 
-export function createMetrics({ waitingPulls, expiringCertificates, agents }: MetricSources) {
+export function createMetrics(sources: MetricSources) {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -30,11 +32,12 @@ export function createMetrics({ waitingPulls, expiringCertificates, agents }: Me
       help: 'Agents whose pull waits on this replica',
       registers,
       collect() {
-        this.set(waitingPulls());
+        this.set(sources.waitingPulls());
       },
     }),
-    expiringCertificates: expiringGauge(registers, expiringCertificates),
-    agents: agentsGauge(registers, agents),
+    refusedFiles: refusedFilesGauge(registers, sources.refusedFiles),
+    expiringCertificates: expiringGauge(registers, sources.expiringCertificates),
+    agents: agentsGauge(registers, sources.agents),
     deliveries: new Counter({
       name: 'sallyport_deliveries_total',
       help: 'Pulls answered with a bundle',
@@ -93,6 +96,17 @@ function expiringGauge(registers: Registry[], counts: MetricSources['expiringCer
     async collect() {
       this.reset();
       for (const [days, count] of await counts()) this.set({ within_days: days }, count);
+    },
+  });
+}
+
+function refusedFilesGauge(registers: Registry[], count: MetricSources['refusedFiles']) {
+  return new Gauge({
+    name: 'sallyport_certificate_files_refused',
+    help: 'Files of keystores and truststores that changed and are not taken; what they held before still counts',
+    registers,
+    collect() {
+      this.set(count());
     },
   });
 }

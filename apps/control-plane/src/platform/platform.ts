@@ -1,6 +1,7 @@
 import type { PasswordPolicy } from '@sallyport/crypto/password';
 import type { AuditRow } from './audit-row.ts';
 import type { BoundedPool } from './bounded-pool.ts';
+import type { ClientIdentity } from './client-identity.ts';
 import type { Clock } from './clock.ts';
 import type { Database } from './db.ts';
 import type { GroupCommit } from './group-commit.ts';
@@ -39,6 +40,8 @@ export type Platform = {
   groupTurns: Turns;
   /** Acts that nothing else is written for; `recordAct` puts them there. */
   auditRows: GroupCommit<AuditRow>;
+  /** Which name of a client certificate from the organisation's own CA is an agent's. */
+  clientIdentity: ClientIdentity;
   agentCertificates: AgentCertificatePolicy;
   metrics: Metrics;
 };

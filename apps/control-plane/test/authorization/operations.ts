@@ -42,6 +42,7 @@ export const bodies: Record<string, object> = {
   'POST /groups': { name: 'plant-9' },
   'POST /groups/{group}/enrollment-tokens': {},
   'PATCH /groups/{group}': { agentMethods: ['key', 'token'] },
+  'PATCH /agents/{agent}': { certificateIdentity: null },
   'POST /agents/{agent}/tokens': {},
   'POST /agents/{agent}/tokens/{agentToken}/rotate': {},
   'POST /agents/{agent}/ban': {},

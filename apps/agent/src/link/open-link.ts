@@ -1,0 +1,75 @@
+import { MAX_REPLY_BYTES } from '@sallyport/contract';
+import { HttpsLink } from '@sallyport/tls/https-link';
+import { AgentError } from '../agent-error.ts';
+import { systemClock } from '../clock.ts';
+import type { AgentConfig } from '../config.ts';
+import { listens, type ListenConfig } from '../listen-settings.ts';
+import type { Log } from '../log.ts';
+import type { Identity } from '../state/identity.ts';
+import type { StateDirectory } from '../state/state-directory.ts';
+import type { Link } from './call.ts';
+import { Credentials } from './credentials.ts';
+import { linkToControlPlane } from './link-to-control-plane.ts';
+import { openOwnStores } from './own-stores.ts';
+import { warnOfPlainCredentials } from './route.ts';
+import { trustFor } from './trust.ts';
+
+type LinkParts = {
+  state: StateDirectory;
+  config: AgentConfig;
+  credentials: Credentials;
+  log: Log;
+};
+/** A link whose trust changes while the agent runs. */
+type ReplaceableLink = Link & Pick<HttpsLink, 'replace'>;
+
+/**
+ * The link, in whichever direction, and what it trusts and shows, which may be replaced while it is open.
+ *
+ * @throws AgentError `usage.invalid` for files of CAs or certificates, `listen.unusable`; LinkError `proxy.bad_url`
+ */
+export async function openLink(
+  state: StateDirectory,
+  identity: Identity,
+  config: AgentConfig,
+  log: Log,
+): Promise<{ link: ReplaceableLink; credentials: Credentials }> {
+  const stores = await openOwnStores(config);
+  const trust = trustFor(identity, stores);
+  const parts = { state, identity, trust, stores, clock: systemClock, random: Math.random, log };
+  const credentials = await Credentials.open(parts, config.authentication === 'certificate');
+  const link = await linkTo(identity, { state, config, credentials, log });
+  credentials.attach(link);
+  return { link, credentials };
+}
+
+async function linkTo(identity: Identity, parts: LinkParts): Promise<ReplaceableLink> {
+  const { config, credentials, log } = parts;
+  if (listens(config.listen)) return linkFrom(identity, config.listen, parts);
+  const target = await linkToControlPlane(identity, config);
+  warnOfPlainCredentials(target.route ?? {}, log);
+  return new HttpsLink({ ...target, ...credentials.tls, maxBodyBytes: MAX_REPLY_BYTES });
+}
+
+async function linkFrom(
+  { controlPlane: baseUrl }: Identity,
+  listen: ListenConfig,
+  { state, credentials, log }: LinkParts,
+): Promise<ReplaceableLink> {
+  // What reads keystores is of no use to an agent that dials, and would be loaded before its first secret.
+  const { listenForControlPlane, openListenParts, ownFingerprint } = await import('./listen.ts');
+  const { ca } = credentials.tls;
+  if (ca === undefined)
+    throw new AgentError(
+      'usage.invalid',
+      'an agent that listens must know the control plane’s CA',
+      {
+        advice: 'enrol it again with --fingerprint or --ca-file',
+      },
+    );
+  const parts = await openListenParts(listen, state, log);
+  const link = await listenForControlPlane(parts, { baseUrl, ca });
+  const { address } = listen;
+  log.info({ address, fingerprint: ownFingerprint(parts) }, 'waiting to be dialled');
+  return link;
+}
