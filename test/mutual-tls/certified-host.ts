@@ -47,7 +47,6 @@ export class CertifiedHost {
       link,
       controlPlane,
       trustAnchor: caCertificate,
-      isGiven: false,
       certified: true,
       token,
       name: 'host',

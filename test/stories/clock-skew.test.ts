@@ -39,7 +39,6 @@ async function agentBy(enrolledBy: Clock, clock: Clock): Promise<Agent> {
     link,
     controlPlane: replica.agentUrl,
     trustAnchor: replica.ca,
-    isGiven: true,
     certified: false,
     token,
     name: id,

@@ -56,7 +56,7 @@ async function startAgent(name: string): Promise<void> {
   using state = await StateDirectory.open(join(installation.folder, name));
   const identity = await enroll({
     ...{ state, link, controlPlane, trustAnchor: ca, token: token.token, name },
-    ...{ isGiven: true, certified: false, force: false, clock: systemClock },
+    ...{ certified: false, force: false, clock: systemClock },
   });
   const agent = createAgent({ identity: await importIdentity(identity), link, log });
   agents.push(agent);

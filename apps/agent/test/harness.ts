@@ -47,7 +47,6 @@ export async function enrollWith(double: ControlPlaneDouble, name = 'web-1'): Pr
     link,
     controlPlane: double.url,
     trustAnchor: double.ca,
-    isGiven: true,
     certified: false,
     token: double.mintToken(),
     name,

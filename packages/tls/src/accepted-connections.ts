@@ -41,10 +41,12 @@ export class AcceptedConnections {
   readonly #server: Server;
   readonly #pool: AcceptedPool;
   readonly #options: AcceptOptions;
+  #ca: string;
   readonly #endHalfOpen: () => void;
 
   private constructor(options: AcceptOptions) {
     this.#options = options;
+    this.#ca = options.identity.ca;
     this.#pool = new AcceptedPool(options.waitMs ?? WAIT_MS);
     this.#server = createServer({
       ...secured(options.identity, options.tls),
@@ -80,9 +82,11 @@ export class AcceptedConnections {
     return this.#pool.arrived;
   }
 
-  /** For the connections to come. */
+  /** For the connections to come; where other CAs are trusted, those that wait unused were let in by the ones before. */
   replace(identity: AcceptingIdentity): void {
     this.#server.setSecureContext(secured(identity, this.#options.tls));
+    if (identity.ca !== this.#ca) this.#pool.dropUnused();
+    this.#ca = identity.ca;
   }
 
   close(): void {

@@ -82,6 +82,12 @@ export class AcceptedPool extends Agent {
     if (at !== -1) this.#fresh.splice(at, 1);
   }
 
+  /** Ends the connections that carry no request. */
+  dropUnused(): void {
+    const free = Object.values(this.freeSockets).flatMap((sockets) => sockets ?? []);
+    for (const socket of [...this.#fresh.splice(0), ...free]) socket.destroy();
+  }
+
   /** Ends every connection, and what waits for one. */
   override destroy(): void {
     this.#ended = true;

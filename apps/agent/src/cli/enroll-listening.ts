@@ -54,7 +54,6 @@ export async function enrollListening(flags: EnrollFlags, context: CliContext): 
       link,
       controlPlane,
       trustAnchor,
-      isGiven: flags.caFile !== undefined,
       certified: false,
       token,
       name,

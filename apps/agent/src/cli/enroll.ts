@@ -63,7 +63,6 @@ export async function enrollAgent(flags: EnrollFlags, context: CliContext): Prom
       link,
       controlPlane,
       trustAnchor,
-      isGiven: flags.caFile !== undefined,
       certified: config.authentication === 'certificate' && own === undefined,
       token,
       name,

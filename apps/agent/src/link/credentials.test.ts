@@ -6,7 +6,7 @@ import { Issuer } from '@sallyport/tls/test/issuer';
 import { silentLog } from '../log.ts';
 import { importIdentity, type Identity } from '../state/identity.ts';
 import { StateDirectory } from '../state/state-directory.ts';
-import { readTrustAnchors } from '../state/trust-anchors.ts';
+import { givenBesides, readTrustAnchors } from '../state/trust-anchors.ts';
 import { Credentials } from './credentials.ts';
 import type { Trust } from './trust.ts';
 
@@ -14,6 +14,8 @@ const HOUR_MS = 3_600_000;
 const agentId = '01890a5d-ac96-774b-bcce-b302099a8057';
 const spiffeId = (id: string) => `spiffe://sallyport/group/plant-7/agent/${id}`;
 
+/** CAs. */
+let [first, second, third] = ['', '', ''];
 let home: TempDirectory;
 let state: StateDirectory;
 let issuer: Issuer;
@@ -24,6 +26,9 @@ beforeEach(async () => {
   home = await createTempDirectory('credentials');
   state = await StateDirectory.open(home.path);
   issuer = await Issuer.root();
+  first = (await Issuer.root('CN=first')).pem;
+  second = (await Issuer.root('CN=second')).pem;
+  third = (await Issuer.root('CN=third')).pem;
   identity = await identityWith({});
   wallMs = Date.now();
   monotonicMs = 0;
@@ -40,7 +45,7 @@ async function identityWith(more: { givenAnchor?: string }): Promise<Identity> {
     name: 'host',
     group: { id: agentId, name: 'plant-7' },
     controlPlane: 'https://control-plane.test',
-    trustAnchors: ['first'],
+    trustAnchors: [first],
     verificationKeys: { keys: [{ kty: 'OKP', crv: 'Ed25519', x: 'A'.repeat(43), kid: 'one' }] },
     signingKey: await generateSigningJwk(),
     encryptionKey: await generateEncryptionJwk(),
@@ -74,7 +79,7 @@ describe('a client certificate', () => {
   test('is due after half of its life by the wall clock, and by the one that does not step back', async () => {
     const credentials = await open();
     const { chain, key } = await certificate();
-    await credentials.take(chain, key);
+    await credentials.take(chain, key, wallMs);
     expect(credentials.isDue(wallMs + 12 * HOUR_MS - 1_000)).toBe(false);
     expect(credentials.isDue(wallMs + 12 * HOUR_MS)).toBe(true);
     monotonicMs = 12 * HOUR_MS - 1_000;
@@ -88,14 +93,14 @@ describe('a client certificate', () => {
   test('is due somewhat earlier on some hosts than on others', async () => {
     const { chain, key } = await certificate();
     const early = await open(1);
-    await early.take(chain, key);
+    await early.take(chain, key, wallMs);
     const from = (hours: number) => early.isDue(wallMs + hours * HOUR_MS);
     expect([from(10.7), from(10.9)]).toEqual([false, true]);
   });
 
   test('is read again after a restart, and stands as it stood', async () => {
     const { chain, key } = await certificate();
-    await (await open()).take(chain, key);
+    await (await open()).take(chain, key, wallMs);
     wallMs += 12 * HOUR_MS;
     const again = await open();
     expect(again.tls.identity).toEqual({ cert: chain, key });
@@ -107,7 +112,7 @@ describe('a client certificate', () => {
   test('[F-07] of another key or another agent is not taken, and the one before stays', async () => {
     const credentials = await open();
     const own = await certificate();
-    await credentials.take(own.chain, own.key);
+    await credentials.take(own.chain, own.key, wallMs);
     const other = await certificate();
     const foreign = await certificate('01890a5d-ac96-774b-bcce-b302099a8058');
     for (const [chain, key] of [
@@ -115,7 +120,7 @@ describe('a client certificate', () => {
       [foreign.chain, foreign.key],
       ['not PEM', own.key],
     ] as const)
-      await expect(credentials.take(chain, key)).rejects.toMatchObject({
+      await expect(credentials.take(chain, key, wallMs)).rejects.toMatchObject({
         code: 'reply.unexpected',
       });
     expect(credentials.tls.identity?.cert).toBe(own.chain);
@@ -128,7 +133,7 @@ describe('a client certificate', () => {
     // The directory is gone.
     state[Symbol.dispose]();
     await home.remove();
-    await credentials.take(chain, key);
+    await credentials.take(chain, key, wallMs);
     expect(credentials.tls.identity?.cert).toBe(chain);
     home = await createTempDirectory('credentials');
     state = await StateDirectory.open(home.path);
@@ -140,43 +145,54 @@ describe('the CAs that are trusted', () => {
     const replaced: unknown[] = [];
     const credentials = await open();
     credentials.attach({ replace: (tls) => void replaced.push(tls.ca) });
-    expect(credentials.tls.ca).toBe('first');
-    await credentials.trust(['second', 'third']);
-    await credentials.trust(['third', 'second']);
-    expect(replaced).toEqual(['second\nthird']);
-    expect((await open()).tls.ca).toBe('second\nthird');
+    expect(credentials.tls.ca).toBe(first);
+    await credentials.trust([second, third]);
+    await credentials.trust([third, second]);
+    expect(replaced).toEqual([`${second}\n${third}`]);
+    expect((await open()).tls.ca).toBe(`${second}\n${third}`);
   });
 
   test.each(['file', 'system'] as const)(
     'stay as they are where they come from the %s',
     async (from) => {
       const credentials = await open(0, from);
-      await credentials.trust(['second']);
-      expect(credentials.tls.ca).toBe('first');
+      await credentials.trust([second]);
+      expect(credentials.tls.ca).toBe(first);
       expect(await state.read('trust.json')).toBeUndefined();
     },
   );
 
   test('keep the one that a person gave', async () => {
-    identity = await identityWith({ givenAnchor: 'first' });
+    identity = await identityWith({ givenAnchor: first });
     const credentials = await open();
-    await credentials.trust(['second']);
-    expect(credentials.tls.ca).toBe('first\nsecond');
-    expect((await open()).tls.ca).toBe('first\nsecond');
+    await credentials.trust([second]);
+    expect(credentials.tls.ca).toBe(`${first}\n${second}`);
+    expect((await open()).tls.ca).toBe(`${first}\n${second}`);
   });
 
   test.each([
-    ['damaged', '{'],
-    [
-      'of another enrolment',
-      JSON.stringify({
-        format: 1,
-        agentId: '01890a5d-ac96-774b-bcce-b302099a8058',
-        trustAnchors: ['evil'],
-      }),
-    ],
+    ['damaged', () => '{'],
+    ['of another enrolment', () => fileOf('01890a5d-ac96-774b-bcce-b302099a8058', second)],
+    ['of no certificates', () => fileOf(agentId, 'no certificate')],
   ])('are those of the enrolment when the file is %s', async (_, text) => {
-    await state.write('trust.json', text);
-    expect((await open()).tls.ca).toBe('first');
+    await state.write('trust.json', text());
+    expect((await open()).tls.ca).toBe(first);
+  });
+
+  test('stay as they are when the control plane names what is no certificate', async () => {
+    const credentials = await open();
+    await credentials.trust([second, 'no certificate']);
+    expect(credentials.tls.ca).toBe(first);
+    expect(await state.read('trust.json')).toBeUndefined();
+  });
+
+  test('that a person gave are told from those that the control plane names too, however they are written', () => {
+    const crlf = second.replaceAll('\n', '\r\n');
+    expect(givenBesides(second, [first, crlf])).toBeUndefined();
+    expect(givenBesides(`${second}${third}`, [second])?.trim()).toBe(third.trim());
   });
 });
+
+function fileOf(of: string, anchor: string): string {
+  return JSON.stringify({ format: 1, agentId: of, trustAnchors: [anchor] });
+}

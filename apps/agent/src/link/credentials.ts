@@ -10,7 +10,7 @@ import {
 } from '../state/client-certificate.ts';
 import type { Identity } from '../state/identity.ts';
 import type { StateDirectory } from '../state/state-directory.ts';
-import { keepTrustAnchors, withGiven } from '../state/trust-anchors.ts';
+import { areCertificates, keepTrustAnchors, withGiven } from '../state/trust-anchors.ts';
 import { shownCertificate } from '../state/view-identity.ts';
 import { errorFromReply } from './call.ts';
 import type { OwnStores } from './own-stores.ts';
@@ -133,16 +133,16 @@ export class Credentials {
   }
 
   /**
-   * Keeps a certificate that was asked for with a new key, and shows it from the next connection on. Where it cannot
+   * Keeps a certificate that was asked for with a new key, at `nowMs` by the control plane's clock, and shows it from the next connection on. Where it cannot
    * be kept it is good until this process ends.
    *
    * @throws AgentError `reply.unexpected` when it is of another key or agent
    */
-  async take(cert: string, key: string): Promise<void> {
+  async take(cert: string, key: string, nowMs: number): Promise<void> {
     const { state, identity, log } = this.#parts;
     const certificate = errorFromReply(() => checked(cert, key, identity));
     await this.#kept(() => keepClientCertificate(state, certificate));
-    this.#use(certificate);
+    this.#use(certificate, nowMs);
     this.#link?.replace(this.tls);
     const expiresAt = new Date(certificate.notAfterMs).toISOString();
     log.info({ serialNumber: certificate.serialNumber, expiresAt }, 'client certificate renewed');
@@ -155,6 +155,10 @@ export class Credentials {
   async trust(named: string[]): Promise<void> {
     const { state, identity, trust, log } = this.#parts;
     if (trust.from !== 'enrolment') return;
+    if (!areCertificates(named)) {
+      log.warn({}, 'the control plane named CAs that cannot be read; those from before stay');
+      return;
+    }
     const next = withGiven(named, identity);
     if (next.toSorted().join() === this.#anchors.toSorted().join()) return;
     this.#anchors = next;
@@ -173,13 +177,13 @@ export class Credentials {
     }
   }
 
-  #use(certificate: ClientCertificate | undefined): void {
+  #use(certificate: ClientCertificate | undefined, nowMs = this.#parts.clock.now()): void {
     this.#certificate = certificate;
     if (certificate === undefined) return;
     const { clock, random } = this.#parts;
     const { notBeforeMs, notAfterMs } = certificate;
     const halfMs = (notAfterMs - notBeforeMs) / 2;
     const atMs = notBeforeMs + halfMs * (1 - JITTER * random());
-    this.#due = { atMs, monotonicMs: clock.monotonic() + (atMs - clock.now()) };
+    this.#due = { atMs, monotonicMs: clock.monotonic() + (atMs - nowMs) };
   }
 }

@@ -17,6 +17,7 @@ import { deriveHighWaterKey, encodeHighWater } from '../state/high-water.ts';
 import { privateKeys, type PrivateKeys, type StoredIdentity } from '../state/identity.ts';
 import { forgetBundles } from '../state/revocation.ts';
 import type { StateDirectory } from '../state/state-directory.ts';
+import { givenBesides } from '../state/trust-anchors.ts';
 import { call, errorFromReply, parseReply, type Link } from './call.ts';
 import { ServerClock } from './server-clock.ts';
 
@@ -26,8 +27,6 @@ export type Enrollment = {
   link: Link;
   controlPlane: string;
   trustAnchor: string | undefined;
-  /** Whether a person gave it as a file, in place of its fingerprint. */
-  isGiven: boolean;
   /** Whether a client certificate is asked for. */
   certified: boolean;
   token: string;
@@ -61,6 +60,8 @@ export async function enroll(enrollment: Enrollment): Promise<StoredIdentity> {
   const trustAnchors =
     trustAnchor === undefined ? [] : [...new Set([trustAnchor, ...reply.trustAnchors])];
   const { agentId, group, verificationKeys } = reply;
+  const givenAnchor =
+    trustAnchor === undefined ? undefined : givenBesides(trustAnchor, reply.trustAnchors);
   const identity: StoredIdentity = {
     format: 1,
     agentId,
@@ -69,7 +70,7 @@ export async function enroll(enrollment: Enrollment): Promise<StoredIdentity> {
     controlPlane,
     trustAnchors,
     verificationKeys,
-    ...(enrollment.isGiven && trustAnchor !== undefined ? { givenAnchor: trustAnchor } : {}),
+    ...(givenAnchor === undefined ? {} : { givenAnchor }),
     ...keys,
   };
   const certificate =

@@ -6,6 +6,7 @@ const lasting: ReadonlySet<string> = new Set<ErrorCode>([
   'agent.unknown',
   'agent.cloned',
   'agent.method_refused',
+  'client_certificate.required',
   'protocol.unsupported',
   'revision.ahead',
   'pull.superseded',
@@ -23,7 +24,8 @@ const advice: Partial<Record<ErrorCode, string>> = {
     'check that the control plane runs on the right database, or enrol again with --force',
   'request.invalid':
     'the control plane is most likely older than this agent: upgrade it first, or go back to the agent before',
-  'client_certificate.required': 'set authentication to certificate on this host',
+  'client_certificate.required':
+    'set authentication to certificate on this host; where it is, let the proxy on the way pass TLS through',
   'pull.superseded': 'stop the other process, or give it an enrolment of its own',
   'clock.skewed': 'set this host’s clock, best by NTP',
 };

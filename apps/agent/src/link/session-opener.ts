@@ -25,6 +25,8 @@ import type { ServerClock } from './server-clock.ts';
 /** A token is replaced when this part of its life is over, so that none expires while a pull waits. */
 const RENEW_AFTER = 0.8;
 const SESSION_PATH = '/agent/v1/session';
+/** What another certificate mends: not that it was shown to nobody, as behind a proxy that ends TLS. */
+const IS_REPLACED = /^client_certificate\.(?:expired|untrusted|unknown)$/;
 const NOT_RENEWED: ReadonlySet<number | undefined> = new Set([401, 404]);
 
 export type OpenerParts = {
@@ -79,8 +81,7 @@ export class SessionOpener {
     try {
       access = await this.#openedByCertificate(credentials, open, signal);
     } catch (error) {
-      if (!(error instanceof AgentError) || !error.code.startsWith('client_certificate.'))
-        throw error;
+      if (!(error instanceof AgentError) || !IS_REPLACED.test(error.code)) throw error;
       log.warn({ code: error.code }, 'the client certificate is not accepted; asking for another');
       credentials.reject();
       return this.#openRecertified(credentials, signal);
@@ -143,7 +144,11 @@ export class SessionOpener {
     const json = { protocol: PROTOCOL, csr };
     const path = '/agent/v1/certificate';
     const { body } = await callWith(access, this.#parts, { method: 'POST', path, json, signal });
-    await credentials.take(parseReply(certificateReply, body).certificate, key);
+    await credentials.take(
+      parseReply(certificateReply, body).certificate,
+      key,
+      this.#parts.serverClock.now(),
+    );
   }
 
   async #opened(

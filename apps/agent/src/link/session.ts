@@ -86,7 +86,9 @@ export class Session {
   #repaired(error: unknown): boolean {
     if (!(error instanceof AgentError)) return false;
     // Within a session: the agent token that opened it was revoked, and another may be there by now.
-    const isOver = error.code.startsWith('agent_token.') && this.#access !== undefined;
+    // Or its certificate: the connection may be older than what a replica trusts by now.
+    const isOver =
+      /^(?:agent_token|client_certificate)\./.test(error.code) && this.#access !== undefined;
     if (isOver || error.code.startsWith('access_token.')) {
       this.#access = undefined;
       return true;

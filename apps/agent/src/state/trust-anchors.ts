@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { trustAnchors, uuid } from '@sallyport/contract';
 import { z } from 'zod';
 import type { StoredIdentity } from './identity.ts';
@@ -46,8 +47,33 @@ async function namedLast(
   const bytes = await state.read('trust.json');
   try {
     const found = stored.parse(JSON.parse(bytes?.toString('utf8') ?? ''));
-    return found.agentId === agentId ? found.trustAnchors : undefined;
+    return found.agentId === agentId && areCertificates(found.trustAnchors)
+      ? found.trustAnchors
+      : undefined;
   } catch {
     return undefined;
   }
 }
+
+/** Whether each is a certificate: a list of anything else would trust nobody, and could not be replaced again. */
+export function areCertificates(anchors: readonly string[]): boolean {
+  try {
+    return anchors.every((pem) => new X509Certificate(pem).raw.length > 0);
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * What a person gave, by a file or by its fingerprint, that is not among what the control plane names: it is theirs to
+ * take away. Undefined when the control plane names all of it.
+ */
+export function givenBesides(given: string, named: readonly string[]): string | undefined {
+  const known = new Set(named.map((pem) => new X509Certificate(pem).fingerprint256));
+  const own = given
+    .match(PEM)
+    ?.filter((pem) => !known.has(new X509Certificate(pem).fingerprint256));
+  return own === undefined || own.length === 0 ? undefined : own.join('\n');
+}
+
+const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;

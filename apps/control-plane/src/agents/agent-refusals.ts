@@ -55,7 +55,7 @@ const METHODS: Record<AgentMethod, string> = {
 export function recoveryOver(days: number): AppError {
   return new AppError(
     'agent.method_refused',
-    `This agent’s certificate ended more than ${days} days ago, which is as long as its key alone may ask for a new one; enrol it again, or raise agentCertificates.recoveryDays.`,
+    `This agent has had no certificate for more than ${days} days, which is as long as its key alone may ask for one here; enrol it again, or allow its group key until it has one.`,
   );
 }
 

@@ -82,9 +82,9 @@ export class AgentSessions {
     return this.#issue({ ...claims, groupId: opener.groupId }, { standing, request, protocol });
   }
 
-  /** Whose name or CA a certificate of the organisation has may be changed at any time, unlike one that was issued here. */
+  /** What a certificate stands for may have changed since it opened the session. */
   async #checkCertificate(claims: AccessClaims, request: AgentRequest): Promise<void> {
-    if (claims.method !== 'certificate' || this.#trust.own.clientAuthorities.length === 0) return;
+    if (claims.method !== 'certificate') return;
     const shown = this.#authenticator.certificateOf(request);
     const { agentId } = await agentOfCertificate(this.#platform, this.#trust, shown);
     if (agentId !== claims.agentId) throw clientCertificateUnenrolled();

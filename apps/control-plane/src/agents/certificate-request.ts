@@ -18,18 +18,20 @@ const EXTENSION_REQUEST = '1.2.840.113549.1.9.14';
 /**
  * Reads a certificate request (PKCS#10 in base64), whose signature proves that its sender holds the key. It asks
  * for a key to be certified and for nothing else: names and rights are for the control plane to give. `spiffeId`,
- * when it is known, may be named.
+ * when it is known, may be named. `used` is the thumbprint of the key that it must not be for.
  *
  * @throws AppError `csr.invalid`
  */
 export async function readCertificateRequest(
   base64: string,
   spiffeId?: string,
+  used?: string,
 ): Promise<RequestedKey> {
   try {
     const request = new x509.Pkcs10CertificateRequest(Buffer.from(base64, 'base64'));
     const { publicKey } = request;
     const key = strongKey(publicKey);
+    if (keyThumbprint(key) === used) throw refusal('it is for the key that is in use');
     refuseWishes(request, spiffeId);
     if (!strongSignature.safeParse(request.signatureAlgorithm).success || !(await request.verify()))
       throw refusal('its signature is not by the key that it is for, or over a weak digest');

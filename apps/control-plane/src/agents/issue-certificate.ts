@@ -36,7 +36,7 @@ export async function renewCertificate(
   const { groupId } = agent;
   const group = agent.group.name;
   const spiffeId = agentSpiffeId(platform.agentCertificates.trustDomain, { group, agentId });
-  const requested = await readCertificateRequest(body.csr, spiffeId);
+  const requested = await readCertificateRequest(body.csr, spiffeId, used);
   const standing = await findStanding(platform.db, agentId, undefined);
   if (standing === undefined || standing.agentRevoked) throw agentRevoked();
   if (!standing.methods.includes('certificate')) throw methodRefused('certificate');

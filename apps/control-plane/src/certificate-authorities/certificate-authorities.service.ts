@@ -43,9 +43,8 @@ export async function prepareAuthority(
       throw wrongState(
         'A rotation is under way: activate or delete the CA that is prepared, or retire the one that is superseded, first.',
       );
-    // Another replica may have let another CA issue, of which this one has not heard yet.
-    await trust.authorities.reload(tx);
-    return createAuthority(tx, rootKeys, clock.now(), trust.authorities.active);
+    const before = await trust.authorities.activeAsStored(tx);
+    return createAuthority(tx, rootKeys, clock.now(), before);
   });
 }
 

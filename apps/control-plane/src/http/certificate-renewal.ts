@@ -30,6 +30,8 @@ export class CertificateRenewal {
   readonly #platform: Pick<Platform, 'clock' | 'log'>;
   readonly #timer: NodeJS.Timeout;
   #renewAt: number;
+  /** Another CA issues, and the listeners do not know of it yet. */
+  #changed = false;
   #issued: ServerCertificate;
   #looking: Promise<void> | undefined;
 
@@ -67,11 +69,12 @@ export class CertificateRenewal {
   async #renewIfDue(): Promise<void> {
     const { clock, log } = this.#platform;
     try {
-      const changed = await this.#source.changed();
-      if (!changed && clock.now() < this.#renewAt) return;
+      this.#changed = (await this.#source.changed()) || this.#changed;
+      if (!this.#changed && clock.now() < this.#renewAt) return;
       this.#issued = await this.#source.issue();
       this.present();
       this.#renewAt = clock.now() + HALF_LIFE_MS;
+      this.#changed = false;
       log.info('the server certificate was renewed');
     } catch (error) {
       log.error({ err: error }, 'the server certificate could not be renewed');

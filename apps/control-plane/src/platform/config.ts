@@ -129,7 +129,7 @@ const settings = z.strictObject({
       lifetimeHours: z.coerce
         .number()
         .int()
-        .min(1)
+        .min(2)
         .max(90 * 24)
         .default(24)
         .describe('How long an agent’s certificate is good; it is renewed at half of that'),

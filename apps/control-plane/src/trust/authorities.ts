@@ -43,6 +43,11 @@ export class Authorities {
     return true;
   }
 
+  /** The CA that issues by what is stored, whatever was heard of it here. */
+  async activeAsStored(tx: Db): Promise<CertificateAuthority> {
+    return (await knownOf(await listAuthorities(tx), this.#rootKeys)).active;
+  }
+
   /** The CA that issues. */
   get active(): CertificateAuthority {
     return this.#known.active;

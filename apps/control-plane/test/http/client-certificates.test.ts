@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import type { TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { PROTOCOL } from '@sallyport/contract';
+import { certificateReply, PROTOCOL } from '@sallyport/contract';
 import { asAdmin } from '@sallyport/testkit/database';
 import { createCertificateRequest } from '@sallyport/tls/certificate-request';
 import { Issuer } from '@sallyport/tls/test/issuer';
@@ -184,6 +184,18 @@ describe('a renewed certificate', () => {
     for (let count = 0; count < 12; count += 1) await own.renew();
     expect(await rowsOf(own.client.id)).toHaveLength(8);
     expect((await own.openSession()).status).toBe(200);
+  });
+
+  test('is not to be had for the key that is in use', async () => {
+    const own = await enrolled();
+    await own.openSession();
+    const { csr, key } = await createCertificateRequest();
+    const body = { protocol: PROTOCOL, csr };
+    const first = await own.send('/certificate', body, own.bearer);
+    own.use({ cert: certificateReply.parse(first.body).certificate, key });
+    await own.openSession();
+    const again = await own.send('/certificate', body, own.bearer);
+    expect(again).toMatchObject({ status: 400, body: { code: 'csr.invalid' } });
   });
 
   test('is not to be had without a session', async () => {

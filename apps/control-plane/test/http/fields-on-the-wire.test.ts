@@ -40,6 +40,7 @@ beforeAll(async () => {
   const roles = [{ role: 'viewer', group: 'plant-7' }];
   const made = await owner.call('POST', '/api-keys', { name: 'ci', roles });
   const task = await owner.call('POST', `/agents/${agent.id}/tasks`, { kind: 'diagnose' });
+  await owner.call('POST', '/groups/plant-7/links', { name: 'l', address: 'agent.test:9444' });
   await agent.pull();
   await placeAll(controlPlane);
   existing = {
@@ -52,6 +53,7 @@ beforeAll(async () => {
     agent: agent.id,
     task: field(task.body, 'id'),
     key: field(made.body, 'id'),
+    link: 'l',
   };
 });
 afterAll(() => controlPlane.end());
