@@ -86,7 +86,7 @@ export const links: readonly Link[] = [
     tls: { block: 'controlPlane.tls' },
     openedIn: [
       'apps/agent/src/cli/enroll.ts',
-      'apps/agent/src/daemon.ts',
+      'apps/agent/src/link/open-link.ts',
       'apps/agent/src/link/verify.ts',
     ],
   },
@@ -115,7 +115,7 @@ export const links: readonly Link[] = [
     tls: { fixed: 'always the defaults: what the proxy allows of them is used' },
     openedIn: [
       'apps/agent/src/cli/enroll.ts',
-      'apps/agent/src/daemon.ts',
+      'apps/agent/src/link/open-link.ts',
       'apps/agent/src/link/verify.ts',
     ],
   },
