@@ -44,7 +44,8 @@ test('those that queue for a group that is held are refused in time, and it is f
     const begun = performance.now();
     for (const reply of await Promise.all(writers('stuck', 10)))
       expect(reply).toMatchObject({ status: 503, body: { code: 'group.busy' } });
-    expect(performance.now() - begun).toBeLessThan(2 * PATIENCE_MS + 2_000);
+    // For a turn, for a connection and for the lock, each of which has its own patience.
+    expect(performance.now() - begun).toBeLessThan(3 * PATIENCE_MS + 2_000);
   });
   expect(await Promise.all(writers('stuck', 1))).toMatchObject([{ status: 201 }]);
 }, 40_000);
