@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { caCertificatesReply, certificateAuthorityList } from '@sallyport/contract';
 import { asAdmin } from '@sallyport/testkit/database';
+import { until } from '@sallyport/testkit/until';
 import { z } from 'zod';
 import {
   startControlPlane,
@@ -9,7 +10,8 @@ import {
   type TestControlPlane,
 } from '../../apps/control-plane/test/control-plane.ts';
 import { OperatorClient } from '../../apps/control-plane/test/operator-client.ts';
-import { CertifiedHost, nextRevision } from './certified-host.ts';
+import { nextRevision } from '../fixtures/next-revision.ts';
+import { CertifiedHost } from './certified-host.ts';
 
 const HOUR_MS = 3_600_000;
 /** When a session is renewed. */
@@ -111,7 +113,7 @@ describe('a certificate', () => {
     // The session is over, and the next pull opens another.
     host.aheadMs = 2 * QUARTER_MS;
     await delivered('the last');
-    while (agent.contact.lastError?.code !== 'agent.method_refused') await tick();
+    await until(async () => agent.contact.lastError?.code === 'agent.method_refused');
     expect(agent.cache.revision()).toBeDefined();
     expect(agent.contact.state).toBe('refused');
     policy.recoveryDays = 7;
@@ -165,13 +167,13 @@ describe('[AX-16] when the CA is rotated', () => {
   test('an agent that runs learns of the new one before the old one goes', async () => {
     await enrolled();
     await owner.call('POST', path);
-    while ((await cas()) !== 2) await tick();
+    await until(async () => (await cas()) === 2);
     await nextRevision(await host.start());
     const trusted = await host.state.read('trust.json');
     expect(JSON.parse(String(trusted)).trustAnchors).toHaveLength(2);
     await owner.call('POST', `${path}/${await inState('prepared')}/activate`);
     expect(await retire()).toBe(200);
-    while ((await cas()) !== 1) await tick();
+    await until(async () => (await cas()) === 1);
     part();
     heal();
     await delivered('under the new CA');
@@ -182,7 +184,7 @@ describe('[AX-16] when the CA is rotated', () => {
     await owner.call('POST', path);
     await owner.call('POST', `${path}/${await inState('prepared')}/activate`);
     expect(await retire()).toBe(200);
-    while ((await cas()) !== 1) await tick();
+    await until(async () => (await cas()) === 1);
     await nextRevision(await host.start());
     await delivered('under the new CA');
     const trusted = await host.state.read('trust.json');
@@ -202,7 +204,4 @@ async function ended(file: string): Promise<void> {
   const { certificate } = z.object({ certificate: z.string() }).parse(JSON.parse(file));
   const leftMs = new X509Certificate(certificate).validToDate.getTime() - Date.now();
   await new Promise((resolve) => setTimeout(resolve, Math.max(0, leftMs) + 1));
-}
-async function tick(): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve));
 }

@@ -94,13 +94,3 @@ export class CertifiedHost {
     await this.#home.remove();
   }
 }
-
-/** Resolves once the agent has applied a revision that was not there before. */
-export async function nextRevision(agent: Agent): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const end = agent.onApplied(() => {
-      end();
-      resolve();
-    });
-  });
-}

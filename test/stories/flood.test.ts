@@ -14,6 +14,7 @@ import { silentLog, type Log } from '../../apps/agent/src/log.ts';
 import { importIdentity } from '../../apps/agent/src/state/identity.ts';
 import { StateDirectory } from '../../apps/agent/src/state/state-directory.ts';
 import { Installation, type Replica } from '../fixtures/installation.ts';
+import { nextRevision } from '../fixtures/next-revision.ts';
 import type { Operator } from '../fixtures/operator.ts';
 
 /** `npm run bench -- comeback` is the same with 5,000. */
@@ -63,15 +64,6 @@ async function startAgent(name: string): Promise<void> {
   const applied = nextRevision(agent);
   agent.start();
   await applied;
-}
-
-async function nextRevision(agent: Agent): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const end = agent.onApplied(() => {
-      end();
-      resolve();
-    });
-  });
 }
 
 /** An enrolment with a made-up secret of a token that is there, which only a hash can tell from the right one. */

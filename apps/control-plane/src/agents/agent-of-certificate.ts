@@ -27,7 +27,7 @@ export async function agentOfCertificate(
 ): Promise<AccessGrant> {
   if (shown === undefined) throw clientCertificateRequired();
   const grant = { cnf: { 'x5t#S256': shown.digest }, method: 'certificate' } as const;
-  if (authorities.issuerOf(shown.certificate) === undefined) {
+  if (!authorities.hasIssued(shown.certificate)) {
     const identity = organisationIdentity(shown, own.clientAuthorities, clientIdentity);
     const identified = await db.read((reader) => findIdentified(reader, identity));
     if (identified === undefined) throw clientCertificateUnenrolled();

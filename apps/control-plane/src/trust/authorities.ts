@@ -16,7 +16,14 @@ import { insertAuthority, listAuthorities, type AuthorityRow } from './trust.sto
 const MAX_CROSS_CERTIFICATES = 4;
 
 /** What is known of the CAs at one time. */
-type Known = { rows: AuthorityRow[]; active: CertificateAuthority };
+type Known = {
+  rows: AuthorityRow[];
+  active: CertificateAuthority;
+  /** All that are trusted, the issuing one first; read once, as each session by certificate asks for them. */
+  trusted: X509Certificate[];
+  /** The same in PEM. */
+  trustAnchors: string[];
+};
 
 /** The installation's own CAs: the one that issues, and those that are trusted beside it while it is rotated. */
 export class Authorities {
@@ -55,17 +62,14 @@ export class Authorities {
 
   /** The certificates of all that are trusted, PEM each, the issuing one first. */
   get trustAnchors(): string[] {
-    const { active, rows } = this.#known;
-    const others = rows.filter(({ id, state }) => id !== active.id && state !== 'retired');
-    return [active.certificatePem, ...others.map(({ certificatePem }) => certificatePem)];
+    return this.#known.trustAnchors;
   }
 
-  /** The trusted CA that issued a certificate directly; undefined for anybody else's. */
-  issuerOf(certificate: X509Certificate): string | undefined {
-    return this.trustAnchors.find((pem) => {
-      const issuer = new X509Certificate(pem);
-      return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
-    });
+  /** Whether one of the trusted CAs issued a certificate, directly. */
+  hasIssued(certificate: X509Certificate): boolean {
+    return this.#known.trusted.some(
+      (issuer) => certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey),
+    );
   }
 
   /**
@@ -131,7 +135,14 @@ async function knownOf(rows: AuthorityRow[], rootKeys: RootKeys): Promise<Known>
   const pkcs8 = rootKeys.open(sealedPrivateKey, authorityKeyPlace(id));
   const privateKey = await importAuthorityKey(pkcs8);
   pkcs8.fill(0);
-  return { rows, active: new CertificateAuthority(id, certificatePem, privateKey) };
+  const others = rows.filter((other) => other.id !== id && other.state !== 'retired');
+  const trustAnchors = [certificatePem, ...others.map((other) => other.certificatePem)];
+  return {
+    rows,
+    active: new CertificateAuthority(id, certificatePem, privateKey),
+    trusted: trustAnchors.map((pem) => new X509Certificate(pem)),
+    trustAnchors,
+  };
 }
 
 /** Two lists with the same text are the same: a CA changes in nothing else. */
