@@ -4,6 +4,7 @@ import { agentConfig } from '../apps/agent/src/config.ts';
 import { serverConfig } from '../apps/control-plane/src/platform/config.ts';
 
 const ofLink = 'SALLYPORT_AGENT_CONTROL_PLANE';
+const ofTcp = 'SALLYPORT_AGENT_LOCAL_API_TCP';
 
 /** Where files of certificates are set, on either side, and how the variables begin. */
 const blocks = [
@@ -13,6 +14,8 @@ const blocks = [
   ['control plane', serverConfig, 'dialer.truststore', 'SALLYPORT_DIALER_TRUSTSTORE'],
   ['agent', agentConfig, 'controlPlane.keystore', `${ofLink}_KEYSTORE`],
   ['agent', agentConfig, 'controlPlane.truststore', `${ofLink}_TRUSTSTORE`],
+  ['agent', agentConfig, 'localApi.tcp.keystore', `${ofTcp}_KEYSTORE`],
+  ['agent', agentConfig, 'localApi.tcp.truststore', `${ofTcp}_TRUSTSTORE`],
   ['control plane', serverConfig, 'operatorApi.keystore', 'SALLYPORT_OPERATOR_API_KEYSTORE'],
   ['control plane', serverConfig, 'agentApi.keystore', 'SALLYPORT_AGENT_API_KEYSTORE'],
   ['control plane', serverConfig, 'agentApi.truststore', 'SALLYPORT_AGENT_API_TRUSTSTORE'],

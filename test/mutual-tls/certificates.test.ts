@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { caCertificatesReply, certificateAuthorityList } from '@sallyport/contract';
 import { asAdmin } from '@sallyport/testkit/database';
 import { until } from '@sallyport/testkit/until';
+import { HttpsLink } from '@sallyport/tls/https-link';
 import { z } from 'zod';
 import {
   startControlPlane,
@@ -58,6 +59,26 @@ test('[SG-23] [A7-02] an agent whose group asks for mutual TLS is served by its 
   await nextRevision(agent);
   await delivered('by certificate');
   expect(agent.contact.state).toBe('connected');
+});
+
+test('[A7-22] towards the control plane an agent speaks TLS by its key, or mutual TLS, as its group allows, and never in clear', async () => {
+  await enrolled();
+  const byKey = await host.start(false);
+  await until(async () => byKey.contact.lastError?.code === 'client_certificate.required');
+  await owner.call('PATCH', '/groups/plant-7', { agentMethods: ['key', 'certificate'] });
+  try {
+    for (const byCertificate of [false, true]) {
+      await host.stop();
+      await nextRevision(await host.start(byCertificate));
+      await delivered(`by certificate: ${byCertificate}`);
+    }
+  } finally {
+    await owner.call('PATCH', '/groups/plant-7', { agentMethods: ['certificate'] });
+  }
+  const { port } = new URL(controlPlane.agentApp.listeningOrigin);
+  expect(() => new HttpsLink({ baseUrl: `http://localhost:${port}` })).toThrow(
+    expect.objectContaining({ code: 'link.plaintext' }),
+  );
 });
 
 /** No connection gets through until `heal`. */

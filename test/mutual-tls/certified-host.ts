@@ -57,8 +57,8 @@ export class CertifiedHost {
     return new CertifiedHost(home, state);
   }
 
-  /** Starts the agent, as its daemon would. */
-  async start(): Promise<Agent> {
+  /** Starts the agent, as its daemon would; `byCertificate` is what its configuration asks for. */
+  async start(byCertificate = true): Promise<Agent> {
     const { state } = this;
     const identity = await loadIdentity(state);
     const clock: Clock = {
@@ -68,7 +68,7 @@ export class CertifiedHost {
     };
     const trust = { from: 'enrolment', certificates: identity.trustAnchors } as const;
     const parts = { state, identity, trust, clock, random: () => 0, log: silentLog };
-    const credentials = await Credentials.open(parts, true);
+    const credentials = await Credentials.open(parts, byCertificate);
     const link = new HttpsLink({ baseUrl: identity.controlPlane, ...credentials.tls });
     credentials.attach(link);
     const generations = new Generations(state);

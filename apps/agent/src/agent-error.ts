@@ -33,7 +33,13 @@ export type OwnErrorCode =
   | 'file.unusable'
   | 'values.too_old'
   | 'reply.unexpected'
+  | 'local_api.unusable'
   | 'request.method_not_allowed'
+  | 'request.not_allowed'
+  | 'request.unauthenticated'
+  | 'request.client_refused'
+  | 'request.forwarded'
+  | 'request.foreign_host'
   | 'command.not_found'
   | 'command.not_executable';
 

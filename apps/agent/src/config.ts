@@ -9,6 +9,7 @@ import { storeSettings } from '@sallyport/tls/store-settings';
 import { z } from 'zod';
 import { AgentError } from './agent-error.ts';
 import { listenSettings } from './listen-settings.ts';
+import { localApiSettings, socketMode } from './local-api-settings.ts';
 import { logLevels } from './log.ts';
 import { proxySettings, withConventionalProxy } from './proxy-settings.ts';
 import { defaultSocket, defaultStateDirectory } from './state/default-paths.ts';
@@ -24,7 +25,7 @@ const settings = z.strictObject({
     description:
       'Path of the unix socket that applications use; unset: agent.sock in the state directory',
   }),
-  socketMode: z.enum(['0600', '0660', '0666']).default('0600').meta({
+  socketMode: socketMode.default('0600').meta({
     env: 'SALLYPORT_AGENT_SOCKET_MODE',
     description:
       'Who may use the socket: its owner, its group too, or everyone who reaches its directory',
@@ -87,6 +88,7 @@ const settings = z.strictObject({
     })
     .prefault({}),
   listen: listenSettings.prefault({}),
+  localApi: localApiSettings.prefault({}),
   proxy: proxySettings.prefault({}),
   log: z
     .strictObject({
@@ -189,6 +191,7 @@ export function readAgentConfig(
   const weak = [
     ...tlsWarnings('controlPlane.tls', config.controlPlane.tls),
     ...tlsWarnings('listen.tls', config.listen.tls),
+    ...tlsWarnings('localApi.tcp.tls', config.localApi.tcp.tls),
   ];
   return {
     config: { ...config, authentication, proxy, stateDir, socket },

@@ -3,9 +3,9 @@ import { createAgent, type Agent, type AgentParts } from './agent.ts';
 import { systemClock } from './clock.ts';
 import type { AgentConfig } from './config.ts';
 import { CertificateFiles } from './files/certificate-files.ts';
+import { agentToken, readTokenFile } from './files/token-file.ts';
 import type { Credentials } from './link/credentials.ts';
 import { openLink } from './link/open-link.ts';
-import { readTokenFile } from './link/token-file.ts';
 import { LocalApi } from './local-api/server.ts';
 import type { Log } from './log.ts';
 import { DurableStore } from './state/durable-store.ts';
@@ -64,11 +64,12 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
     tls: () => link.tlsParameters(),
     identityExpiresAtMs: () => credentials.expiresAtMs,
     authentication: config.authentication,
-    certificateProblems: () => credentials.problems,
+    fileProblems: () => credentials.problems,
     durable: () => durableStore.state(),
     files: () => certificateFiles.states(),
     socket: config.socket,
     socketMode: Number.parseInt(config.socketMode, 8),
+    localApi: config.localApi,
     log,
   });
   const { agentId, group } = identity;
@@ -78,7 +79,7 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
   const timers = [
     setInterval(() => void confirm(), CONFIRM_EVERY_MS),
     setInterval(() => void certificateFiles.refresh(), CONFIRM_EVERY_MS),
-    setInterval(() => void refresh(credentials, log), FILES_EVERY_MS),
+    setInterval(() => void refresh([credentials, localApi], log), FILES_EVERY_MS),
   ];
 
   const reason = await Promise.race([aborted(signal), agent.gaveUp]);
@@ -92,12 +93,14 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
 }
 
 function tokenReader({ tokenFile }: AgentConfig): Pick<AgentParts, 'readToken'> {
-  return tokenFile === undefined ? {} : { readToken: () => readTokenFile(tokenFile) };
+  return tokenFile === undefined ? {} : { readToken: () => readTokenFile(tokenFile, agentToken) };
 }
 
-async function refresh(credentials: Credentials, log: Log): Promise<void> {
+type Refreshing = Pick<Credentials | LocalApi, 'refresh'>;
+
+async function refresh(kept: Refreshing[], log: Log): Promise<void> {
   try {
-    await credentials.refresh();
+    for (const each of kept) await each.refresh();
   } catch (error) {
     const fault = internalError(error);
     log.error({ code: fault.code, stack: framesOf(fault) }, fault.message);

@@ -25,6 +25,8 @@ export const exitCodes = {
   checksFailed: 11,
   /** `run`: out of reach of the control plane for longer than maxStaleSeconds. */
   tooStale: 12,
+  /** What is asked for may not be read at this socket. */
+  notAllowed: 13,
   cannotExecute: 126,
   commandNotFound: 127,
   signalBase: 128,
@@ -40,6 +42,7 @@ const byCode: Partial<Record<AgentErrorCode, number>> = {
   'secret.not_found': exitCodes.notFound,
   'plugin.not_found': exitCodes.notFound,
   'certificate.not_found': exitCodes.notFound,
+  'request.not_allowed': exitCodes.notAllowed,
   'agent.not_ready': exitCodes.notReady,
   'agent.unreachable': exitCodes.notReady,
   'agent.unrecognised': exitCodes.socketUnusable,
@@ -54,6 +57,7 @@ const byCode: Partial<Record<AgentErrorCode, number>> = {
   'socket.in_use': exitCodes.socketUnusable,
   'socket.unusable': exitCodes.socketUnusable,
   'socket.path_too_long': exitCodes.socketUnusable,
+  'local_api.unusable': exitCodes.socketUnusable,
 };
 
 /** The exit code for whatever a command threw. */

@@ -3,7 +3,7 @@ import { chmod, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { readTokenFile } from '../src/link/token-file.ts';
+import { agentToken, readTokenFile } from '../src/files/token-file.ts';
 import { ControlPlaneDouble } from './control-plane-double.ts';
 import { Refusal } from './double/authority.ts';
 import { enrollWith, startDaemon, until, type Enrolled, type TestDaemon } from './harness.ts';
@@ -94,9 +94,9 @@ describe('[SG-44] a token file', () => {
   ])('%s is read, also by way of links as orchestrators make them', async (_, mode) => {
     const token = newToken();
     await put(token, mode);
-    expect(await readTokenFile(file)).toBe(token);
+    expect(await readTokenFile(file, agentToken)).toBe(token);
     await symlink(file, `${file}.link`);
-    expect(await readTokenFile(`${file}.link`)).toBe(token);
+    expect(await readTokenFile(`${file}.link`, agentToken)).toBe(token);
   });
 
   test.each([
@@ -105,7 +105,7 @@ describe('[SG-44] a token file', () => {
     ['that everybody can change', 0o602],
   ])('%s is refused, with the command that mends it', async (_, mode) => {
     await put(newToken(), mode);
-    await expect(readTokenFile(file)).rejects.toMatchObject({
+    await expect(readTokenFile(file, agentToken)).rejects.toMatchObject({
       code: 'token_file.unsafe',
       advice: expect.stringMatching(/^chmod (?:go-w|o-rwx) /),
     });
@@ -117,7 +117,7 @@ describe('[SG-44] a token file', () => {
     ['that is too long', `sp_agent_${'x'.repeat(5_000)}`],
   ])('%s is refused, and not quoted', async (_, text) => {
     await put(text);
-    const refusal = await readTokenFile(file).catch((error: unknown) => error);
+    const refusal = await readTokenFile(file, agentToken).catch((error: unknown) => error);
     expect(refusal).toMatchObject({ code: 'token_file.unusable' });
     if (text !== '') expect(String(refusal)).not.toContain(text);
   });
@@ -128,9 +128,11 @@ describe('[SG-44] a token file', () => {
     try {
       const token = newToken();
       await put(token, 0o644);
-      expect(await readTokenFile(file)).toBe(token);
+      expect(await readTokenFile(file, agentToken)).toBe(token);
       await put(token, 0o666);
-      await expect(readTokenFile(file)).rejects.toMatchObject({ code: 'token_file.unsafe' });
+      await expect(readTokenFile(file, agentToken)).rejects.toMatchObject({
+        code: 'token_file.unsafe',
+      });
     } finally {
       await rm(folder, { recursive: true });
     }
@@ -138,7 +140,7 @@ describe('[SG-44] a token file', () => {
 
   test('that is a pipe is refused at once: nobody waits for whoever would write into it', async () => {
     await promisify(execFile)('mkfifo', ['-m', '600', file]);
-    const read = readTokenFile(file);
+    const read = readTokenFile(file, agentToken);
     let waited = false;
     // Frees the thread that waits, so that a failure does not hang the tests.
     const writer = setTimeout(() => {
@@ -152,14 +154,14 @@ describe('[SG-44] a token file', () => {
 
   test('whose disk fails is told of as such, and not as a defect of the agent', async () => {
     // Opens as a file of this user, and fails to be read at its beginning.
-    await expect(readTokenFile('/proc/self/mem')).rejects.toMatchObject({
+    await expect(readTokenFile('/proc/self/mem', agentToken)).rejects.toMatchObject({
       code: 'token_file.unusable',
       message: expect.stringContaining('EIO'),
     });
   });
 
   test('that is a folder is refused', async () => {
-    await expect(readTokenFile(enrolled.home.path)).rejects.toMatchObject({
+    await expect(readTokenFile(enrolled.home.path, agentToken)).rejects.toMatchObject({
       code: 'token_file.unusable',
     });
   });

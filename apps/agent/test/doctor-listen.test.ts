@@ -25,11 +25,13 @@ const report = z.object({
   findings: z.array(z.object({ check: z.string(), outcome: z.string(), detail: z.string() })),
 });
 
-test('[BM-06] doctor reports each file of certificates of an agent that listens, and leaves the link to who dials it', async () => {
+test('[BM-06] doctor reports each file of an agent that listens, for the control plane and for programs, and leaves the link to who dials it', async () => {
   const missing = (name: string) => join(enrolled.home.path, `${name}.p12`);
   const files = {
     SALLYPORT_AGENT_LISTEN_KEYSTORE_FILE: missing('keystore'),
     SALLYPORT_AGENT_LISTEN_TRUSTSTORE_FILE: missing('truststore'),
+    SALLYPORT_AGENT_LOCAL_API_TCP_KEYSTORE_FILE: missing('programs'),
+    SALLYPORT_AGENT_LOCAL_API_TCP_TOKEN_FILE: missing('token'),
   };
   const { code, stdout } = await runAgent(['doctor', '--json'], { env: { ...env, ...files } });
   const { findings } = report.parse(JSON.parse(stdout));
@@ -38,6 +40,8 @@ test('[BM-06] doctor reports each file of certificates of an agent that listens,
   expect(of('files')).toMatchObject([
     { outcome: 'failed', detail: `${missing('keystore')} is missing` },
     { outcome: 'failed', detail: `${missing('truststore')} is missing` },
+    { outcome: 'failed', detail: `${missing('programs')} is missing` },
+    { outcome: 'failed', detail: `${missing('token')} is missing` },
   ]);
   for (const check of ['name resolution', 'connection'])
     expect(of(check)).toMatchObject([

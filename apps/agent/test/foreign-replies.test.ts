@@ -151,7 +151,7 @@ describe('text from elsewhere', () => {
       },
       tlsWeak: null,
       authentication: { method: 'key', expiresAt: null },
-      certificateProblems: [],
+      fileProblems: [],
       durable: { revision: 1, bytes: 1, error: null },
       files: [],
       clockOffsetMilliseconds: 0,

@@ -85,7 +85,13 @@ export async function startDaemon({
   Partial<
     Pick<
       AgentConfig,
-      'certificateFiles' | 'controlPlane' | 'listen' | 'maxStaleSeconds' | 'proxy' | 'tokenFile'
+      | 'certificateFiles'
+      | 'controlPlane'
+      | 'listen'
+      | 'localApi'
+      | 'maxStaleSeconds'
+      | 'proxy'
+      | 'tokenFile'
     >
   >): Promise<TestDaemon> {
   const log: LogLine[] = [];

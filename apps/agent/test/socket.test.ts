@@ -18,7 +18,7 @@ async function listenThenClose(
   check: () => Promise<void>,
 ): Promise<void> {
   const server = createServer();
-  await listenOnSocket(server, path, mode);
+  await listenOnSocket(server, path, { mode });
   await check();
   await new Promise((resolve) => server.close(resolve));
 }
@@ -45,7 +45,7 @@ describe('[SG-24] the socket', () => {
       umaskAtBind = process.umask();
       return Reflect.apply(listen, server, args);
     };
-    await listenOnSocket(server, join(home.path, 'born.sock'), 0o600);
+    await listenOnSocket(server, join(home.path, 'born.sock'), { mode: 0o600 });
     await new Promise((resolve) => server.close(resolve));
     expect(umaskAtBind).toBe(0o177);
   });
@@ -55,10 +55,10 @@ describe('[SG-24] the socket', () => {
     process.chdir(home.path);
     const server = createServer();
     try {
-      await listenOnSocket(server, '38471', 0o600);
+      await listenOnSocket(server, '38471', { mode: 0o600 });
       expect(server.address()).toBe(join(home.path, '38471'));
       expect((await lstat('38471')).isSocket()).toBe(true);
-      const second = listenOnSocket(createServer(), '38471', 0o600);
+      const second = listenOnSocket(createServer(), '38471', { mode: 0o600 });
       await expect(second).rejects.toMatchObject({ code: 'socket.in_use' });
     } finally {
       process.chdir(before);
@@ -67,7 +67,7 @@ describe('[SG-24] the socket', () => {
   });
 
   test('with an empty path is refused', async () => {
-    await expect(listenOnSocket(createServer(), '', 0o600)).rejects.toMatchObject({
+    await expect(listenOnSocket(createServer(), '', { mode: 0o600 })).rejects.toMatchObject({
       code: 'socket.unusable',
     });
   });
@@ -90,13 +90,13 @@ describe('[SG-24] the socket', () => {
       );
       const servers = [createServer(), createServer()];
       const claims = await Promise.allSettled(
-        servers.map((server) => listenOnSocket(server, path, 0o600)),
+        servers.map((server) => listenOnSocket(server, path, { mode: 0o600 })),
       );
       const refused = claims.flatMap((claim) =>
         claim.status === 'rejected' ? [claim.reason] : [],
       );
       expect(refused).toEqual([expect.objectContaining({ code: 'socket.in_use' })]);
-      await expect(listenOnSocket(createServer(), path, 0o600)).rejects.toMatchObject({
+      await expect(listenOnSocket(createServer(), path, { mode: 0o600 })).rejects.toMatchObject({
         code: 'socket.in_use',
       });
       for (const server of servers) server.close();
@@ -107,9 +107,9 @@ describe('[SG-24] the socket', () => {
   test('that is another agent’s by now is left to it by one that stops', async () => {
     const path = join(home.path, 'taken.sock');
     const [first, second] = [createServer(), createServer()];
-    const old = await listenOnSocket(first, path, 0o600);
+    const old = await listenOnSocket(first, path, { mode: 0o600 });
     await rm(path);
-    const own = await listenOnSocket(second, path, 0o600);
+    const own = await listenOnSocket(second, path, { mode: 0o600 });
     stopListening(first, old);
     expect((await lstat(path, { bigint: true })).ino).toBe(own.inode);
     stopListening(second, own);
@@ -121,7 +121,7 @@ describe('[SG-24] the socket', () => {
     await writeFile(file, 'precious');
     await mkdir(join(home.path, 'directory'));
     for (const path of [file, join(home.path, 'directory')]) {
-      await expect(listenOnSocket(createServer(), path, 0o600)).rejects.toMatchObject({
+      await expect(listenOnSocket(createServer(), path, { mode: 0o600 })).rejects.toMatchObject({
         code: 'socket.unusable',
       });
     }
@@ -133,7 +133,9 @@ describe('[SG-24] the socket', () => {
     await listenThenClose(fitting, 0o600, async () =>
       expect((await lstat(fitting)).isSocket()).toBe(true),
     );
-    await expect(listenOnSocket(createServer(), `${fitting}x`, 0o600)).rejects.toMatchObject({
+    await expect(
+      listenOnSocket(createServer(), `${fitting}x`, { mode: 0o600 }),
+    ).rejects.toMatchObject({
       code: 'socket.path_too_long',
       message: `the socket path is ${longest + 1} bytes long, and the system allows ${longest}`,
     });
@@ -141,7 +143,7 @@ describe('[SG-24] the socket', () => {
 
   test('in a directory that is not there is refused with the reason', async () => {
     await expect(
-      listenOnSocket(createServer(), join(home.path, 'no/where.sock'), 0o600),
+      listenOnSocket(createServer(), join(home.path, 'no/where.sock'), { mode: 0o600 }),
     ).rejects.toMatchObject({
       code: 'socket.unusable',
     });

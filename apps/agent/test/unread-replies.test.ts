@@ -3,11 +3,6 @@ import { Agent, request, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { HttpsLink } from '@sallyport/tls/https-link';
-import { createAgent } from '../src/agent.ts';
-import { LocalApi } from '../src/local-api/server.ts';
-import { silentLog } from '../src/log.ts';
-import { importIdentity } from '../src/state/identity.ts';
 import { ControlPlaneDouble } from './control-plane-double.ts';
 import {
   askSocket,
@@ -17,6 +12,7 @@ import {
   type Enrolled,
   type TestDaemon,
 } from './harness.ts';
+import { LocalApiAlone } from './local-api-alone.ts';
 
 const LARGE_BYTES = 900 * 1024;
 let double: ControlPlaneDouble;
@@ -103,48 +99,28 @@ describe('[SG-24] a program that does not read its replies', () => {
 });
 
 test('a watcher that hears nothing for longer than a reply may stay unread keeps its stream', async () => {
-  const identity = await importIdentity(enrolled.identity);
-  const link = new HttpsLink({ baseUrl: double.url, ca: double.ca });
-  const agent = createAgent({ identity, link });
   const path = `${enrolled.socket}.2`;
-  const api = await LocalApi.listen({
-    agent,
-    identity,
-    tls: () => link.tlsParameters(),
-    authentication: 'key',
-    certificateProblems: () => [],
-    identityExpiresAtMs: () => undefined,
-    durable: () => ({ revision: undefined, bytes: 0, error: undefined }),
-    files: () => [],
+  await using _api = await LocalApiAlone.start(double, enrolled, {
     socket: path,
-    socketMode: 0o600,
-    log: silentLog,
     unreadTimeoutMs: 200,
   });
-  try {
-    agent.start();
-    await until(() => agent.cache.revision()?.complete === true);
-    const watcher = connect(path);
-    let heard = '';
-    let closed = false;
-    watcher.on('data', (chunk: Buffer) => (heard += chunk.toString()));
-    watcher.on('close', () => (closed = true)).on('error', () => {});
-    watcher.write(get('/v1/watch'));
-    await until(() => heard.includes('event: revision'));
-    // These ask later and wait under the same clock: once one is hung up on, the watcher's time is over too.
-    const readers = Array.from({ length: 25 }, () =>
-      askAndLeave(get('/v1/config/large', 'connection: close\r\n'), path),
-    );
-    const status = async () => (await askSocket(path, '/v1/secrets/small')).status;
-    await until(async () => (await status()) === 503);
-    await until(async () => (await status()) === 200);
-    for (const reader of readers) reader.destroy();
-    expect(closed).toBe(false);
-    double.putSecret('small', 'changed');
-    await until(() => heard.includes('event: change'));
-    watcher.destroy();
-  } finally {
-    await api.close();
-    await agent.stop();
-  }
+  const watcher = connect(path);
+  let heard = '';
+  let closed = false;
+  watcher.on('data', (chunk: Buffer) => (heard += chunk.toString()));
+  watcher.on('close', () => (closed = true)).on('error', () => {});
+  watcher.write(get('/v1/watch'));
+  await until(() => heard.includes('event: revision'));
+  // These ask later and wait under the same clock: once one is hung up on, the watcher's time is over too.
+  const readers = Array.from({ length: 25 }, () =>
+    askAndLeave(get('/v1/config/large', 'connection: close\r\n'), path),
+  );
+  const status = async () => (await askSocket(path, '/v1/secrets/small')).status;
+  await until(async () => (await status()) === 503);
+  await until(async () => (await status()) === 200);
+  for (const reader of readers) reader.destroy();
+  expect(closed).toBe(false);
+  double.putSecret('small', 'changed');
+  await until(() => heard.includes('event: change'));
+  watcher.destroy();
 });

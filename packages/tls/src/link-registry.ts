@@ -128,8 +128,17 @@ export const links: readonly Link[] = [
     openedIn: [
       'apps/agent/src/cli/local-client.ts',
       'apps/agent/src/local-api/claim-socket.ts',
-      'apps/agent/src/local-api/server.ts',
+      'apps/agent/src/local-api/socket-listener.ts',
     ],
+  },
+  {
+    name: 'local API of the agent on TCP',
+    program: 'sallyport-agent',
+    direction: 'in',
+    secured:
+      'off unless `localApi.tcp.address` is set, and on loopback only: a token over plain HTTP, TLS by Node with `localApi.tcp.keystore`, client certificates with `localApi.tcp.truststore`',
+    tls: { block: 'localApi.tcp.tls' },
+    openedIn: ['apps/agent/src/local-api/tcp-listener.ts'],
   },
   {
     name: 'CLI → control plane',

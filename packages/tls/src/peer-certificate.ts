@@ -61,6 +61,14 @@ export function refuseAgentAsControlPlane(certificate: X509Certificate): void {
     );
 }
 
+/**
+ * Whether the certificate of a client, verified up to a CA that is trusted, is for clients and has one of
+ * `names`: URIs, host names or IP addresses.
+ */
+export function isNamedClient(certificate: X509Certificate, names: readonly string[]): boolean {
+  return hasUsage(certificate, 'clientAuth') && names.some((name) => isNamed(certificate, name));
+}
+
 /** Whether a certificate names this among its extended key usages; one that names none is for nothing here. */
 export function hasUsage(certificate: X509Certificate, usage: Usage): boolean {
   // Not there at all in a certificate without the extension, whatever its type says.

@@ -7,11 +7,12 @@ import { enroll } from '../link/enroll.ts';
 import {
   heard,
   listenForControlPlane,
+  LINK_REFUSED,
   openListenParts,
   ownFingerprint,
-  refusalsTo,
   type ListenParts,
 } from '../link/listen.ts';
+import { refusalsTo } from '../link/refusals-log.ts';
 import { listens, type ListenConfig } from '../listen-settings.ts';
 import { silentLog, type Log, type LogFields } from '../log.ts';
 import { StateDirectory } from '../state/state-directory.ts';
@@ -121,7 +122,7 @@ async function trustAnchorsOf(
         identity: { cert, key },
         tls: listen.tls,
         signal,
-        onRefused: refusalsTo(log),
+        onRefused: refusalsTo(log, LINK_REFUSED),
       }),
     ),
   );

@@ -39,7 +39,7 @@ function describe({
   controlPlane,
   tlsWeak,
   authentication,
-  certificateProblems,
+  fileProblems,
   durable,
   files,
   clockOffsetMilliseconds,
@@ -52,9 +52,7 @@ function describe({
     `revision       ${revision}, epoch ${epoch}, ${entries} entries`,
     `control plane  ${controlPlane.url} ${controlPlane.state} since ${controlPlane.since}`,
     `sessions       by ${authentication.method}${authentication.expiresAt === null ? '' : `, certificate expires ${authentication.expiresAt}`}`,
-    ...certificateProblems.map(
-      (problem) => `certificates   ${problem} What it held before still counts.`,
-    ),
+    ...fileProblems.map((problem) => `files          ${problem} What it held before still counts.`),
     ...(tlsWeak === true ? ['tls            weak cipher suite; see controlPlane.tls'] : []),
     ...(lastError === null
       ? []

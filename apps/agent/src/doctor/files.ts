@@ -1,45 +1,45 @@
 import { access, constants } from 'node:fs/promises';
-import { openOwnStores } from '../link/own-stores.ts';
+import type { Usage } from '@sallyport/tls/peer-certificate';
+import { openStores, type StoreBlocks } from '../files/stores.ts';
+import { agentToken, readTokenFile } from '../files/token-file.ts';
 import { routeToControlPlane } from '../link/route.ts';
-import { readTokenFile } from '../link/token-file.ts';
+import { HeaderToken } from '../local-api/header-token.ts';
 import { codeOf } from '../state/system-error.ts';
 import { failed, foundOf, ok, warning, type Found } from './finding.ts';
 import type { Host } from './host.ts';
 
-const neither = { keystore: { type: 'auto' }, truststore: { type: 'auto' } } as const;
-
 type File = { key: string; path: string; read: () => Promise<unknown> };
 
-const unset = { type: 'auto' } as const;
+const neither: StoreBlocks = { keystore: { type: 'auto' }, truststore: { type: 'auto' } };
 
 /** Every file that the configuration has the agent read. */
 export async function files(host: Host): Promise<Found[]> {
-  const { controlPlane, listen, proxy, tokenFile } = host.config;
+  const { controlPlane, listen, localApi, proxy, tokenFile } = host.config;
   const named = [
-    {
-      key: 'controlPlane.keystore.file',
-      path: controlPlane.keystore.file,
-      read: () => openOwnStores({ controlPlane: { ...controlPlane, truststore: unset } }),
-    },
-    {
-      key: 'controlPlane.truststore.file',
-      path: controlPlane.truststore.file,
-      read: () => openOwnStores({ controlPlane: { ...controlPlane, keystore: unset } }),
-    },
+    ...storesOf('controlPlane', controlPlane, 'clientAuth'),
     { key: 'proxy.ca', path: proxy.ca, read: () => routeToControlPlane(host.config) },
-    { key: 'tokenFile', path: tokenFile, read: readTokenFile },
-    ...(['keystore', 'truststore'] as const).map((kind) => ({
-      key: `listen.${kind}.file`,
-      path: listen[kind].file,
-      read: async () =>
-        (await import('../link/listen.ts')).openStores({ ...neither, [kind]: listen[kind] }),
-    })),
+    { key: 'tokenFile', path: tokenFile, read: (path: string) => readTokenFile(path, agentToken) },
+    ...storesOf('listen', listen, 'serverAuth'),
+    ...storesOf('localApi.tcp', localApi.tcp, 'serverAuth'),
+    {
+      key: 'localApi.tcp.tokenFile',
+      path: localApi.tcp.tokenFile,
+      read: (path: string) => HeaderToken.open(path),
+    },
   ];
   const set = named.flatMap(({ key, path, read }): File[] =>
     path === undefined ? [] : [{ key, path, read: () => read(path) }],
   );
   if (set.length === 0) return [ok('none is set')];
   return Promise.all(set.map(inspect));
+}
+
+function storesOf(block: string, blocks: StoreBlocks, usage: Usage) {
+  return (['keystore', 'truststore'] as const).map((kind) => ({
+    key: `${block}.${kind}.file`,
+    path: blocks[kind].file,
+    read: () => openStores(block, { ...neither, [kind]: blocks[kind] }, usage),
+  }));
 }
 
 /** Missing is told apart from what cannot be used, whoever reads it. */

@@ -1,6 +1,7 @@
 import type { HttpsLink } from '@sallyport/tls/https-link';
 import { AgentError } from '../agent-error.ts';
 import type { Clock } from '../clock.ts';
+import { refreshStores } from '../files/stores.ts';
 import type { Log } from '../log.ts';
 import {
   certificateIn,
@@ -80,13 +81,7 @@ export class Credentials {
   async refresh(): Promise<void> {
     const { stores, log } = this.#parts;
     if (stores === undefined) return;
-    const { replaced, problems } = await stores.refresh();
-    for (const { code, text: detail } of problems)
-      log.error(
-        { code, detail },
-        'a file of certificates is not taken; what it held before still counts',
-      );
-    if (!replaced) return;
+    if (!(await refreshStores(stores, log))) return;
     if (this.isGiven && stores.keystore) this.#use(certificateIn(stores.keystore));
     if (stores.truststore !== undefined) this.#anchors = [...stores.truststore];
     this.#link?.replace(this.tls);

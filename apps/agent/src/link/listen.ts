@@ -2,20 +2,21 @@ import { hostname } from 'node:os';
 import { MAX_REPLY_BYTES, splitAddress } from '@sallyport/contract';
 import { AcceptedConnections, type AcceptingIdentity } from '@sallyport/tls/accepted-connections';
 import { certificateFingerprint } from '@sallyport/tls/fingerprint';
-import { HttpsLink, type LinkError } from '@sallyport/tls/https-link';
-import { LinkStores, StoresError } from '@sallyport/tls/link-stores';
+import { HttpsLink } from '@sallyport/tls/https-link';
+import type { LinkStores } from '@sallyport/tls/link-stores';
 import { AgentError, framesOf, internalError } from '../agent-error.ts';
+import { openStores, refreshStores } from '../files/stores.ts';
 import { ownHosts, type ListenConfig } from '../listen-settings.ts';
 import type { Log } from '../log.ts';
 import { hostsNotIn, selfSignedIdentity, type ListenIdentity } from '../state/listen-identity.ts';
 import type { StateDirectory } from '../state/state-directory.ts';
 import { codeOf } from '../state/system-error.ts';
 import type { Link } from './call.ts';
+import { refusalsTo } from './refusals-log.ts';
 
 /** How often the files of certificates are looked at. */
 const REFRESH_MS = 5_000;
-/** The same refusal is told again after this long. */
-const QUIET_MS = 60_000;
+export const LINK_REFUSED = 'a connection for the control plane’s link was refused';
 
 /** What an agent that listens shows to whoever dials it, and what it was told of whom to believe. */
 export type ListenParts = {
@@ -44,23 +45,9 @@ export async function openListenParts(
   state: StateDirectory,
   log: Log,
 ): Promise<ListenParts> {
-  const stores = await openStores(listen);
+  const stores = await openStores('listen', listen, 'serverAuth');
   const first = stores.keystore ?? (await selfMade(listen, state, log));
   return { listen, stores, own: () => stores.keystore ?? first, log };
-}
-
-/** The files of certificates, as they are now. @throws AgentError `usage.invalid` with every file that is not taken */
-export async function openStores({
-  keystore,
-  truststore,
-}: Pick<ListenConfig, 'keystore' | 'truststore'>): Promise<LinkStores> {
-  try {
-    const now = () => Date.now();
-    return await LinkStores.open({ key: 'listen', keystore, truststore, usage: 'serverAuth', now });
-  } catch (error) {
-    if (!(error instanceof StoresError)) throw error;
-    throw new AgentError('usage.invalid', error.message, { cause: error });
-  }
 }
 
 async function selfMade(
@@ -110,7 +97,7 @@ export async function listenForControlPlane(
       identity: identity(),
       controlPlaneName: listen.controlPlaneName,
       tls: listen.tls,
-      onRefused: refusalsTo(log),
+      onRefused: refusalsTo(log, LINK_REFUSED),
     }),
   );
   const timer = setInterval(
@@ -156,26 +143,9 @@ export async function heard<Listening>(
   }
 }
 
-/** Tells of each kind of refusal at most once in a while: anybody may knock. */
-export function refusalsTo(log: Log): (error: LinkError) => void {
-  const quietUntil = new Map<string, number>();
-  return ({ code, message }) => {
-    const nowMs = performance.now();
-    if (nowMs < (quietUntil.get(code) ?? 0)) return;
-    quietUntil.set(code, nowMs + QUIET_MS);
-    log.warn({ code, detail: message }, 'a connection for the control plane’s link was refused');
-  };
-}
-
 async function refresh({ stores, log }: ListenParts, replace: () => void): Promise<void> {
   try {
-    const { replaced, problems } = await stores.refresh();
-    for (const { code, text } of problems)
-      log.error(
-        { code, detail: text },
-        'a file of certificates is not taken; what it held before still counts',
-      );
-    if (!replaced) return;
+    if (!(await refreshStores(stores, log))) return;
     replace();
     log.info({}, 'the certificates of the link from the control plane were replaced');
   } catch (error) {

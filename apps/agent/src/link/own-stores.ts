@@ -1,6 +1,5 @@
 import type { LinkStores } from '@sallyport/tls/link-stores';
-import { AgentError } from '../agent-error.ts';
-import type { AgentConfig } from '../config.ts';
+import { openStores, type StoreBlocks } from '../files/stores.ts';
 
 /** What the link to the control plane is given by files. */
 export type OwnStores = LinkStores;
@@ -11,25 +10,11 @@ export type OwnStores = LinkStores;
  * @throws AgentError `usage.invalid` with every file that is not taken
  */
 export async function openOwnStores({
-  controlPlane: { keystore, truststore },
+  controlPlane,
 }: {
-  controlPlane: Pick<AgentConfig['controlPlane'], 'keystore' | 'truststore'>;
+  controlPlane: StoreBlocks;
 }): Promise<OwnStores | undefined> {
+  const { keystore, truststore } = controlPlane;
   if (keystore.file === undefined && truststore.file === undefined) return undefined;
-  // It brings the readers of every format, which an agent without such a file starts sooner without.
-  const { LinkStores, StoresError } = await import('@sallyport/tls/link-stores');
-  const now = () => Date.now();
-  try {
-    const options = {
-      key: 'controlPlane',
-      keystore,
-      truststore,
-      usage: 'clientAuth',
-      now,
-    } as const;
-    return await LinkStores.open(options);
-  } catch (cause) {
-    if (!(cause instanceof StoresError)) throw cause;
-    throw new AgentError('usage.invalid', cause.message.split('\n').join(' '), { cause });
-  }
+  return openStores('controlPlane', controlPlane, 'clientAuth');
 }

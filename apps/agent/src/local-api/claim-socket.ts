@@ -6,6 +6,7 @@ import { connect, type Server } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { AgentError } from '../agent-error.ts';
 import { codeOf } from '../state/system-error.ts';
+import { giveSocket, type Ownership } from './socket-ownership.ts';
 
 /** `sun_path` less its final NUL: 108 on Linux, 104 on macOS and the BSDs. */
 const MAX_PATH_BYTES = process.platform === 'linux' ? 107 : 103;
@@ -15,16 +16,19 @@ const SET_ANOTHER = 'set a short one with --socket or SALLYPORT_AGENT_SOCKET';
 /** The socket file that a server has made. */
 export type ClaimedSocket = { path: string; inode: bigint | undefined };
 
+/** Who may use a socket file; without owner and group it is of the user that runs this. */
+export type SocketAccess = { mode: number; ownership?: Ownership | undefined };
+
 /**
- * Listens on a unix socket of the given mode, which at no time has a wider one. A socket that nobody
- * answers at any more is replaced.
+ * Listens on a unix socket of the given mode, which at no time has a wider one, nor is open to anybody before
+ * it belongs to whom it should. A socket that nobody answers at any more is replaced.
  *
  * @throws AgentError `socket.path_too_long`, `socket.in_use`, `socket.unusable`
  */
 export async function listenOnSocket(
   server: Server,
   name: string,
-  mode: number,
+  access: SocketAccess,
 ): Promise<ClaimedSocket> {
   if (name === '')
     throw new AgentError('socket.unusable', 'the socket path is empty', { advice: SET_ANOTHER });
@@ -40,7 +44,7 @@ export async function listenOnSocket(
   }
   try {
     await makeWay(path);
-    return { path, inode: await bind(server, path, mode) };
+    return { path, inode: await bind(server, path, access) };
   } catch (error) {
     if (error instanceof AgentError) throw error;
     if (codeOf(error) === 'EADDRINUSE') throw inUse(path);
@@ -131,9 +135,13 @@ async function isAnswered(path: string): Promise<boolean> {
 }
 
 /** The umask decides the mode that a socket is born with; `listen` binds before it returns. */
-async function bind(server: Server, path: string, mode: number): Promise<bigint | undefined> {
+async function bind(
+  server: Server,
+  path: string,
+  { mode, ownership }: SocketAccess,
+): Promise<bigint | undefined> {
   const listening = once(server, 'listening');
-  const umask = process.umask(ALL_PERMISSIONS & ~mode);
+  const umask = process.umask(ownership === undefined ? ALL_PERMISSIONS & ~mode : ALL_PERMISSIONS);
   try {
     server.listen({ path });
   } finally {
@@ -141,5 +149,22 @@ async function bind(server: Server, path: string, mode: number): Promise<bigint 
   }
   const inode = inodeOf(path);
   await listening;
+  if (ownership !== undefined) await handOver(server, path, mode, ownership);
   return inode;
+}
+
+/** A socket that cannot be given to whom it should belong is for nobody. */
+async function handOver(
+  server: Server,
+  path: string,
+  mode: number,
+  ownership: Ownership,
+): Promise<void> {
+  try {
+    giveSocket(path, mode, ownership);
+  } catch (error) {
+    server.close();
+    await once(server, 'close');
+    throw error;
+  }
 }

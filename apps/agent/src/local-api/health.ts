@@ -42,8 +42,8 @@ export const health = z.object({
   tlsWeak: z.boolean().nullable(),
   /** How sessions are opened; `expiresAt` is of the client certificate, null without one. */
   authentication: z.object({ method: z.string(), expiresAt: z.iso.datetime().nullable() }),
-  /** What keeps the files of controlPlane.keystore and truststore from being taken; what they held before counts. */
-  certificateProblems: z.array(z.string()),
+  /** What keeps files of keys, CAs and tokens from being taken anew; what they held before counts. */
+  fileProblems: z.array(z.string()),
   durable: z.object({ revision: z.int().nullable(), bytes: z.int(), error: z.string().nullable() }),
   /** `version` is what the file holds, null before the first; `error` says why it is not the newest. */
   files: z.array(
@@ -67,7 +67,7 @@ export type HealthParts = {
   authentication: AgentMethod;
   /** Of the client certificate. */
   identityExpiresAtMs: () => number | undefined;
-  certificateProblems: () => string[];
+  fileProblems: () => string[];
   durable: () => DurableState;
   files: () => CertificateFileState[];
 };
@@ -79,7 +79,7 @@ export function describeHealth({
   tls,
   authentication,
   identityExpiresAtMs,
-  certificateProblems,
+  fileProblems,
   durable,
   files,
 }: HealthParts): Health {
@@ -105,7 +105,7 @@ export function describeHealth({
     },
     tlsWeak: suite === undefined ? null : isWeakSuite(suite),
     authentication: { method: authentication, expiresAt: isoOrNull(identityExpiresAtMs()) },
-    certificateProblems: certificateProblems(),
+    fileProblems: fileProblems(),
     durable: { revision: disk.revision ?? null, bytes: disk.bytes, error: disk.error ?? null },
     files: files(),
     clockOffsetMilliseconds: offsetMs === undefined ? null : Math.round(offsetMs),

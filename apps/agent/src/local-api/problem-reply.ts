@@ -2,10 +2,15 @@ import { STATUS_CODES, type ServerResponse } from 'node:http';
 import type { Problem } from '@sallyport/contract';
 import { sentenceOf, type AgentError, type AgentErrorCode } from '../agent-error.ts';
 
-const statuses: Partial<Record<AgentErrorCode, number>> = {
+export const statuses: Partial<Record<AgentErrorCode, number>> = {
   'request.invalid': 400,
   'request.not_found': 404,
+  'request.unauthenticated': 401,
+  'request.not_allowed': 403,
+  'request.client_refused': 403,
+  'request.forwarded': 403,
   'request.method_not_allowed': 405,
+  'request.foreign_host': 421,
   'secret.not_found': 404,
   'plugin.not_found': 404,
   'certificate.not_found': 404,
@@ -30,6 +35,7 @@ export function sendProblem(response: ServerResponse, error: AgentError, request
     'content-type': 'application/problem+json',
     'content-length': body.byteLength,
     'cache-control': 'no-store',
+    ...(status === 401 ? { 'www-authenticate': 'X-Sallyport-Token' } : {}),
     ...(status === 405 ? { allow: 'GET' } : {}),
     ...(status === 503 ? { 'retry-after': '1' } : {}),
   });

@@ -4,12 +4,16 @@ import { AgentError } from '../agent-error.ts';
 import type { Agent } from '../agent.ts';
 import type { CachedEntry } from '../cache/value-cache.ts';
 import { keyAndChain } from '../files/certificate-value.ts';
+import type { Allowed } from '../local-api-settings.ts';
 import type { EntryKind } from '../sync/open-bundle.ts';
 import { jsonAround } from './json-bytes.ts';
+import type { Rights } from './rights.ts';
 
 /** How the values of one kind are called and sent. */
 type Collection = {
   kind: EntryKind;
+  /** Where the names that may be read are listed. */
+  list: keyof Allowed;
   notFound: 'secret.not_found' | 'plugin.not_found' | 'certificate.not_found';
   /** By default JSON. */
   contentType?: string;
@@ -19,6 +23,7 @@ type Collection = {
 
 export const secrets: Collection = {
   kind: 'secret',
+  list: 'secrets',
   notFound: 'secret.not_found',
   render: ({ name, version }, revision, value) =>
     jsonAround(
@@ -30,12 +35,14 @@ export const secrets: Collection = {
 
 export const configs: Collection = {
   kind: 'plugin',
+  list: 'configs',
   notFound: 'plugin.not_found',
   render: (_entry, _revision, value) => Buffer.from(value),
 };
 
 export const certificates: Collection = {
   kind: 'certificate',
+  list: 'certificates',
   notFound: 'certificate.not_found',
   // The value is JSON itself: `{"chain":…,"key":…}`.
   render: ({ name, version }, revision, value) =>
@@ -52,23 +59,35 @@ export const certificatesInPem: Collection = {
   render: (_entry, _revision, value) => keyAndChain(value),
 };
 
-/** `{"revision":…,"items":[{"name":…,"version":…}]}` of everything of a kind, without values. */
-export function sendList(agent: Agent, { kind }: Collection, response: ServerResponse): void {
+/** Whom a program asks, and what it may read. */
+export type Reader = { agent: Agent; rights: Rights };
+
+/** `{"revision":…,"items":[{"name":…,"version":…}]}` of everything of a kind that may be read, without values. */
+export function sendList(
+  { agent, rights }: Reader,
+  { kind }: Collection,
+  response: ServerResponse,
+): void {
   const { revision } = heldBy(agent);
-  const items = agent.cache.list(kind).map(({ name, version }) => ({ name, version }));
+  const items = agent.cache
+    .list(kind)
+    .filter(({ name }) => rights.allows(kind, name))
+    .map(({ name, version }) => ({ name, version }));
   const body = Buffer.from(JSON.stringify({ revision, items }));
   response.writeHead(200, { ...replyHeaders(agent), 'content-length': body.byteLength }).end(body);
 }
 
 /** One value; 304 when the caller has it. All plaintext is zeroed once it is with the system. */
 export function sendValue(
-  agent: Agent,
+  { agent, rights }: Reader,
   collection: Collection,
   name: string,
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
   const held = heldBy(agent);
+  // Before it is looked for: what may not be read is not told to be there, or not.
+  if (!rights.allows(collection.kind, name)) throw notAllowed(collection);
   const entry = agent.cache.find(collection.kind, name);
   if (entry === undefined) throw missing(collection, name, held.complete);
   const headers = { ...replyHeaders(agent), ...representation(collection, entry) };
@@ -102,6 +121,14 @@ function heldBy(agent: Agent): { revision: number; complete: boolean } {
   throw new AgentError('agent.not_ready', 'the agent has received nothing yet', {
     advice: 'wait, or see why with: sallyport-agent status',
   });
+}
+
+function notAllowed({ kind, list }: Collection): AgentError {
+  return new AgentError(
+    'request.not_allowed',
+    `programs may not read a ${kind} of this name here`,
+    { advice: `ask at another socket, or add it to allow.${list} of this one` },
+  );
 }
 
 function missing({ kind, notFound }: Collection, name: string, complete: boolean): AgentError {

@@ -1,0 +1,54 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { AgentError } from '../agent-error.ts';
+import { readTokenFile, type TokenKind } from '../files/token-file.ts';
+
+const programToken: TokenKind = {
+  pattern: /^[\x21-\x7e]{32,512}$/,
+  called: 'token of 32 to 512 printable characters without spaces',
+  advice: 'make one with: openssl rand -hex 32; it is read again by itself',
+};
+
+/** The token that programs send over TCP, as its file held it when it was last good. */
+export class HeaderToken {
+  readonly #path: string;
+  #digest: Buffer;
+  #problem: string | undefined;
+
+  private constructor(path: string, digest: Buffer) {
+    this.#path = path;
+    this.#digest = digest;
+  }
+
+  /** @throws AgentError `token_file.unusable`, `token_file.unsafe` */
+  static async open(path: string): Promise<HeaderToken> {
+    return new HeaderToken(path, digestOf(await readTokenFile(path, programToken)));
+  }
+
+  /** What keeps the file from being taken, as the last look found it. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  /** Looks at the file again; one that cannot be used leaves the token that there was. Returns a new problem. */
+  async refresh(): Promise<AgentError | undefined> {
+    try {
+      this.#digest = digestOf(await readTokenFile(this.#path, programToken));
+      this.#problem = undefined;
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof AgentError)) throw error;
+      const isNew = this.#problem !== error.message;
+      this.#problem = error.message;
+      return isNew ? error : undefined;
+    }
+  }
+
+  /** In a time that tells nothing of the token. */
+  matches(given: string | string[] | undefined): boolean {
+    return typeof given === 'string' && timingSafeEqual(digestOf(given), this.#digest);
+  }
+}
+
+function digestOf(token: string): Buffer {
+  return createHash('sha256').update(token).digest();
+}

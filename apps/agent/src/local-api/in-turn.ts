@@ -1,0 +1,31 @@
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { UnreadReplies } from './unread-replies.ts';
+
+/** Of every listener for programs. */
+export const limits = {
+  maxHeaderSize: 8 * 1024,
+  headersTimeout: 5_000,
+  requestTimeout: 10_000,
+  keepAliveTimeout: 60_000,
+  /** Else silent connections are looked for twice a minute only, and can fill the server until then. */
+  connectionsCheckingInterval: 1_000,
+} satisfies ServerOptions;
+
+const MAX_CONNECTIONS = 512;
+
+export type Answer = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** A connection carries one request at a time: else it could ask for any number of replies and read none. */
+export function answerInTurn(server: Server, unread: UnreadReplies, answer: Answer): void {
+  const answering = new WeakSet<Socket>();
+  server.maxConnections = MAX_CONNECTIONS;
+  server.on('request', (request, response) => {
+    const { socket } = request;
+    if (answering.has(socket)) return void socket.destroy();
+    answering.add(socket);
+    response.once('close', () => answering.delete(socket));
+    answer(request, response);
+    unread.await(response, socket);
+  });
+}

@@ -1,0 +1,36 @@
+import type { Allowed } from '../local-api-settings.ts';
+import type { EntryKind } from '../sync/open-bundle.ts';
+
+/** What the programs at one listener may read. */
+export type Rights = {
+  allows(kind: EntryKind, name: string): boolean;
+};
+
+/** Of the agent's own socket, whose file says who may ask. */
+export const everything: Rights = { allows: () => true };
+
+/** Of the patterns of a listener: a name, everything below one as `db/*`, or `*`. */
+export function rightsOf({ secrets, configs, certificates }: Allowed): Rights {
+  const lists: Record<EntryKind, NameSet> = {
+    secret: new NameSet(secrets),
+    plugin: new NameSet(configs),
+    certificate: new NameSet(certificates),
+  };
+  return { allows: (kind, name) => lists[kind].has(name) };
+}
+
+class NameSet {
+  readonly #names = new Set<string>();
+  readonly #prefixes: string[] = [];
+
+  constructor(patterns: readonly string[]) {
+    for (const pattern of patterns) {
+      if (pattern.endsWith('*')) this.#prefixes.push(pattern.slice(0, -1));
+      else this.#names.add(pattern);
+    }
+  }
+
+  has(name: string): boolean {
+    return this.#names.has(name) || this.#prefixes.some((prefix) => name.startsWith(prefix));
+  }
+}

@@ -1,0 +1,114 @@
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
+import { readAgentConfig } from '../src/config.ts';
+import { statuses } from '../src/local-api/problem-reply.ts';
+import { ControlPlaneDouble } from './control-plane-double.ts';
+import { unusedPort } from './dialling.ts';
+import { enrollWith, startDaemon, type Enrolled, type TestDaemon } from './harness.ts';
+
+const page = readFileSync(join(import.meta.dirname, '../../../docs/agent.md'), 'utf8');
+let double: ControlPlaneDouble;
+let enrolled: Enrolled;
+let home: TempDirectory;
+let onThisHost: (text: string) => string;
+
+beforeAll(async () => {
+  double = await ControlPlaneDouble.start();
+  double.putSecret('db/password', 's3cret');
+  double.putSecret('api/key', 'of another program');
+  double.putPlugin('rate-limit', { perSecond: 5 });
+  enrolled = await enrollWith(double);
+  home = await createTempDirectory('page');
+  const port = await unusedPort();
+  onThisHost = (text) =>
+    text
+      .replaceAll('/var/lib/sallyport-agent/agent.sock', enrolled.socket)
+      .replaceAll('/run/sallyport', home.path)
+      .replaceAll('group: root', `group: ${process.getgid?.()}`)
+      .replaceAll('127.0.0.1:8200', `127.0.0.1:${port}`);
+});
+afterAll(async () => {
+  await double.stop();
+  await enrolled.home.remove();
+  await home.remove();
+});
+
+/** The blocks of the page in this language, below a heading. */
+function blocks(heading: string, language: string): string[] {
+  const section = page.split(/^## /m).find((part) => part.startsWith(`${heading}\n`)) ?? '';
+  const found = [...section.matchAll(/^```(\w+)\n([^`]*)^```/gm)];
+  return found.flatMap(([, name, text = '']) => (name === language ? [onThisHost(text)] : []));
+}
+
+async function running(yaml = ''): Promise<TestDaemon> {
+  const file = join(home.path, 'agent.yaml');
+  await writeFile(file, yaml, { mode: 0o600 });
+  const { config } = readAgentConfig({}, { SALLYPORT_AGENT_CONFIG: file });
+  const daemon = await startDaemon({ ...enrolled, localApi: config.localApi });
+  await daemon.untilHealth(({ status }) => status === 'ready');
+  return daemon;
+}
+
+/** What each command prints. */
+async function outputs(script: string | undefined): Promise<unknown[]> {
+  const commands = (script ?? '').trim().split('\n');
+  const printed = await Promise.all(
+    commands.map(async (command) => (await promisify(execFile)('sh', ['-euc', command])).stdout),
+  );
+  return printed.map((text) => (text === '' ? undefined : JSON.parse(text)));
+}
+
+describe('[SG-40] [SG-41] the page of the agent', () => {
+  test('shows how values are read, and listed', async () => {
+    await using _daemon = await running();
+    const [commands] = blocks('Read a value', 'sh');
+    expect(await outputs(commands)).toMatchObject([
+      { name: 'db/password', version: 1, value: 's3cret' },
+      { perSecond: 5 },
+      { items: [{ name: 'db/password' }, { name: 'api/key' }] },
+    ]);
+  });
+
+  test('shows a socket for one program, which may read what is listed and nothing else', async () => {
+    const [yaml] = blocks('A socket for one program', 'yaml');
+    await using _daemon = await running(yaml);
+    const [commands] = blocks('A socket for one program', 'sh');
+    expect(await outputs(commands)).toMatchObject([
+      { value: 's3cret' },
+      { status: 403, code: 'request.not_allowed' },
+    ]);
+  });
+
+  test('shows loopback TCP by a token, and settings of TLS that are taken', async () => {
+    const heading = 'Without a unix socket: loopback TCP';
+    const [makeToken, ask] = blocks(heading, 'sh');
+    const [byToken, byCertificate] = blocks(heading, 'yaml');
+    await outputs(makeToken);
+    await using _daemon = await running(byToken);
+    expect(await outputs(ask)).toMatchObject([{ value: 's3cret' }]);
+    const file = join(home.path, 'tls.yaml');
+    await writeFile(file, byCertificate ?? '', { mode: 0o600 });
+    const { config } = readAgentConfig({}, { SALLYPORT_AGENT_CONFIG: file });
+    expect(config.localApi.tcp).toMatchObject({
+      clientNames: ['spiffe://shop.example/web'],
+      keystore: { file: join(home.path, 'agent.p12') },
+    });
+  });
+
+  test('lists every refusal with its status', () => {
+    const rows = new Map(
+      page
+        .split('\n')
+        .flatMap((line) =>
+          [...line.matchAll(/`([a-z]+\.[a-z_]+)`/g)].map(([, code]) => [code, line.slice(2, 5)]),
+        ),
+    );
+    for (const [code, status] of Object.entries(statuses))
+      expect([code, rows.get(code)]).toEqual([code, String(status)]);
+  });
+});

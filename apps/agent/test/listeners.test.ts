@@ -1,0 +1,193 @@
+import { once } from 'node:events';
+import { lstatSync, rmSync, symlinkSync } from 'node:fs';
+import { lstat, mkdir, stat, writeFile } from 'node:fs/promises';
+import { request, type IncomingMessage } from 'node:http';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { localApiSettings } from '../src/local-api-settings.ts';
+import { listenOnSocket } from '../src/local-api/claim-socket.ts';
+import { ownershipOf } from '../src/local-api/socket-ownership.ts';
+import { ControlPlaneDouble } from './control-plane-double.ts';
+import {
+  askSocket,
+  enrollWith,
+  startDaemon,
+  until,
+  type Enrolled,
+  type TestDaemon,
+} from './harness.ts';
+
+let double: ControlPlaneDouble;
+let enrolled: Enrolled;
+let daemon: TestDaemon;
+let own: string;
+
+beforeAll(async () => {
+  double = await ControlPlaneDouble.start();
+  double.putSecret('db/password', 'of the database');
+  double.putSecret('api/key', 'of another program');
+  double.putPlugin('rate-limit', { perSecond: 5 });
+  double.putPlugin('gateway', { port: 1 });
+  enrolled = await enrollWith(double);
+  own = join(enrolled.home.path, 'database.sock');
+  daemon = await startDaemon({
+    ...enrolled,
+    localApi: localApiSettings.parse({
+      sockets: [
+        { path: own, mode: '0660', allow: { secrets: ['db/*'], configs: ['rate-limit'] } },
+        { path: join(enrolled.home.path, 'nothing.sock') },
+      ],
+    }),
+  });
+  await daemon.untilHealth(({ status }) => status === 'ready');
+});
+afterAll(async () => {
+  await daemon.stop();
+  await double.stop();
+  await enrolled.home.remove();
+});
+
+const problemAt = async (path: string) => {
+  const { status, body } = await askSocket(own, path);
+  const { requestId: _, ...problem } = JSON.parse(body);
+  return { status, problem };
+};
+
+describe('[SG-38] a further socket', () => {
+  test('has its own mode, and serves what it allows', async () => {
+    expect((await stat(own)).mode & 0o777).toBe(0o660);
+    const { status, body } = await askSocket(own, '/v1/secrets/db/password');
+    expect({ status, ...JSON.parse(body) }).toMatchObject({
+      status: 200,
+      value: 'of the database',
+    });
+    expect((await askSocket(own, '/v1/config/rate-limit')).status).toBe(200);
+  });
+
+  test.each(['/v1/secrets/api/key', '/v1/config/gateway', '/v1/certificates/web'])(
+    'refuses %s, which it does not allow',
+    async (path) => {
+      expect(await problemAt(path)).toMatchObject({
+        status: 403,
+        problem: {
+          code: 'request.not_allowed',
+          detail: expect.stringMatching(/add it to allow\./),
+        },
+      });
+    },
+  );
+
+  test('tells nothing of what is there and not allowed', async () => {
+    expect(await problemAt('/v1/secrets/api/key')).toEqual(await problemAt('/v1/secrets/no/such'));
+  });
+
+  test('lists what may be read there, and the agent’s own socket everything', async () => {
+    const namesAt = async (socket: string, path: string) =>
+      JSON.parse((await askSocket(socket, path)).body).items.map(
+        ({ name }: { name: string }) => name,
+      );
+    expect(await namesAt(own, '/v1/secrets')).toEqual(['db/password']);
+    expect(await namesAt(own, '/v1/config')).toEqual(['rate-limit']);
+    expect(await namesAt(enrolled.socket, '/v1/secrets')).toEqual(['db/password', 'api/key']);
+    expect(await namesAt(join(enrolled.home.path, 'nothing.sock'), '/v1/secrets')).toEqual([]);
+  });
+
+  test('tells watchers of no change to what may not be read there', async () => {
+    const sent = request({ socketPath: own, path: '/v1/watch', agent: false });
+    sent.end();
+    const [stream]: IncomingMessage[] = await once(sent, 'response');
+    let heard = '';
+    stream?.setEncoding('utf8').on('data', (text: string) => (heard += text));
+    double.putSecret('api/key', 'another');
+    double.putSecret('db/password', 'another');
+    await until(() => heard.includes(`"revision":${double.group.revision}}`));
+    sent.destroy();
+    expect(heard).toContain('db/password');
+    expect(heard).not.toContain('api/key');
+  });
+
+  test('goes when the agent stops', async () => {
+    const path = join(enrolled.home.path, 'second.sock');
+    const other = await enrollWith(double, 'web-2');
+    const second = await startDaemon({
+      ...other,
+      localApi: localApiSettings.parse({ sockets: [{ path }] }),
+    });
+    expect((await lstat(path)).isSocket()).toBe(true);
+    await second.stop();
+    await expect(lstat(path)).rejects.toThrow('ENOENT');
+    await other.home.remove();
+  });
+
+  test('that cannot be made leaves none of the others open', async () => {
+    const other = await enrollWith(double, 'web-3');
+    const [first, taken] = [join(other.home.path, 'first.sock'), join(other.home.path, 'taken')];
+    await writeFile(taken, 'precious');
+    const localApi = localApiSettings.parse({ sockets: [{ path: first }, { path: taken }] });
+    await expect(startDaemon({ ...other, localApi })).rejects.toMatchObject({
+      code: 'socket.unusable',
+    });
+    for (const path of [first, other.socket]) await expect(lstat(path)).rejects.toThrow('ENOENT');
+    await other.home.remove();
+  });
+});
+
+/** Only root may give a file away. */
+const asRoot = process.getuid?.() === 0 && process.platform === 'linux';
+(asRoot ? describe : describe.skip)('[SG-38] the owner of a socket (as root on Linux)', () => {
+  const access = { mode: 0o660, ownership: { user: 12_345, group: 23_456 } };
+  let home: string;
+  beforeAll(async () => {
+    home = join(enrolled.home.path, 'owned');
+    await mkdir(home);
+  });
+
+  test('is set before anybody can use it, and its mode then', async () => {
+    const path = join(home, 'owned.sock');
+    const server = createServer();
+    let modeAtBirth: number | undefined;
+    server.once('listening', () => {
+      modeAtBirth = lstatSync(path).mode & 0o777;
+    });
+    await listenOnSocket(server, path, access);
+    const { uid, gid, mode } = await lstat(path);
+    server.close();
+    expect({ uid, gid, mode: mode & 0o777, modeAtBirth }).toEqual({
+      uid: 12_345,
+      gid: 23_456,
+      mode: 0o660,
+      modeAtBirth: 0,
+    });
+  });
+
+  test('is given nothing that took the place of the socket meanwhile', async () => {
+    const [path, victim] = [join(home, 'swapped.sock'), join(home, 'victim.sock')];
+    const other = createServer();
+    await listenOnSocket(other, victim, { mode: 0o600 });
+    const server = createServer();
+    server.once('listening', () => {
+      rmSync(path);
+      symlinkSync(victim, path);
+    });
+    await expect(listenOnSocket(server, path, access)).rejects.toMatchObject({
+      code: 'socket.unusable',
+    });
+    const { uid, mode } = await stat(victim);
+    other.close();
+    expect({ uid, mode: mode & 0o777, listening: server.listening }).toEqual({
+      uid: 0,
+      mode: 0o600,
+      listening: false,
+    });
+  });
+});
+
+test('[SG-38] an account is looked up by name, and one that is not there is refused', () => {
+  expect(ownershipOf({})).toBeUndefined();
+  expect(ownershipOf({ owner: 7, group: 'root' })).toEqual({ user: 7, group: 0 });
+  expect(ownershipOf({ owner: 'root' })).toEqual({ user: 0, group: undefined });
+  expect(() => ownershipOf({ owner: 'nobody-of-this-name' })).toThrow(
+    'there is no user nobody-of-this-name in /etc/passwd',
+  );
+});
