@@ -1,8 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { Secret } from '@sallyport/config/secret';
-import { makeAuthority, type Authority } from '@sallyport/tls/test/authority';
 import {
   startHttpProxy,
   startSocks5Proxy,
@@ -10,65 +9,39 @@ import {
   type TestProxy,
 } from '@sallyport/tls/test/proxies';
 import { readAgentConfig } from '../src/config.ts';
-import { ControlPlaneDouble } from './control-plane-double.ts';
-import { startDaemon, until, type TestDaemon } from './harness.ts';
-import { NewHost } from './new-host.ts';
+import type { ControlPlaneDouble } from './control-plane-double.ts';
+import { startDaemon, until } from './harness.ts';
+import { HOST, HostBehindProxy } from './host-behind-proxy.ts';
+import type { NewHost } from './new-host.ts';
 
-/** A name that the tests' proxies alone resolve: without one, the control plane cannot be reached. */
-const HOST = 'cp.invalid';
 const hosts = { [HOST]: '127.0.0.1' };
 
+let site: HostBehindProxy;
 let double: ControlPlaneDouble;
 let host: NewHost;
-let proxyAuthority: Authority;
 let caFile: string;
-const open: AsyncDisposable[] = [];
-
-beforeAll(async () => {
-  proxyAuthority = await makeAuthority('CN=CA of the proxy');
-});
+let open: AsyncDisposable[];
 
 beforeEach(async () => {
-  double = await ControlPlaneDouble.start();
-  double.host = HOST;
-  double.putSecret('db/password', 'first');
-  host = await NewHost.create(double);
-  caFile = join(host.home.path, 'proxy-ca.pem');
-  await writeFile(caFile, proxyAuthority.ca);
+  site = await HostBehindProxy.create();
+  ({ double, host, caFile, open } = site);
 });
 
-afterEach(async () => {
-  for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
-  await double.stop();
-  await host.home.remove();
-});
+afterEach(() => site[Symbol.asyncDispose]());
 
 type Kind = 'http' | 'https' | 'socks5h';
 
 async function startProxy(kind: Kind, options: ProxyOptions = {}): Promise<TestProxy> {
   const given = { hosts, ...options };
   if (kind === 'socks5h') return startSocks5Proxy(given);
-  return startHttpProxy(given, kind === 'https' ? await proxyAuthority.issue() : undefined);
+  return startHttpProxy(given, kind === 'https' ? await site.proxyAuthority.issue() : undefined);
 }
 
 const portOf = (url: string) => new URL(url).port;
 const destination = () => `${HOST}:${portOf(double.url)}`;
 
-/** Enrols with these settings in the environment, as an operator gives them. */
-function enroll(env: Record<string, string>) {
-  return host.enrollWith({ SALLYPORT_AGENT_PROXY_CA: caFile, ...env });
-}
-
-async function run(settings: Parameters<typeof startDaemon>[0]['proxy']): Promise<TestDaemon> {
-  const socket = join(host.home.path, 'agent.sock');
-  const proxy = { ca: caFile, ...settings };
-  const daemon = await startDaemon({ stateDir: host.stateDir, socket, proxy });
-  open.push(daemon);
-  return daemon;
-}
-
 test('[AX-14][AT-38] without a proxy the control plane of these tests cannot be enrolled with', async () => {
-  const { code, stderr } = await enroll({});
+  const { code, stderr } = await site.enroll({});
   expect(code).toBe(1);
   expect(stderr).toMatch(/^sallyport-agent: [^\n]*cp\.invalid[^\n]*does not resolve[^\n]*\n$/);
   expect(double.received).toEqual([]);
@@ -79,8 +52,8 @@ describe.each<Kind>(['http', 'https', 'socks5h'])('through a proxy of %s', (kind
     const proxy = await startProxy(kind, { allowed: [destination()] });
     open.push(proxy);
     const url = `${kind}://127.0.0.1:${proxy.port}`;
-    expect((await enroll({ SALLYPORT_AGENT_PROXY_URL: url })).code).toBe(0);
-    const daemon = await run({ url: new Secret(url) });
+    expect((await site.enroll({ SALLYPORT_AGENT_PROXY_URL: url })).code).toBe(0);
+    const daemon = await site.run({ url: new Secret(url) });
     await daemon.untilSecret('db/password', 'first');
     await until(() => double.waitingPulls === 1);
     double.putSecret('db/password', 'second');
@@ -96,10 +69,10 @@ describe.each<Kind>(['http', 'https', 'socks5h'])('through a proxy of %s', (kind
     await writeFile(file, 'canary-password\n', { mode: 0o600 });
     const url = `${kind}://agent@127.0.0.1:${proxy.port}`;
     const given = { SALLYPORT_AGENT_PROXY_URL: url, SALLYPORT_AGENT_PROXY_PASSWORD_FILE: file };
-    const { code, stdout, stderr } = await enroll(given);
+    const { code, stdout, stderr } = await site.enroll(given);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const password = new Secret('canary-password');
-    const daemon = await run({ url: new Secret(url), password });
+    const daemon = await site.run({ url: new Secret(url), password });
     await daemon.untilSecret('db/password', 'first');
     const plain = daemon.log.filter(({ message }) => message.includes('unencrypted'));
     expect(plain).toHaveLength(kind === 'https' ? 0 : 1);
@@ -111,7 +84,7 @@ describe.each<Kind>(['http', 'https', 'socks5h'])('through a proxy of %s', (kind
     const proxy = await startProxy(kind, { credentials: 'agent:right' });
     open.push(proxy);
     const url = `${kind}://agent:canary@127.0.0.1:${proxy.port}`;
-    const { code, stderr } = await enroll({ SALLYPORT_AGENT_PROXY_URL: url });
+    const { code, stderr } = await site.enroll({ SALLYPORT_AGENT_PROXY_URL: url });
     expect(code).toBe(1);
     expect(stderr).toMatch(/^sallyport-agent: [^\n]*proxy\.password[^\n]*\n$/);
     expect(stderr).not.toContain('canary');
@@ -121,8 +94,8 @@ describe.each<Kind>(['http', 'https', 'socks5h'])('through a proxy of %s', (kind
   test('[F-22] that dies in the middle of a pull, the agent says so, serves on, and recovers by itself', async () => {
     const first = await startProxy(kind);
     const url = `${kind}://127.0.0.1:${first.port}`;
-    expect((await enroll({ SALLYPORT_AGENT_PROXY_URL: url })).code).toBe(0);
-    const daemon = await run({ url: new Secret(url) });
+    expect((await site.enroll({ SALLYPORT_AGENT_PROXY_URL: url })).code).toBe(0);
+    const daemon = await site.run({ url: new Secret(url) });
     await daemon.untilSecret('db/password', 'first');
     await until(() => double.waitingPulls === 1);
     await first[Symbol.asyncDispose]();
@@ -141,8 +114,8 @@ describe.each<Kind>(['http', 'https', 'socks5h'])('through a proxy of %s', (kind
 test('[AX-18] a proxy that begins to ask for a password is reported, and asked again within a minute', async () => {
   const first = await startProxy('http');
   const url = `http://127.0.0.1:${first.port}`;
-  expect((await enroll({ SALLYPORT_AGENT_PROXY_URL: url })).code).toBe(0);
-  const daemon = await run({ url: new Secret(url) });
+  expect((await site.enroll({ SALLYPORT_AGENT_PROXY_URL: url })).code).toBe(0);
+  const daemon = await site.run({ url: new Secret(url) });
   await daemon.untilSecret('db/password', 'first');
   await first[Symbol.asyncDispose]();
   open.unshift(await startProxy('http', { port: first.port, credentials: 'agent:password' }));
@@ -161,7 +134,7 @@ describe('[AT-39] an address that is set for the control plane', () => {
   const pinned = { SALLYPORT_AGENT_CONTROL_PLANE_ADDRESS: '127.0.0.1' };
 
   test('stands in for DNS, at enrolment and after it', async () => {
-    expect((await enroll(pinned)).code).toBe(0);
+    expect((await site.enroll(pinned)).code).toBe(0);
     const socket = join(host.home.path, 'agent.sock');
     const { controlPlane } = readAgentConfig({}, pinned).config;
     const daemon = await startDaemon({ stateDir: host.stateDir, socket, controlPlane });
@@ -171,7 +144,7 @@ describe('[AT-39] an address that is set for the control plane', () => {
 
   test('does not make up for a certificate of another name', async () => {
     double.host = 'other.invalid';
-    const { code, stderr } = await enroll(pinned);
+    const { code, stderr } = await site.enroll(pinned);
     expect(code).toBe(1);
     expect(stderr).toMatch(/certificate for other names/);
     expect(double.received).toEqual([]);
@@ -182,9 +155,9 @@ test('HTTPS_PROXY is used where the agent is not told of a proxy, and NO_PROXY e
   const proxy = await startProxy('http');
   open.push(proxy);
   const variables = { HTTPS_PROXY: `http://127.0.0.1:${proxy.port}` };
-  expect((await enroll({ ...variables, NO_PROXY: '.invalid' })).code).toBe(1);
+  expect((await site.enroll({ ...variables, NO_PROXY: '.invalid' })).code).toBe(1);
   expect(proxy.destinations).toEqual([]);
-  expect((await enroll(variables)).code).toBe(0);
+  expect((await site.enroll(variables)).code).toBe(0);
   expect(new Set(proxy.destinations)).toEqual(new Set([destination()]));
 });
 
@@ -193,7 +166,7 @@ test('a CA of the proxy that cannot be read ends the command before anything is 
   open.push(proxy);
   await writeFile(caFile, 'canary');
   const url = `https://127.0.0.1:${proxy.port}`;
-  const { code, stderr } = await enroll({ SALLYPORT_AGENT_PROXY_URL: url });
+  const { code, stderr } = await site.enroll({ SALLYPORT_AGENT_PROXY_URL: url });
   expect(code).toBe(2);
   expect(stderr).toContain('proxy.ca');
   expect(stderr).not.toContain('canary');

@@ -14,9 +14,11 @@ export type ProxyOptions = {
   allowed?: readonly string[];
   /** 0 takes a free one; a proxy that comes back listens where it did. */
   port?: number;
+  /** Where it listens; 127.0.0.1 by default. */
+  address?: string;
 };
 
-/** A proxy on 127.0.0.1, and what it has seen. */
+/** A proxy, and what it has seen. */
 export type TestProxy = AsyncDisposable & {
   port: number;
   /** Every destination that was asked for, as `host:port`, refused ones too. */
@@ -77,7 +79,8 @@ class Relay {
 
   async listen(server: Server): Promise<TestProxy> {
     server.on('connection', (socket: Socket) => this.keep(socket));
-    server.listen(this.#options.port ?? 0, '127.0.0.1');
+    const { port = 0, address = '127.0.0.1' } = this.#options;
+    server.listen(port, address);
     await once(server, 'listening');
     return {
       port: portOf(server),

@@ -116,12 +116,14 @@ test.each([
   ['400 Bad Request', 'proxy.denied', false],
   ['302 Found\r\nLocation: https://elsewhere.invalid/', 'proxy.denied', false],
   ['429 Too Many Requests', 'proxy.denied', true],
-  ['500 Internal Server Error', 'proxy.denied', true],
+  ['501 Not Implemented', 'proxy.denied', true],
+  ['500 Unable to connect', 'proxy.host_unreachable', true],
   ['502 Bad Gateway', 'proxy.host_unreachable', true],
   ['503 Gone\r\nX-Squid-Error: ERR_DNS_FAIL 0', 'proxy.host_unresolved', true],
   ['504 Timeout\r\nProxy-Status: p; error=dns_timeout', 'proxy.host_unresolved', true],
   ['407 Sign In\r\nProxy-Authenticate: Negotiate', 'proxy.auth_required', false],
   ['407 Sign In', 'proxy.auth_required', false],
+  ['401 Unauthorized\r\nWWW-Authenticate: Basic', 'proxy.auth_required', false],
 ])('the answer %s to CONNECT is %s', async (status, code, retryable) => {
   const failure = await failureThrough('http', answering(`HTTP/1.1 ${status}\r\n\r\n`));
   expect(failure).toMatchObject({ code, retryable });

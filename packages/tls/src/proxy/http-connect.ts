@@ -21,12 +21,18 @@ function isUnresolved({ headers }: IncomingMessage): boolean {
   return /\berror=dns_(error|timeout)\b|\bERR_DNS_FAIL\b/.test(said);
 }
 
+/** 500 is what Tinyproxy and Squid 5 say of a name that does not resolve, and Tinyproxy of a refused connection. */
+const unreachable: ReadonlySet<number> = new Set([500, 502, 503, 504]);
+
 function refusal(reply: IncomingMessage, proxy: Proxy, target: Target): LinkError {
   const { statusCode: status = 0, headers } = reply;
-  if (status === 407)
-    return authenticationRequired(proxy, String(headers['proxy-authenticate'] ?? 'basic'));
+  // Nobody but the proxy has been spoken to: 401 is Tinyproxy's answer to a wrong password.
+  if (status === 407 || status === 401) {
+    const offered = headers['proxy-authenticate'] ?? headers['www-authenticate'] ?? 'basic';
+    return authenticationRequired(proxy, String(offered));
+  }
   if (isUnresolved(reply)) return hostUnresolved(proxy, target);
-  if ([502, 503, 504].includes(status)) return hostUnreachable(proxy, target, String(status));
+  if (unreachable.has(status)) return hostUnreachable(proxy, target, String(status));
   return denied(proxy, target, String(status), status >= 500 || status === 408 || status === 429);
 }
 
