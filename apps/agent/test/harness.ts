@@ -1,5 +1,10 @@
 import { once } from 'node:events';
-import { request, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import {
+  request,
+  type ClientRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+} from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -134,15 +139,24 @@ export async function askSocket(
   path: string,
   { method = 'GET', headers = {} }: { method?: string; headers?: Record<string, string> } = {},
 ): Promise<LocalReply> {
-  const sent = request({ socketPath, path, method, headers, agent: false });
-  sent.end();
-  const [response]: IncomingMessage[] = await once(sent, 'response');
-  if (response === undefined) throw new Error('no response');
+  return replyTo(request({ socketPath, path, method, headers, agent: false }));
+}
+
+/** Sends a request without a body, and reads the whole reply. */
+export async function replyTo(sent: ClientRequest): Promise<LocalReply> {
+  const response = await responseTo(sent);
   return {
     status: response.statusCode ?? 0,
     headers: response.headers,
     body: await text(response),
   };
+}
+
+export async function responseTo(sent: ClientRequest): Promise<IncomingMessage> {
+  sent.end();
+  const [response]: IncomingMessage[] = await once(sent, 'response');
+  if (response === undefined) throw new Error('no response');
+  return response;
 }
 
 function recordTo(lines: LogLine[], onLine: (line: LogLine) => void): Log {
