@@ -6,9 +6,9 @@ import {
   insertAuditRows,
   Sequencer,
 } from '@sallyport/control-plane/src/audit/index.ts';
+import { Batches } from '@sallyport/control-plane/src/platform/batches.ts';
 import { systemClock } from '@sallyport/control-plane/src/platform/clock.ts';
 import { Database } from '@sallyport/control-plane/src/platform/db.ts';
-import { GroupCommit } from '@sallyport/control-plane/src/platform/group-commit.ts';
 import { createLog } from '@sallyport/control-plane/src/platform/log.ts';
 import { migrate } from '@sallyport/control-plane/src/platform/migrate.ts';
 import { startEmbeddedPostgres } from '@sallyport/embedded-postgres/start';
@@ -72,12 +72,12 @@ async function measure(url: string, size: number, say: Say): Promise<Round> {
 /** The audit of a control plane: group commit, and the sequencer that chains. */
 class ChainedTable {
   readonly #db: Database;
-  readonly #rows: GroupCommit<ReturnType<typeof auditEventRow>>;
+  readonly #rows: Batches<ReturnType<typeof auditEventRow>>;
   readonly #sequencer: Sequencer;
 
   constructor(url: string) {
     this.#db = new Database(url);
-    this.#rows = new GroupCommit((rows) => insertAuditRows(this.#db, rows), AUDIT_WRITES);
+    this.#rows = new Batches((rows) => insertAuditRows(this.#db, rows), AUDIT_WRITES);
     this.#sequencer = new Sequencer(url, {
       db: this.#db,
       log: createLog('warn', process.stderr),

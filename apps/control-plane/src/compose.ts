@@ -25,11 +25,11 @@ import { DialCredentials, DialledSockets, LinkDialer } from './links/index.ts';
 import { startMaintenance } from './maintenance/index.ts';
 import { createFirstOwner, SignInLimits, type FirstOwner } from './operators/index.ts';
 import { passwordPolicyOf } from './platform/access-settings.ts';
+import { Batches } from './platform/batches.ts';
 import { Bell } from './platform/bell.ts';
 import type { Clock } from './platform/clock.ts';
 import type { ServerConfig } from './platform/config.ts';
 import { Database, groupBusy } from './platform/db.ts';
-import { GroupCommit } from './platform/group-commit.ts';
 import { hashingQueues } from './platform/hashing-queues.ts';
 import type { Log } from './platform/log.ts';
 import { createMetrics } from './platform/metrics.ts';
@@ -102,7 +102,7 @@ export async function compose({
     groupTurns: new Turns(GROUP_TURNS),
     clientIdentity: config.agentApi.clientIdentity,
     agentCertificates: config.agentCertificates,
-    auditRows: new GroupCommit((rows) => insertAuditRows(db, rows), AUDIT_WRITES),
+    auditRows: new Batches((rows) => insertAuditRows(db, rows), AUDIT_WRITES),
     metrics: createMetrics({
       waitingPulls: () => hub.size,
       refusedFiles: () => own.problems.length,

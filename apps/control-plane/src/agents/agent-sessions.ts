@@ -27,7 +27,7 @@ import {
   methodRefused,
   recoveryOver,
 } from './agent-refusals.ts';
-import { findStanding, type Standing } from './agent-standing.store.ts';
+import { Standings, type Standing } from './agent-standing.store.ts';
 import type { AgentAuthenticator, AgentRequest } from './authenticate-agent.ts';
 import { checkProtocol } from './check-protocol.ts';
 import { findClone } from './find-clones.ts';
@@ -40,12 +40,14 @@ export class AgentSessions {
   readonly #trust: Trust;
   readonly #authenticator: AgentAuthenticator;
   readonly #tokens: AgentTokenChecks;
+  readonly #standings: Standings;
 
   constructor(platform: Platform, trust: Trust, authenticator: AgentAuthenticator) {
     this.#platform = platform;
     this.#trust = trust;
     this.#authenticator = authenticator;
     this.#tokens = new AgentTokenChecks(platform);
+    this.#standings = new Standings(platform.db);
   }
 
   /**
@@ -113,7 +115,7 @@ export class AgentSessions {
     { protocol }: { protocol: number },
   ): Promise<{ opener: AccessGrant; standing: Standing }> {
     const { agentId, tokenId, method } = shown;
-    const standing = await findStanding(this.#platform.db, agentId, tokenId);
+    const standing = await this.#standings.find(agentId, tokenId);
     if (standing === undefined) throw agentUnknown();
     if (standing.agentRevoked) throw agentRevoked();
     // It would not be told of its new group, and refuse all that comes from there.

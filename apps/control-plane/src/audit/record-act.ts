@@ -1,12 +1,12 @@
 import type { Operation } from '../authorization/index.ts';
 import { AppError, type Denial } from '../platform/app-error.ts';
-import type { GroupCommitLimits } from '../platform/group-commit.ts';
+import type { BatchLimits } from '../platform/batches.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { AuditDetails } from './audit-details.ts';
 import { auditRow, type AuditAct } from './audit-event.ts';
 
 /** Two lanes: while one write waits for the disk, the next is under way. */
-export const AUDIT_WRITES: GroupCommitLimits = {
+export const AUDIT_WRITES: BatchLimits = {
   batch: 500,
   lanes: 2,
   queued: 10_000,

@@ -1,10 +1,10 @@
 import type { PasswordPolicy } from '@sallyport/crypto/password';
 import type { AuditRow } from './audit-row.ts';
+import type { Batches } from './batches.ts';
 import type { BoundedPool } from './bounded-pool.ts';
 import type { ClientIdentity } from './client-identity.ts';
 import type { Clock } from './clock.ts';
 import type { Database } from './db.ts';
-import type { GroupCommit } from './group-commit.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { RootKeys } from './root-keys.ts';
@@ -39,7 +39,7 @@ export type Platform = {
   /** By group: writers of one group wait for each other anyway, and must not hold every connection while they do. */
   groupTurns: Turns;
   /** Acts that nothing else is written for; `recordAct` puts them there. */
-  auditRows: GroupCommit<AuditRow>;
+  auditRows: Batches<AuditRow>;
   /** Which name of a client certificate from the organisation's own CA is an agent's. */
   clientIdentity: ClientIdentity;
   agentCertificates: AgentCertificatePolicy;

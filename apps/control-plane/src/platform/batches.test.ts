@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { AppError } from './app-error.ts';
-import { GroupCommit } from './group-commit.ts';
+import { Batches } from './batches.ts';
 
 type Write = { rows: string[]; done: () => void; failed: (error: Error) => void };
 
@@ -12,10 +12,10 @@ beforeEach(() => {
 
 const refusal = () => new AppError('audit.busy', 'Too many wait.');
 
-function groupCommit(limits: { batch?: number; lanes?: number; queued?: number } = {}) {
+function batches(limits: { batch?: number; lanes?: number; queued?: number } = {}) {
   const write = (rows: string[]) =>
     new Promise<void>((done, failed) => void writes.push({ rows, done, failed }));
-  return new GroupCommit<string>(write, { batch: 3, lanes: 1, queued: 10, refusal, ...limits });
+  return new Batches<string>(write, { batch: 3, lanes: 1, queued: 10, refusal, ...limits });
 }
 
 /** Lets what has been resolved be heard of. */
@@ -23,9 +23,9 @@ const settle = () => new Promise((resolve) => setImmediate(resolve));
 
 const written = () => writes.map(({ rows }) => rows.join(''));
 
-describe('what is written together', () => {
+describe('what is done together', () => {
   test('shares a write when it comes in the same turn, and the next when it comes during one, in order', async () => {
-    const group = groupCommit();
+    const group = batches();
     const first = ['a', 'b'].map((row) => group.add(row));
     await settle();
     expect(written()).toEqual(['ab']);
@@ -45,7 +45,7 @@ describe('what is written together', () => {
   });
 
   test('is heard of once it is committed, not before', async () => {
-    const group = groupCommit();
+    const group = batches();
     const heard: string[] = [];
     const added = group.add('a').then(() => heard.push('a'));
     await settle();
@@ -56,7 +56,7 @@ describe('what is written together', () => {
   });
 
   test('fails together, and nothing else with it', async () => {
-    const group = groupCommit();
+    const group = batches();
     const lost = [group.add('a'), group.add('b')].map((add) => add.catch(String));
     await settle();
     const kept = group.add('c');
@@ -73,7 +73,7 @@ describe('what is written together', () => {
   });
 
   test('is refused when too many wait, and taken again when they have gone', async () => {
-    const group = groupCommit({ queued: 2 });
+    const group = batches({ queued: 2 });
     const adds = [group.add('a'), group.add('b')];
     await expect(group.add('c')).rejects.toMatchObject({ code: 'audit.busy' });
     await settle();
@@ -87,8 +87,8 @@ describe('what is written together', () => {
   });
 
   test('is under way in so many lanes at a time, and no more', async () => {
-    const group = groupCommit({ lanes: 2 });
-    const adds: Promise<void>[] = [];
+    const group = batches({ lanes: 2 });
+    const adds: Promise<unknown>[] = [];
     for (const row of ['a', 'b', 'c']) {
       adds.push(group.add(row));
       await settle();
@@ -99,5 +99,13 @@ describe('what is written together', () => {
     expect(written()).toEqual(['a', 'b', 'c']);
     for (const { done } of writes) done();
     await Promise.all(adds);
+  });
+
+  test('gets each its own result, and nothing where there is none', async () => {
+    const read = async (names: string[]) =>
+      names.map((name) => (name === 'gone' ? undefined : `${name}!`));
+    const group = new Batches<string, string>(read, { batch: 3, lanes: 1, queued: 10, refusal });
+    const asked = ['a', 'gone', 'c', 'd'].map((name) => group.add(name));
+    expect(await Promise.all(asked)).toEqual(['a!', undefined, 'c!', 'd!']);
   });
 });
