@@ -13,8 +13,8 @@ import type { Database } from '../platform/db.ts';
 /** What a session stands on, as it is now. */
 export type Standing = {
   group: JoinedGroup;
-  /** Whether it was in another one before. */
-  wasMoved: boolean;
+  /** Since when it is in that group, if it was in another one before. */
+  movedAt: Date | null;
   agentRevoked: boolean;
   enrolledAt: Date;
   methods: AgentMethod[];
@@ -27,7 +27,7 @@ const STATEMENT = {
   name: 'agent-standing',
   text: `SELECT a.revoked_at IS NOT NULL AS "agentRevoked", a.enrolled_at AS "enrolledAt",
            g.agent_methods AS methods, g.clones, g.id AS "groupId", g.name AS "groupName",
-           a.moved_at IS NOT NULL AS "wasMoved",
+           a.moved_at AS "movedAt",
            t.revoked_at IS NOT NULL AS "tokenRevoked", t.expires_at AS "expiresAt", asked.place::int
          FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS asked (agent_id, token_id, place)
            JOIN agents a ON a.id = asked.agent_id JOIN groups g ON g.id = a.group_id
@@ -44,7 +44,7 @@ type Row = {
   clones: string;
   groupId: string;
   groupName: string;
-  wasMoved: boolean;
+  movedAt: Date | null;
   tokenRevoked: boolean;
   expiresAt: Date | null;
   /** In what was asked for, from 1. */
@@ -76,12 +76,12 @@ export class Standings {
   }
 }
 
-function standingOf({ agentRevoked, enrolledAt, tokenRevoked, expiresAt, wasMoved, ...row }: Row) {
+function standingOf({ agentRevoked, enrolledAt, tokenRevoked, expiresAt, movedAt, ...row }: Row) {
   const group = { id: row.groupId, name: row.groupName };
   const clones = clonePolicy.parse(row.clones);
   const token = expiresAt === null ? undefined : { revoked: tokenRevoked, expiresAt };
   const methods = agentMethod.array().parse(row.methods);
-  return { group, wasMoved, agentRevoked, enrolledAt, methods, clones, token };
+  return { group, movedAt, agentRevoked, enrolledAt, methods, clones, token };
 }
 
 function tooMany(): AppError {

@@ -2,10 +2,11 @@ import type { CertificateBody, CertificateReply } from '@sallyport/contract';
 import type { AccessClaims } from '@sallyport/crypto/access-token';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
+import { AppError } from '../platform/app-error.ts';
 import type { Db } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
 import type { Platform } from '../platform/platform.ts';
-import type { Trust } from '../trust/index.ts';
+import { holdAuthority, type Trust } from '../trust/index.ts';
 import { insertAgentCertificate } from './agent-certificates.store.ts';
 import { agentRevoked, agentUnknown, methodRefused } from './agent-refusals.ts';
 import { Standings } from './agent-standing.store.ts';
@@ -22,7 +23,7 @@ export type Certified = { agentId: string; groupId: string; group: string };
  * Gives the agent of a session a new certificate (RFC 7030, section 4.2.2). `used` is the thumbprint of the key
  * that the connection's own certificate is for, which stays good.
  *
- * @throws AppError `csr.invalid`, `agent.unknown`, `agent.revoked`, `agent.method_refused`, `protocol.unsupported`
+ * @throws AppError `csr.invalid`, `agent.unknown`, `agent.revoked`, `agent.method_refused`, `protocol.unsupported`, `server.unavailable`
  */
 export async function renewCertificate(
   platform: Platform,
@@ -47,7 +48,11 @@ export async function renewCertificate(
   return { certificate, trustAnchors: trust.trustAnchors() };
 }
 
-/** Certifies a key, keeps what tells the certificate from others, and returns its chain. */
+/**
+ * Certifies a key, keeps what tells the certificate from others, and returns its chain.
+ *
+ * @throws AppError `server.unavailable` where this replica has not heard yet that its CA is retired
+ */
 export async function issueCertificate(
   tx: Db,
   { clock, agentCertificates: { trustDomain, lifetimeHours } }: Platform,
@@ -59,6 +64,7 @@ export async function issueCertificate(
     used,
   }: { certified: Certified; requested: RequestedKey; op: Operation; used?: string | undefined },
 ): Promise<string> {
+  if (!(await holdAuthority(tx, active.id, 'KEY SHARE'))) throw authorityRetired();
   const { pem, serialNumber, notAfter } = await active.issueAgentCertificate(
     requested.publicKey,
     agentSpiffeId(trustDomain, { group, agentId }),
@@ -78,4 +84,12 @@ export async function issueCertificate(
   } as const;
   await appendAuditEvent(tx, op, act, clock.now());
   return pem;
+}
+
+function authorityRetired(): AppError {
+  return new AppError(
+    'server.unavailable',
+    'The CA that issues was changed a moment ago; try again shortly.',
+    { retryAfterSeconds: 2 },
+  );
 }

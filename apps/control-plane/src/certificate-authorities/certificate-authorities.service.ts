@@ -11,6 +11,7 @@ import { publishWakeup } from '../platform/wakeups.ts';
 import {
   createAuthority,
   deleteAuthority,
+  holdAuthority,
   listAuthorities,
   lockFirstStart,
   setAuthorityState,
@@ -88,6 +89,8 @@ export async function retireAuthority(
     const row = found(rows, id);
     if (row.state !== 'superseded')
       throw wrongState('Only a CA that is superseded can be retired.');
+    // Whoever is issuing by it still is done, and counted, when this goes on.
+    await holdAuthority(tx, id, 'UPDATE');
     const inUse = (await countAgentCertificates(tx, new Date(clock.now()))).get(id) ?? 0;
     if (inUse > 0)
       throw new AppError(

@@ -6,6 +6,7 @@ export { sealUnderRoot } from './seal-under-root.ts';
 export { signingKeyPlace } from './signing-keys.ts';
 export {
   deleteAuthority,
+  holdAuthority,
   listAuthorities,
   lockFirstStart,
   lockInstallation,

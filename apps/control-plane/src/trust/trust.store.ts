@@ -84,6 +84,21 @@ export async function insertAuthority(tx: Db, row: AuthorityRow): Promise<void> 
 }
 
 /** A retired one loses its private key. */
+/**
+ * Holds a CA to the end of the transaction, shared while it issues, alone while it is retired; false when it is
+ * retired already, or gone.
+ */
+export async function holdAuthority(
+  tx: Db,
+  id: string,
+  mode: 'KEY SHARE' | 'UPDATE',
+): Promise<boolean> {
+  const rows = await tx.$queryRaw<unknown[]>`
+    SELECT 1 FROM certificate_authorities WHERE id = ${id}::uuid AND state <> 'retired'
+    ${Prisma.raw(`FOR ${mode}`)}`;
+  return rows.length > 0;
+}
+
 export async function setAuthorityState(tx: Db, id: string, state: AuthorityState): Promise<void> {
   const data = { state, ...(state === 'retired' ? { sealedPrivateKey: null } : {}) };
   await tx.certificateAuthority.update({ where: { id }, data });

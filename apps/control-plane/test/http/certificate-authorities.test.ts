@@ -2,11 +2,13 @@ import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { certificateAuthorityList, sessionReply } from '@sallyport/contract';
+import { certificateAuthorityList, PROTOCOL, sessionReply } from '@sallyport/contract';
 import { asAdmin } from '@sallyport/testkit/database';
+import { createCertificateRequest } from '@sallyport/tls/certificate-request';
 import { fetchPinnedCa } from '@sallyport/tls/pin';
 import { CertifiedAgent } from '../certified-agent.ts';
 import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
+import { lockWaits } from '../lock-waits.ts';
 import { field, OperatorClient } from '../operator-client.ts';
 
 const path = '/certificate-authorities';
@@ -131,6 +133,55 @@ test('what a retired CA issued opens no session, and its key is gone', async () 
     return (await client.query<Record<string, unknown>>(text)).rows;
   });
   expect(rows.map((row) => row['sealed_private_key'])).toEqual([null, null]);
+});
+
+describe('a CA that is retired meanwhile', () => {
+  test('issues nothing more, also by a replica that has not heard of it', async () => {
+    const agent = await enrolled();
+    await agent.openSession();
+    const { id } = await inState('active');
+    const set = (state: string) =>
+      asAdmin(controlPlane.databaseUrl, (client) =>
+        client.query('UPDATE certificate_authorities SET state = $1 WHERE id = $2', [state, id]),
+      );
+    await set('retired');
+    try {
+      const { csr } = await createCertificateRequest();
+      const body = { protocol: PROTOCOL, csr };
+      expect(await agent.send('/certificate', body, agent.bearer)).toMatchObject({
+        status: 503,
+        body: { code: 'server.unavailable' },
+      });
+    } finally {
+      await set('active');
+    }
+    await agent.renew();
+  });
+
+  test('waits for what is being issued by it, and is refused then', async () => {
+    const agent = await enrolled();
+    const before = await inState('active');
+    await owner.call('POST', path);
+    expect(await become('activate', 'prepared')).toBe(200);
+    await letExpire(before.id);
+    const retired = await asAdmin(controlPlane.databaseUrl, async (client) => {
+      await client.query('BEGIN');
+      await client.query('SELECT 1 FROM certificate_authorities WHERE id = $1 FOR KEY SHARE', [
+        before.id,
+      ]);
+      await client.query(
+        "UPDATE agent_certificates SET expires_at = now() + interval '1 day' WHERE agent_id = $1",
+        [agent.client.id],
+      );
+      const asked = owner.call('POST', `${path}/${before.id}/retire`);
+      await lockWaits(controlPlane.databaseUrl);
+      await client.query('COMMIT');
+      return asked;
+    });
+    expect(retired).toMatchObject({ status: 409, body: { code: 'certificate_authority.in_use' } });
+    expect(await become('activate', 'superseded')).toBe(200);
+    await owner.call('DELETE', `${path}/${(await inState('prepared')).id}`);
+  });
 });
 
 describe('a rotation that is given up', () => {

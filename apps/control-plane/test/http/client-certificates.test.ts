@@ -226,6 +226,18 @@ describe('[F-06] an agent whose certificate has ended', () => {
     controlPlane.clock.advance(-8 * DAY_MS - HOUR_MS);
     expect((await own.client.openSession()).status).toBe(200);
   });
+
+  test('[SG-09] has these days anew once it is moved to a group that asks for a certificate', async () => {
+    const own = await enrolled('by-key');
+    controlPlane.clock.advance(30 * DAY_MS);
+    owner = await OperatorClient.signedIn(controlPlane.operatorApp);
+    await owner.call('POST', `/agents/${own.client.id}/move`, { group: 'mutual' });
+    expect((await own.client.openSession()).status).toBe(200);
+    const { csr } = await createCertificateRequest();
+    const body = { protocol: PROTOCOL, csr };
+    expect(await own.client.call('POST', '/certificate', body)).toMatchObject({ status: 200 });
+    controlPlane.clock.advance(-30 * DAY_MS);
+  });
 });
 
 test('[A7-04] [AX-21] neither the certificate nor its key is in the database or the log, but serial and thumbprint', async () => {
