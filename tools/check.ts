@@ -13,6 +13,7 @@ const checks: [what: string, command: string, ...args: string[]][] = [
   ['hygiene', 'node', 'tools/checks/hygiene.ts'],
   ['migrations match the schema', 'node', 'tools/migrations-match.ts'],
   ['OpenAPI document', 'node', 'tools/openapi.ts', '--check'],
+  ['OpenAPI document of the agent', 'node', 'tools/agent-openapi.ts', '--check'],
   ['configuration reference', 'node', 'tools/config-reference.ts', '--check'],
   ['sensitive-data page', 'node', 'tools/sensitive-data-page.ts', '--check'],
   ['TLS page', 'node', 'tools/tls-page.ts', '--check'],

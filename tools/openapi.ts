@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
 import { loadConfig } from '@sallyport/config/load';
 import { compose } from '../apps/control-plane/src/compose.ts';
 import { systemClock } from '../apps/control-plane/src/platform/clock.ts';
@@ -8,16 +7,14 @@ import { createLog } from '../apps/control-plane/src/platform/log.ts';
 import { migrate } from '../apps/control-plane/src/platform/migrate.ts';
 import { RootKeys } from '../apps/control-plane/src/platform/root-keys.ts';
 import { withScratchDatabases } from './scratch-databases.ts';
+import { writtenDocument } from './written-document.ts';
 
 /** Writes docs/openapi.json as the operator API serves it; `--check` fails when it is not up to date. */
-const path = new URL('../docs/openapi.json', import.meta.url);
-const document = await withScratchDatabases(servedDocument);
-
-if (!process.argv.includes('--check')) await writeFile(path, document);
-else if ((await readFile(path, 'utf8').catch(() => '')) !== document) {
-  process.stdout.write('docs/openapi.json is not up to date; run: node tools/openapi.ts\n');
-  process.exitCode = 1;
-}
+await writtenDocument(
+  'openapi.json',
+  await withScratchDatabases(servedDocument),
+  'tools/openapi.ts',
+);
 
 async function servedDocument(databaseUrl: string): Promise<string> {
   await migrate(databaseUrl);

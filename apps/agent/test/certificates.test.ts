@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, createSecureContext, createServer, type Server } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Issuer, type IssuedLeaf } from '@sallyport/tls/test/issuer';
-import { certificateReply } from '../src/cli/local-client.ts';
+import { certificateReply } from '../src/local-api/replies.ts';
 import { ControlPlaneDouble } from './control-plane-double.ts';
 import { enrollWith, startDaemon, until, type Enrolled, type TestDaemon } from './harness.ts';
 import { runAgent } from './run-agent.ts';

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { request, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -14,6 +15,7 @@ beforeAll(async () => {
   double = await ControlPlaneDouble.start();
   double.putSecret('db/password', 's3cret');
   double.putSecret('awkward', awkward);
+  double.putSecret('login', JSON.stringify({ user: 'shop', password: awkward }));
   double.putPlugin('rate-limit', { perSecond: 5, nested: { list: [1, 'two'] } });
   enrolled = await enrollWith(double);
   daemon = await startDaemon(enrolled);
@@ -47,6 +49,17 @@ describe('[SG-24] GET /v1/secrets/{name}', () => {
       expect(headers.warning).toBeUndefined();
     },
   );
+
+  test('answers one version, and one field of a secret that is JSON, exactly', async () => {
+    const read = async (query: string) =>
+      JSON.parse((await daemon.ask(`/v1/secrets/login?${query}`)).body);
+    expect(await read('version=1')).toMatchObject({ name: 'login', version: 1 });
+    expect(await read('field=user')).toMatchObject({ field: 'user', value: 'shop' });
+    expect(await read('version=1&field=%2Fpassword')).toMatchObject({
+      field: '/password',
+      value: awkward,
+    });
+  });
 
   test('answers any text exactly', async () => {
     expect(await daemon.secret('awkward')).toBe(awkward);
@@ -115,6 +128,7 @@ describe('[SG-24] the other reads', () => {
       items: [
         { name: 'db/password', version: 1 },
         { name: 'awkward', version: 1 },
+        { name: 'login', version: 1 },
       ],
     });
     expect(secrets.body).not.toContain('s3cret');
@@ -130,13 +144,58 @@ describe('[SG-24] the other reads', () => {
       agent: { id: enrolled.identity.agentId, name: 'web-1', group: 'plant-7' },
       revision: double.group.revision,
       epoch: 1,
-      entries: 3,
+      entries: 4,
       staleSince: null,
       offline: false,
       controlPlane: { url: double.url, state: 'connected', lastError: null },
       durable: { error: null },
     });
   });
+});
+
+describe('[AT-48] GET /metrics', () => {
+  test('tells Prometheus how the agent is and what it answered, and names no value', async () => {
+    await daemon.ask('/v1/secrets/db/password');
+    await daemon.ask('/v1/secrets/no/such');
+    const { status, headers, body } = await daemon.ask('/metrics');
+    expect({ status, type: headers['content-type'] }).toEqual({
+      status: 200,
+      type: 'text/plain; version=0.0.4; charset=utf-8',
+    });
+    for (const line of [
+      'sallyport_agent_status{status="ready"} 1',
+      'sallyport_agent_status{status="stale"} 0',
+      `sallyport_agent_revision ${double.group.revision}`,
+      'sallyport_agent_connected 1',
+      'sallyport_agent_file_problems 0',
+    ])
+      expect(body.split('\n')).toContain(line);
+    expect(body).toMatch(
+      /^sallyport_agent_requests_total\{resource="secrets",status="200"\} [1-9]/m,
+    );
+    expect(body).toMatch(
+      /^sallyport_agent_requests_total\{resource="secrets",status="404"\} [1-9]/m,
+    );
+    expect(body).toMatch(/^sallyport_agent_resident_memory_bytes [1-9]/m);
+    expect(body).toMatch(
+      /^sallyport_agent_cpu_seconds_total 0\.|^sallyport_agent_cpu_seconds_total [1-9]/m,
+    );
+    expect(body).not.toMatch(/password|no\/such/);
+  });
+});
+
+test('[SG-40] GET /openapi.json describes every path that answers, and what is in docs', async () => {
+  const { status, body } = await daemon.ask('/openapi.json');
+  expect(status).toBe(200);
+  const document = JSON.parse(body);
+  for (const path of Object.keys(document.paths)) {
+    const asked = path.replace('{name}', path.includes('secrets') ? 'db/password' : 'rate-limit');
+    if (path === '/v1/watch') continue;
+    const { status: answered } = await daemon.ask(asked);
+    expect([path, answered]).toEqual([path, path === '/v1/certificates/{name}' ? 404 : 200]);
+  }
+  const written = new URL('../../../docs/agent-openapi.json', import.meta.url);
+  expect(JSON.parse(readFileSync(written, 'utf8'))).toEqual(document);
 });
 
 describe('a bad request', () => {
@@ -147,7 +206,12 @@ describe('a bad request', () => {
     ['/v1/secrets/../identity', 400, 'request.invalid'],
     ['/v1/secrets/a%00b', 400, 'request.invalid'],
     ['/v1/secrets/%ff', 400, 'request.invalid'],
-    ['/v1/secrets/db/password?version=1', 400, 'request.invalid'],
+    ['/v1/secrets/db/password?version=2', 404, 'secret.version_not_found'],
+    ['/v1/secrets/db/password?field=user', 422, 'secret.not_json'],
+    ['/v1/secrets/login?field=none', 404, 'secret.field_not_found'],
+    ['/v1/secrets/db/password?version=x', 400, 'request.invalid'],
+    ['/v1/config/rate-limit?version=1', 400, 'request.invalid'],
+    ['/v1/secrets?version=1', 400, 'request.invalid'],
     ['/healthz?verbose', 400, 'request.invalid'],
     ['/v1/secretsx', 404, 'request.not_found'],
     ['/', 404, 'request.not_found'],

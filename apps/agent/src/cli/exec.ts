@@ -1,10 +1,11 @@
 import { AgentError } from '../agent-error.ts';
 import { readAgentConfig, TOKEN_VARIABLE, type ConfigFlags } from '../config.ts';
+import { secretReply } from '../local-api/replies.ts';
 import { runChild } from './child.ts';
 import type { CliContext } from './context.ts';
-import { LocalClient, secretPath, secretReply } from './local-client.ts';
+import { LocalClient, secretPath } from './local-client.ts';
 
-type Injection = { variable: string; secret: string };
+type Injection = { variable: string; secret: string; field: string | undefined };
 
 /** How often secrets are read that come from different revisions. */
 const MAX_ATTEMPTS = 5;
@@ -43,20 +44,21 @@ async function readTogether(
   );
 }
 
-/** `NAME=secret:db/password`. */
+/** `NAME=secret:db/password`, or `NAME=secret:db/login#user` for a field of it. */
 function parseInjection(text: string): Injection {
-  const [, variable, secret] = /^([A-Za-z_][A-Za-z0-9_]*)=secret:(.+)$/.exec(text) ?? [];
-  if (variable !== undefined && secret !== undefined) return { variable, secret };
+  const [, variable, secret, field] =
+    /^([A-Za-z_][A-Za-z0-9_]*)=secret:([^#]+)(?:#(.+))?$/.exec(text) ?? [];
+  if (variable !== undefined && secret !== undefined) return { variable, secret, field };
   // The text is not repeated: somebody may have put a value there.
   throw new AgentError(
     'usage.invalid',
-    'an --env is not of the form NAME=secret:<name of a secret>',
+    'an --env is not of the form NAME=secret:<name of a secret>, with #<field> where only a field is wanted',
   );
 }
 
-async function readOne({ variable, secret }: Injection, client: LocalClient) {
+async function readOne({ variable, secret, field }: Injection, client: LocalClient) {
   const { value, revision } = await client
-    .read(secretPath(secret), secretReply)
+    .read(secretPath(secret, field), secretReply)
     .catch((error: unknown) => {
       throw error instanceof AgentError && error.code.endsWith('not_found')
         ? named(error, secret)

@@ -1,21 +1,18 @@
 import { readAgentConfig, type ConfigFlags } from '../config.ts';
+import { certificateReply, secretReply } from '../local-api/replies.ts';
 import type { CliContext } from './context.ts';
-import {
-  certificatePath,
-  certificateReply,
-  LocalClient,
-  secretPath,
-  secretReply,
-} from './local-client.ts';
+import { certificatePath, LocalClient, secretPath } from './local-client.ts';
 
-/** `get`: one secret's value, raw, with a line end only for a terminal. */
+export type GetFlags = ConfigFlags & { json?: boolean; field?: string };
+
+/** `get`: one secret's value, or that of one of its fields, raw, with a line end only for a terminal. */
 export async function getSecret(
   name: string,
-  flags: ConfigFlags & { json?: boolean },
+  flags: GetFlags,
   { env, stdout }: CliContext,
 ): Promise<void> {
   const client = new LocalClient(readAgentConfig(flags, env).config.socket);
-  const reply = await client.read(secretPath(name), secretReply);
+  const reply = await client.read(secretPath(name, flags.field), secretReply);
   if (flags.json === true) stdout.write(`${JSON.stringify(reply)}\n`);
   else stdout.write(stdout.isTTY === true ? `${reply.value}\n` : reply.value);
 }
@@ -23,7 +20,7 @@ export async function getSecret(
 /** `get --certificate`: the private key, then the chain, in PEM. */
 export async function getCertificate(
   name: string,
-  flags: ConfigFlags & { json?: boolean },
+  flags: GetFlags,
   { env, stdout }: CliContext,
 ): Promise<void> {
   const client = new LocalClient(readAgentConfig(flags, env).config.socket);

@@ -1,13 +1,8 @@
 import { printable } from '@sallyport/contract';
-import { z } from 'zod';
 import { readAgentConfig, type ConfigFlags } from '../config.ts';
+import { listReply } from '../local-api/replies.ts';
 import type { CliContext } from './context.ts';
 import { LocalClient } from './local-client.ts';
-
-const listReply = z.object({
-  revision: z.int(),
-  items: z.array(z.object({ name: z.string(), version: z.int() })),
-});
 
 /** `list`: the names and versions of all that applications can read. */
 export async function listNames(

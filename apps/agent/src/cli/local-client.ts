@@ -8,20 +8,10 @@ import { codeOf } from '../state/system-error.ts';
 
 const TIMEOUT_MS = 10_000;
 
-export const secretReply = z.object({
-  name: z.string(),
-  version: z.int(),
-  revision: z.int(),
-  value: z.string(),
-});
-
-export const certificateReply = secretReply
-  .omit({ value: true })
-  .extend({ chain: z.string(), key: z.string() });
-
-/** The path of a secret. Throws AgentError `usage.invalid` for what cannot be a secret's name. */
-export function secretPath(name: string): string {
-  return valuePath('secrets', name, 'secret');
+/** The path of a secret, or of one field of it. Throws AgentError `usage.invalid` for what cannot be a secret's name. */
+export function secretPath(name: string, field?: string): string {
+  const path = valuePath('secrets', name, 'secret');
+  return field === undefined ? path : `${path}?field=${encodeURIComponent(field)}`;
 }
 
 /** The path of a certificate. Throws AgentError `usage.invalid` for what cannot be a certificate's name. */

@@ -4,6 +4,7 @@ import { exitCodes } from '../exit-codes.ts';
 import { VERSION } from '../version.ts';
 import type { CliContext } from './context.ts';
 import type { EnrollFlags } from './enroll.ts';
+import type { GetFlags } from './get.ts';
 import { reportFailure } from './report-failure.ts';
 
 type PrintFlags = ConfigFlags & { json?: boolean };
@@ -83,8 +84,9 @@ function addReaders(program: Command, context: CliContext, endWith: (code: numbe
       '--certificate',
       'the name is a certificate’s: print its private key, then its chain, in PEM',
     )
+    .option('--field <name>', 'one member of a secret that is JSON, or a /json/pointer')
     .option('--json', 'print JSON')
-    .action(async (name: string, flags: PrintFlags & { certificate?: boolean }) => {
+    .action(async (name: string, flags: GetFlags & { certificate?: boolean }) => {
       const { getCertificate, getSecret } = await import('./get.ts');
       await (flags.certificate === true ? getCertificate : getSecret)(name, flags, context);
     });
@@ -107,7 +109,7 @@ function addExec(program: Command, context: CliContext, endWith: (code: number) 
     .argument('<command...>')
     .option(
       '--env <NAME=secret:name>',
-      'set a variable from a secret; may be repeated',
+      'set a variable from a secret, or from a field of it as secret:name#field; may be repeated',
       collect,
       [],
     )

@@ -4,7 +4,9 @@ import { AgentError, framesOf, internalError } from '../agent-error.ts';
 import type { Log } from '../log.ts';
 import { describeHealth, type HealthParts } from './health.ts';
 import { sendProblem } from './problem-reply.ts';
+import type { RequestCounts } from './request-counts.ts';
 import type { Rights } from './rights.ts';
+import { readSecretQuery } from './secret-query.ts';
 import type { UnreadReplies } from './unread-replies.ts';
 import {
   certificates,
@@ -13,6 +15,7 @@ import {
   secrets,
   sendList,
   sendValue,
+  type Asked,
 } from './values.ts';
 import type { WatchHub } from './watch.ts';
 
@@ -20,6 +23,7 @@ export type AnswerParts = {
   health: HealthParts;
   watch: WatchHub;
   unread: UnreadReplies;
+  requests: RequestCounts;
   log: Log;
 };
 
@@ -39,6 +43,7 @@ export function answer(
 ): void {
   const requestId = requestIdOf(request);
   response.setHeader('x-request-id', requestId);
+  parts.requests.note(request, response);
   try {
     admit?.(request);
     route(parts, rights, request, response);
@@ -52,38 +57,55 @@ export function answer(
 }
 
 function route(
-  { health, watch, unread }: AnswerParts,
+  parts: AnswerParts,
   rights: Rights,
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
+  const { health, watch, unread } = parts;
   const reader = { agent: health.agent, rights };
-  const { method, url = '' } = request;
+  const { method } = request;
+  const [url = '', query] = (request.url ?? '').split(/\?(.*)/s);
   if (method !== 'GET')
     throw new AgentError('request.method_not_allowed', 'the agent’s local API only reads', {
       advice: 'use GET',
     });
-  if (url.includes('?')) throw new AgentError('request.invalid', 'the path takes no query');
+  if (query !== undefined && !url.startsWith('/v1/secrets/'))
+    throw new AgentError('request.invalid', 'the path takes no query');
   if (url === '/healthz') return sendHealth(health, response);
+  if (url === '/metrics') return void sendMetrics(parts, response);
+  if (url === '/openapi.json') return void sendDocument(response);
   if (unread.areFull)
     throw new AgentError('agent.busy', 'too many replies wait for programs that do not read them', {
       advice: 'try again in a few seconds',
     });
-  if (url.startsWith('/v1/secrets/'))
-    return sendValue(reader, secrets, nameIn(url, '/v1/secrets/'), request, response);
-  if (url.startsWith('/v1/config/'))
-    return sendValue(reader, configs, nameIn(url, '/v1/config/'), request, response);
-  if (url.startsWith('/v1/certificates/')) {
-    const form = asksForPem(request) ? certificatesInPem : certificates;
-    return sendValue(reader, form, nameIn(url, '/v1/certificates/'), request, response);
-  }
+  const asked = valueAsked(url, query, request);
+  if (asked !== undefined) return sendValue(reader, asked, request, response);
   if (url === '/v1/secrets') return sendList(reader, secrets, response);
   if (url === '/v1/config') return sendList(reader, configs, response);
   if (url === '/v1/certificates') return sendList(reader, certificates, response);
-  if (url === '/v1/watch') return watch.add(response, rights);
+  if (url === '/v1/watch') return watch.add(request, response, rights);
   throw new AgentError('request.not_found', 'there is nothing at this path', {
-    advice: 'see /v1/secrets, /v1/config, /v1/certificates, /v1/watch and /healthz',
+    advice: 'see /openapi.json for what there is',
   });
+}
+
+function valueAsked(
+  url: string,
+  query: string | undefined,
+  request: IncomingMessage,
+): Asked | undefined {
+  if (url.startsWith('/v1/secrets/')) {
+    const name = nameIn(url, '/v1/secrets/');
+    return { collection: secrets, name, query: readSecretQuery(query ?? '') };
+  }
+  if (url.startsWith('/v1/config/'))
+    return { collection: configs, name: nameIn(url, '/v1/config/') };
+  if (url.startsWith('/v1/certificates/')) {
+    const collection = asksForPem(request) ? certificatesInPem : certificates;
+    return { collection, name: nameIn(url, '/v1/certificates/') };
+  }
+  return undefined;
 }
 
 function sendHealth(parts: HealthParts, response: ServerResponse): void {
@@ -96,6 +118,33 @@ function sendHealth(parts: HealthParts, response: ServerResponse): void {
     'cache-control': 'no-store',
   };
   response.writeHead(serves ? 200 : 503, headers).end(body);
+}
+
+/** Loaded when they are asked for: most agents never are, and start sooner. */
+async function sendMetrics(
+  { health, requests, log }: AnswerParts,
+  response: ServerResponse,
+): Promise<void> {
+  try {
+    const { renderMetrics } = await import('./metrics.ts');
+    const body = await renderMetrics(describeHealth(health), requests);
+    sendText(response, 'text/plain; version=0.0.4; charset=utf-8', body);
+  } catch (error) {
+    const fault = internalError(error);
+    log.error({ code: fault.code, stack: framesOf(fault) }, fault.message);
+    response.destroy();
+  }
+}
+
+async function sendDocument(response: ServerResponse): Promise<void> {
+  const { localApiDocument } = await import('./openapi.ts');
+  sendText(response, 'application/json', JSON.stringify(localApiDocument()));
+}
+
+function sendText(response: ServerResponse, contentType: string, text: string): void {
+  const body = Buffer.from(text);
+  const headers = { 'content-type': contentType, 'content-length': body.byteLength };
+  response.writeHead(200, { ...headers, 'cache-control': 'no-store' }).end(body);
 }
 
 function asksForPem({ headers }: IncomingMessage): boolean {

@@ -9,7 +9,7 @@ import type { Identity } from '../state/identity.ts';
 import { VERSION } from '../version.ts';
 
 /** `stale` still serves: its values were current at `staleSince`. */
-const healthStatus = z.enum(['starting', 'ready', 'stale', 'revoked']);
+export const healthStatus = z.enum(['starting', 'ready', 'stale', 'revoked']);
 
 /**
  * The body of `GET /healthz`; nothing in it is secret. `staleSince` is null while the values are known to

@@ -4,6 +4,7 @@ import type { Log } from '../log.ts';
 import { answer, type Access, type AnswerParts } from './answers.ts';
 import type { HealthParts } from './health.ts';
 import type { Answer } from './in-turn.ts';
+import { RequestCounts } from './request-counts.ts';
 import { everything, rightsOf } from './rights.ts';
 import { openSocket, type Listener } from './socket-listener.ts';
 import { ownershipOf } from './socket-ownership.ts';
@@ -37,6 +38,7 @@ export class LocalApi {
       },
       watch: new WatchHub(parts.agent),
       unread: new UnreadReplies(parts.unreadTimeoutMs),
+      requests: new RequestCounts(),
       log: parts.log,
     };
   }

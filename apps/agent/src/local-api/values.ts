@@ -8,6 +8,7 @@ import type { Allowed } from '../local-api-settings.ts';
 import type { EntryKind } from '../sync/open-bundle.ts';
 import { jsonAround } from './json-bytes.ts';
 import type { Rights } from './rights.ts';
+import { fieldOf, type SecretQuery } from './secret-query.ts';
 
 /** How the values of one kind are called and sent. */
 type Collection = {
@@ -18,19 +19,21 @@ type Collection = {
   /** By default JSON. */
   contentType?: string;
   /** A reply's body; it copies the value, which is zeroed afterwards. */
-  render: (entry: CachedEntry, revision: number, value: Buffer) => Buffer;
+  render: (entry: CachedEntry, revision: number, value: Buffer, asked: SecretQuery) => Buffer;
 };
 
 export const secrets: Collection = {
   kind: 'secret',
   list: 'secrets',
   notFound: 'secret.not_found',
-  render: ({ name, version }, revision, value) =>
-    jsonAround(
-      `{"name":"${name}","version":${version},"revision":${revision},"value":"`,
-      value,
-      '"}',
-    ),
+  render: ({ name, version }, revision, value, { field }) => {
+    const about = `"name":"${name}","version":${version},"revision":${revision}`;
+    if (field === undefined) return jsonAround(`{${about},"value":"`, value, '"}');
+    const member = fieldOf(value, field);
+    const body = jsonAround(`{${about},"field":${JSON.stringify(field)},"value":"`, member, '"}');
+    member.fill(0);
+    return body;
+  },
 };
 
 export const configs: Collection = {
@@ -59,6 +62,9 @@ export const certificatesInPem: Collection = {
   render: (_entry, _revision, value) => keyAndChain(value),
 };
 
+/** What is asked for: one name of a kind. */
+export type Asked = { collection: Collection; name: string; query?: SecretQuery };
+
 /** Whom a program asks, and what it may read. */
 export type Reader = { agent: Agent; rights: Rights };
 
@@ -80,8 +86,7 @@ export function sendList(
 /** One value; 304 when the caller has it. All plaintext is zeroed once it is with the system. */
 export function sendValue(
   { agent, rights }: Reader,
-  collection: Collection,
-  name: string,
+  { collection, name, query = {} }: Asked,
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
@@ -90,14 +95,20 @@ export function sendValue(
   if (!rights.allows(collection.kind, name)) throw notAllowed(collection);
   const entry = agent.cache.find(collection.kind, name);
   if (entry === undefined) throw missing(collection, name, held.complete);
+  if (query.version !== undefined && query.version !== entry.version)
+    throw otherVersion(entry.version);
   const headers = { ...replyHeaders(agent), ...representation(collection, entry) };
   if (matches(request.headers['if-none-match'], headers.etag)) {
     response.writeHead(304, headers).end();
     return;
   }
   const value = agent.cache.open(entry);
-  const body = collection.render(entry, held.revision, value);
-  value.fill(0);
+  let body: Buffer;
+  try {
+    body = collection.render(entry, held.revision, value, query);
+  } finally {
+    value.fill(0);
+  }
   response.once('close', () => body.fill(0));
   response.writeHead(200, { ...headers, 'content-length': body.byteLength }).end(body);
 }
@@ -128,6 +139,14 @@ function notAllowed({ kind, list }: Collection): AgentError {
     'request.not_allowed',
     `programs may not read a ${kind} of this name here`,
     { advice: `ask at another socket, or add it to allow.${list} of this one` },
+  );
+}
+
+function otherVersion(held: number): AgentError {
+  return new AgentError(
+    'secret.version_not_found',
+    `the agent holds version ${held} of this secret, and no other`,
+    { advice: 'ask for that one, or leave version out' },
   );
 }
 

@@ -1,42 +1,46 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AgentError } from '../agent-error.ts';
-import type { Agent } from '../agent.ts';
+import type { Agent, AppliedEvent } from '../agent.ts';
 import type { Rights } from './rights.ts';
 
 const MAX_WATCHERS = 64;
 const KEEP_ALIVE_MS = 15_000;
 /** A watcher that lets this much pile up is cut off; it learns of everything when it comes back. */
 const MAX_BACKLOG_BYTES = 256 * 1024;
+/** Changes that are remembered for watchers that come back. */
+const MAX_REMEMBERED = 4_096;
+
+/** One revision as watchers are told of it. */
+type Told = {
+  revision: number;
+  changes: readonly (AppliedEvent['changes'][number] & { text: string })[];
+};
 
 /**
  * `GET /v1/watch`: server-sent events. `revision` comes first and with every new revision, and is the
  * event id; `change` comes before it for every entry that differs, `removed` being true for one that is
  * gone. Values are never sent: a watcher reads them. Of what a watcher may not read it is told nothing.
+ * Whoever comes back with the id of its last event (`Last-Event-ID`) is told what it missed, or by `reset` that
+ * this is not known any more, and everything is to be read again.
  */
 export class WatchHub {
   readonly #agent: Agent;
   readonly #watchers = new Map<ServerResponse, Rights>();
   readonly #keepAlive: NodeJS.Timeout;
   readonly #unsubscribe: () => void;
+  /** Oldest first, without a gap from the revision after `#floor` up to the one that runs. */
+  #remembered: Told[] = [];
+  #floor: number | undefined;
 
   constructor(agent: Agent) {
     this.#agent = agent;
+    this.#floor = agent.cache.revision()?.revision;
     this.#keepAlive = setInterval(() => this.#send(() => ': alive\n\n'), KEEP_ALIVE_MS).unref();
-    this.#unsubscribe = agent.onApplied(({ revision, changes }) => {
-      const told = changes.map((change) => ({
-        ...change,
-        text: event('change', revision, { ...change, revision }),
-      }));
-      const last = event('revision', revision, { revision });
-      this.#send(({ allows }) => {
-        const seen = told.filter(({ kind, name }) => allows(kind, name));
-        return `${seen.map(({ text }) => text).join('')}${last}`;
-      });
-    });
+    this.#unsubscribe = agent.onApplied((applied) => this.#announce(applied));
   }
 
   /** Tells a program of what it may read. @throws AgentError `agent.busy` */
-  add(response: ServerResponse, rights: Rights): void {
+  add({ headers }: IncomingMessage, response: ServerResponse, rights: Rights): void {
     if (this.#watchers.size >= MAX_WATCHERS) {
       throw new AgentError('agent.busy', `${MAX_WATCHERS} programs watch already`, {
         advice: 'close one, or poll with If-None-Match',
@@ -44,6 +48,7 @@ export class WatchHub {
     }
     const revision = this.#agent.cache.revision()?.revision ?? 0;
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
+    response.write(this.#missedSince(headers['last-event-id'], revision, rights));
     response.write(event('revision', revision, { revision }));
     this.#watchers.set(response, rights);
     response.once('close', () => this.#watchers.delete(response));
@@ -61,12 +66,61 @@ export class WatchHub {
     for (const watcher of this.#watchers.keys()) watcher.destroy();
   }
 
-  #send(textFor: (rights: Rights) => string): void {
+  #announce({ revision, changes }: AppliedEvent): void {
+    const told = {
+      revision,
+      changes: changes.map((change) => ({
+        ...change,
+        text: event('change', revision, { ...change, revision }),
+      })),
+    };
+    this.#remember(told);
+    const last = event('revision', revision, { revision });
+    this.#send((rights) => textFor(told, rights) + last);
+  }
+
+  #remember(told: Told): void {
+    // Numbers start anew in another group, and when a control plane was set back.
+    if (told.revision <= (this.#remembered.at(-1)?.revision ?? this.#floor ?? 0)) {
+      this.#remembered = [];
+      this.#floor = undefined;
+    }
+    this.#remembered.push(told);
+    let held = this.#remembered.reduce((sum, { changes }) => sum + changes.length + 1, 0);
+    for (const { revision, changes } of this.#remembered) {
+      if (held <= MAX_REMEMBERED) break;
+      held -= changes.length + 1;
+      this.#floor = revision;
+    }
+    this.#remembered = this.#remembered.filter(({ revision }) => revision > (this.#floor ?? 0));
+  }
+
+  /** What happened after the revision that a watcher was last told of; nothing where it was told of none. */
+  #missedSince(given: string | string[] | undefined, current: number, rights: Rights): string {
+    if (given === undefined) return '';
+    const last = /^\d{1,15}$/.test(String(given)) ? Number(given) : undefined;
+    const isKnown =
+      last === this.#floor || this.#remembered.some(({ revision }) => revision === last);
+    if (last === undefined || !isKnown) return event('reset', current, {});
+    return this.#remembered
+      .filter(({ revision }) => revision > last)
+      .map((told) => textFor(told, rights))
+      .join('');
+  }
+
+  #send(text: (rights: Rights) => string): void {
     for (const [watcher, rights] of this.#watchers) {
       if (watcher.writableLength > MAX_BACKLOG_BYTES) watcher.destroy();
-      else watcher.write(textFor(rights));
+      else watcher.write(text(rights));
     }
   }
+}
+
+function textFor({ changes }: Told, { allows }: Rights): string {
+  return changes
+    .filter(({ kind, name }) => allows(kind, name))
+    .map(({ text }) => text)
+    .join('');
 }
 
 function event(name: string, revision: number, data: Record<string, unknown>): string {

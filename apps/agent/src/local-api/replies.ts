@@ -1,0 +1,21 @@
+import { z } from 'zod';
+
+/** The body of `GET /v1/secrets/{name}`; `field` is there when one was asked for, and `value` is that of the field. */
+export const secretReply = z.object({
+  name: z.string(),
+  version: z.int(),
+  revision: z.int(),
+  field: z.string().optional(),
+  value: z.string(),
+});
+
+/** The body of `GET /v1/certificates/{name}`: PEM both, the chain without its root. */
+export const certificateReply = secretReply
+  .omit({ value: true, field: true })
+  .extend({ chain: z.string(), key: z.string() });
+
+/** The body of `GET /v1/secrets` and of the other lists. */
+export const listReply = z.object({
+  revision: z.int(),
+  items: z.array(z.object({ name: z.string(), version: z.int() })),
+});

@@ -1,0 +1,82 @@
+import { request, type IncomingMessage } from 'node:http';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { ControlPlaneDouble } from './control-plane-double.ts';
+import {
+  enrollWith,
+  responseTo,
+  startDaemon,
+  until,
+  type Enrolled,
+  type TestDaemon,
+} from './harness.ts';
+
+let double: ControlPlaneDouble;
+let enrolled: Enrolled;
+let daemon: TestDaemon;
+beforeAll(async () => {
+  double = await ControlPlaneDouble.start();
+  double.putSecret('first', 'x');
+  enrolled = await enrollWith(double);
+  daemon = await startDaemon(enrolled);
+  await daemon.untilHealth(({ status }) => status === 'ready');
+});
+afterAll(async () => {
+  await daemon.stop();
+  await double.stop();
+  await enrolled.home.remove();
+});
+
+const delivered = () => daemon.untilHealth(({ revision }) => revision === double.group.revision);
+
+/** The events that a watcher is told at once, by their names and what they are of. */
+async function toldAfter(lastEventId?: string): Promise<string[]> {
+  const headers = lastEventId === undefined ? {} : { 'last-event-id': lastEventId };
+  const sent = request({ socketPath: enrolled.socket, path: '/v1/watch', headers, agent: false });
+  const stream: IncomingMessage = await responseTo(sent);
+  let heard = '';
+  stream.setEncoding('utf8').on('data', (text: string) => (heard += text));
+  await until(() => /event: revision\n.*\n\n$/.test(heard));
+  sent.destroy();
+  return [...heard.matchAll(/event: (\w+)\ndata: (.*)/g)].map(([, name, data = '']) => {
+    const { name: of, removed } = JSON.parse(data);
+    return of === undefined ? String(name) : `${removed === true ? 'removed' : name} ${of}`;
+  });
+}
+
+describe('[SG-11] a watcher that comes back', () => {
+  test('is told what it missed, in order, and nothing that it knew', async () => {
+    const known = String(double.group.revision);
+    double.putSecret('second', 'a');
+    await delivered();
+    double.putSecret('third', 'b');
+    await delivered();
+    double.deleteSecret('second');
+    await delivered();
+    expect(await toldAfter(known)).toEqual([
+      'change second',
+      'change third',
+      'removed second',
+      'revision',
+    ]);
+    expect(await toldAfter(String(double.group.revision))).toEqual(['revision']);
+    expect(await toldAfter()).toEqual(['revision']);
+  });
+
+  test.each(['1', '999999', 'what', ''])(
+    'with an id that is not known any more, such as %j, is told to read everything again',
+    async (id) => {
+      expect(await toldAfter(id)).toEqual(['reset', 'revision']);
+    },
+  );
+
+  test('after more changes than are remembered is told to read everything again', async () => {
+    const known = String(double.group.revision);
+    for (let index = 0; index < 4_096; index += 1) double.putSecret(`many/${index}`, 'x');
+    await delivered();
+    const later = String(double.group.revision);
+    double.putSecret('last', 'x');
+    await delivered();
+    expect(await toldAfter(known)).toEqual(['reset', 'revision']);
+    expect(await toldAfter(later)).toEqual(['change last', 'revision']);
+  });
+});
