@@ -1,32 +1,27 @@
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { request, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { ControlPlaneDouble } from './control-plane-double.ts';
+import type { ControlPlaneDouble } from './control-plane-double.ts';
 import { enrollWith, startDaemon, until, type Enrolled, type TestDaemon } from './harness.ts';
+import { runningAgent, type RunningAgent } from './running-agent.ts';
 
 const awkward = 'quote " backslash \\ newline \n tab \t ünïcödé 🔑 \u0001 end';
+let agent: RunningAgent;
 let double: ControlPlaneDouble;
 let enrolled: Enrolled;
 let daemon: TestDaemon;
 
 beforeAll(async () => {
-  double = await ControlPlaneDouble.start();
-  double.putSecret('db/password', 's3cret');
-  double.putSecret('awkward', awkward);
-  double.putSecret('login', JSON.stringify({ user: 'shop', password: awkward }));
-  double.putPlugin('rate-limit', { perSecond: 5, nested: { list: [1, 'two'] } });
-  enrolled = await enrollWith(double);
-  daemon = await startDaemon(enrolled);
-  await daemon.untilHealth(({ status }) => status === 'ready');
+  agent = await runningAgent((filled) => {
+    filled.putSecret('db/password', 's3cret');
+    filled.putSecret('awkward', awkward);
+    filled.putSecret('login', JSON.stringify({ user: 'shop', password: awkward }));
+    filled.putPlugin('rate-limit', { perSecond: 5, nested: { list: [1, 'two'] } });
+  });
+  ({ double, enrolled, daemon } = agent);
 });
-
-afterAll(async () => {
-  await daemon.stop();
-  await double.stop();
-  await enrolled.home.remove();
-});
+afterAll(() => agent.end());
 
 describe('[SG-24] GET /v1/secrets/{name}', () => {
   test.each(['/v1/secrets/db/password', '/v1/secrets/db%2Fpassword'])(
@@ -151,51 +146,6 @@ describe('[SG-24] the other reads', () => {
       durable: { error: null },
     });
   });
-});
-
-describe('[AT-48] GET /metrics', () => {
-  test('tells Prometheus how the agent is and what it answered, and names no value', async () => {
-    await daemon.ask('/v1/secrets/db/password');
-    await daemon.ask('/v1/secrets/no/such');
-    const { status, headers, body } = await daemon.ask('/metrics');
-    expect({ status, type: headers['content-type'] }).toEqual({
-      status: 200,
-      type: 'text/plain; version=0.0.4; charset=utf-8',
-    });
-    for (const line of [
-      'sallyport_agent_status{status="ready"} 1',
-      'sallyport_agent_status{status="stale"} 0',
-      `sallyport_agent_revision ${double.group.revision}`,
-      'sallyport_agent_connected 1',
-      'sallyport_agent_file_problems 0',
-    ])
-      expect(body.split('\n')).toContain(line);
-    expect(body).toMatch(
-      /^sallyport_agent_requests_total\{resource="secrets",status="200"\} [1-9]/m,
-    );
-    expect(body).toMatch(
-      /^sallyport_agent_requests_total\{resource="secrets",status="404"\} [1-9]/m,
-    );
-    expect(body).toMatch(/^sallyport_agent_resident_memory_bytes [1-9]/m);
-    expect(body).toMatch(
-      /^sallyport_agent_cpu_seconds_total 0\.|^sallyport_agent_cpu_seconds_total [1-9]/m,
-    );
-    expect(body).not.toMatch(/password|no\/such/);
-  });
-});
-
-test('[SG-40] GET /openapi.json describes every path that answers, and what is in docs', async () => {
-  const { status, body } = await daemon.ask('/openapi.json');
-  expect(status).toBe(200);
-  const document = JSON.parse(body);
-  for (const path of Object.keys(document.paths)) {
-    const asked = path.replace('{name}', path.includes('secrets') ? 'db/password' : 'rate-limit');
-    if (path === '/v1/watch') continue;
-    const { status: answered } = await daemon.ask(asked);
-    expect([path, answered]).toEqual([path, path === '/v1/certificates/{name}' ? 404 : 200]);
-  }
-  const written = new URL('../../../docs/agent-openapi.json', import.meta.url);
-  expect(JSON.parse(readFileSync(written, 'utf8'))).toEqual(document);
 });
 
 describe('a bad request', () => {

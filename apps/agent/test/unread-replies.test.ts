@@ -3,36 +3,24 @@ import { Agent, request, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { ControlPlaneDouble } from './control-plane-double.ts';
-import {
-  askSocket,
-  enrollWith,
-  startDaemon,
-  until,
-  type Enrolled,
-  type TestDaemon,
-} from './harness.ts';
+import type { ControlPlaneDouble } from './control-plane-double.ts';
+import { askSocket, until, type Enrolled } from './harness.ts';
 import { LocalApiAlone } from './local-api-alone.ts';
+import { runningAgent, type RunningAgent } from './running-agent.ts';
 
 const LARGE_BYTES = 900 * 1024;
+let agent: RunningAgent;
 let double: ControlPlaneDouble;
 let enrolled: Enrolled;
-let daemon: TestDaemon;
 
 beforeAll(async () => {
-  double = await ControlPlaneDouble.start();
-  double.putSecret('small', 'x'.repeat(60 * 1024));
-  double.putPlugin('large', { filler: 'x'.repeat(LARGE_BYTES) });
-  enrolled = await enrollWith(double);
-  daemon = await startDaemon(enrolled);
-  await daemon.untilHealth(({ status }) => status === 'ready');
+  agent = await runningAgent((filled) => {
+    filled.putSecret('small', 'x'.repeat(60 * 1024));
+    filled.putPlugin('large', { filler: 'x'.repeat(LARGE_BYTES) });
+  });
+  ({ double, enrolled } = agent);
 });
-
-afterAll(async () => {
-  await daemon.stop();
-  await double.stop();
-  await enrolled.home.remove();
-});
+afterAll(() => agent.end());
 
 const get = (path: string, header = '') => `GET ${path} HTTP/1.1\r\nhost: agent\r\n${header}\r\n`;
 
@@ -82,13 +70,13 @@ describe('[SG-24] a program that does not read its replies', () => {
       askAndLeave(get('/v1/config/large', 'connection: close\r\n')),
     );
     const refused = await until(async () => {
-      const reply = await daemon.ask('/v1/secrets/small');
+      const reply = await agent.daemon.ask('/v1/secrets/small');
       return reply.status === 200 ? undefined : reply;
     });
     expect(refused).toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
     expect(JSON.parse(refused.body)).toMatchObject({ code: 'agent.busy' });
-    expect((await daemon.health()).status).toBe('ready');
-    await until(async () => (await daemon.ask('/v1/secrets/small')).status === 200, 15_000);
+    expect((await agent.daemon.health()).status).toBe('ready');
+    await until(async () => (await agent.daemon.ask('/v1/secrets/small')).status === 200, 15_000);
     // Nobody has read yet, so there is room only because some were hung up on; others were told that it is busy.
     const received = await Promise.all(readers.map(readToEnd));
     const cutOff = received.filter(

@@ -1,37 +1,23 @@
 import { request, type IncomingMessage } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { ControlPlaneDouble } from './control-plane-double.ts';
-import {
-  enrollWith,
-  responseTo,
-  startDaemon,
-  until,
-  type Enrolled,
-  type TestDaemon,
-} from './harness.ts';
+import { responseTo, until } from './harness.ts';
+import { runningAgent, type RunningAgent } from './running-agent.ts';
 
-let double: ControlPlaneDouble;
-let enrolled: Enrolled;
-let daemon: TestDaemon;
+let agent: RunningAgent;
 beforeAll(async () => {
-  double = await ControlPlaneDouble.start();
-  double.putSecret('first', 'x');
-  enrolled = await enrollWith(double);
-  daemon = await startDaemon(enrolled);
-  await daemon.untilHealth(({ status }) => status === 'ready');
+  agent = await runningAgent((double) => double.putSecret('first', 'x'));
 });
-afterAll(async () => {
-  await daemon.stop();
-  await double.stop();
-  await enrolled.home.remove();
-});
-
-const delivered = () => daemon.untilHealth(({ revision }) => revision === double.group.revision);
+afterAll(() => agent.end());
 
 /** The events that a watcher is told at once, by their names and what they are of. */
 async function toldAfter(lastEventId?: string): Promise<string[]> {
   const headers = lastEventId === undefined ? {} : { 'last-event-id': lastEventId };
-  const sent = request({ socketPath: enrolled.socket, path: '/v1/watch', headers, agent: false });
+  const sent = request({
+    socketPath: agent.enrolled.socket,
+    path: '/v1/watch',
+    headers,
+    agent: false,
+  });
   const stream: IncomingMessage = await responseTo(sent);
   let heard = '';
   stream.setEncoding('utf8').on('data', (text: string) => (heard += text));
@@ -45,20 +31,20 @@ async function toldAfter(lastEventId?: string): Promise<string[]> {
 
 describe('[SG-11] a watcher that comes back', () => {
   test('is told what it missed, in order, and nothing that it knew', async () => {
-    const known = String(double.group.revision);
-    double.putSecret('second', 'a');
-    await delivered();
-    double.putSecret('third', 'b');
-    await delivered();
-    double.deleteSecret('second');
-    await delivered();
+    const known = String(agent.double.group.revision);
+    agent.double.putSecret('second', 'a');
+    await agent.delivered();
+    agent.double.putSecret('third', 'b');
+    await agent.delivered();
+    agent.double.deleteSecret('second');
+    await agent.delivered();
     expect(await toldAfter(known)).toEqual([
       'change second',
       'change third',
       'removed second',
       'revision',
     ]);
-    expect(await toldAfter(String(double.group.revision))).toEqual(['revision']);
+    expect(await toldAfter(String(agent.double.group.revision))).toEqual(['revision']);
     expect(await toldAfter()).toEqual(['revision']);
   });
 
@@ -70,12 +56,12 @@ describe('[SG-11] a watcher that comes back', () => {
   );
 
   test('after more changes than are remembered is told to read everything again', async () => {
-    const known = String(double.group.revision);
-    for (let index = 0; index < 4_096; index += 1) double.putSecret(`many/${index}`, 'x');
-    await delivered();
-    const later = String(double.group.revision);
-    double.putSecret('last', 'x');
-    await delivered();
+    const known = String(agent.double.group.revision);
+    for (let index = 0; index < 4_096; index += 1) agent.double.putSecret(`many/${index}`, 'x');
+    await agent.delivered();
+    const later = String(agent.double.group.revision);
+    agent.double.putSecret('last', 'x');
+    await agent.delivered();
     expect(await toldAfter(known)).toEqual(['reset', 'revision']);
     expect(await toldAfter(later)).toEqual(['change last', 'revision']);
   });

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { problem, resourceName } from '@sallyport/contract';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { AgentError } from '../agent-error.ts';
 import { codeOf } from '../state/system-error.ts';
 
