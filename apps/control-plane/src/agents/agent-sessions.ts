@@ -119,7 +119,7 @@ export class AgentSessions {
     if (standing === undefined) throw agentUnknown();
     if (standing.agentRevoked) throw agentRevoked();
     // It would not be told of its new group, and refuse all that comes from there.
-    if (standing.movedAt !== null) checkProtocol(protocol, NAMED_TRUST_PROTOCOL);
+    if (standing.wasMoved) checkProtocol(protocol, NAMED_TRUST_PROTOCOL);
     const opener = { ...shown, groupId: standing.group.id };
     const { methods } = standing;
     if (method !== 'recovery' && methods.includes(method)) return { opener, standing };
@@ -130,12 +130,12 @@ export class AgentSessions {
     return { opener: { ...opener, method: 'recovery' }, standing };
   }
 
-  /** As long after the agent's last certificate, its enrolment or its move as the key alone may ask for a new one. */
-  async #checkRecovery(agentId: string, { enrolledAt, movedAt }: Standing): Promise<void> {
+  /** As long after the agent's last certificate, its enrolment, or its move out of a group where it needed none, as the key alone may ask for a new one. */
+  async #checkRecovery(agentId: string, { enrolledAt, recoverableFrom }: Standing): Promise<void> {
     const { db, clock, agentCertificates } = this.#platform;
     const { recoveryDays } = agentCertificates;
     const expiresAt = await db.read((reader) => newestExpiry(reader, agentId));
-    const sinceMs = Math.max((expiresAt ?? enrolledAt).getTime(), movedAt?.getTime() ?? -Infinity);
+    const sinceMs = Math.max((expiresAt ?? enrolledAt).getTime(), recoverableFrom?.getTime() ?? -Infinity);
     if (clock.now() >= sinceMs + recoveryDays * DAY_MS) throw recoveryOver(recoveryDays);
   }
 

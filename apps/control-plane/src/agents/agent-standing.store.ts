@@ -13,10 +13,12 @@ import type { Database } from '../platform/db.ts';
 /** What a session stands on, as it is now. */
 export type Standing = {
   group: JoinedGroup;
-  /** Since when it is in that group, if it was in another one before. */
-  movedAt: Date | null;
+  /** Whether it was in another one before. */
+  wasMoved: boolean;
   agentRevoked: boolean;
   enrolledAt: Date;
+  /** When it came from a group where it needed no certificate. */
+  recoverableFrom: Date | null;
   methods: AgentMethod[];
   clones: ClonePolicy;
   /** Of the agent token that it was opened with; undefined without one. */
@@ -27,7 +29,7 @@ const STATEMENT = {
   name: 'agent-standing',
   text: `SELECT a.revoked_at IS NOT NULL AS "agentRevoked", a.enrolled_at AS "enrolledAt",
            g.agent_methods AS methods, g.clones, g.id AS "groupId", g.name AS "groupName",
-           a.moved_at AS "movedAt",
+           a.moved_at IS NOT NULL AS "wasMoved", a.recoverable_from AS "recoverableFrom",
            t.revoked_at IS NOT NULL AS "tokenRevoked", t.expires_at AS "expiresAt", asked.place::int
          FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS asked (agent_id, token_id, place)
            JOIN agents a ON a.id = asked.agent_id JOIN groups g ON g.id = a.group_id
@@ -44,44 +46,58 @@ type Row = {
   clones: string;
   groupId: string;
   groupName: string;
-  movedAt: Date | null;
+  wasMoved: boolean;
+  recoverableFrom: Date | null;
   tokenRevoked: boolean;
   expiresAt: Date | null;
   /** In what was asked for, from 1. */
   place: number;
 };
 
-/** How agents stand, in the order in which they were asked for; undefined for one that is gone. */
-async function findStandings(db: Database, asked: Asked[]): Promise<(Standing | undefined)[]> {
+/** What is stored of agents, in the order in which they were asked for; undefined for one that is gone. */
+async function findRows(db: Database, asked: Asked[]): Promise<(Row | undefined)[]> {
   const agents = arrayLiteral(asked.map(({ agentId }) => agentId));
   const tokens = arrayLiteral(asked.map(({ tokenId }) => tokenId ?? null));
-  const standings: (Standing | undefined)[] = asked.map(() => undefined);
-  for (const row of await db.direct<Row>(STATEMENT, [agents, tokens]))
-    standings[row.place - 1] = standingOf(row);
-  return standings;
+  const rows: (Row | undefined)[] = asked.map(() => undefined);
+  for (const row of await db.direct<Row>(STATEMENT, [agents, tokens])) rows[row.place - 1] = row;
+  return rows;
+}
+
+/** How one agent stands; undefined when it is gone. */
+export async function findStanding(db: Database, agentId: string): Promise<Standing | undefined> {
+  const [row] = await findRows(db, [{ agentId, tokenId: undefined }]);
+  return row && standingOf(row);
 }
 
 /** Reads how agents stand: many that ask at the same time, as when all come back, with one statement. */
 export class Standings {
-  readonly #reads: Batches<Asked, Standing>;
+  readonly #reads: Batches<Asked, Row>;
 
   constructor(db: Database) {
-    const read = (asked: Asked[]) => findStandings(db, asked);
+    const read = (asked: Asked[]) => findRows(db, asked);
     this.#reads = new Batches(read, { batch: 500, lanes: 2, queued: 10_000, refusal: tooMany });
   }
 
   /** As the agent stands when this is called, or later; undefined when it is gone. @throws AppError `server.unavailable` */
   async find(agentId: string, tokenId?: string): Promise<Standing | undefined> {
-    return this.#reads.add({ agentId, tokenId });
+    const row = await this.#reads.add({ agentId, tokenId });
+    // Not in the batch: a row that cannot be read, as of a newer version's group, is its own agent's trouble alone.
+    return row && standingOf(row);
   }
 }
 
-function standingOf({ agentRevoked, enrolledAt, tokenRevoked, expiresAt, movedAt, ...row }: Row) {
-  const group = { id: row.groupId, name: row.groupName };
-  const clones = clonePolicy.parse(row.clones);
-  const token = expiresAt === null ? undefined : { revoked: tokenRevoked, expiresAt };
-  const methods = agentMethod.array().parse(row.methods);
-  return { group, movedAt, agentRevoked, enrolledAt, methods, clones, token };
+function standingOf(row: Row): Standing {
+  const { agentRevoked, enrolledAt, recoverableFrom, wasMoved, tokenRevoked, expiresAt } = row;
+  return {
+    group: { id: row.groupId, name: row.groupName },
+    wasMoved,
+    agentRevoked,
+    enrolledAt,
+    recoverableFrom,
+    methods: agentMethod.array().parse(row.methods),
+    clones: clonePolicy.parse(row.clones),
+    token: expiresAt === null ? undefined : { revoked: tokenRevoked, expiresAt },
+  };
 }
 
 function tooMany(): AppError {

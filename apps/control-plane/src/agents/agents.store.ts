@@ -94,9 +94,19 @@ export async function moveToGroup(
   { from, to, now }: { from: string; to: string; now: Date },
 ): Promise<boolean> {
   const nothingYet = { appliedRevision: 0, behindRevision: null, behindSince: null };
+  const left = await tx.group.findUnique({ where: { id: from }, select: { agentMethods: true } });
+  // Where it needed no certificate it may have none. From one group of certificates to another it had one, or its
+  // days are over, and a move does not bring them back.
+  const neededNone = left?.agentMethods.some((method) => method !== 'certificate') === true;
   const { count } = await tx.agent.updateMany({
     where: { id, groupId: from, revokedAt: null },
-    data: { groupId: to, movedAt: now, status: 'starting', ...nothingYet },
+    data: {
+      groupId: to,
+      movedAt: now,
+      status: 'starting',
+      ...nothingYet,
+      ...(neededNone ? { recoverableFrom: now } : {}),
+    },
   });
   return count === 1;
 }

@@ -9,7 +9,7 @@ import type { Platform } from '../platform/platform.ts';
 import { holdAuthority, type Trust } from '../trust/index.ts';
 import { insertAgentCertificate } from './agent-certificates.store.ts';
 import { agentRevoked, agentUnknown, methodRefused } from './agent-refusals.ts';
-import { Standings } from './agent-standing.store.ts';
+import { findStanding } from './agent-standing.store.ts';
 import { findAgent } from './agents.store.ts';
 import { readCertificateRequest, type RequestedKey } from './certificate-request.ts';
 import { agentSpiffeId } from './spiffe-id.ts';
@@ -38,7 +38,7 @@ export async function renewCertificate(
   const group = agent.group.name;
   const spiffeId = agentSpiffeId(platform.agentCertificates.trustDomain, { group, agentId });
   const requested = await readCertificateRequest(body.csr, spiffeId, used);
-  const standing = await new Standings(platform.db).find(agentId);
+  const standing = await findStanding(platform.db, agentId);
   if (standing === undefined || standing.agentRevoked) throw agentRevoked();
   if (!standing.methods.includes('certificate')) throw methodRefused('certificate');
   const certified = { agentId, groupId, group };

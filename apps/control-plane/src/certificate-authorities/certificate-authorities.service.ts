@@ -111,6 +111,8 @@ export async function deletePreparedAuthority(
   const { clock } = platform;
   await change(platform, op, 'certificate-authority:delete', async (tx, rows) => {
     const row = found(rows, id);
+    // As for retiring: a replica that has not heard of the way back may be issuing by it.
+    await holdAuthority(tx, id, 'UPDATE');
     const isUsed = (await countAgentCertificates(tx, new Date(clock.now()))).has(id);
     if (row.state !== 'prepared' || isUsed)
       throw wrongState('Only a CA that is prepared and has issued nothing can be deleted.');

@@ -83,7 +83,6 @@ export async function insertAuthority(tx: Db, row: AuthorityRow): Promise<void> 
   await tx.certificateAuthority.create({ data: row });
 }
 
-/** A retired one loses its private key. */
 /**
  * Holds a CA to the end of the transaction, shared while it issues, alone while it is retired; false when it is
  * retired already, or gone.
@@ -99,6 +98,7 @@ export async function holdAuthority(
   return rows.length > 0;
 }
 
+/** A retired one loses its private key. */
 export async function setAuthorityState(tx: Db, id: string, state: AuthorityState): Promise<void> {
   const data = { state, ...(state === 'retired' ? { sealedPrivateKey: null } : {}) };
   await tx.certificateAuthority.update({ where: { id }, data });

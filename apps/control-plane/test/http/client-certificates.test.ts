@@ -236,7 +236,15 @@ describe('[F-06] an agent whose certificate has ended', () => {
     const { csr } = await createCertificateRequest();
     const body = { protocol: PROTOCOL, csr };
     expect(await own.client.call('POST', '/certificate', body)).toMatchObject({ status: 200 });
-    controlPlane.clock.advance(-30 * DAY_MS);
+    // From one group of certificates to another they do not come back.
+    controlPlane.clock.advance(9 * DAY_MS);
+    owner = await OperatorClient.signedIn(controlPlane.operatorApp);
+    expect(await own.client.openSession()).toMatchObject(refused('agent.method_refused'));
+    await owner.call('POST', '/groups', { name: 'mutual-2' });
+    await owner.call('PATCH', '/groups/mutual-2', { agentMethods: ['certificate'] });
+    await owner.call('POST', `/agents/${own.client.id}/move`, { group: 'mutual-2' });
+    expect(await own.client.openSession()).toMatchObject(refused('agent.method_refused'));
+    controlPlane.clock.advance(-39 * DAY_MS);
   });
 });
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { asAdmin } from '@sallyport/testkit/database';
 import { decodeJwt } from 'jose';
+import type { Database } from '../../src/platform/db.ts';
 import type { AgentClient } from '../agent-client.ts';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
@@ -27,6 +28,36 @@ async function byToken(): Promise<{ agent: AgentClient; tokenId: string }> {
   await agent.openSessionWith(field(created.body, 'token'));
   return { agent, tokenId: field(created.body, 'id') };
 }
+
+test('[F-20] a group that this replica cannot read keeps nobody of another one out', async () => {
+  const [seven, eight] = [await byKey('plant-7'), await byKey('plant-8')];
+  const set = (methods: string) =>
+    asAdmin(controlPlane.databaseUrl, (client) =>
+      client.query(`UPDATE groups SET agent_methods = ${methods} WHERE name = 'plant-8'`),
+    );
+  await set("agent_methods || '{by_a_newer_version}'");
+  try {
+    const replies = await Promise.all([seven, eight, seven].map((agent) => agent.renewSession()));
+    expect(replies.map(({ status }) => status)).toEqual([200, 500, 200]);
+  } finally {
+    await set("array_remove(agent_methods, 'by_a_newer_version')");
+  }
+  expect((await eight.renewSession()).status).toBe(200);
+});
+
+test('[F-12] agents that renew at the same time are looked up with a few statements', async () => {
+  const agent = await byKey('plant-7');
+  const { db } = controlPlane.platform;
+  const direct: Database['direct'] = db.direct.bind(db);
+  let statements = 0;
+  db.direct = async (statement, values) => {
+    statements += 1;
+    return direct(statement, values);
+  };
+  const replies = await Promise.all(Array.from({ length: 100 }, () => agent.renewSession()));
+  expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200]));
+  expect(statements).toBeLessThan(30);
+});
 
 test('[SG-23] [AX-17] agents that renew at the same time are each told by its own standing: group, token, revocation', async () => {
   const [seven, eight, revoked, gone] = [

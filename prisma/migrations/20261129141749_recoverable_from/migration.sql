@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "agents" ADD COLUMN     "recoverable_from" TIMESTAMPTZ(3);
