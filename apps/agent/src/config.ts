@@ -185,6 +185,7 @@ export function readAgentConfig(
     config.stateDir ??
     defaultStateDirectory(env, homedir(), process.getuid?.() === 0);
   const socket = resolve(flags.socket ?? config.socket ?? defaultSocket(stateDir));
+  refuseSameSocket(socket, config.localApi.sockets);
   const proxy = withConventionalProxy(config.proxy, env);
   const authentication =
     config.authentication ?? (config.tokenFile === undefined ? 'key' : 'token');
@@ -205,6 +206,15 @@ function refuseEmpty(flags: Record<string, string | undefined>): void {
   if (empty === undefined) return;
   throw new AgentError('usage.invalid', `${empty} is empty`, {
     advice: 'give it a path, or leave it out',
+  });
+}
+
+function refuseSameSocket(own: string, further: readonly { path: string }[]): void {
+  const paths = [own, ...further.map(({ path }) => resolve(path))];
+  const twice = paths.find((path, index) => paths.indexOf(path) !== index);
+  if (twice === undefined) return;
+  throw new AgentError('usage.invalid', `two sockets have the path ${twice}`, {
+    advice: 'name another one in localApi.sockets, or leave it out',
   });
 }
 

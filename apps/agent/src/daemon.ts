@@ -24,7 +24,7 @@ const FILES_EVERY_MS = 5_000;
  * Runs an enrolled agent until `signal` aborts: what is on disk is served first, then the control plane
  * is asked. Ends with the socket removed and all values forgotten.
  *
- * @throws AgentError `state.*`, `identity.*`, `agent.revoked`, `socket.*`, `listen.unusable`, `values.too_old`, `usage.invalid` for a
+ * @throws AgentError `state.*`, `identity.*`, `agent.revoked`, `socket.*`, `listen.unusable`, `local_api.unusable`, `token_file.*`, `values.too_old`, `usage.invalid` for a
  * file of CAs or of certificates; LinkError
  * `proxy.bad_url`
  */
@@ -79,7 +79,8 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
   const timers = [
     setInterval(() => void confirm(), CONFIRM_EVERY_MS),
     setInterval(() => void certificateFiles.refresh(), CONFIRM_EVERY_MS),
-    setInterval(() => void refresh([credentials, localApi], log), FILES_EVERY_MS),
+    keepFresh(credentials, log),
+    keepFresh(localApi, log),
   ];
 
   const reason = await Promise.race([aborted(signal), agent.gaveUp]);
@@ -96,11 +97,19 @@ function tokenReader({ tokenFile }: AgentConfig): Pick<AgentParts, 'readToken'> 
   return tokenFile === undefined ? {} : { readToken: () => readTokenFile(tokenFile, agentToken) };
 }
 
-type Refreshing = Pick<Credentials | LocalApi, 'refresh'>;
+/** Looks again and again, one look at a time: on a disk that hangs they would take every thread. */
+function keepFresh(kept: Pick<Credentials | LocalApi, 'refresh'>, log: Log): NodeJS.Timeout {
+  let isLooking = false;
+  return setInterval(() => {
+    if (isLooking) return;
+    isLooking = true;
+    void refresh(kept, log).finally(() => (isLooking = false));
+  }, FILES_EVERY_MS);
+}
 
-async function refresh(kept: Refreshing[], log: Log): Promise<void> {
+async function refresh(kept: Pick<Credentials | LocalApi, 'refresh'>, log: Log): Promise<void> {
   try {
-    for (const each of kept) await each.refresh();
+    await kept.refresh();
   } catch (error) {
     const fault = internalError(error);
     log.error({ code: fault.code, stack: framesOf(fault) }, fault.message);

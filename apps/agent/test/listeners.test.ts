@@ -1,10 +1,11 @@
 import { once } from 'node:events';
-import { lstatSync, rmSync, symlinkSync } from 'node:fs';
-import { lstat, mkdir, stat, writeFile } from 'node:fs/promises';
+import { linkSync, lstatSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { lstat, mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { request, type IncomingMessage } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { readAgentConfig } from '../src/config.ts';
 import { localApiSettings } from '../src/local-api-settings.ts';
 import { listenOnSocket } from '../src/local-api/claim-socket.ts';
 import { ownershipOf } from '../src/local-api/socket-ownership.ts';
@@ -12,6 +13,7 @@ import { ControlPlaneDouble } from './control-plane-double.ts';
 import {
   askSocket,
   enrollWith,
+  responseTo,
   startDaemon,
   until,
   type Enrolled,
@@ -33,6 +35,9 @@ beforeAll(async () => {
   own = join(enrolled.home.path, 'database.sock');
   daemon = await startDaemon({
     ...enrolled,
+    certificateFiles: [
+      { certificate: 'web', file: join(enrolled.home.path, 'web.pem'), mode: '0600' },
+    ],
     localApi: localApiSettings.parse({
       sockets: [
         { path: own, mode: '0660', allow: { secrets: ['db/*'], configs: ['rate-limit'] } },
@@ -107,6 +112,26 @@ describe('[SG-38] a further socket', () => {
     expect(heard).not.toContain('api/key');
   });
 
+  test('tells in its health of what may be read there, and of no other file or value', async () => {
+    const at = async (socket: string) => JSON.parse((await askSocket(socket, '/healthz')).body);
+    expect(await at(own)).toMatchObject({ status: 'ready', entries: 2, files: [] });
+    expect(await at(enrolled.socket)).toMatchObject({
+      entries: 4,
+      files: [{ certificate: 'web' }],
+    });
+  });
+
+  test('whose programs watch and do not read holds up no other', async () => {
+    const nothing = join(enrolled.home.path, 'nothing.sock');
+    const watch = (socketPath: string) =>
+      responseTo(request({ socketPath, path: '/v1/watch', agent: false }));
+    const watchers = await Promise.all(Array.from({ length: 16 }, () => watch(nothing)));
+    expect((await askSocket(nothing, '/v1/watch')).status).toBe(503);
+    const elsewhere = [await watch(own), await watch(enrolled.socket)];
+    expect(elsewhere.map(({ statusCode }) => statusCode)).toEqual([200, 200]);
+    for (const watcher of [...watchers, ...elsewhere]) watcher.destroy();
+  });
+
   test('goes when the agent stops', async () => {
     const path = join(enrolled.home.path, 'second.sock');
     const other = await enrollWith(double, 'web-2');
@@ -161,26 +186,42 @@ const asRoot = process.getuid?.() === 0 && process.platform === 'linux';
     });
   });
 
-  test('is given nothing that took the place of the socket meanwhile', async () => {
+  test.each([
+    ['a link to another socket', symlinkSync],
+    ['another socket of the same user', linkSync],
+  ])('is given %s that took the place of the socket meanwhile: nothing', async (_, put) => {
     const [path, victim] = [join(home, 'swapped.sock'), join(home, 'victim.sock')];
     const other = createServer();
     await listenOnSocket(other, victim, { mode: 0o600 });
     const server = createServer();
     server.once('listening', () => {
       rmSync(path);
-      symlinkSync(victim, path);
+      put(victim, path);
     });
     await expect(listenOnSocket(server, path, access)).rejects.toMatchObject({
       code: 'socket.unusable',
     });
     const { uid, mode } = await stat(victim);
     other.close();
+    await rm(path, { force: true });
     expect({ uid, mode: mode & 0o777, listening: server.listening }).toEqual({
       uid: 0,
       mode: 0o600,
       listening: false,
     });
   });
+});
+
+test('[SG-38] two sockets at one path are refused, also where one is the agent’s own', () => {
+  const file = join(enrolled.home.path, 'agent.yaml');
+  const read = (path: string, socket: string) => {
+    writeFileSync(file, `localApi: { sockets: [{ path: ${path} }] }`, { mode: 0o600 });
+    return () => readAgentConfig({ socket }, { SALLYPORT_AGENT_CONFIG: file });
+  };
+  expect(read('/run/x/../app.sock', '/run/app.sock')).toThrow(
+    'two sockets have the path /run/app.sock',
+  );
+  expect(read('/run/app.sock', '/run/agent.sock')).not.toThrow();
 });
 
 test('[SG-38] an account is looked up by name, and one that is not there is refused', () => {

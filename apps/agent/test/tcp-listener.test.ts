@@ -1,11 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { Agent, request } from 'node:http';
 import { connect as connectTcp } from 'node:net';
+import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { Issuer } from '@sallyport/tls/test/issuer';
-import { startDaemon, until } from './harness.ts';
-import { LocalApiAlone } from './local-api-alone.ts';
+import { listensOnTcp, localApiSettings } from '../src/local-api-settings.ts';
+import { HeaderToken } from '../src/local-api/header-token.ts';
+import { responseTo, startDaemon, until } from './harness.ts';
+import type { LocalApiAlone } from './local-api-alone.ts';
 import { authority, ProgramsOnTcp, serverLeaf, token, withToken } from './programs-on-tcp.ts';
 
 const stranger = await Issuer.root('CN=Another CA');
@@ -18,9 +23,9 @@ afterEach(() => programs.stop());
 afterAll(() => programs[Symbol.asyncDispose]());
 
 test('[A7-21] [SG-38] there is no TCP listener unless its address is set', async () => {
-  await using _local = await LocalApiAlone.start(programs.double, programs.enrolled, {
-    socket: programs.enrolled.socket,
-  });
+  const { tcp } = localApiSettings.parse({ tcp: { tokenFile: '/run/token' } });
+  expect(listensOnTcp(tcp)).toBe(false);
+  await programs.start({ address: undefined, tokenFile: await programs.putToken() });
   await expect(programs.ask(withToken)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
 });
 
@@ -55,8 +60,16 @@ describe('[A7-21] [SG-24] [SG-38] programs on TCP without TLS', () => {
     }
   });
 
-  test.each(['x-forwarded-for', 'x-forwarded-host', 'forwarded', 'via'])(
-    'are refused with the header %s, which proxies add, whatever the token',
+  test.each([
+    'x-forwarded-for',
+    'x-forwarded-proto',
+    'forwarded',
+    'via',
+    'x-real-ip',
+    'origin',
+    'sec-fetch-site',
+  ])(
+    'are refused with the header %s, which proxies and browsers add, whatever the token',
     async (header) => {
       expect(await programs.ask({ ...withToken, [header]: '127.0.0.1' })).toMatchObject({
         status: 403,
@@ -79,6 +92,52 @@ describe('[A7-21] [SG-24] [SG-38] programs on TCP without TLS', () => {
     await api.refresh();
     expect((await programs.ask({ 'x-sallyport-token': next })).status).toBe(200);
     expect((await programs.ask(withToken)).status).toBe(401);
+  });
+
+  test('that watch are cut off once their token is replaced', async () => {
+    const sent = request({ ...programs.at('/v1/watch'), headers: withToken });
+    const stream = await responseTo(sent);
+    const ended = new Promise((resolve) =>
+      stream
+        .resume()
+        .once('error', () => {})
+        .once('close', resolve),
+    );
+    await api.refresh();
+    expect(stream.destroyed).toBe(false);
+    await programs.putToken(randomBytes(24).toString('hex'));
+    await api.refresh();
+    await ended;
+  });
+
+  test('that are not let in get no second try over the same connection, and keep none open', async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const sent = request({ ...programs.at('/healthz'), agent });
+    const { statusCode, headers } = await responseTo(sent);
+    expect({ statusCode, connection: headers.connection }).toEqual({
+      statusCode: 401,
+      connection: 'close',
+    });
+    agent.destroy();
+    const silent = Array.from({ length: 600 }, () =>
+      connectTcp(programs.port, '127.0.0.1')
+        .on('error', () => {})
+        .resume(),
+    );
+    await Promise.all(silent.slice(-1).map((last) => once(last, 'connect')));
+    expect((await programs.ask(withToken)).status).toBe(200);
+    for (const socket of silent) socket.destroy();
+  });
+
+  test('are let in by no file that everybody may read, wherever it is', async () => {
+    const path = await mkdtemp('/dev/shm/token-');
+    const tokenFile = join(path, 'token');
+    await writeFile(tokenFile, withToken['x-sallyport-token'], { mode: 0o644 });
+    await chmod(tokenFile, 0o644);
+    await expect(HeaderToken.open(tokenFile)).rejects.toMatchObject({ code: 'token_file.unsafe' });
+    await chmod(tokenFile, 0o640);
+    expect(await HeaderToken.open(tokenFile)).toBeInstanceOf(HeaderToken);
+    await rm(path, { recursive: true });
   });
 
   test('are let in by the token there was while the file cannot be used, which health tells', async () => {

@@ -41,7 +41,7 @@ export function assertDialledByControlPlane(certificate: X509Certificate, name: 
  */
 export function assertDialledAgent(certificate: X509Certificate, host: string): void {
   assertUsage(certificate, 'serverAuth', 'agent');
-  if (!coversHost(certificate, host))
+  if (!coversHost(certificate, host, { wildcards: true }))
     throw refusal(
       'tls.name_mismatch',
       'The agent’s certificate is for other names than the address of the link; dial one that it holds, or have it issued with this one too.',
@@ -64,6 +64,8 @@ export function refuseAgentAsControlPlane(certificate: X509Certificate): void {
 /**
  * Whether the certificate of a client, verified up to a CA that is trusted, is for clients and has one of
  * `names`: URIs, host names or IP addresses.
+ *
+ * @throws LinkError `tls.certificate_unusable` for names that cannot be read
  */
 export function isNamedClient(certificate: X509Certificate, names: readonly string[]): boolean {
   return hasUsage(certificate, 'clientAuth') && names.some((name) => isNamed(certificate, name));
@@ -84,14 +86,19 @@ function assertUsage(certificate: X509Certificate, usage: Usage, whose: string):
   );
 }
 
+/** A client is who it says, and not everybody below a name: wildcards are for servers that are dialled. */
 function isNamed(certificate: X509Certificate, name: string): boolean {
   if (name.includes('://')) return factsOf(certificate).uris.includes(name);
-  return coversHost(certificate, name);
+  return !name.startsWith('.') && coversHost(certificate, name, { wildcards: false });
 }
 
-function coversHost(certificate: X509Certificate, host: string): boolean {
+function coversHost(
+  certificate: X509Certificate,
+  host: string,
+  { wildcards }: { wildcards: boolean },
+): boolean {
   if (isIP(host) !== 0) return certificate.checkIP(host) !== undefined;
-  return certificate.checkHost(host, { subject: 'never' }) !== undefined;
+  return certificate.checkHost(host, { subject: 'never', wildcards }) !== undefined;
 }
 
 function factsOf(certificate: X509Certificate): CertificateFacts {

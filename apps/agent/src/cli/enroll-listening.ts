@@ -12,9 +12,9 @@ import {
   ownFingerprint,
   type ListenParts,
 } from '../link/listen.ts';
-import { refusalsTo } from '../link/refusals-log.ts';
 import { listens, type ListenConfig } from '../listen-settings.ts';
 import { silentLog, type Log, type LogFields } from '../log.ts';
+import { refusalsTo } from '../refusals-log.ts';
 import { StateDirectory } from '../state/state-directory.ts';
 import type { CliContext } from './context.ts';
 import {

@@ -12,12 +12,19 @@ const READ_BY_OTHERS = 0o004;
 const IN_MEMORY = new Set([0x01021994, 0x858458f6]);
 
 /** What a file has to hold, for the check and for the error. */
-export type TokenKind = { pattern: RegExp; called: string; advice: string };
+export type TokenKind = {
+  pattern: RegExp;
+  called: string;
+  advice: string;
+  /** Whether everybody may read it where secrets are handed over, as one that is of no use without the agent's key. */
+  sharedInMemory: boolean;
+};
 
 export const agentToken: TokenKind = {
   pattern: /^sp_agent_\w+$/,
   called: 'agent token, which starts with sp_agent_',
   advice: 'put an agent token of this agent there; it is read again by itself',
+  sharedInMemory: true,
 };
 
 /**
@@ -37,7 +44,7 @@ export async function readTokenFile(path: string, kind: TokenKind): Promise<stri
     await using file = await open(path, WITHOUT_WAITING);
     const stats = await file.stat();
     if (!stats.isFile()) throw unusable('is no file');
-    await assertProtected(stats, path);
+    assertProtected(stats, path, kind.sharedInMemory && (await isInMemory(file)));
     const token = await tokenIn(file, kind.pattern);
     if (token === undefined) throw unusable(`holds no ${kind.called}`);
     return token;
@@ -54,14 +61,20 @@ async function tokenIn(file: FileHandle, pattern: RegExp): Promise<string | unde
 }
 
 /** Whoever can change the file decides who is let in with it, and who can read it is let in. */
-async function assertProtected(stats: Stats, path: string): Promise<void> {
+function assertProtected(stats: Stats, path: string, isShared: boolean): void {
   const user = process.getuid?.();
   if (user !== undefined && stats.uid !== user && stats.uid !== 0)
     throw unsafe(path, `belongs to user ${stats.uid}`, `give it to user ${user} or to root`);
   if ((stats.mode & CHANGED_BY_OTHERS) !== 0)
     throw unsafe(path, 'can be changed by other users', `chmod go-w ${path}`);
-  if ((stats.mode & READ_BY_OTHERS) !== 0 && !IN_MEMORY.has((await statfs(path)).type))
+  if ((stats.mode & READ_BY_OTHERS) !== 0 && !isShared)
     throw unsafe(path, 'can be read by every user of this host', `chmod o-rwx ${path}`);
+}
+
+/** Of the open file itself, whatever its path leads to by now. */
+async function isInMemory({ fd }: FileHandle): Promise<boolean> {
+  if (process.platform !== 'linux') return false;
+  return IN_MEMORY.has((await statfs(`/proc/self/fd/${fd}`)).type);
 }
 
 function unsafe(path: string, what: string, advice: string): AgentError {

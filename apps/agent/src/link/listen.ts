@@ -8,11 +8,11 @@ import { AgentError, framesOf, internalError } from '../agent-error.ts';
 import { openStores, refreshStores } from '../files/stores.ts';
 import { ownHosts, type ListenConfig } from '../listen-settings.ts';
 import type { Log } from '../log.ts';
+import { refusalsTo } from '../refusals-log.ts';
 import { hostsNotIn, selfSignedIdentity, type ListenIdentity } from '../state/listen-identity.ts';
 import type { StateDirectory } from '../state/state-directory.ts';
 import { codeOf } from '../state/system-error.ts';
 import type { Link } from './call.ts';
-import { refusalsTo } from './refusals-log.ts';
 
 /** How often the files of certificates are looked at. */
 const REFRESH_MS = 5_000;

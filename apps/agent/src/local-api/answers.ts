@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AgentError, framesOf, internalError } from '../agent-error.ts';
 import type { Log } from '../log.ts';
-import { describeHealth, type HealthParts } from './health.ts';
+import { describeHealth, healthFor, type HealthParts } from './health.ts';
 import { sendProblem } from './problem-reply.ts';
 import type { RequestCounts } from './request-counts.ts';
 import type { Rights } from './rights.ts';
@@ -22,14 +22,15 @@ import type { WatchHub } from './watch.ts';
 export type AnswerParts = {
   health: HealthParts;
   watch: WatchHub;
-  unread: UnreadReplies;
   requests: RequestCounts;
   log: Log;
 };
 
-/** What a listener lets in, and what whoever is let in may read. */
+/** What a listener lets in, what whoever is let in may read, and how much of it at a time. */
 export type Access = {
   rights: Rights;
+  unread: UnreadReplies;
+  maxWatchers: number;
   /** Throws an AgentError for a request that is not let in. Absent: the file of the socket decides. */
   admit?: (request: IncomingMessage) => void;
 };
@@ -37,7 +38,7 @@ export type Access = {
 /** Answers one request of a program, also one that is refused. */
 export function answer(
   parts: AnswerParts,
-  { rights, admit }: Access,
+  access: Access,
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
@@ -45,8 +46,8 @@ export function answer(
   response.setHeader('x-request-id', requestId);
   parts.requests.note(request, response);
   try {
-    admit?.(request);
-    route(parts, rights, request, response);
+    admit(access, request, response);
+    route(parts, access, request, response);
   } catch (error) {
     const fault = error instanceof AgentError ? error : internalError(error);
     if (fault.code === 'agent.internal') {
@@ -56,13 +57,24 @@ export function answer(
   }
 }
 
+/** Who is not let in gets no second try over the same connection, which would keep it. */
+function admit(access: Access, request: IncomingMessage, response: ServerResponse): void {
+  try {
+    access.admit?.(request);
+  } catch (error) {
+    response.setHeader('connection', 'close');
+    throw error;
+  }
+}
+
 function route(
   parts: AnswerParts,
-  rights: Rights,
+  access: Access,
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
-  const { health, watch, unread } = parts;
+  const { health, watch } = parts;
+  const { rights, unread } = access;
   const reader = { agent: health.agent, rights };
   const { method } = request;
   const [url = '', query] = (request.url ?? '').split(/\?(.*)/s);
@@ -72,7 +84,7 @@ function route(
     });
   if (query !== undefined && !url.startsWith('/v1/secrets/'))
     throw new AgentError('request.invalid', 'the path takes no query');
-  if (url === '/healthz') return sendHealth(health, response);
+  if (url === '/healthz') return sendHealth(health, rights, response);
   if (url === '/metrics') return void sendMetrics(parts, response);
   if (url === '/openapi.json') return void sendDocument(response);
   if (unread.areFull)
@@ -84,7 +96,7 @@ function route(
   if (url === '/v1/secrets') return sendList(reader, secrets, response);
   if (url === '/v1/config') return sendList(reader, configs, response);
   if (url === '/v1/certificates') return sendList(reader, certificates, response);
-  if (url === '/v1/watch') return watch.add(request, response, rights);
+  if (url === '/v1/watch') return watch.add(request, response, access);
   throw new AgentError('request.not_found', 'there is nothing at this path', {
     advice: 'see /openapi.json for what there is',
   });
@@ -108,8 +120,8 @@ function valueAsked(
   return undefined;
 }
 
-function sendHealth(parts: HealthParts, response: ServerResponse): void {
-  const health = describeHealth(parts);
+function sendHealth(parts: HealthParts, rights: Rights, response: ServerResponse): void {
+  const health = healthFor(describeHealth(parts), parts, rights);
   const serves = health.status === 'ready' || health.status === 'stale';
   const body = Buffer.from(JSON.stringify(health));
   const headers = {

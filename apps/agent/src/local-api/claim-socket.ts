@@ -128,6 +128,11 @@ async function isAnswered(path: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (codeOf(error) === 'ECONNREFUSED' || codeOf(error) === 'ENOENT') return false;
+    if (codeOf(error) === 'EACCES')
+      throw new AgentError('socket.unusable', `a socket of another user is at ${path}`, {
+        advice: 'see whether an agent answers there; if none does, remove it',
+        cause: error,
+      });
     throw error;
   } finally {
     socket.destroy();
@@ -149,22 +154,23 @@ async function bind(
   }
   const inode = inodeOf(path);
   await listening;
-  if (ownership !== undefined) await handOver(server, path, mode, ownership);
+  if (ownership !== undefined) await handOver(server, { path, inode }, mode, ownership);
   return inode;
 }
 
 /** A socket that cannot be given to whom it should belong is for nobody. */
 async function handOver(
   server: Server,
-  path: string,
+  made: ClaimedSocket,
   mode: number,
   ownership: Ownership,
 ): Promise<void> {
   try {
-    giveSocket(path, mode, ownership);
+    giveSocket(made, mode, ownership);
   } catch (error) {
-    server.close();
-    await once(server, 'close');
+    const closed = once(server, 'close');
+    stopListening(server, made);
+    await closed;
     throw error;
   }
 }

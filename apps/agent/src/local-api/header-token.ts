@@ -6,6 +6,7 @@ const programToken: TokenKind = {
   pattern: /^[\x21-\x7e]{32,512}$/,
   called: 'token of 32 to 512 printable characters without spaces',
   advice: 'make one with: openssl rand -hex 32; it is read again by itself',
+  sharedInMemory: false,
 };
 
 /** The token that programs send over TCP, as its file held it when it was last good. */
@@ -29,17 +30,19 @@ export class HeaderToken {
     return this.#problem;
   }
 
-  /** Looks at the file again; one that cannot be used leaves the token that there was. Returns a new problem. */
-  async refresh(): Promise<AgentError | undefined> {
+  /** Looks at the file again; one that cannot be used leaves the token that there was, and is told of once. */
+  async refresh(): Promise<'replaced' | 'same' | AgentError> {
     try {
-      this.#digest = digestOf(await readTokenFile(this.#path, programToken));
+      const digest = digestOf(await readTokenFile(this.#path, programToken));
+      const isSame = timingSafeEqual(digest, this.#digest);
+      this.#digest = digest;
       this.#problem = undefined;
-      return undefined;
+      return isSame ? 'same' : 'replaced';
     } catch (error) {
       if (!(error instanceof AgentError)) throw error;
       const isNew = this.#problem !== error.message;
       this.#problem = error.message;
-      return isNew ? error : undefined;
+      return isNew ? error : 'same';
     }
   }
 

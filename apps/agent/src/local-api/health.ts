@@ -6,7 +6,9 @@ import type { Agent } from '../agent.ts';
 import type { CertificateFileState } from '../files/certificate-files.ts';
 import type { DurableState } from '../state/durable-store.ts';
 import type { Identity } from '../state/identity.ts';
+import type { EntryKind } from '../sync/open-bundle.ts';
 import { VERSION } from '../version.ts';
+import { everything, type Rights } from './rights.ts';
 
 /** `stale` still serves: its values were current at `staleSince`. */
 export const healthStatus = z.enum(['starting', 'ready', 'stale', 'revoked']);
@@ -109,6 +111,19 @@ export function describeHealth({
     durable: { revision: disk.revision ?? null, bytes: disk.bytes, error: disk.error ?? null },
     files: files(),
     clockOffsetMilliseconds: offsetMs === undefined ? null : Math.round(offsetMs),
+  };
+}
+
+/** What programs with these rights are told: nothing of what they may not read, and of no file of the agent's. */
+export function healthFor(whole: Health, { agent }: HealthParts, rights: Rights): Health {
+  if (rights === everything) return whole;
+  const mayRead = (kind: EntryKind) =>
+    agent.cache.list(kind).filter(({ name }) => rights.allows(kind, name)).length;
+  return {
+    ...whole,
+    entries: mayRead('secret') + mayRead('plugin') + mayRead('certificate'),
+    fileProblems: [],
+    files: whole.files.filter(({ certificate }) => rights.allows('certificate', certificate)),
   };
 }
 

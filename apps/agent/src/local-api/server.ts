@@ -2,15 +2,20 @@ import type { LocalApiSettings, TcpConfig } from '../local-api-settings.ts';
 import { listensOnTcp } from '../local-api-settings.ts';
 import type { Log } from '../log.ts';
 import { answer, type Access, type AnswerParts } from './answers.ts';
+import type { SocketAccess } from './claim-socket.ts';
 import type { HealthParts } from './health.ts';
 import type { Answer } from './in-turn.ts';
 import { RequestCounts } from './request-counts.ts';
-import { everything, rightsOf } from './rights.ts';
+import { everything, rightsOf, type Rights } from './rights.ts';
 import { openSocket, type Listener } from './socket-listener.ts';
 import { ownershipOf } from './socket-ownership.ts';
 import type { TcpListener } from './tcp-listener.ts';
 import { UnreadReplies } from './unread-replies.ts';
 import { WatchHub } from './watch.ts';
+
+/** At the agent's own socket, and at each of the further places: none keeps the programs at another waiting. */
+const OWN = { maxUnreadBytes: 16 * 1024 * 1024, maxWatchers: 64 };
+const FURTHER = { maxUnreadBytes: 4 * 1024 * 1024, maxWatchers: 16 };
 
 export type LocalApiParts = HealthParts & {
   /** The agent's own, where everything may be read. */
@@ -37,7 +42,6 @@ export class LocalApi {
         fileProblems: () => [...parts.fileProblems(), ...(this.#tcp?.problems ?? [])],
       },
       watch: new WatchHub(parts.agent),
-      unread: new UnreadReplies(parts.unreadTimeoutMs),
       requests: new RequestCounts(),
       log: parts.log,
     };
@@ -47,7 +51,7 @@ export class LocalApi {
    * Opens every listener, or none.
    *
    * @throws AgentError of `listenOnSocket`, `usage.invalid` for an account that is not there or a file that is not
-   * taken, `local_api.unusable`
+   * taken, `token_file.*`, `local_api.unusable`
    */
   static async listen(parts: LocalApiParts): Promise<LocalApi> {
     const api = new LocalApi(parts);
@@ -78,32 +82,35 @@ export class LocalApi {
 
   async #openAll(): Promise<void> {
     const { socket, socketMode, localApi, log } = this.#parts;
-    await this.#openSocket(socket, { mode: socketMode }, { rights: everything });
+    await this.#openSocket(socket, { mode: socketMode }, this.#access(everything, OWN));
     for (const { path, mode, allow, ...named } of localApi.sockets) {
-      const access = { mode: Number.parseInt(mode, 8), ownership: ownershipOf(named) };
-      await this.#openSocket(path, access, { rights: rightsOf(allow) });
+      const file = { mode: Number.parseInt(mode, 8), ownership: ownershipOf(named) };
+      await this.#openSocket(path, file, this.#access(rightsOf(allow), FURTHER));
       log.info({ path }, 'listening for programs');
     }
     if (listensOnTcp(localApi.tcp)) await this.#openTcp(localApi.tcp);
   }
 
-  async #openSocket(
-    path: string,
-    file: Parameters<typeof openSocket>[1],
-    access: Access,
-  ): Promise<void> {
-    const { unread } = this.#answers;
+  #access(rights: Rights, { maxUnreadBytes, maxWatchers }: typeof OWN): Access {
+    const unread = new UnreadReplies(maxUnreadBytes, this.#parts.unreadTimeoutMs);
+    return { rights, unread, maxWatchers };
+  }
+
+  async #openSocket(path: string, file: SocketAccess, access: Access): Promise<void> {
+    const { unread } = access;
     this.#listeners.push(await openSocket(path, file, unread, this.#answersTo(access)));
   }
 
   async #openTcp(tcp: TcpConfig): Promise<void> {
     // It brings the readers of keystores, which an agent without it starts sooner without.
     const { TcpListener } = await import('./tcp-listener.ts');
-    const rights = rightsOf(tcp.allow);
+    const access = this.#access(rightsOf(tcp.allow), FURTHER);
     this.#tcp = await TcpListener.open(tcp, {
-      unread: this.#answers.unread,
       log: this.#parts.log,
-      answersTo: (admit) => this.#answersTo({ rights, admit }),
+      answersTo: (admit) => ({
+        unread: access.unread,
+        answer: this.#answersTo({ ...access, admit }),
+      }),
     });
     this.#listeners.push(this.#tcp);
     this.#parts.log.info({ address: tcp.address }, 'listening for programs');

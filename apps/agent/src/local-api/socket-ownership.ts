@@ -57,18 +57,22 @@ function linesOf(file: string): string[] {
 
 /**
  * Gives a socket file that this process has just made, and that nobody can use yet, to its owner, and opens it
- * by `mode` then. Whatever is at `path` by now is touched only if it is a socket of this user.
+ * by `mode` then. Whatever else has its path by now is not touched: `inode` is of the one that was made.
  *
  * @throws AgentError `socket.unusable`
  */
-export function giveSocket(path: string, mode: number, { user, group }: Ownership): void {
+export function giveSocket(
+  { path, inode }: { path: string; inode: bigint | undefined },
+  mode: number,
+  { user, group }: Ownership,
+): void {
   if (process.platform !== 'linux')
     throw unusable(path, 'can be given to another owner or group on Linux only');
   try {
     const handle = openSync(path, HANDLE_ONLY | constants.O_NOFOLLOW);
     try {
-      const stats = fstatSync(handle);
-      if (!stats.isSocket() || stats.uid !== process.getuid?.())
+      const stats = fstatSync(handle, { bigint: true });
+      if (!stats.isSocket() || stats.ino !== inode)
         throw unusable(path, 'was replaced while it was made');
       const file = `/proc/self/fd/${handle}`;
       chownSync(file, user ?? UNCHANGED, group ?? UNCHANGED);

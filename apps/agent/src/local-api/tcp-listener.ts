@@ -2,34 +2,39 @@ import { constants, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
+import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { splitAddress } from '@sallyport/contract';
 import { boundHalfOpen } from '@sallyport/tls/half-open';
+import { LinkError } from '@sallyport/tls/https-link';
 import { inboundFailure } from '@sallyport/tls/inbound-failure';
 import type { LinkStores } from '@sallyport/tls/link-stores';
 import { isNamedClient } from '@sallyport/tls/peer-certificate';
 import { tlsOptions } from '@sallyport/tls/policy';
 import { AgentError } from '../agent-error.ts';
 import { openStores, refreshStores } from '../files/stores.ts';
-import { refusalsTo } from '../link/refusals-log.ts';
 import type { TcpConfig } from '../local-api-settings.ts';
 import type { Log } from '../log.ts';
+import { refusalsTo } from '../refusals-log.ts';
 import { codeOf } from '../state/system-error.ts';
 import { HeaderToken } from './header-token.ts';
 import { answerInTurn, limits, type Answer } from './in-turn.ts';
 import type { Listener } from './socket-listener.ts';
+import { Strangers } from './strangers.ts';
 import { assertDirect, assertOwnHost } from './tcp-requests.ts';
 import type { UnreadReplies } from './unread-replies.ts';
 
-/** Whoever opens connections and says nothing keeps nobody else out. */
+/** Whoever begins a handshake and goes no further keeps nobody else out. */
 const MAX_HALF_OPEN = 64;
 const HANDSHAKE_TIMEOUT_MS = 5_000;
 
 export type TcpParts = {
-  unread: UnreadReplies;
   log: Log;
   /** The answers to whatever `admit` does not refuse. */
-  answersTo: (admit: (request: IncomingMessage) => void) => Answer;
+  answersTo: (admit: (request: IncomingMessage) => void) => {
+    unread: UnreadReplies;
+    answer: Answer;
+  };
 };
 
 type Own = { config: TcpConfig; stores: LinkStores; token: HeaderToken | undefined; log: Log };
@@ -42,29 +47,28 @@ export class TcpListener implements Listener {
   readonly #own: Own;
   readonly #server: Server | TlsServer;
   readonly #port: number;
+  readonly #strangers = new Strangers();
+  /** Whoever was let in by a certificate, until when it is good. */
+  readonly #certified = new Map<Socket, number>();
+  #endHalfOpen = (): void => {};
   #shown: X509Certificate | undefined;
 
-  private constructor(own: Own, server: Server | TlsServer) {
+  private constructor(own: Own, { answersTo }: TcpParts) {
     this.#own = own;
-    this.#server = server;
     this.#port = splitAddress(own.config.address).port;
     this.#shown = shownBy(own);
+    this.#server = own.stores.keystore === undefined ? this.#plainServer() : this.#tlsServer();
+    const { unread, answer } = answersTo((request) => this.#admit(request));
+    answerInTurn(this.#server, unread, answer);
   }
 
   /** @throws AgentError `usage.invalid` for a file that is not taken, `token_file.*`, `local_api.unusable` */
-  static async open(config: TcpConfig, { unread, log, answersTo }: TcpParts): Promise<TcpListener> {
+  static async open(config: TcpConfig, parts: TcpParts): Promise<TcpListener> {
     const stores = await openStores('localApi.tcp', config, 'serverAuth');
-    const token =
-      config.tokenFile === undefined ? undefined : await HeaderToken.open(config.tokenFile);
-    const own = { config, stores, token, log };
-    const server = stores.keystore === undefined ? createServer(limits) : tlsServerOf(own);
-    const listener = new TcpListener(own, server);
-    answerInTurn(
-      server,
-      unread,
-      answersTo((request) => listener.#admit(request)),
-    );
-    await listenOn(server, config.address);
+    const { tokenFile } = config;
+    const token = tokenFile === undefined ? undefined : await HeaderToken.open(tokenFile);
+    const listener = new TcpListener({ config, stores, token, log: parts.log }, parts);
+    await listenOn(listener.#server, config.address);
     return listener;
   }
 
@@ -75,25 +79,34 @@ export class TcpListener implements Listener {
     return [...stores.problems.map(({ text }) => text), ...ofToken];
   }
 
-  /** Looks at its files again. Who was let in by a CA that is not trusted any more is cut off. */
+  /** Looks at its files again. Whoever was let in by what counts no longer is cut off. */
   async refresh(): Promise<void> {
     const { stores, token, log } = this.#own;
-    const problem = await token?.refresh();
-    if (problem !== undefined)
-      log.error({ code: problem.code, detail: problem.message }, 'the token of programs stays');
     const trusted = stores.truststore?.join();
-    if (!(await refreshStores(stores, log)) || !('setSecureContext' in this.#server)) return;
-    this.#server.setSecureContext(securedBy(this.#own));
-    this.#shown = shownBy(this.#own);
-    if (trusted !== stores.truststore?.join()) this.#server.closeAllConnections();
-    log.info({}, 'the certificates for programs were replaced');
+    const looked = await token?.refresh();
+    if (looked instanceof AgentError)
+      log.error({ code: looked.code, detail: looked.message }, 'the token of programs stays');
+    const replaced = await refreshStores(stores, log);
+    if (replaced && 'setSecureContext' in this.#server) {
+      this.#server.setSecureContext(securedBy(this.#own));
+      this.#shown = shownBy(this.#own);
+      log.info({}, 'the certificates for programs were replaced');
+    }
+    if (looked === 'replaced' || trusted !== stores.truststore?.join()) this.#cutOff();
+    for (const [socket, untilMs] of this.#certified) if (untilMs <= Date.now()) socket.destroy();
   }
 
   async close(): Promise<void> {
     const closed = once(this.#server, 'close');
     this.#server.close();
-    this.#server.closeAllConnections();
+    this.#cutOff();
     await closed;
+  }
+
+  /** Also who is amid a handshake that began under what was trusted before. */
+  #cutOff(): void {
+    this.#endHalfOpen();
+    this.#server.closeAllConnections();
   }
 
   /** @throws AgentError `request.forwarded`, `request.foreign_host`, `request.client_refused`, `request.unauthenticated` */
@@ -101,22 +114,62 @@ export class TcpListener implements Listener {
     assertDirect(headers);
     assertOwnHost(headers, this.#port, this.#shown);
     const { token, config } = this.#own;
-    if (config.clientNames !== undefined) assertNamed(socket, config.clientNames);
-    if (token === undefined || token.matches(headers['x-sallyport-token'])) return;
-    throw new AgentError('request.unauthenticated', 'X-Sallyport-Token is missing or wrong', {
-      advice: 'send the token that localApi.tcp.tokenFile holds now',
+    if (config.clientNames !== undefined) this.#certify(socket, config.clientNames);
+    if (token !== undefined && !token.matches(headers['x-sallyport-token']))
+      throw new AgentError('request.unauthenticated', 'X-Sallyport-Token is missing or wrong', {
+        advice: 'send the token that localApi.tcp.tokenFile holds now',
+      });
+    this.#strangers.letIn(socket);
+  }
+
+  /** @throws AgentError `request.client_refused` */
+  #certify(socket: Socket, names: readonly string[]): void {
+    const untilMs = this.#certified.get(socket) ?? certifiedUntil(socket, names);
+    if (untilMs === undefined || untilMs <= Date.now()) throw clientRefused();
+    if (!this.#certified.has(socket)) socket.once('close', () => this.#certified.delete(socket));
+    this.#certified.set(socket, untilMs);
+  }
+
+  #plainServer(): Server {
+    return createServer(limits).on('connection', (socket) => this.#strangers.add(socket));
+  }
+
+  #tlsServer(): TlsServer {
+    const { stores, log } = this.#own;
+    const asks = stores.truststore !== undefined;
+    const server = createTlsServer({
+      ...limits,
+      ...securedBy(this.#own),
+      requestCert: asks,
+      rejectUnauthorized: asks,
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     });
+    this.#endHalfOpen = boundHalfOpen(server, MAX_HALF_OPEN);
+    const refused = refusalsTo(log, 'a program’s connection was refused');
+    server.on('tlsClientError', (error, socket) => refused(inboundFailure(error, socket)));
+    return server.on('secureConnection', (socket) => this.#strangers.add(socket));
   }
 }
 
-/** @throws AgentError `request.client_refused` */
-function assertNamed(socket: unknown, names: readonly string[]): void {
-  const certificate =
-    socket instanceof TLSSocket && socket.authorized ? socket.getPeerX509Certificate() : undefined;
-  if (certificate !== undefined && isNamedClient(certificate, names)) return;
-  throw new AgentError(
+/** Until when a certificate lets in a program that has one of these names; undefined when it does not. */
+function certifiedUntil(socket: Socket, names: readonly string[]): number | undefined {
+  if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
+  const certificate = socket.getPeerX509Certificate();
+  try {
+    return certificate !== undefined && isNamedClient(certificate, names)
+      ? certificate.validToDate.getTime()
+      : undefined;
+  } catch (error) {
+    // Its names cannot be read, or there are none.
+    if (error instanceof LinkError) return undefined;
+    throw error;
+  }
+}
+
+function clientRefused(): AgentError {
+  return new AgentError(
     'request.client_refused',
-    'the program’s certificate has none of the names that are let in, or is not for clients',
+    'the program’s certificate has none of the names that are let in, has expired, or is not for clients',
     {
       advice: 'add its name to localApi.tcp.clientNames, or have it issued with one and clientAuth',
     },
@@ -136,28 +189,6 @@ function securedBy({ config, stores: { keystore, truststore } }: Own) {
     ca: truststore?.join('\n'),
     secureOptions: constants.SSL_OP_NO_TICKET,
   };
-}
-
-function tlsServerOf(own: Own): TlsServer {
-  const { stores, log } = own;
-  const asks = stores.truststore !== undefined;
-  const server = createTlsServer({
-    ...limits,
-    ...securedBy(own),
-    requestCert: asks,
-    rejectUnauthorized: asks,
-    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
-  });
-  const endHalfOpen = boundHalfOpen(server, MAX_HALF_OPEN);
-  const refused = refusalsTo(log, 'a program’s connection was refused');
-  server.on('tlsClientError', (error, socket) => refused(inboundFailure(error, socket)));
-  // `close` waits for every connection, and ends none that has not finished its handshake.
-  const { close } = server;
-  server.close = (...args) => {
-    endHalfOpen();
-    return close.apply(server, args);
-  };
-  return server;
 }
 
 /** @throws AgentError `local_api.unusable` */

@@ -3,21 +3,27 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { AgentError } from '../agent-error.ts';
 import { isLoopback } from './loopback.ts';
 
-/** What proxies add (RFC 7239, RFC 9110, section 7.6.3). */
-const FORWARDED = ['x-forwarded-for', 'x-forwarded-host', 'forwarded', 'via'] as const;
+/** What proxies add (RFC 7239; RFC 9110, section 7.6.3; and by custom), and what browsers do (Fetch, section 3.2). */
+const PASSED_ON = /^(?:x-forwarded-.*|forwarded|via|x-real-ip|x-client-ip|origin|sec-fetch-.*)$/;
 const HOST = /^(?:\[([\da-f:.]+)\]|([^:[\]]+))(?::(\d+))?$/i;
 
 /**
- * Refuses what somebody passed on: it comes from another place than the address says.
+ * Refuses what says that somebody passed it on, a proxy or a page in a browser: it comes from another place than the
+ * address says.
  *
  * @throws AgentError `request.forwarded`
  */
 export function assertDirect(headers: IncomingHttpHeaders): void {
-  const header = FORWARDED.find((name) => headers[name] !== undefined);
+  const header = Object.keys(headers).find((name) => PASSED_ON.test(name));
   if (header === undefined) return;
-  throw new AgentError('request.forwarded', `the request came through a proxy (${header})`, {
-    advice: 'ask the agent from the program itself, and set no proxy for this host’s own addresses',
-  });
+  throw new AgentError(
+    'request.forwarded',
+    `the request came through a proxy or a browser (${header.slice(0, 32)})`,
+    {
+      advice:
+        'ask the agent from the program itself, and set no proxy for this host’s own addresses',
+    },
+  );
 }
 
 /**

@@ -3,21 +3,21 @@ import type { Socket } from 'node:net';
 
 /** A reader may take nothing of its reply for this long, and up to twice as long: Node looks this often. */
 const UNREAD_TIMEOUT_MS = 5_000;
-/** Replies that wait for their readers may hold this much memory together, and one reply more. */
-const MAX_UNREAD_BYTES = 16 * 1024 * 1024;
-
-/** Bounds what programs asked for and do not read, at all listeners together. */
+/** Bounds what programs asked for and do not read, at one listener: those at another are not held up by it. */
 export class UnreadReplies {
+  readonly #atMostBytes: number;
   readonly #timeoutMs: number;
   #bytes = 0;
 
-  constructor(timeoutMs = UNREAD_TIMEOUT_MS) {
+  /** Replies that wait for their readers may hold so much memory together, and one reply more. */
+  constructor(atMostBytes: number, timeoutMs = UNREAD_TIMEOUT_MS) {
+    this.#atMostBytes = atMostBytes;
     this.#timeoutMs = timeoutMs;
   }
 
   /** Whether there is no room for another reply until some of them are read or cut off. */
   get areFull(): boolean {
-    return this.#bytes > MAX_UNREAD_BYTES;
+    return this.#bytes > this.#atMostBytes;
   }
 
   /** What the system took at once is no concern of the agent; the rest is in its memory until it is read. */

@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AgentError } from '../agent-error.ts';
 import type { Agent, AppliedEvent } from '../agent.ts';
+import type { Access } from './answers.ts';
 import type { Rights } from './rights.ts';
 
-const MAX_WATCHERS = 64;
 const KEEP_ALIVE_MS = 15_000;
 /** A watcher that lets this much pile up is cut off; it learns of everything when it comes back. */
 const MAX_BACKLOG_BYTES = 256 * 1024;
@@ -19,13 +19,13 @@ type Told = {
 /**
  * `GET /v1/watch`: server-sent events. `revision` comes first and with every new revision, and is the
  * event id; `change` comes before it for every entry that differs, `removed` being true for one that is
- * gone. Values are never sent: a watcher reads them. Of what a watcher may not read it is told nothing.
+ * gone. Values are never sent: a watcher reads them. Of what a watcher may not read it is told the revision alone.
  * Whoever comes back with the id of its last event (`Last-Event-ID`) is told what it missed, or by `reset` that
  * this is not known any more, and everything is to be read again.
  */
 export class WatchHub {
   readonly #agent: Agent;
-  readonly #watchers = new Map<ServerResponse, Rights>();
+  readonly #watchers = new Map<ServerResponse, Access>();
   readonly #keepAlive: NodeJS.Timeout;
   readonly #unsubscribe: () => void;
   /** Oldest first, without a gap from the revision after `#floor` up to the one that runs. */
@@ -40,9 +40,11 @@ export class WatchHub {
   }
 
   /** Tells a program of what it may read. @throws AgentError `agent.busy` */
-  add({ headers }: IncomingMessage, response: ServerResponse, rights: Rights): void {
-    if (this.#watchers.size >= MAX_WATCHERS) {
-      throw new AgentError('agent.busy', `${MAX_WATCHERS} programs watch already`, {
+  add({ headers }: IncomingMessage, response: ServerResponse, access: Access): void {
+    const { rights, maxWatchers } = access;
+    const already = [...this.#watchers.values()].filter((other) => other === access).length;
+    if (already >= maxWatchers) {
+      throw new AgentError('agent.busy', `${maxWatchers} programs watch already`, {
         advice: 'close one, or poll with If-None-Match',
       });
     }
@@ -50,7 +52,7 @@ export class WatchHub {
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
     response.write(this.#missedSince(headers['last-event-id'], revision, rights));
     response.write(event('revision', revision, { revision }));
-    this.#watchers.set(response, rights);
+    this.#watchers.set(response, access);
     response.once('close', () => this.#watchers.delete(response));
   }
 
@@ -109,7 +111,7 @@ export class WatchHub {
   }
 
   #send(text: (rights: Rights) => string): void {
-    for (const [watcher, rights] of this.#watchers) {
+    for (const [watcher, { rights }] of this.#watchers) {
       if (watcher.writableLength > MAX_BACKLOG_BYTES) watcher.destroy();
       else watcher.write(text(rights));
     }

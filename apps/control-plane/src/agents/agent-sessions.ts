@@ -135,7 +135,10 @@ export class AgentSessions {
     const { db, clock, agentCertificates } = this.#platform;
     const { recoveryDays } = agentCertificates;
     const expiresAt = await db.read((reader) => newestExpiry(reader, agentId));
-    const sinceMs = Math.max((expiresAt ?? enrolledAt).getTime(), recoverableFrom?.getTime() ?? -Infinity);
+    const sinceMs = Math.max(
+      (expiresAt ?? enrolledAt).getTime(),
+      recoverableFrom?.getTime() ?? -Infinity,
+    );
     if (clock.now() >= sinceMs + recoveryDays * DAY_MS) throw recoveryOver(recoveryDays);
   }
 

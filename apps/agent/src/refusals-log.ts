@@ -1,5 +1,5 @@
 import type { LinkError } from '@sallyport/tls/https-link';
-import type { Log } from '../log.ts';
+import type { Log } from './log.ts';
 
 /** The same refusal is told again after this long. */
 const QUIET_MS = 60_000;
