@@ -79,8 +79,7 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
   const timers = [
     setInterval(() => void confirm(), CONFIRM_EVERY_MS),
     setInterval(() => void certificateFiles.refresh(), CONFIRM_EVERY_MS),
-    keepFresh(credentials, log),
-    keepFresh(localApi, log),
+    ...[credentials, localApi].map((kept) => keepFresh(kept, log)),
   ];
 
   const reason = await Promise.race([aborted(signal), agent.gaveUp]);
