@@ -3,6 +3,7 @@ import { audit } from './audit.ts';
 import { comeback } from './comeback.ts';
 import { enroll } from './enroll.ts';
 import { fanout } from './fanout.ts';
+import { localRead } from './local-read.ts';
 import { login } from './login.ts';
 import { propagation } from './propagation.ts';
 import { tableOf, type BenchResult } from './result.ts';
@@ -37,6 +38,14 @@ const benchmarks = new Map<string, Benchmark>([
   [
     'session',
     { run: session, size: 2_000, what: 'renewals of sessions, --size in each of five rounds' },
+  ],
+  [
+    'local-read',
+    {
+      run: localRead,
+      size: 10_000,
+      what: 'reads over the agent’s socket, --size in each of five rounds',
+    },
   ],
   ['rewrap', { run: rewrap, size: 50_000, what: 'a keyring rotation over --size values' }],
 ]);

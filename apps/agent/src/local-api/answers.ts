@@ -7,6 +7,7 @@ import { sendProblem } from './problem-reply.ts';
 import type { RequestCounts } from './request-counts.ts';
 import type { Rights } from './rights.ts';
 import { readSecretQuery } from './secret-query.ts';
+import type { SharedBodies } from './shared-bodies.ts';
 import type { UnreadReplies } from './unread-replies.ts';
 import {
   certificates,
@@ -16,6 +17,7 @@ import {
   sendList,
   sendValue,
   type Asked,
+  type Exchange,
 } from './values.ts';
 import type { WatchHub } from './watch.ts';
 
@@ -23,6 +25,7 @@ export type AnswerParts = {
   health: HealthParts;
   watch: WatchHub;
   requests: RequestCounts;
+  bodies: SharedBodies;
   log: Log;
 };
 
@@ -41,13 +44,12 @@ export function answer(
   access: Access,
   request: IncomingMessage,
   response: ServerResponse,
-): void {
+): () => void {
   const requestId = requestIdOf(request);
-  response.setHeader('x-request-id', requestId);
-  parts.requests.note(request, response);
+  let release: (() => void) | undefined;
   try {
     admit(access, request, response);
-    route(parts, access, request, response);
+    release = route(parts, access, { request, response, requestId });
   } catch (error) {
     const fault = error instanceof AgentError ? error : internalError(error);
     if (fault.code === 'agent.internal') {
@@ -55,6 +57,10 @@ export function answer(
     }
     sendProblem(response, fault, requestId);
   }
+  return () => {
+    parts.requests.add(request.url, response.statusCode);
+    release?.();
+  };
 }
 
 /** Who is not let in gets no second try over the same connection, which would keep it. */
@@ -70,36 +76,43 @@ function admit(access: Access, request: IncomingMessage, response: ServerRespons
 function route(
   parts: AnswerParts,
   access: Access,
-  request: IncomingMessage,
-  response: ServerResponse,
-): void {
-  const { health, watch } = parts;
+  { request, response, requestId }: Exchange,
+): (() => void) | undefined {
+  const { health, watch, bodies } = parts;
   const { rights, unread } = access;
   const reader = { agent: health.agent, rights };
   const { method } = request;
-  const [url = '', query] = (request.url ?? '').split(/\?(.*)/s);
+  const [url, query] = splitQuery(request.url ?? '');
   if (method !== 'GET')
     throw new AgentError('request.method_not_allowed', 'the agent’s local API only reads', {
       advice: 'use GET',
     });
   if (query !== undefined && !url.startsWith('/v1/secrets/'))
     throw new AgentError('request.invalid', 'the path takes no query');
-  if (url === '/healthz') return sendHealth(health, rights, response);
+  const asked = valueAsked(url, query, request);
+  // A value's reply writes its headers at once, which costs half of what setting them does.
+  if (asked === undefined) response.setHeader('x-request-id', requestId);
+  if (url === '/healthz') return void sendHealth(health, rights, response);
   if (url === '/metrics') return void sendMetrics(parts, response);
   if (url === '/openapi.json') return void sendDocument(response);
   if (unread.areFull)
     throw new AgentError('agent.busy', 'too many replies wait for programs that do not read them', {
       advice: 'try again in a few seconds',
     });
-  const asked = valueAsked(url, query, request);
-  if (asked !== undefined) return sendValue(reader, asked, request, response);
-  if (url === '/v1/secrets') return sendList(reader, secrets, response);
-  if (url === '/v1/config') return sendList(reader, configs, response);
-  if (url === '/v1/certificates') return sendList(reader, certificates, response);
-  if (url === '/v1/watch') return watch.add(request, response, access);
+  if (asked !== undefined)
+    return sendValue({ ...reader, bodies }, asked, { request, response, requestId });
+  if (url === '/v1/secrets') return void sendList(reader, secrets, response);
+  if (url === '/v1/config') return void sendList(reader, configs, response);
+  if (url === '/v1/certificates') return void sendList(reader, certificates, response);
+  if (url === '/v1/watch') return void watch.add(request, response, access);
   throw new AgentError('request.not_found', 'there is nothing at this path', {
     advice: 'see /openapi.json for what there is',
   });
+}
+
+function splitQuery(url: string): [path: string, query: string | undefined] {
+  const at = url.indexOf('?');
+  return at < 0 ? [url, undefined] : [url.slice(0, at), url.slice(at + 1)];
 }
 
 function valueAsked(
@@ -109,7 +122,7 @@ function valueAsked(
 ): Asked | undefined {
   if (url.startsWith('/v1/secrets/')) {
     const name = nameIn(url, '/v1/secrets/');
-    return { collection: secrets, name, query: readSecretQuery(query ?? '') };
+    return { collection: secrets, name, query: query === undefined ? {} : readSecretQuery(query) };
   }
   if (url.startsWith('/v1/config/'))
     return { collection: configs, name: nameIn(url, '/v1/config/') };
@@ -165,8 +178,10 @@ function asksForPem({ headers }: IncomingMessage): boolean {
 
 /** A name's slashes may come raw or as %2F. */
 function nameIn(url: string, prefix: string): string {
+  const name = url.slice(prefix.length);
+  if (!name.includes('%')) return name;
   try {
-    return decodeURIComponent(url.slice(prefix.length));
+    return decodeURIComponent(name);
   } catch (error) {
     throw new AgentError('request.invalid', 'the path is not valid percent-encoding', {
       cause: error,

@@ -14,7 +14,8 @@ export const limits = {
 
 const MAX_CONNECTIONS = 512;
 
-export type Answer = (request: IncomingMessage, response: ServerResponse) => void;
+/** Returns what is to be done once the reply is gone, to its reader or not. */
+export type Answer = (request: IncomingMessage, response: ServerResponse) => () => void;
 
 /** A connection carries one request at a time: else it could ask for any number of replies and read none. */
 export function answerInTurn(server: Server, unread: UnreadReplies, answer: Answer): void {
@@ -24,8 +25,11 @@ export function answerInTurn(server: Server, unread: UnreadReplies, answer: Answ
     const { socket } = request;
     if (answering.has(socket)) return void socket.destroy();
     answering.add(socket);
-    response.once('close', () => answering.delete(socket));
-    answer(request, response);
+    const done = answer(request, response);
+    response.on('close', () => {
+      answering.delete(socket);
+      done();
+    });
     unread.await(response, socket);
   });
 }

@@ -38,6 +38,7 @@ export function sendProblem(response: ServerResponse, error: AgentError, request
     'content-type': 'application/problem+json',
     'content-length': body.byteLength,
     'cache-control': 'no-store',
+    'x-request-id': requestId,
     ...(status === 401 ? { 'www-authenticate': 'X-Sallyport-Token' } : {}),
     ...(status === 405 ? { allow: 'GET' } : {}),
     ...(status === 503 ? { 'retry-after': '1' } : {}),

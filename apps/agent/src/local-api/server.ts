@@ -7,6 +7,7 @@ import type { HealthParts } from './health.ts';
 import type { Answer } from './in-turn.ts';
 import { RequestCounts } from './request-counts.ts';
 import { everything, rightsOf, type Rights } from './rights.ts';
+import { SharedBodies } from './shared-bodies.ts';
 import { openSocket, type Listener } from './socket-listener.ts';
 import { ownershipOf } from './socket-ownership.ts';
 import type { TcpListener } from './tcp-listener.ts';
@@ -43,6 +44,7 @@ export class LocalApi {
       },
       watch: new WatchHub(parts.agent),
       requests: new RequestCounts(),
+      bodies: new SharedBodies(),
       log: parts.log,
     };
   }
@@ -72,12 +74,14 @@ export class LocalApi {
   /** Ends the streams of all watchers after telling them that the agent was revoked. */
   revoke(): void {
     this.#answers.watch.revoke();
+    this.#answers.bodies.forget();
   }
 
   /** Stops listening, which removes the sockets, and ends every connection. */
   async close(): Promise<void> {
     this.#answers.watch.close();
     await Promise.all(this.#listeners.map((listener) => listener.close()));
+    this.#answers.bodies.forget();
   }
 
   async #openAll(): Promise<void> {

@@ -9,6 +9,7 @@ import type { EntryKind } from '../sync/open-bundle.ts';
 import { jsonAround } from './json-bytes.ts';
 import type { Rights } from './rights.ts';
 import { fieldOf, type SecretQuery } from './secret-query.ts';
+import type { SharedBodies } from './shared-bodies.ts';
 
 /** How the values of one kind are called and sent. */
 type Collection = {
@@ -83,13 +84,15 @@ export function sendList(
   response.writeHead(200, { ...replyHeaders(agent), 'content-length': body.byteLength }).end(body);
 }
 
-/** One value; 304 when the caller has it. All plaintext is zeroed once it is with the system. */
+/** One request of a program, and the id by which it is found again. */
+export type Exchange = { request: IncomingMessage; response: ServerResponse; requestId: string };
+
+/** One value; 304 when the caller has it. Returns what gives its plaintext back to be zeroed, once it is with the system. */
 export function sendValue(
-  { agent, rights }: Reader,
+  { agent, rights, bodies }: Reader & { bodies: SharedBodies },
   { collection, name, query = {} }: Asked,
-  request: IncomingMessage,
-  response: ServerResponse,
-): void {
+  { request, response, requestId }: Exchange,
+): (() => void) | undefined {
   const held = heldBy(agent);
   // Before it is looked for: what may not be read is not told to be there, or not.
   if (!rights.allows(collection.kind, name)) throw notAllowed(collection);
@@ -97,20 +100,27 @@ export function sendValue(
   if (entry === undefined) throw missing(collection, name, held.complete);
   if (query.version !== undefined && query.version !== entry.version)
     throw otherVersion(entry.version);
-  const headers = { ...replyHeaders(agent), ...representation(collection, entry) };
+  const headers = {
+    ...replyHeaders(agent),
+    ...representation(collection, entry),
+    'x-request-id': requestId,
+  };
   if (matches(request.headers['if-none-match'], headers.etag)) {
     response.writeHead(304, headers).end();
-    return;
+    return undefined;
   }
-  const value = agent.cache.open(entry);
-  let body: Buffer;
-  try {
-    body = collection.render(entry, held.revision, value, query);
-  } finally {
-    value.fill(0);
-  }
-  response.once('close', () => body.fill(0));
-  response.writeHead(200, { ...headers, 'content-length': body.byteLength }).end(body);
+  const key = `${headers.etag} ${held.revision} ${collection.kind} ${name} ${query.field ?? ''}`;
+  const { bytes, release } = bodies.lend(key, () => {
+    const value = agent.cache.open(entry);
+    try {
+      return collection.render(entry, held.revision, value, query);
+    } finally {
+      value.fill(0);
+    }
+  });
+  const length = { 'content-length': bytes.byteLength };
+  response.writeHead(200, Object.assign(headers, length)).end(bytes);
+  return release;
 }
 
 /** Each form of a value has an etag of its own (RFC 9110, section 8.8.3). */
