@@ -1,5 +1,4 @@
-import { execFile, fork } from 'node:child_process';
-import { once } from 'node:events';
+import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +7,6 @@ import { fileURLToPath, URL } from 'node:url';
 import { promisify } from 'node:util';
 import { createdEnrollmentToken } from '@sallyport/contract';
 import { startProcess, type TestProcess } from '@sallyport/testkit/process';
-import type { BareSocketOrder } from './bare-socket.ts';
 import type { Installation } from './installation.ts';
 import { SocketClient } from './socket-client.ts';
 
@@ -73,24 +71,31 @@ export class LocalAgent {
   }
 }
 
+/** Node's own server, in plain JavaScript: what strips types would count as memory of the server. */
+const BARE = `
+const [path, payload] = process.argv.slice(1);
+const body = Buffer.from(payload);
+const headers = { 'content-type': 'application/json', 'content-length': body.byteLength };
+require('node:http')
+  .createServer((_request, response) => response.writeHead(200, headers).end(body))
+  .listen(path);
+`;
+
 /** The yardstick, which answers everything with these bytes. */
 export async function bareSocket(payload: string): Promise<Serving> {
   const folder = await mkdtemp(join(tmpdir(), 'sallyport-bare-'));
-  const path = join(folder, 'bare.sock');
+  const socket = join(folder, 'bare.sock');
   const startedAt = performance.now();
-  const child = fork(here('bare-socket.ts'), {
-    execArgv: ['--disable-warning=ExperimentalWarning'],
+  const child = startProcess({
+    command: [process.execPath, '--eval', BARE, socket, payload],
+    cwd: folder,
+    env: {},
   });
-  child.send({ path, payload } satisfies BareSocketOrder);
-  await once(child, 'message');
-  const startMs = performance.now() - startedAt;
+  const { stop, ...serving } = await served(child, socket, { path: '/', startedAt });
   return {
-    socket: path,
-    startMs,
-    residentMiB: () => residentMiB(child.pid),
+    ...serving,
     stop: async () => {
-      child.kill();
-      await once(child, 'exit');
+      await stop();
       await rm(folder, { recursive: true });
     },
   };

@@ -3,6 +3,7 @@ import { audit } from './audit.ts';
 import { comeback } from './comeback.ts';
 import { enroll } from './enroll.ts';
 import { fanout } from './fanout.ts';
+import { footprint } from './footprint.ts';
 import { localRead } from './local-read.ts';
 import { login } from './login.ts';
 import { propagation } from './propagation.ts';
@@ -38,6 +39,10 @@ const benchmarks = new Map<string, Benchmark>([
   [
     'session',
     { run: session, size: 2_000, what: 'renewals of sessions, --size in each of five rounds' },
+  ],
+  [
+    'footprint',
+    { run: footprint, size: 1_000, what: 'memory and start of an agent with --size secrets' },
   ],
   [
     'local-read',
