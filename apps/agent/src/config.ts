@@ -43,7 +43,7 @@ const settings = z.strictObject({
   maxStaleSeconds: z.int().min(120).max(31_536_000).optional().meta({
     env: 'SALLYPORT_AGENT_MAX_STALE_SECONDS',
     description:
-      'Seconds without the control plane after which values are no longer served and are wiped from memory, and the agent exits; unset: they are served for as long as it takes',
+      'Seconds without the control plane, at least 120, after which values are no longer served and are wiped from memory, and the agent exits; unset: they are served for as long as it takes',
   }),
   certificateFiles: z
     .array(

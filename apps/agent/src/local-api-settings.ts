@@ -8,7 +8,9 @@ import { isLoopback } from './local-api/loopback.ts';
 const MAX_SOCKETS = 32;
 
 /** Who may use a socket, by the permissions of its file. */
-export const socketMode = z.enum(['0600', '0660', '0666']);
+export const socketMode = z.enum(['0600', '0660', '0666'], {
+  error: "use '0600', '0660' or '0666', in quotes",
+});
 
 const absolutePath = z.string().regex(/^\/.*[^/]$/, 'use the absolute path of a file');
 const account = z

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
+import { Issuer } from '@sallyport/tls/test/issuer';
 import { readAgentConfig } from '../src/config.ts';
 import { statuses } from '../src/local-api/problem-reply.ts';
 import { ControlPlaneDouble } from './control-plane-double.ts';
@@ -63,6 +64,28 @@ async function outputs(script: string | undefined): Promise<unknown[]> {
   return printed.map((text) => (text === '' ? undefined : JSON.parse(text)));
 }
 
+/** What docs/own-ca.md shows how to make, by the names that the page has. */
+async function makeCertificates(): Promise<void> {
+  const authority = await Issuer.root('CN=Corp');
+  const server = await authority.leaf({
+    names: [{ type: 'ip', value: '127.0.0.1' }],
+    usages: ['serverAuth'],
+  });
+  const program = await authority.leaf({
+    names: [{ type: 'url', value: 'spiffe://shop.example/web' }],
+    usages: ['clientAuth'],
+  });
+  const files = {
+    'agent-server.pem': server.key + server.chain + authority.rootPem,
+    'programs-ca.pem': authority.rootPem,
+    'agent-ca.pem': authority.rootPem,
+    'program.pem': program.chain,
+    'program.key': program.key,
+  };
+  for (const [name, content] of Object.entries(files))
+    await writeFile(join(home.path, name), content, { mode: 0o600 });
+}
+
 describe('[SG-40] [SG-41] the page of the agent', () => {
   test('shows how values are read, and listed', async () => {
     await using _daemon = await running();
@@ -84,20 +107,17 @@ describe('[SG-40] [SG-41] the page of the agent', () => {
     ]);
   });
 
-  test('shows loopback TCP by a token, and settings of TLS that are taken', async () => {
+  test('[A7-21] shows loopback TCP by a token, and by certificates', async () => {
     const heading = 'Without a unix socket: loopback TCP';
-    const [makeToken, ask] = blocks(heading, 'sh');
+    const [makeToken, ask, askByCertificate] = blocks(heading, 'sh');
     const [byToken, byCertificate] = blocks(heading, 'yaml');
     await outputs(makeToken);
-    await using _daemon = await running(byToken);
+    const byTokens = await running(byToken);
     expect(await outputs(ask)).toMatchObject([{ value: 's3cret' }]);
-    const file = join(home.path, 'tls.yaml');
-    await writeFile(file, byCertificate ?? '', { mode: 0o600 });
-    const { config } = readAgentConfig({}, { SALLYPORT_AGENT_CONFIG: file });
-    expect(config.localApi.tcp).toMatchObject({
-      clientNames: ['spiffe://shop.example/web'],
-      keystore: { file: join(home.path, 'agent.p12') },
-    });
+    await byTokens.stop();
+    await makeCertificates();
+    await using _tls = await running(byCertificate);
+    expect(await outputs(askByCertificate)).toMatchObject([{ value: 's3cret' }]);
   });
 
   test('lists every refusal with its status', () => {

@@ -1,3 +1,4 @@
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { z } from 'zod';
@@ -7,7 +8,7 @@ import { runAgent } from './run-agent.ts';
 
 let double: ControlPlaneDouble;
 let enrolled: Enrolled;
-let env: Record<string, string>;
+let env: { SALLYPORT_AGENT_STATE_DIR: string; SALLYPORT_AGENT_LISTEN_ADDRESS: string };
 beforeEach(async () => {
   double = await ControlPlaneDouble.start();
   enrolled = await enrollWith(double);
@@ -47,6 +48,19 @@ test('[BM-06] doctor reports each file of an agent that listens, for the control
     expect(of(check)).toMatchObject([
       { outcome: 'skipped', detail: expect.stringMatching(/sallyport link show/) },
     ]);
+});
+
+test('[BM-03] an agent that was enrolled to be dialled and is not told where to listen says so', async () => {
+  const path = join(enrolled.stateDir, 'identity.json');
+  const identity = await readFile(path, 'utf8');
+  const dialled = { ...JSON.parse(identity), controlPlane: 'https://control-plane.invalid' };
+  await writeFile(path, JSON.stringify(dialled));
+  const { SALLYPORT_AGENT_STATE_DIR } = env;
+  for (const args of [['run'], ['link', 'verify']]) {
+    const { code, stderr } = await runAgent(args, { env: { SALLYPORT_AGENT_STATE_DIR } });
+    expect(code).toBe(2);
+    expect(stderr).toContain('set listen.address, as at its enrolment');
+  }
 });
 
 test('link verify of an agent that listens says where to ask', async () => {

@@ -262,6 +262,16 @@ describe('doctor finds', () => {
     expect(await readFile(path, 'utf8')).toContain('!');
   });
 
+  test('an agent that the control plane refuses, though the link to it is good', async () => {
+    double.authority.agents.clear();
+    await using daemon = await startDaemon(enrolled);
+    await daemon.untilHealth(({ controlPlane }) => controlPlane.state === 'refused');
+    const { code, of } = await doctor();
+    expect(of('connection')[0]?.outcome).toBe('ok');
+    expect(of('local socket')).toEqual([bad('failed', /refused since .*, agent\.unknown: /, /--force/)]);
+    expect(code).toBe(11);
+  });
+
   test('the socket of another agent, and one that does not answer though an agent runs', async () => {
     const other = await enrollWith(double, 'web-2');
     {

@@ -4,6 +4,7 @@ import { AgentError } from '../agent-error.ts';
 import { systemClock } from '../clock.ts';
 import { readAgentConfig } from '../config.ts';
 import { enroll } from '../link/enroll.ts';
+import { UNNAMED_CONTROL_PLANE } from '../link/link-to-control-plane.ts';
 import {
   heard,
   listenForControlPlane,
@@ -26,8 +27,6 @@ import {
   type EnrollFlags,
 } from './enroll.ts';
 
-/** What proofs call a control plane that the agent never resolves; it never will (RFC 6761, section 6.4). */
-const UNNAMED_CONTROL_PLANE = 'https://control-plane.invalid';
 const MAX_WAIT_SECONDS = 86_400;
 
 /**

@@ -1,6 +1,6 @@
 import { AgentError } from '../agent-error.ts';
 import { LocalClient } from '../cli/local-client.ts';
-import { health } from '../local-api/health.ts';
+import { health, type Health } from '../local-api/health.ts';
 import { isLocked } from '../state/lock.ts';
 import { failed, ok, warning, type Found } from './finding.ts';
 import type { Host } from './host.ts';
@@ -9,9 +9,9 @@ import type { Host } from './host.ts';
 export async function localSocket(host: Host): Promise<Found> {
   const { socket, stateDir } = host.config;
   try {
-    const { status, agent } = await new LocalClient(socket).read('/healthz', health);
+    const { status, agent, controlPlane } = await new LocalClient(socket).read('/healthz', health);
     const { agentId } = await host.identity();
-    if (agent.id === agentId) return ok(`the agent at ${socket} is ${status}`);
+    if (agent.id === agentId) return running(`the agent at ${socket} is ${status}`, controlPlane);
     return failed(
       `the agent at ${socket} is another one, ${agent.name} (${agent.id})`,
       'name the right socket with --socket, or the right directory with --state-dir',
@@ -21,4 +21,12 @@ export async function localSocket(host: Host): Promise<Found> {
     const tell = isLocked(stateDir) ? failed : warning;
     return tell(error.message, error.advice);
   }
+}
+
+/** A link that is good is of no use to an agent that the control plane refuses: it knows why. */
+function running(told: string, { state, since, lastError }: Health['controlPlane']): Found {
+  if (state === 'connected' || lastError === null) return ok(told);
+  const { code, message, advice } = lastError;
+  const because = `${told}: the control plane is ${state} since ${since}, ${code}: ${message}`;
+  return (state === 'refused' ? failed : warning)(because, advice ?? undefined);
 }

@@ -1,10 +1,14 @@
 import type { LinkOptions } from '@sallyport/tls/https-link';
+import { AgentError } from '../agent-error.ts';
 import type { AgentConfig } from '../config.ts';
 import type { ClientCertificate } from '../state/client-certificate.ts';
 import type { Identity } from '../state/identity.ts';
 import type { OwnStores } from './own-stores.ts';
 import { routeToControlPlane } from './route.ts';
 import { caOf, trustFor } from './trust.ts';
+
+/** What proofs call a control plane that the agent never resolves; it never will (RFC 6761, section 6.4). */
+export const UNNAMED_CONTROL_PLANE = 'https://control-plane.invalid';
 
 /** What everything that connects to the control plane of this identity goes by. */
 export type LinkToControlPlane = Required<Pick<LinkOptions, 'baseUrl' | 'tls' | 'route'>> &
@@ -16,12 +20,21 @@ export type Brought = {
   certificate?: ClientCertificate | undefined;
 };
 
-/** @throws AgentError `usage.invalid` for a proxy.ca that cannot be used; LinkError `proxy.bad_url` */
+/**
+ * @throws AgentError `usage.invalid` for a proxy.ca that cannot be used, and for an agent that was enrolled to be
+ * dialled; LinkError `proxy.bad_url`
+ */
 export async function linkToControlPlane(
   identity: Pick<Identity, 'controlPlane' | 'trustAnchors'>,
   config: Pick<AgentConfig, 'controlPlane' | 'proxy'>,
   { stores, certificate }: Brought = {},
 ): Promise<LinkToControlPlane> {
+  if (identity.controlPlane === UNNAMED_CONTROL_PLANE)
+    throw new AgentError(
+      'usage.invalid',
+      'this agent was enrolled to be dialled, and does not know where its control plane is',
+      { advice: 'set listen.address, as at its enrolment, or enrol it again with --url' },
+    );
   return {
     baseUrl: identity.controlPlane,
     ca: caOf(trustFor(identity, stores)),

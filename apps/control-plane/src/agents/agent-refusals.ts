@@ -38,10 +38,11 @@ export function agentCloned(): AppError {
   );
 }
 
-export function methodRefused(method: AgentMethod): AppError {
+export function methodRefused(method: AgentMethod, allowed: readonly AgentMethod[]): AppError {
+  const ways = allowed.map((each) => METHODS[each]).join(' or ');
   return new AppError(
     'agent.method_refused',
-    `This group’s agents may not open sessions with ${METHODS[method]}; configure another way, or have an administrator allow it for the group.`,
+    `This group’s agents may not open sessions with ${METHODS[method]}, but with ${ways}; set the agent’s authentication to that, or have an administrator allow the other for the group.`,
   );
 }
 

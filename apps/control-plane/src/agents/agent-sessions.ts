@@ -125,7 +125,7 @@ export class AgentSessions {
     if (method !== 'recovery' && methods.includes(method)) return { opener, standing };
     const byKey = method === 'recovery' || method === 'key';
     if (!byKey || !methods.includes('certificate'))
-      throw methodRefused(method === 'recovery' ? 'key' : method);
+      throw methodRefused(method === 'recovery' ? 'key' : method, methods);
     await this.#checkRecovery(agentId, standing);
     return { opener: { ...opener, method: 'recovery' }, standing };
   }

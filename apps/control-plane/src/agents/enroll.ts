@@ -1,5 +1,10 @@
 import { BlockList, isIPv6 } from 'node:net';
-import type { EncryptionPublicKey, EnrollBody, EnrollReply } from '@sallyport/contract';
+import {
+  agentMethod,
+  type EncryptionPublicKey,
+  type EnrollBody,
+  type EnrollReply,
+} from '@sallyport/contract';
 import { verifyEnrollmentProof } from '@sallyport/crypto/assertion';
 import { CryptoError } from '@sallyport/crypto/crypto-error';
 import { checkEncryptionPublicKey } from '@sallyport/crypto/encryption-key';
@@ -158,7 +163,7 @@ async function register(
   };
   const group = await db.read((reader) => findGroupOf(reader, row.groupId));
   if ((requested ?? identity) !== undefined && !group.agentMethods.includes('certificate'))
-    throw methodRefused('certificate');
+    throw methodRefused('certificate', agentMethod.array().parse(group.agentMethods));
   try {
     return await db.transaction(async (tx) => {
       const now = new Date(clock.now());

@@ -40,7 +40,8 @@ export async function renewCertificate(
   const requested = await readCertificateRequest(body.csr, spiffeId, used);
   const standing = await findStanding(platform.db, agentId);
   if (standing === undefined || standing.agentRevoked) throw agentRevoked();
-  if (!standing.methods.includes('certificate')) throw methodRefused('certificate');
+  if (!standing.methods.includes('certificate'))
+    throw methodRefused('certificate', standing.methods);
   const certified = { agentId, groupId, group };
   const certificate = await platform.db.transaction((tx) =>
     issueCertificate(tx, platform, trust, { certified, requested, op, used }),
