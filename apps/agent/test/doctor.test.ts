@@ -268,7 +268,9 @@ describe('doctor finds', () => {
     await daemon.untilHealth(({ controlPlane }) => controlPlane.state === 'refused');
     const { code, of } = await doctor();
     expect(of('connection')[0]?.outcome).toBe('ok');
-    expect(of('local socket')).toEqual([bad('failed', /refused since .*, agent\.unknown: /, /--force/)]);
+    expect(of('local socket')).toEqual([
+      bad('failed', /refused since .*, agent\.unknown: /, /--force/),
+    ]);
     expect(code).toBe(11);
   });
 

@@ -73,40 +73,54 @@ function admit(access: Access, request: IncomingMessage, response: ServerRespons
   }
 }
 
-function route(
-  parts: AnswerParts,
-  access: Access,
-  { request, response, requestId }: Exchange,
-): (() => void) | undefined {
-  const { health, watch, bodies } = parts;
-  const { rights, unread } = access;
-  const reader = { agent: health.agent, rights };
-  const { method } = request;
+/** Returns what gives a value's plaintext back, once the reply is gone. */
+function route(parts: AnswerParts, access: Access, exchange: Exchange): (() => void) | undefined {
+  const { request } = exchange;
   const [url, query] = splitQuery(request.url ?? '');
-  if (method !== 'GET')
+  if (request.method !== 'GET')
     throw new AgentError('request.method_not_allowed', 'the agent’s local API only reads', {
       advice: 'use GET',
     });
   if (query !== undefined && !url.startsWith('/v1/secrets/'))
     throw new AgentError('request.invalid', 'the path takes no query');
   const asked = valueAsked(url, query, request);
-  // A value's reply writes its headers at once, which costs half of what setting them does.
-  if (asked === undefined) response.setHeader('x-request-id', requestId);
-  if (url === '/healthz') return void sendHealth(health, rights, response);
+  if (asked === undefined) {
+    answerOther(parts, access, exchange, url);
+    return undefined;
+  }
+  refuseWhenFull(access);
+  const reader = { agent: parts.health.agent, rights: access.rights, bodies: parts.bodies };
+  return sendValue(reader, asked, exchange);
+}
+
+/** All but values, whose replies write their headers at once: that costs half of what setting them does. */
+function answerOther(
+  parts: AnswerParts,
+  access: Access,
+  { request, response, requestId }: Exchange,
+  url: string,
+): void {
+  const { health, watch } = parts;
+  const { rights } = access;
+  response.setHeader('x-request-id', requestId);
+  if (url === '/healthz') return sendHealth(health, rights, response);
   if (url === '/metrics') return void sendMetrics(parts, response);
   if (url === '/openapi.json') return void sendDocument(response);
-  if (unread.areFull)
-    throw new AgentError('agent.busy', 'too many replies wait for programs that do not read them', {
-      advice: 'try again in a few seconds',
-    });
-  if (asked !== undefined)
-    return sendValue({ ...reader, bodies }, asked, { request, response, requestId });
-  if (url === '/v1/secrets') return void sendList(reader, secrets, response);
-  if (url === '/v1/config') return void sendList(reader, configs, response);
-  if (url === '/v1/certificates') return void sendList(reader, certificates, response);
-  if (url === '/v1/watch') return void watch.add(request, response, access);
+  refuseWhenFull(access);
+  const reader = { agent: health.agent, rights };
+  if (url === '/v1/secrets') return sendList(reader, secrets, response);
+  if (url === '/v1/config') return sendList(reader, configs, response);
+  if (url === '/v1/certificates') return sendList(reader, certificates, response);
+  if (url === '/v1/watch') return watch.add(request, response, access);
   throw new AgentError('request.not_found', 'there is nothing at this path', {
     advice: 'see /openapi.json for what there is',
+  });
+}
+
+function refuseWhenFull({ unread }: Access): void {
+  if (!unread.areFull) return;
+  throw new AgentError('agent.busy', 'too many replies wait for programs that do not read them', {
+    advice: 'try again in a few seconds',
   });
 }
 
