@@ -74,6 +74,8 @@ function helpOf(program: string, path: string[]): string {
   if (known !== undefined) return known;
   const { stdout } = spawnSync('node', [PROGRAMS[program] ?? '', ...path, '--help'], {
     encoding: 'utf8',
+    // A program is started for each command that is shown: compiled anew they take a minute.
+    env: { ...process.env, NODE_COMPILE_CACHE: 'node_modules/.cache/node-compile' },
   });
   helpTexts.set(key, stdout);
   return stdout;

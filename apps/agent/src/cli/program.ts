@@ -22,6 +22,7 @@ export async function runProgram(args: string[], context: CliContext): Promise<n
   addExec(program, context, endWith);
   addLink(program, context, endWith);
   addDoctor(program, context, endWith);
+  addConfig(program, context, endWith);
   try {
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
@@ -134,6 +135,23 @@ function addDoctor(program: Command, context: CliContext, endWith: (code: number
     .option('--json', 'print JSON')
     .action(async (flags: PrintFlags) =>
       endWith(await (await import('./doctor.ts')).showDoctor(flags, context)),
+    );
+}
+
+function addConfig(program: Command, context: CliContext, endWith: (code: number) => void): void {
+  const config = program.command('config').description('look at the configuration');
+  addCommand(config, 'check')
+    .description('tell whether the daemon would take it, and without a warning; starts nothing')
+    .option('--json', 'print JSON')
+    .action(async (flags: PrintFlags) =>
+      endWith((await import('./configuration.ts')).checkConfig(flags, context)),
+    );
+  config
+    .command('reference')
+    .description('print every key that can be set, with its variable and default')
+    .option('--json', 'print JSON')
+    .action(async (flags: { json?: boolean }) =>
+      (await import('./configuration.ts')).printReference(flags, context),
     );
 }
 

@@ -1,0 +1,55 @@
+import { ConfigError } from '@sallyport/config/load';
+import { settingsOf, variablesOf, type Setting } from '@sallyport/config/settings';
+import { agentConfig, readAgentConfig, type ConfigFlags } from '../config.ts';
+import { exitCodes } from '../exit-codes.ts';
+import type { CliContext } from './context.ts';
+
+type PrintFlags = ConfigFlags & { json?: boolean };
+
+/** `config check`: whether `run` would take the configuration, without a warning. Returns the exit code. */
+export function checkConfig(flags: PrintFlags, { env, stdout }: CliContext): number {
+  const problems = problemsOf(flags, env);
+  if (flags.json === true)
+    stdout.write(`${JSON.stringify({ ok: problems.length === 0, problems })}\n`);
+  else
+    stdout.write(`${problems.length === 0 ? 'The configuration is good.' : problems.join('\n')}\n`);
+  return problems.length === 0 ? exitCodes.ok : exitCodes.usage;
+}
+
+function problemsOf(flags: ConfigFlags, env: CliContext['env']): string[] {
+  try {
+    return readAgentConfig(flags, env).warnings;
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return [...error.problems];
+  }
+}
+
+/** `config reference`: every key that can be set, with its variable, its default and what it is. */
+export function printReference({ json }: { json?: boolean }, { stdout }: CliContext): void {
+  const keys = settingsOf(agentConfig);
+  stdout.write(
+    json === true ? `${JSON.stringify(keys.map(shown))}\n` : keys.map(textOf).join('\n'),
+  );
+}
+
+function shown(setting: Setting) {
+  const { key, optional, defaultValue, secret, description } = setting;
+  return {
+    key,
+    variables: variablesOf(setting),
+    required: !optional,
+    default: defaultValue ?? null,
+    secret,
+    description: description ?? '',
+  };
+}
+
+function textOf(setting: Setting): string {
+  const { key, variables, required, default: byDefault, description } = shown(setting);
+  const unless = required
+    ? 'required'
+    : `default ${byDefault === null ? 'unset' : JSON.stringify(byDefault)}`;
+  const from = variables.length === 0 ? 'file only' : variables.join(', ');
+  return `${key}\n  ${description}\n  ${from}; ${unless}\n`;
+}

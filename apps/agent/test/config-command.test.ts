@@ -1,0 +1,58 @@
+import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
+import { runAgent } from './run-agent.ts';
+
+let home: TempDirectory;
+beforeAll(async () => {
+  home = await createTempDirectory('config');
+});
+afterAll(() => home.remove());
+
+async function check(yaml: string, ...more: string[]) {
+  const file = join(home.path, 'agent.yaml');
+  await writeFile(file, yaml, { mode: 0o600 });
+  return runAgent(['config', 'check', '--config', file, ...more]);
+}
+
+describe('[SG-37] [AX-23] config check', () => {
+  test('is content with a configuration that the daemon would take', async () => {
+    const { code, stdout } = await check('socketMode: "0660"\nlog: { level: debug }\n');
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'The configuration is good.\n' });
+    expect(JSON.parse((await check('', '--json')).stdout)).toEqual({ ok: true, problems: [] });
+  });
+
+  test('names every problem at once, with the key and the way out', async () => {
+    const { code, stdout } = await check('socketMod: "0600"\nmaxStaleSeconds: 5\n', '--json');
+    const { ok, problems } = JSON.parse(stdout);
+    expect({ code, ok }).toEqual({ code: 2, ok: false });
+    expect(problems).toEqual([
+      expect.stringContaining('socketMod'),
+      expect.stringContaining('maxStaleSeconds'),
+    ]);
+  });
+
+  test('[AX-10] is not content with what the daemon would warn of', async () => {
+    const weak = 'controlPlane: { tls: { minVersion: TLS1.0, allowLegacy: true } }\n';
+    const { code, stdout } = await check(weak);
+    expect(code).toBe(2);
+    expect(stdout).toContain('controlPlane.tls.minVersion: TLS 1.0 and 1.1 are allowed');
+  });
+});
+
+test('[SG-41] config reference prints every key of the page, with its variable and default', async () => {
+  const page = readFileSync(join(import.meta.dirname, '../../../docs/configuration.md'), 'utf8');
+  const ofAgent = page.slice(page.indexOf('## sallyport-agent'));
+  const keys = [...ofAgent.matchAll(/^\| `([^`]+)` \| (?:`([^`]+)`|file only)/gm)];
+  const { code, stdout } = await runAgent(['config', 'reference', '--json']);
+  expect(code).toBe(0);
+  const printed: { key: string; variables: string[] }[] = JSON.parse(stdout);
+  expect(printed.map(({ key, variables }) => [key, variables[0]])).toEqual(
+    keys.map(([, key, variable]) => [key, variable]),
+  );
+  const { stdout: text } = await runAgent(['config', 'reference']);
+  expect(text).toContain('socketMode\n  Who may use the socket');
+  expect(text).toContain('SALLYPORT_AGENT_SOCKET_MODE; default "0600"');
+});
