@@ -1,8 +1,8 @@
 #!/usr/bin/env node
-import { AgentError } from './agent-error.ts';
 import { systemContext } from './cli/context.ts';
 import { runProgram } from './cli/program.ts';
 import { reportFailure } from './cli/report-failure.ts';
+import { outputLost } from './exec/own-output.ts';
 import { exitCodes } from './exit-codes.ts';
 import { codeOf } from './state/system-error.ts';
 
@@ -16,11 +16,3 @@ process.stdout.on('error', (error) => {
   process.exit(reportFailure(outputLost(error), context));
 });
 process.exitCode = await runProgram(process.argv.slice(2), context);
-
-function outputLost(cause: Error): AgentError {
-  return new AgentError(
-    'output.lost',
-    `standard output cannot be written (${codeOf(cause) ?? 'unknown reason'})`,
-    { advice: 'make room or give it another place', cause },
-  );
-}

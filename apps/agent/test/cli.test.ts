@@ -99,7 +99,11 @@ describe('[SG-25] list and status', () => {
 
 describe('[SG-25] exec', () => {
   const exec = (env: string[], ...command: string[]) =>
-    sallyportAgent(['exec', ...flags, ...env.flatMap((one) => ['--env', one]), '--', ...command]);
+    sallyportAgent([
+      ...['exec', ...flags, '--no-mask'],
+      ...env.flatMap((one) => ['--env', one]),
+      ...['--', ...command],
+    ]);
 
   test('gives the command the secret in its environment, and its own arguments untouched', async () => {
     const { code, stdout } = await exec(

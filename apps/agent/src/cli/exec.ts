@@ -1,79 +1,124 @@
 import { AgentError } from '../agent-error.ts';
 import { readAgentConfig, TOKEN_VARIABLE, type ConfigFlags } from '../config.ts';
-import { secretReply } from '../local-api/replies.ts';
-import { runChild } from './child.ts';
+import { parseInjections, variablesOf, type Injection } from '../exec/injection.ts';
+import { MaskedValues } from '../exec/mask.ts';
+import { OwnOutput } from '../exec/own-output.ts';
+import { parseReaction } from '../exec/reaction.ts';
+import { SupervisedCommand } from '../exec/supervised-command.ts';
+import { ValueFiles } from '../exec/value-files.ts';
 import type { CliContext } from './context.ts';
-import { LocalClient, secretPath } from './local-client.ts';
+import { followChanges, type Following } from './follow-changes.ts';
+import { LocalClient } from './local-client.ts';
+import { readTogether, type Together } from './read-together.ts';
+import { reportNotice } from './report-failure.ts';
+import { millisecondsOf } from './seconds.ts';
 
-type Injection = { variable: string; secret: string; field: string | undefined };
+export type ExecFlags = ConfigFlags & {
+  env: string[];
+  file: string[];
+  onChange: string;
+  debounce: string;
+  splay: string;
+  grace: string;
+  mask: boolean;
+};
 
-/** How often secrets are read that come from different revisions. */
-const MAX_ATTEMPTS = 5;
+/** What of one `exec` stays the same from start to end. */
+type Execution = ReturnType<typeof settingsOf> & {
+  injections: readonly Injection[];
+  client: LocalClient;
+  context: CliContext;
+  masked: MaskedValues;
+  files: ValueFiles;
+  command: SupervisedCommand;
+};
 
 /**
- * `exec`: runs a command with secrets in its environment. It starts with all of them or not at all.
+ * `exec`: runs a command with secrets in its environment and in files. It starts with all of them or not at all.
  * Returns the exit code of the command.
  */
 export async function execCommand(
   [command = '', ...args]: string[],
-  flags: ConfigFlags & { env: string[] },
+  flags: ExecFlags,
   context: CliContext,
 ): Promise<number> {
-  const injections = flags.env.map(parseInjection);
+  const injections = parseInjections(flags.env, flags.file);
+  const settings = settingsOf(flags, injections);
   const client = new LocalClient(readAgentConfig(flags, context.env).config.socket);
-  return runChild(command, args, {
-    ...withoutCredentials(context.env),
-    ...(await readTogether(injections, client)),
-  });
+  const given = await readTogether(injections, client);
+  const masked = new MaskedValues();
+  const isMasked = flags.mask && injections.length > 0;
+  using output = isMasked ? new OwnOutput() : undefined;
+  using supervised = new SupervisedCommand({ command, args }, isMasked ? masked : undefined);
+  await using files = new ValueFiles();
+  const parts = { injections, client, context, masked, files, command: supervised };
+  const exitCode = await run({ ...settings, ...parts }, given);
+  output?.assertWritten();
+  return exitCode;
 }
 
-/** The values of one revision: a user name of the old one and a password of the new one would not fit. */
-async function readTogether(
-  injections: readonly Injection[],
-  client: LocalClient,
-): Promise<Record<string, string>> {
-  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
-    const read = await Promise.all(injections.map((injection) => readOne(injection, client)));
-    if (new Set(read.map(({ revision }) => revision)).size <= 1)
-      return Object.fromEntries(read.map(({ variable, value }) => [variable, value]));
-  }
-  throw new AgentError(
-    'agent.not_ready',
-    `the secrets changed each of the ${MAX_ATTEMPTS} times that they were read`,
-    { advice: 'try again once the group is at rest' },
-  );
-}
-
-/** `NAME=secret:db/password`, or `NAME=secret:db/login#user` for a field of it. */
-function parseInjection(text: string): Injection {
-  const [, variable, secret, field] =
-    /^([A-Za-z_][A-Za-z0-9_]*)=secret:([^#]+)(?:#(.+))?$/.exec(text) ?? [];
-  if (variable !== undefined && secret !== undefined) return { variable, secret, field };
-  // The text is not repeated: somebody may have put a value there.
-  throw new AgentError(
-    'usage.invalid',
-    'an --env is not of the form NAME=secret:<name of a secret>, with #<field> where only a field is wanted',
-  );
-}
-
-async function readOne({ variable, secret, field }: Injection, client: LocalClient) {
-  const { value, revision } = await client
-    .read(secretPath(secret, field), secretReply)
-    .catch((error: unknown) => {
-      throw error instanceof AgentError && error.code.endsWith('not_found')
-        ? named(error, secret)
-        : error;
+function settingsOf(flags: ExecFlags, injections: readonly Injection[]) {
+  const reaction = parseReaction(flags.onChange);
+  if (reaction.do !== 'ignore' && injections.length === 0)
+    throw new AgentError('usage.invalid', '--on-change is of no use: the command has no values', {
+      advice: 'give it some with --env or --file',
     });
-  if (!value.includes('\0')) return { variable, value, revision };
-  throw new AgentError(
-    'usage.invalid',
-    `the secret ${secret} holds a NUL, which ${variable} cannot`,
-    { advice: 'read it with: sallyport-agent get' },
-  );
+  return {
+    reaction,
+    debounceMs: millisecondsOf('--debounce', flags.debounce),
+    splayMs: millisecondsOf('--splay', flags.splay),
+    graceMs: millisecondsOf('--grace', flags.grace),
+  };
 }
 
-function named(error: AgentError, secret: string): AgentError {
-  return new AgentError(error.code, `${secret}: ${error.message}`, { cause: error });
+async function run(execution: Execution, given: Together): Promise<number> {
+  const { command, reaction } = execution;
+  command.start(await handOver(execution, given.values));
+  if (reaction.do === 'ignore') return command.ended;
+  const stopping = new AbortController();
+  const following = followingOf(execution, given.revision, stopping.signal);
+  const followed = followChanges(following, reactor(execution, given.values));
+  try {
+    return await Promise.race([command.ended, followed.then(() => command.ended)]);
+  } finally {
+    stopping.abort();
+    await followed;
+  }
+}
+
+function followingOf(
+  { injections, client, context, debounceMs, splayMs }: Execution,
+  since: number,
+  signal: AbortSignal,
+): Following {
+  const entries = injections.map(({ secret }) => ({ kind: 'secret' as const, name: secret }));
+  const tell = (sentence: string) => reportNotice(sentence, context);
+  return { client, since, entries: () => entries, debounceMs, splayMs, tell, signal };
+}
+
+/** Puts values where the command finds them; returns its environment. */
+async function handOver(
+  { injections, files, masked, context }: Execution,
+  values: readonly string[],
+): Promise<CliContext['env']> {
+  const variables = variablesOf(injections, values);
+  masked.add(values);
+  await files.write(injections, values);
+  return { ...withoutCredentials(context.env), ...variables };
+}
+
+/** What brings the command up to date when a value that it was given is another now, and does nothing otherwise. */
+function reactor(execution: Execution, given: readonly string[]): () => Promise<void> {
+  const { injections, client, command, reaction, graceMs } = execution;
+  let current = given;
+  return async () => {
+    const { values } = await readTogether(injections, client);
+    if (values.every((value, index) => value === current[index])) return;
+    const env = await handOver(execution, values);
+    current = values;
+    if (reaction.do === 'restart') await command.restart(graceMs, env);
+    else if (reaction.do === 'signal') command.signal(reaction.signal);
+  };
 }
 
 function withoutCredentials(env: CliContext['env']): CliContext['env'] {

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { request, type IncomingMessage } from 'node:http';
+import { request, type ClientRequest, type IncomingMessage } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { problem, resourceName } from '@sallyport/contract';
 import type { z } from 'zod';
@@ -7,6 +7,8 @@ import { AgentError } from '../agent-error.ts';
 import { codeOf } from '../state/system-error.ts';
 
 const TIMEOUT_MS = 10_000;
+/** The agent says every 15 s that it is there. */
+const SILENCE_MS = 45_000;
 
 /** The path of a secret, or of one field of it. Throws AgentError `usage.invalid` for what cannot be a secret's name. */
 export function secretPath(name: string, field?: string): string {
@@ -46,14 +48,47 @@ export class LocalClient {
     const json = jsonOf(body);
     const reply = schema.safeParse(json);
     if (reply.success) return reply.data;
-    const refusal = problem.safeParse(json);
-    if (!refusal.success) throw unrecognised(this.#socket);
-    throw new AgentError(refusal.data.code, refusal.data.detail, { status });
+    throw this.#refusal(status, json);
+  }
+
+  /**
+   * The stream of changes from after the given revision, as it comes.
+   *
+   * @throws AgentError as `read`
+   */
+  async watch(lastEventId: number, signal: AbortSignal): Promise<IncomingMessage> {
+    const headers = { 'last-event-id': lastEventId };
+    const options = { socketPath: this.#socket, path: '/v1/watch', agent: false, headers, signal };
+    const sent = request({ ...options, timeout: SILENCE_MS });
+    sent.on('timeout', () => sent.destroy());
+    const refused = await this.#answerTo(sent, async (response) =>
+      response.statusCode === 200
+        ? response
+        : { status: response.statusCode ?? 0, body: await buffer(response) },
+    );
+    if (!('body' in refused)) return refused;
+    throw this.#refusal(refused.status, jsonOf(refused.body));
+  }
+
+  #refusal(status: number, body: unknown): AgentError {
+    const refusal = problem.safeParse(body);
+    if (!refusal.success) return unrecognised(this.#socket);
+    return new AgentError(refusal.data.code, refusal.data.detail, { status });
   }
 
   async #ask(path: string): Promise<{ status: number; body: Buffer }> {
     const signal = AbortSignal.timeout(this.#timeoutMs);
-    const sent = request({ socketPath: this.#socket, path, agent: false, signal });
+    const options = { socketPath: this.#socket, path, agent: false, signal };
+    return this.#answerTo(request(options), async (response) => ({
+      status: response.statusCode ?? 0,
+      body: await buffer(response),
+    }));
+  }
+
+  async #answerTo<Answer>(
+    sent: ClientRequest,
+    readAll: (response: IncomingMessage) => Promise<Answer>,
+  ): Promise<Answer> {
     // What is wrong with a reply that has begun is told here, and of the reply only that it broke off.
     let fault: unknown;
     sent.on('error', (error) => (fault = error));
@@ -61,7 +96,7 @@ export class LocalClient {
     try {
       const [response]: IncomingMessage[] = await once(sent, 'response');
       if (response === undefined) throw new Error('no response');
-      return { status: response.statusCode ?? 0, body: await buffer(response) };
+      return await readAll(response);
     } catch (error) {
       const cause = fault ?? error;
       throw isNoHttp(cause) ? unrecognised(this.#socket, cause) : unreachable(this.#socket, cause);

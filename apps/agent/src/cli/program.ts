@@ -4,6 +4,7 @@ import { exitCodes } from '../exit-codes.ts';
 import { VERSION } from '../version.ts';
 import type { CliContext } from './context.ts';
 import type { EnrollFlags } from './enroll.ts';
+import type { ExecFlags } from './exec.ts';
 import type { GetFlags } from './get.ts';
 import { reportFailure } from './report-failure.ts';
 
@@ -106,7 +107,9 @@ function addReaders(program: Command, context: CliContext, endWith: (code: numbe
 function addExec(program: Command, context: CliContext, endWith: (code: number) => void): void {
   const collect = (value: string, all: string[]) => [...all, value];
   addCommand(program, 'exec')
-    .description('run a command with secrets in its environment')
+    .description(
+      'run a command with secrets in its environment or in files; where its output is no terminal, they are masked in it',
+    )
     .argument('<command...>')
     .option(
       '--env <NAME=secret:name>',
@@ -114,7 +117,22 @@ function addExec(program: Command, context: CliContext, endWith: (code: number) 
       collect,
       [],
     )
-    .action(async (command: string[], flags: ConfigFlags & { env: string[] }) =>
+    .option(
+      '--file <PATH=secret:name>',
+      'write a secret, or a field of it, to a file that is there while the command runs; may be repeated',
+      collect,
+      [],
+    )
+    .option(
+      '--on-change <what>',
+      'when a value changes: restart, signal:<name of a signal>, or ignore',
+      'ignore',
+    )
+    .option('--debounce <seconds>', 'act once nothing has changed for so long', '1')
+    .option('--splay <seconds>', 'wait for a random part of it before', '0')
+    .option('--grace <seconds>', 'a restart kills a command that is still there then', '10')
+    .option('--no-mask', 'pass what the command writes on as it is')
+    .action(async (command: string[], flags: ExecFlags) =>
       endWith(await (await import('./exec.ts')).execCommand(command, flags, context)),
     );
 }

@@ -10,9 +10,13 @@ import type { CliContext } from './context.ts';
 
 /** Prints why a command failed, one line for each problem and never a stack, and returns its exit code. */
 export function reportFailure(error: unknown, { stderr }: Pick<CliContext, 'stderr'>): number {
-  for (const line of linesOf(error))
-    stderr.write(`sallyport-agent: ${withoutTokens(printable(line))}\n`);
+  for (const line of linesOf(error)) reportNotice(line, { stderr });
   return exitCodeOf(error);
+}
+
+/** Prints what a command that goes on has to say. */
+export function reportNotice(line: string, { stderr }: Pick<CliContext, 'stderr'>): void {
+  stderr.write(`sallyport-agent: ${withoutTokens(printable(line))}\n`);
 }
 
 function linesOf(error: unknown): readonly string[] {

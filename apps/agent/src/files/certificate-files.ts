@@ -1,13 +1,14 @@
 import { constants } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { AgentError, framesOf, internalError, sentenceOf } from '../agent-error.ts';
+import { AgentError, framesOf, sentenceOf } from '../agent-error.ts';
 import type { Agent } from '../agent.ts';
 import type { AgentConfig } from '../config.ts';
 import type { Log } from '../log.ts';
 import { writeFileAtomically } from '../state/atomic-file.ts';
 import { codeOf } from '../state/system-error.ts';
 import { keyAndChain } from './certificate-value.ts';
+import { fileFault } from './file-fault.ts';
 
 export type CertificateFile = AgentConfig['certificateFiles'][number];
 
@@ -70,7 +71,7 @@ export class CertificateFiles {
       const version = await this.#bringUpToDate(entry);
       this.#states.set(entry, { path, certificate, version, error: null });
     } catch (error) {
-      const fault = faultOf(error, path);
+      const fault = fileFault(error, path);
       const isNews = before?.error !== fault.code;
       this.#states.set(entry, {
         path,
@@ -144,14 +145,4 @@ async function isAsWanted(path: string, wanted: Buffer, mode: number): Promise<b
     if (['ENOENT', 'ELOOP', 'EACCES'].includes(codeOf(error) ?? '')) return false;
     throw error;
   }
-}
-
-function faultOf(error: unknown, path: string): AgentError {
-  if (error instanceof AgentError) return error;
-  const code = codeOf(error);
-  if (code === undefined) return internalError(error);
-  return new AgentError('file.unusable', `${path} cannot be written (${code})`, {
-    advice: 'make its directory one that this user may write, with space left',
-    cause: error,
-  });
 }

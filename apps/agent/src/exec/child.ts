@@ -1,0 +1,80 @@
+import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
+import { constants } from 'node:os';
+import type { Environment } from '@sallyport/config/load';
+import { AgentError } from '../agent-error.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { codeOf } from '../state/system-error.ts';
+import type { MaskedValues } from './mask.ts';
+import { MaskedOutput } from './masked-output.ts';
+
+/** A command, as it was given. */
+export type CommandLine = { command: string; args: readonly string[] };
+
+/** A command that runs. */
+export type Child = {
+  /** The exit code that tells how it ended, once all that it wrote has been passed on; rejects when it cannot be run. */
+  exited: Promise<number>;
+  kill(signal: NodeJS.Signals): void;
+};
+
+/**
+ * Starts a command on this process's streams. With `masked`, those of its output that are no terminal are passed on
+ * without values; a terminal it has itself.
+ */
+export function startChild(
+  { command, args }: CommandLine,
+  env: Environment,
+  masked: MaskedValues | undefined,
+): Child {
+  const { stdout, stderr } = process;
+  const given = ({ isTTY }: { isTTY?: boolean }) =>
+    masked === undefined || isTTY === true ? 'inherit' : 'pipe';
+  const stdio: StdioOptions = ['inherit', given(stdout), given(stderr)];
+  const child = start(command, args, { stdio, env });
+  const outputs: MaskedOutput[] = [];
+  if (masked !== undefined) {
+    if (child.stdout !== null) outputs.push(new MaskedOutput(child.stdout, stdout, masked));
+    if (child.stderr !== null) outputs.push(new MaskedOutput(child.stderr, stderr, masked));
+  }
+  return { exited: exitCodeOf(child, outputs), kill: (signal) => void child.kill(signal) };
+}
+
+function start(
+  command: string,
+  args: readonly string[],
+  options: { stdio: StdioOptions; env: Environment },
+): ChildProcess {
+  try {
+    return spawn(command, args, options);
+  } catch (error) {
+    throw cannotRun(error);
+  }
+}
+
+async function exitCodeOf(child: ChildProcess, outputs: readonly MaskedOutput[]): Promise<number> {
+  const exitCode = await new Promise<number>((resolve, reject) => {
+    child.once('error', (error) => reject(cannotRun(error)));
+    child.once('exit', (code, signal) =>
+      resolve(code ?? exitCodes.signalBase + constants.signals[signal ?? 'SIGKILL']),
+    );
+  });
+  await Promise.all(outputs.map((output) => output.end()));
+  return exitCode;
+}
+
+/** Without the command: somebody may have put a secret in its place. */
+function cannotRun(cause: unknown): AgentError {
+  return codeOf(cause) === 'ENOENT'
+    ? new AgentError('command.not_found', 'the command of exec is not there', {
+        advice: 'check the name and PATH',
+        cause,
+      })
+    : new AgentError(
+        'command.not_executable',
+        `the command of exec cannot be run (${codeOf(cause)})`,
+        {
+          advice: 'check its permissions',
+          cause,
+        },
+      );
+}

@@ -1,0 +1,67 @@
+import { once } from 'node:events';
+import type { Readable, Writable } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Mask, type MaskedValues } from './mask.ts';
+
+/** A command that says nothing for so long waits for somebody who has to see all of it. */
+const QUIET_MS = 20;
+/** What a background process of a command that has ended still writes is waited for no longer, and never more of it. */
+const LAST_OUTPUT_MS = 100;
+const LAST_OUTPUT_BYTES = 1024 * 1024;
+
+/** Passes what a command writes on, without values. */
+export class MaskedOutput {
+  readonly #source: Readable;
+  readonly #target: Writable;
+  readonly #mask: Mask;
+  readonly #done: Promise<void>;
+  #arrivedBytes = 0;
+
+  constructor(source: Readable, target: Writable, masked: MaskedValues) {
+    this.#source = source;
+    this.#target = target;
+    this.#mask = new Mask(masked);
+    this.#done = this.#pass();
+  }
+
+  /** Resolves once all that was written before the command ended has been passed on. */
+  async end(): Promise<void> {
+    await Promise.race([this.#done, this.#silence()]);
+    this.#source.destroy();
+    await this.#done;
+  }
+
+  async #pass(): Promise<void> {
+    let quiet: NodeJS.Timeout | undefined;
+    try {
+      for await (const chunk of this.#source) {
+        clearTimeout(quiet);
+        this.#arrivedBytes += chunk.length;
+        await this.#write(this.#mask.push(chunk));
+        quiet = setTimeout(() => void this.#target.write(this.#mask.flush()), QUIET_MS);
+      }
+    } catch {
+      // Whoever reads is gone; the command learns of it by its next write, as it would without the mask.
+    } finally {
+      clearTimeout(quiet);
+      const rest = this.#mask.flush();
+      if (rest.byteLength > 0 && !this.#target.destroyed) await this.#write(rest).catch(() => {});
+    }
+  }
+
+  async #write(bytes: Buffer): Promise<void> {
+    if (bytes.byteLength === 0) return;
+    if (this.#target.destroyed) throw new Error('nobody reads');
+    if (!this.#target.write(bytes)) await once(this.#target, 'drain');
+  }
+
+  async #silence(): Promise<void> {
+    const enough = this.#arrivedBytes + LAST_OUTPUT_BYTES;
+    let before = -1;
+    while (this.#arrivedBytes < enough) {
+      if (before === this.#arrivedBytes && !this.#target.writableNeedDrain) return;
+      before = this.#arrivedBytes;
+      await pause(LAST_OUTPUT_MS);
+    }
+  }
+}

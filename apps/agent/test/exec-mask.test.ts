@@ -1,0 +1,93 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { titleOrLeftOut } from '@sallyport/testkit/left-out';
+import { expectNoLeftovers, startProcess } from '@sallyport/testkit/process';
+import { agentCommand, runAgentProcess } from './run-agent.ts';
+import { runningAgent, type RunningAgent } from './running-agent.ts';
+
+const SECRET = 'pä$$ "word"';
+let agent: RunningAgent;
+let command: string[];
+
+beforeAll(async () => {
+  agent = await runningAgent((double) => double.putSecret('db/password', SECRET));
+  const socket = ['--socket', agent.enrolled.socket];
+  command = ['exec', ...socket, '--env', 'PASSWORD=secret:db/password'];
+});
+afterAll(async () => {
+  await agent.end();
+  await expectNoLeftovers();
+});
+
+const exec = (script: string, ...flags: string[]) =>
+  runAgentProcess([...command, ...flags, '--', 'sh', '-c', script], {});
+
+describe('[SG-20] exec, whose output is no terminal', () => {
+  test('masks the value and its base64 in both streams, and keeps the exit code', async () => {
+    const script =
+      'echo "a $PASSWORD"; printf %s "$PASSWORD" | base64; echo "$PASSWORD" >&2; exit 7';
+    expect(await exec(script)).toEqual({ code: 7, stdout: 'a ***\n***\n', stderr: '***\n' });
+  });
+
+  test('masks a value that is written in two pieces', async () => {
+    const script = 'printf %s "${PASSWORD%ord\\"}"; printf %s "ord\\""';
+    expect(await exec(script)).toMatchObject({ stdout: '***' });
+  });
+
+  test('shows it with --no-mask', async () => {
+    expect(await exec('echo "$PASSWORD"', '--no-mask')).toMatchObject({ stdout: `${SECRET}\n` });
+  });
+
+  test('shows what may be the beginning of a value once the command is quiet', async () => {
+    const script = 'printf "%s" "pä"; read -r _';
+    const [node, main] = agentCommand;
+    const child = spawn(node, [main, ...command, '--', 'sh', '-c', script]);
+    const [seen]: unknown[] = await once(child.stdout, 'data');
+    expect(String(seen)).toBe('pä');
+    child.stdin.end('\n');
+    await once(child, 'close');
+  });
+
+  test('passes a large output whole, also to who reads slowly', async () => {
+    const script = 'head -c 3000000 /dev/zero; echo "$PASSWORD"';
+    const [node, main] = agentCommand;
+    const child = spawn(node, [main, ...command, '--', 'sh', '-c', script]);
+    await once(child.stdout, 'readable');
+    const shown = await text(child.stdout);
+    expect(shown.length).toBe(3_000_004);
+    expect(shown.endsWith('\0***\n')).toBe(true);
+  });
+
+  test('ends with the command, though a process that it left behind keeps the streams', async () => {
+    const left = await exec('sleep 300 & echo "$!"; echo last');
+    const [pid, last] = left.stdout.split('\n');
+    process.kill(Number(pid), 'SIGKILL');
+    expect({ code: left.code, last }).toEqual({ code: 0, last: 'last' });
+  });
+
+  test('ends the command by its next write when nobody reads, as without a mask', async () => {
+    const [node, main] = agentCommand;
+    const child = spawn(node, [main, ...command, '--', 'sh', '-c', 'exec yes "$PASSWORD"']);
+    await once(child.stdout, 'data');
+    child.stdout.destroy();
+    const [code]: unknown[] = await once(child, 'exit');
+    // Either SIGPIPE or what the command makes of a write that fails; no success in either case.
+    expect([1, 141]).toContain(code);
+  });
+});
+
+const why = existsSync('/usr/bin/script') ? undefined : 'script(1) is not there';
+const describeOnTerminal = why === undefined ? describe : describe.skip;
+
+describeOnTerminal(titleOrLeftOut('[SG-20] exec on a terminal', why), () => {
+  test('leaves the terminal to the command, unmasked', async () => {
+    const inner = [...agentCommand, ...command, '--', 'sh', '-c', 'test -t 1 && echo "$PASSWORD"'];
+    const line = inner.map((word) => `'${word}'`).join(' ');
+    const ran = startProcess({ command: ['script', '-qec', line, '/dev/null'] });
+    expect(await ran.exited).toEqual({ code: 0, signal: null });
+    expect(ran.stdout).toEqual([expect.stringContaining(SECRET)]);
+  });
+});
