@@ -44,7 +44,12 @@ export type OwnErrorCode =
   | 'request.forwarded'
   | 'request.foreign_host'
   | 'command.not_found'
-  | 'command.not_executable';
+  | 'command.not_executable'
+  | 'command.failed'
+  | 'template.unusable'
+  | 'template.invalid'
+  | 'template.value_missing'
+  | 'template.failed';
 
 /** Any code this version knows; a newer control plane may answer others. */
 export type KnownErrorCode = OwnErrorCode | ErrorCode | LinkErrorCode | CryptoErrorCode;

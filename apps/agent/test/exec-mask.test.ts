@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { titleOrLeftOut } from '@sallyport/testkit/left-out';
 import { expectNoLeftovers, startProcess } from '@sallyport/testkit/process';
+import { until } from './harness.ts';
 import { agentCommand, runAgentProcess } from './run-agent.ts';
 import { runningAgent, type RunningAgent } from './running-agent.ts';
 
@@ -51,13 +52,14 @@ describe('[SG-20] exec, whose output is no terminal', () => {
     await once(child, 'close');
   });
 
-  test('passes a large output whole, also to who reads slowly', async () => {
-    const script = 'head -c 3000000 /dev/zero; echo "$PASSWORD"';
+  test('passes all that a command that has ended wrote, also to who reads later', async () => {
+    const script = 'head -c 350000 /dev/zero; echo "$PASSWORD"; echo "$$" >&2';
     const [node, main] = agentCommand;
     const child = spawn(node, [main, ...command, '--', 'sh', '-c', script]);
-    await once(child.stdout, 'readable');
+    const [pid]: unknown[] = await once(child.stderr, 'data');
+    await until(() => !isThere(Number(pid)));
     const shown = await text(child.stdout);
-    expect(shown.length).toBe(3_000_004);
+    expect(shown.length).toBe(350_004);
     expect(shown.endsWith('\0***\n')).toBe(true);
   });
 
@@ -78,6 +80,14 @@ describe('[SG-20] exec, whose output is no terminal', () => {
     expect([1, 141]).toContain(code);
   });
 });
+
+function isThere(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
 
 const why = existsSync('/usr/bin/script') ? undefined : 'script(1) is not there';
 const describeOnTerminal = why === undefined ? describe : describe.skip;

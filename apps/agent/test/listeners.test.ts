@@ -6,9 +6,9 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { readAgentConfig } from '../src/config.ts';
+import { ownershipOf } from '../src/files/ownership.ts';
 import { localApiSettings } from '../src/local-api-settings.ts';
 import { listenOnSocket } from '../src/local-api/claim-socket.ts';
-import { ownershipOf } from '../src/local-api/socket-ownership.ts';
 import { ControlPlaneDouble } from './control-plane-double.ts';
 import {
   askSocket,
@@ -225,10 +225,13 @@ test('[SG-38] two sockets at one path are refused, also where one is the agentâ€
 });
 
 test('[SG-38] an account is looked up by name, and one that is not there is refused', () => {
-  expect(ownershipOf({})).toBeUndefined();
-  expect(ownershipOf({ owner: 7, group: 'root' })).toEqual({ user: 7, group: 0 });
-  expect(ownershipOf({ owner: 'root' })).toEqual({ user: 0, group: undefined });
-  expect(() => ownershipOf({ owner: 'nobody-of-this-name' })).toThrow(
+  expect(ownershipOf({}, 'localApi.sockets')).toBeUndefined();
+  expect(ownershipOf({ owner: 7, group: 'root' }, 'localApi.sockets')).toEqual({
+    user: 7,
+    group: 0,
+  });
+  expect(ownershipOf({ owner: 'root' }, 'localApi.sockets')).toEqual({ user: 0, group: undefined });
+  expect(() => ownershipOf({ owner: 'nobody-of-this-name' }, 'localApi.sockets')).toThrow(
     'there is no user nobody-of-this-name in /etc/passwd',
   );
 });

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import type { Environment } from '@sallyport/config/load';
+import { TOKEN_VARIABLE } from '../config.ts';
 
 /** What a command needs of the process it runs in. */
 export type CliContext = {
@@ -13,4 +14,10 @@ export type CliContext = {
 export function systemContext(): CliContext {
   const { env, stdin, stdout, stderr } = process;
   return { env, hostname: hostname(), stdin, stdout, stderr };
+}
+
+/** The environment that a command gets: without what this program alone is given. */
+export function withoutCredentials(env: Environment): Environment {
+  const { [TOKEN_VARIABLE]: _token, ...rest } = env;
+  return rest;
 }

@@ -1,12 +1,12 @@
 import { AgentError } from '../agent-error.ts';
-import { readAgentConfig, TOKEN_VARIABLE, type ConfigFlags } from '../config.ts';
+import { readAgentConfig, type ConfigFlags } from '../config.ts';
 import { parseInjections, variablesOf, type Injection } from '../exec/injection.ts';
 import { MaskedValues } from '../exec/mask.ts';
 import { OwnOutput } from '../exec/own-output.ts';
 import { parseReaction } from '../exec/reaction.ts';
 import { SupervisedCommand } from '../exec/supervised-command.ts';
 import { ValueFiles } from '../exec/value-files.ts';
-import type { CliContext } from './context.ts';
+import { withoutCredentials, type CliContext } from './context.ts';
 import { followChanges, type Following } from './follow-changes.ts';
 import { LocalClient } from './local-client.ts';
 import { readTogether, type Together } from './read-together.ts';
@@ -119,9 +119,4 @@ function reactor(execution: Execution, given: readonly string[]): () => Promise<
     if (reaction.do === 'restart') await command.restart(graceMs, env);
     else if (reaction.do === 'signal') command.signal(reaction.signal);
   };
-}
-
-function withoutCredentials(env: CliContext['env']): CliContext['env'] {
-  const { [TOKEN_VARIABLE]: _token, ...rest } = env;
-  return rest;
 }

@@ -21,6 +21,11 @@ export function certificatePath(name: string): string {
   return valuePath('certificates', name, 'certificate');
 }
 
+/** The path of a configuration. Throws AgentError `usage.invalid` for what cannot be a configuration's name. */
+export function configPath(name: string): string {
+  return valuePath('config', name, 'configuration');
+}
+
 function valuePath(collection: string, name: string, what: string): string {
   if (resourceName.safeParse(name).success) return `/v1/${collection}/${name}`;
   throw new AgentError('usage.invalid', `that cannot be the name of a ${what}`, {
@@ -48,6 +53,14 @@ export class LocalClient {
     const json = jsonOf(body);
     const reply = schema.safeParse(json);
     if (reply.success) return reply.data;
+    throw this.#refusal(status, json);
+  }
+
+  /** What the agent answers with 200, parsed. @throws AgentError as `read` */
+  async readJson(path: string): Promise<unknown> {
+    const { status, body } = await this.#ask(path);
+    const json = jsonOf(body);
+    if (status === 200) return json;
     throw this.#refusal(status, json);
   }
 

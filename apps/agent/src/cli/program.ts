@@ -6,6 +6,7 @@ import type { CliContext } from './context.ts';
 import type { EnrollFlags } from './enroll.ts';
 import type { ExecFlags } from './exec.ts';
 import type { GetFlags } from './get.ts';
+import type { RenderFlags } from './render.ts';
 import { reportFailure } from './report-failure.ts';
 
 type PrintFlags = ConfigFlags & { json?: boolean };
@@ -21,6 +22,7 @@ export async function runProgram(args: string[], context: CliContext): Promise<n
   addRun(program, context);
   addReaders(program, context, endWith);
   addExec(program, context, endWith);
+  addRender(program, context);
   addLink(program, context, endWith);
   addDoctor(program, context, endWith);
   addConfig(program, context, endWith);
@@ -134,6 +136,31 @@ function addExec(program: Command, context: CliContext, endWith: (code: number) 
     .option('--no-mask', 'pass what the command writes on as it is')
     .action(async (command: string[], flags: ExecFlags) =>
       endWith(await (await import('./exec.ts')).execCommand(command, flags, context)),
+    );
+}
+
+function addRender(program: Command, context: CliContext): void {
+  addCommand(program, 'render')
+    .description(
+      'write a Liquid template with secrets and configurations to a file, and run a command when that has changed',
+    )
+    .argument('[command...]', 'after --, what has to know of a changed file')
+    .requiredOption(
+      '--template <file>',
+      'the template; {{ "name" | secret }} and {{ "name" | config }} take values',
+    )
+    .requiredOption('--output <file>', 'where it is written, as a whole or not at all')
+    .option('--owner <user>', 'whom the file belongs to, by name or number')
+    .option('--group <group>', 'the file’s group, by name or number')
+    .option('--mode <mode>', 'the file’s mode', '0600')
+    .option('--backup', 'keep the file before as <file>.bak')
+    .option('--once', 'write it once, which is the default')
+    .option('--watch', 'stay, and write it at each change of a value')
+    .option('--debounce <seconds>', 'with --watch, act once nothing has changed for so long', '1')
+    .option('--splay <seconds>', 'with --watch, wait for a random part of it before', '0')
+    .option('--command-timeout <seconds>', 'the command is killed then', '30')
+    .action(async (command: string[], flags: RenderFlags) =>
+      (await import('./render.ts')).renderCommand(command, flags, context),
     );
 }
 

@@ -47,12 +47,12 @@ export async function untilOneRevision<Result>(
 /** One secret, whose name is in the error where it is not there. */
 export async function readSecret({ secret, field }: Wanted, client: LocalClient) {
   return client.read(secretPath(secret, field), secretReply).catch((error: unknown) => {
-    throw error instanceof AgentError && error.code.endsWith('not_found')
-      ? named(error, secret)
-      : error;
+    throw named(error, secret);
   });
 }
 
-function named(error: AgentError, secret: string): AgentError {
-  return new AgentError(error.code, `${secret}: ${error.message}`, { cause: error });
+/** With the name of what was asked for, where that is what is wrong. */
+export function named(error: unknown, name: string): unknown {
+  if (!(error instanceof AgentError) || !error.code.endsWith('not_found')) return error;
+  return new AgentError(error.code, `${name}: ${error.message}`, { cause: error });
 }

@@ -1,9 +1,8 @@
-import { lstat, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { AgentError } from '../agent-error.ts';
 import { fileFault } from '../files/file-fault.ts';
+import { refuseIrregular } from '../files/refuse-irregular.ts';
 import { writeFileAtomically } from '../state/atomic-file.ts';
-import { codeOf } from '../state/system-error.ts';
 import type { Injection } from './injection.ts';
 
 /** The files that a command reads its values from: there, mode 0600, from before it starts until it has ended. */
@@ -36,16 +35,4 @@ export class ValueFiles implements AsyncDisposable {
       }
     }
   }
-}
-
-/** A device, a pipe or a link there is somebody's, and a rename would put a file in its place. */
-async function refuseIrregular(path: string): Promise<void> {
-  const there = await lstat(path).catch((error: unknown) => {
-    if (codeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  });
-  if (there === undefined || there.isFile()) return;
-  throw new AgentError('file.unusable', `${path} is there, and is no regular file`, {
-    advice: 'name another path, or move what is there',
-  });
 }

@@ -5,8 +5,9 @@ import { lstat, rename, rm } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { AgentError } from '../agent-error.ts';
+import type { Ownership } from '../files/ownership.ts';
 import { codeOf } from '../state/system-error.ts';
-import { giveSocket, type Ownership } from './socket-ownership.ts';
+import { giveSocket } from './socket-ownership.ts';
 
 /** `sun_path` less its final NUL: 108 on Linux, 104 on macOS and the BSDs. */
 const MAX_PATH_BYTES = process.platform === 'linux' ? 107 : 103;

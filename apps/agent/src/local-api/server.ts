@@ -1,3 +1,4 @@
+import { ownershipOf } from '../files/ownership.ts';
 import type { LocalApiSettings, TcpConfig } from '../local-api-settings.ts';
 import { listensOnTcp } from '../local-api-settings.ts';
 import type { Log } from '../log.ts';
@@ -9,7 +10,6 @@ import { RequestCounts } from './request-counts.ts';
 import { everything, rightsOf, type Rights } from './rights.ts';
 import { SharedBodies } from './shared-bodies.ts';
 import { openSocket, type Listener } from './socket-listener.ts';
-import { ownershipOf } from './socket-ownership.ts';
 import type { TcpListener } from './tcp-listener.ts';
 import { UnreadReplies } from './unread-replies.ts';
 import { WatchHub } from './watch.ts';
@@ -88,7 +88,10 @@ export class LocalApi {
     const { socket, socketMode, localApi, log } = this.#parts;
     await this.#openSocket(socket, { mode: socketMode }, this.#access(everything, OWN));
     for (const { path, mode, allow, ...named } of localApi.sockets) {
-      const file = { mode: Number.parseInt(mode, 8), ownership: ownershipOf(named) };
+      const file = {
+        mode: Number.parseInt(mode, 8),
+        ownership: ownershipOf(named, 'localApi.sockets'),
+      };
       await this.#openSocket(path, file, this.#access(rightsOf(allow), FURTHER));
       log.info({ path }, 'listening for programs');
     }

@@ -1,59 +1,11 @@
-import {
-  chmodSync,
-  chownSync,
-  closeSync,
-  constants,
-  fstatSync,
-  openSync,
-  readFileSync,
-} from 'node:fs';
+import { chmodSync, chownSync, closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { AgentError } from '../agent-error.ts';
+import type { Ownership } from '../files/ownership.ts';
 import { codeOf } from '../state/system-error.ts';
-
-/** Whom a socket file belongs to, by number; what is absent stays as it was born. */
-export type Ownership = { user?: number | undefined; group?: number | undefined };
 
 /** O_PATH (open(2)): a handle of the file itself, whatever is put in its place meanwhile. */
 const HANDLE_ONLY = 0o10_000_000;
 const UNCHANGED = -1;
-
-/** As a configuration names them: numbers, or names of this host's own accounts. */
-type Named = { owner?: string | number | undefined; group?: string | number | undefined };
-
-/**
- * The numbers of a user and a group; undefined where neither is named. Names are those of /etc/passwd and
- * /etc/group: what another directory knows has to be given by number.
- *
- * @throws AgentError `usage.invalid` for a name that is not there
- */
-export function ownershipOf({ owner, group }: Named): Ownership | undefined {
-  if (owner === undefined && group === undefined) return undefined;
-  return {
-    user: owner === undefined ? undefined : numberOf('user', owner, '/etc/passwd'),
-    group: group === undefined ? undefined : numberOf('group', group, '/etc/group'),
-  };
-}
-
-function numberOf(what: string, account: string | number, file: string): number {
-  if (typeof account === 'number') return account;
-  const fields = linesOf(file)
-    .map((line) => line.split(':'))
-    .find(([name]) => name === account);
-  const number = fields?.[2];
-  if (number !== undefined && /^\d+$/.test(number)) return Number(number);
-  throw new AgentError('usage.invalid', `there is no ${what} ${account} in ${file}`, {
-    advice: `name one that is there in localApi.sockets, or give the number of the ${what}`,
-  });
-}
-
-function linesOf(file: string): string[] {
-  try {
-    return readFileSync(file, 'utf8').split('\n');
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return [];
-    throw error;
-  }
-}
 
 /**
  * Gives a socket file that this process has just made, and that nobody can use yet, to its owner, and opens it

@@ -1,9 +1,14 @@
 import { constants } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { Ownership } from '../files/ownership.ts';
 import { codeOf } from './system-error.ts';
 
+const UNCHANGED = -1;
+
 type WriteOptions = {
+  /** Whom it belongs to; by default this process's user and group. */
+  ownership?: Ownership | undefined;
   /** Default 0600. */
   mode?: number;
   /** Where it is written before it takes its place, in the same directory. */
@@ -17,11 +22,11 @@ type WriteOptions = {
 export async function writeFileAtomically(
   path: string,
   data: string | Uint8Array,
-  { mode = 0o600, temporary = temporaryOf(path) }: WriteOptions = {},
+  { mode = 0o600, temporary = temporaryOf(path), ownership }: WriteOptions = {},
 ): Promise<void> {
   await rm(temporary, { force: true });
   try {
-    await writeDurably(temporary, data, mode);
+    await writeDurably(temporary, data, { mode, ownership });
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
@@ -59,9 +64,15 @@ async function overwrite(path: string): Promise<void> {
   }
 }
 
-async function writeDurably(path: string, data: string | Uint8Array, mode: number): Promise<void> {
+async function writeDurably(
+  path: string,
+  data: string | Uint8Array,
+  { mode, ownership }: { mode: number; ownership: Ownership | undefined },
+): Promise<void> {
   const file = await open(path, 'wx', 0o600);
   try {
+    if (ownership !== undefined)
+      await file.chown(ownership.user ?? UNCHANGED, ownership.group ?? UNCHANGED);
     // Not by `open`, which takes the umask off. Before the first byte is there to be read.
     await file.chmod(mode);
     await file.writeFile(data);

@@ -1,0 +1,59 @@
+import { spawn } from 'node:child_process';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Environment } from '@sallyport/config/load';
+import { AgentError } from '../agent-error.ts';
+import type { CommandLine } from '../exec/child.ts';
+import { codeOf } from '../state/system-error.ts';
+import { Backoff } from '../sync/backoff.ts';
+
+const MAX_ATTEMPTS = 3;
+
+/**
+ * Runs the command that has to know of a new file, again when it fails, at most three times. It is killed when it
+ * has not ended within `timeoutMs`.
+ *
+ * @throws AgentError `command.failed`
+ */
+export async function runAfterChange(
+  line: CommandLine,
+  timeoutMs: number,
+  env: Environment,
+): Promise<void> {
+  const backoff = new Backoff(Math.random);
+  for (let attempt = 1; ; attempt += 1) {
+    const failure = await runOnce(line, timeoutMs, env);
+    if (failure === undefined) return;
+    if (attempt === MAX_ATTEMPTS)
+      throw new AgentError(
+        'command.failed',
+        `the file is written, but the command after it failed ${MAX_ATTEMPTS} times: it ${failure}`,
+        { advice: 'mend the command and run it by hand: it is run again at the next change only' },
+      );
+    await pause(backoff.next());
+  }
+}
+
+/** How it failed; undefined when it did not. */
+async function runOnce(
+  { command, args }: CommandLine,
+  timeoutMs: number,
+  env: Environment,
+): Promise<string | undefined> {
+  const signal = AbortSignal.timeout(timeoutMs);
+  return new Promise((resolve) => {
+    const child = spawn(command, args, {
+      env,
+      signal,
+      killSignal: 'SIGKILL',
+      stdio: ['ignore', 'inherit', 'inherit'],
+    });
+    child.once('error', (error) => {
+      if (!signal.aborted) resolve(`cannot be run (${codeOf(error)})`);
+    });
+    child.once('exit', (code, by) => {
+      if (code === 0) resolve(undefined);
+      else if (signal.aborted) resolve(`had not ended after ${timeoutMs / 1000} s`);
+      else resolve(code === null ? `was ended by ${by}` : `ended with exit code ${code}`);
+    });
+  });
+}

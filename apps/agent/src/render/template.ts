@@ -1,0 +1,113 @@
+import { Liquid, LiquidError } from 'liquidjs';
+import { AgentError } from '../agent-error.ts';
+
+/** Where a template takes values from. */
+export type Source = {
+  /** The value of a secret, or of a field of it. */
+  secret(name: string, field: string | undefined): Promise<string>;
+  /** A configuration, parsed. */
+  config(name: string): Promise<unknown>;
+};
+
+/** Read other files, or print what no check has seen. */
+const REMOVED_TAGS = ['include', 'render', 'layout', 'block', 'echo', 'cycle'];
+/** What else than a missing value may be made of `null`. */
+const TAKE_NULL: ReadonlySet<string> = new Set(['default', 'json', 'jsonify', 'inspect']);
+const MAX_RENDER_MS = 30_000;
+const MAX_OBJECTS = 100_000_000;
+
+/**
+ * The text of a template in Liquid, where `{{ "db/password" | secret }}` is a secret and `{{ "rate-limit" | config }}`
+ * a configuration. What is missing is an error, and never an empty text. `file` is how errors call the template.
+ *
+ * @throws AgentError `template.invalid`, `template.value_missing`, `template.failed`, and those of `source`, each with
+ *   the line and never with a value
+ */
+export async function renderTemplate(
+  template: string,
+  file: string,
+  source: Source,
+): Promise<string> {
+  const engine = makeEngine(source);
+  try {
+    const text: unknown = await engine.parseAndRender(template, {});
+    return String(text);
+  } catch (error) {
+    throw faultOf(error, file);
+  }
+}
+
+function makeEngine(source: Source): Liquid {
+  const engine = new Liquid({
+    strictVariables: true,
+    strictFilters: true,
+    ownPropertyOnly: true,
+    renderLimit: MAX_RENDER_MS,
+    memoryLimit: MAX_OBJECTS,
+    templates: {},
+    outputEscape: printed,
+  });
+  for (const tag of REMOVED_TAGS) delete engine.tags[tag];
+  // It would print without `printed`.
+  delete engine.filters['raw'];
+  for (const [name, filter] of Object.entries(engine.filters)) {
+    if (typeof filter !== 'function' || TAKE_NULL.has(name)) continue;
+    engine.registerFilter(name, function (value: unknown, ...args: unknown[]): unknown {
+      if (value == null) throw missing();
+      return Reflect.apply(filter, this, [value, ...args]);
+    });
+  }
+  engine.registerFilter('secret', (name: unknown, field: unknown) =>
+    source.secret(nameFrom(name), field === undefined ? undefined : nameFrom(field)),
+  );
+  engine.registerFilter('config', (name: unknown) => source.config(nameFrom(name)));
+  return engine;
+}
+
+function nameFrom(value: unknown): string {
+  if (typeof value === 'string') return value;
+  throw new AgentError('template.failed', 'what a value is asked for by is no text', {
+    advice: 'put the name in quotes',
+  });
+}
+
+function printed(value: unknown): string {
+  if (value == null) throw missing();
+  if (typeof value === 'string') return value;
+  if (typeof value === 'number' || typeof value === 'boolean') return `${value}`;
+  throw new AgentError('template.failed', 'an object cannot be printed as it is', {
+    advice: 'print one of its members, or the whole with | json',
+  });
+}
+
+function missing(): AgentError {
+  return new AgentError('template.value_missing', 'a value is not there', {
+    advice: 'correct its name, or put it where it is taken from',
+  });
+}
+
+/** Of the template's own errors only the kind and the place: their words may quote a value. */
+function faultOf(error: unknown, file: string): unknown {
+  if (!LiquidError.is(error)) return error;
+  const [line] = error.token.getPosition();
+  const where = `${file}, line ${line}`;
+  const cause = error.originalError;
+  if (cause instanceof AgentError) {
+    const { code, message, advice, status } = cause;
+    return new AgentError(code, `${where}: ${message}`, {
+      advice,
+      ...(status === undefined ? {} : { status }),
+    });
+  }
+  if (error.name === 'UndefinedVariableError') {
+    const { code, message, advice } = missing();
+    return new AgentError(code, `${where}: ${message}`, { advice });
+  }
+  if (error.name === 'ParseError' || error.name === 'TokenizationError')
+    return new AgentError('template.invalid', `${where}: this is no template that can be used`, {
+      advice: 'see that all tags and filters there exist, and are closed; files cannot be included',
+    });
+  return new AgentError('template.failed', `${where}: a filter cannot work on what it is given`, {
+    advice: 'see what the filters there are given',
+  });
+}
