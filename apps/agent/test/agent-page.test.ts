@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -11,6 +11,7 @@ import { statuses } from '../src/local-api/problem-reply.ts';
 import { ControlPlaneDouble } from './control-plane-double.ts';
 import { unusedPort } from './dialling.ts';
 import { enrollWith, startDaemon, type Enrolled, type TestDaemon } from './harness.ts';
+import { agentCommand } from './run-agent.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../../docs/agent.md'), 'utf8');
 let double: ControlPlaneDouble;
@@ -20,8 +21,9 @@ let onThisHost: (text: string) => string;
 
 beforeAll(async () => {
   double = await ControlPlaneDouble.start();
-  double.putSecret('db/password', 's3cret');
+  double.putSecret('db/password', 's3cret-word');
   double.putSecret('api/key', 'of another program');
+  double.putSecret('db/login', '{"user":"shop"}');
   double.putPlugin('rate-limit', { perSecond: 5 });
   enrolled = await enrollWith(double);
   home = await createTempDirectory('page');
@@ -31,7 +33,11 @@ beforeAll(async () => {
       .replaceAll('/var/lib/sallyport-agent/agent.sock', enrolled.socket)
       .replaceAll('/run/sallyport', home.path)
       .replaceAll('group: root', `group: ${process.getgid?.()}`)
-      .replaceAll('127.0.0.1:8200', `127.0.0.1:${port}`);
+      .replaceAll('127.0.0.1:8200', `127.0.0.1:${port}`)
+      .replaceAll('/etc/shop', home.path)
+      .replaceAll('--group root', `--group ${process.getgid?.()}`)
+      .replaceAll(/\bshop-(server|reload)$/gm, 'echo $1')
+      .replaceAll(/^sallyport-agent/gm, agentCommand.join(' '));
 });
 afterAll(async () => {
   await double.stop();
@@ -55,13 +61,20 @@ async function running(yaml = ''): Promise<TestDaemon> {
   return daemon;
 }
 
-/** What each command prints. */
-async function outputs(script: string | undefined): Promise<unknown[]> {
+/** What each command prints, as text. */
+async function texts(script: string | undefined): Promise<string[]> {
   const commands = (script ?? '').trim().split('\n');
-  const printed = await Promise.all(
-    commands.map(async (command) => (await promisify(execFile)('sh', ['-euc', command])).stdout),
+  const env = { ...process.env, SALLYPORT_AGENT_SOCKET: enrolled.socket };
+  return Promise.all(
+    commands.map(
+      async (command) => (await promisify(execFile)('sh', ['-euc', command], { env })).stdout,
+    ),
   );
-  return printed.map((text) => (text === '' ? undefined : JSON.parse(text)));
+}
+
+/** What each command prints, as JSON. */
+async function outputs(script: string | undefined): Promise<unknown[]> {
+  return (await texts(script)).map((text) => (text === '' ? undefined : JSON.parse(text)));
 }
 
 /** What docs/own-ca.md shows how to make, by the names that the page has. */
@@ -91,10 +104,28 @@ describe('[SG-40] [SG-41] the page of the agent', () => {
     await using _daemon = await running();
     const [commands] = blocks('Read a value', 'sh');
     expect(await outputs(commands)).toMatchObject([
-      { name: 'db/password', version: 1, value: 's3cret' },
+      { name: 'db/password', version: 1, value: 's3cret-word' },
       { perSecond: 5 },
-      { items: [{ name: 'db/password' }, { name: 'api/key' }] },
+      { items: [{ name: 'db/password' }, { name: 'api/key' }, { name: 'db/login' }] },
     ]);
+  });
+
+  test('[SG-18] [SG-20] shows how a command gets values, and what follows a change', async () => {
+    await using _daemon = await running();
+    const [give, follow] = blocks('Give values to a command', 'sh');
+    expect(await texts(give)).toEqual(['password: ***\n', 'shop']);
+    expect(await texts(follow)).toEqual(['server\n', 'server\n']);
+  });
+
+  test('[SG-18] shows a template, and the file that it becomes', async () => {
+    await using _daemon = await running();
+    const [template] = blocks('Write files from templates', 'liquid');
+    const [commands] = blocks('Write files from templates', 'sh');
+    await writeFile(join(home.path, 'shop.ini.liquid'), template ?? '');
+    expect(await texts(commands)).toEqual(['reload\n']);
+    expect(await readFile(join(home.path, 'shop.ini'), 'utf8')).toBe(
+      '[database]\nuser = shop\npassword = s3cret-word\n\nper_second = 5\nall_limits = {"perSecond":5}\n',
+    );
   });
 
   test('shows a socket for one program, which may read what is listed and nothing else', async () => {
@@ -102,7 +133,7 @@ describe('[SG-40] [SG-41] the page of the agent', () => {
     await using _daemon = await running(yaml);
     const [commands] = blocks('A socket for one program', 'sh');
     expect(await outputs(commands)).toMatchObject([
-      { value: 's3cret' },
+      { value: 's3cret-word' },
       { status: 403, code: 'request.not_allowed' },
     ]);
   });
@@ -113,11 +144,11 @@ describe('[SG-40] [SG-41] the page of the agent', () => {
     const [byToken, byCertificate] = blocks(heading, 'yaml');
     await outputs(makeToken);
     const byTokens = await running(byToken);
-    expect(await outputs(ask)).toMatchObject([{ value: 's3cret' }]);
+    expect(await outputs(ask)).toMatchObject([{ value: 's3cret-word' }]);
     await byTokens.stop();
     await makeCertificates();
     await using _tls = await running(byCertificate);
-    expect(await outputs(askByCertificate)).toMatchObject([{ value: 's3cret' }]);
+    expect(await outputs(askByCertificate)).toMatchObject([{ value: 's3cret-word' }]);
   });
 
   test('lists every refusal with its status', () => {
