@@ -142,7 +142,7 @@ test('[BM-21] the agent follows its file while it runs, and goes on with what it
   const { fileProblems } = await host.untilHealth((report) => report.fileProblems.length > 0);
   expect(fileProblems).toEqual([expect.stringMatching(/^controlPlane\.keystore\.file: /)]);
   expect((await host.agent(['status'], '', environment)).stdout).toContain(
-    'certificates   controlPlane.keystore.file: ',
+    'files          controlPlane.keystore.file: ',
   );
   const doctor = await host.agent(['doctor'], '', environment);
   expect(doctor.stdout).toContain('controlPlane.keystore.file: ');
@@ -154,7 +154,7 @@ test('[BM-21] the agent follows its file while it runs, and goes on with what it
   );
   const [first = ''] = [...page.matchAll(/^new=.*$/gm)].map(([text]) => text);
   run(
-    `${first.replace('-days 90', '-days 30')}\n${agent.replace(/^openssl rand.*$/m, '').replaceAll('agent.p12', 'next.p12')}`,
+    `${first.replace('-days 90', '-days 30')}\n${agent.replace(/^.*openssl rand.*$/m, '').replaceAll('agent.p12', 'next.p12')}`,
   );
   await rename(at('next.p12'), at('agent.p12'));
   const after = await host.untilHealth((report) => report.authentication.expiresAt !== before);

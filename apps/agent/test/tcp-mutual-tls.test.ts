@@ -91,7 +91,7 @@ describe('[A7-21] [BM-13] programs on TCP with mutual TLS', () => {
     const { chain: cert, key } = await authority.leaf({
       names: [{ type: 'url', value: NAME }],
       usages: ['clientAuth'],
-      notAfter: new Date(Date.now() + 2_000),
+      notAfter: new Date(Date.now() + 4_000),
     });
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     const ask = () => programs.askTls({ cert, key, agent });

@@ -114,10 +114,14 @@ export class LocalApi {
     const access = this.#access(rightsOf(tcp.allow), FURTHER);
     this.#tcp = await TcpListener.open(tcp, {
       log: this.#parts.log,
-      answersTo: (admit) => ({
-        unread: access.unread,
-        answer: this.#answersTo({ ...access, admit }),
-      }),
+      answersTo: (admit) => {
+        const own = { ...access, admit };
+        return {
+          unread: own.unread,
+          answer: this.#answersTo(own),
+          endStreams: () => this.#answers.watch.endOf(own),
+        };
+      },
     });
     this.#listeners.push(this.#tcp);
     this.#parts.log.info({ address: tcp.address }, 'listening for programs');

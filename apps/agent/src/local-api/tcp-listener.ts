@@ -34,6 +34,8 @@ export type TcpParts = {
   answersTo: (admit: (request: IncomingMessage) => void) => {
     unread: UnreadReplies;
     answer: Answer;
+    /** Ends the streams that are open there: every other request shows anew what lets it in. */
+    endStreams: () => void;
   };
 };
 
@@ -50,6 +52,7 @@ export class TcpListener implements Listener {
   readonly #strangers = new Strangers();
   /** Whoever was let in by a certificate, until when it is good. */
   readonly #certified = new Map<Socket, number>();
+  readonly #endStreams: () => void;
   #endHalfOpen = (): void => {};
   #shown: X509Certificate | undefined;
 
@@ -58,8 +61,9 @@ export class TcpListener implements Listener {
     this.#port = splitAddress(own.config.address).port;
     this.#shown = shownBy(own);
     this.#server = own.stores.keystore === undefined ? this.#plainServer() : this.#tlsServer();
-    const { unread, answer } = answersTo((request) => this.#admit(request));
+    const { unread, answer, endStreams } = answersTo((request) => this.#admit(request));
     answerInTurn(this.#server, unread, answer);
+    this.#endStreams = endStreams;
   }
 
   /** @throws AgentError `usage.invalid` for a file that is not taken, `token_file.*`, `local_api.unusable` */
@@ -92,7 +96,8 @@ export class TcpListener implements Listener {
       this.#shown = shownBy(this.#own);
       log.info({}, 'the certificates for programs were replaced');
     }
-    if (looked === 'replaced' || trusted !== stores.truststore?.join()) this.#cutOff();
+    if (looked === 'replaced') this.#endStreams();
+    if (trusted !== stores.truststore?.join()) this.#cutOff();
     for (const [socket, untilMs] of this.#certified) if (untilMs <= Date.now()) socket.destroy();
   }
 

@@ -56,6 +56,11 @@ export class WatchHub {
     response.once('close', () => this.#watchers.delete(response));
   }
 
+  /** Ends the streams of whoever was let in there. */
+  endOf(access: Access): void {
+    for (const [watcher, other] of this.#watchers) if (other === access) watcher.end();
+  }
+
   /** Tells every watcher that the agent was revoked, and ends their streams. */
   revoke(): void {
     this.#send(() => 'event: revoked\ndata: {}\n\n');
