@@ -10,6 +10,7 @@ import { z } from 'zod';
 export const proxySettings = z.strictObject({
   url: secret(
     z.string().refine(isProxyUrl, 'write it as http://, https:// or socks5h://, then host:port'),
+    hasPassword,
   )
     .optional()
     .meta({
@@ -49,6 +50,11 @@ function isProxyUrl(text: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** The rest of a proxy's URL may be read by everybody. */
+function hasPassword(text: string): boolean {
+  return !URL.canParse(text) || new URL(text).password !== '';
 }
 
 /** A variable that is meant for other programs too says nothing about this host's own addresses. */

@@ -34,6 +34,16 @@ describe('[SG-37] [AX-23] config check', () => {
     ]);
   });
 
+  test('takes a proxy’s URL in plain text, unless a password is in it', async () => {
+    const of = (url: string) => check(`proxy: { url: "${url}" }\n`);
+    expect((await of('http://sallyport@proxy.example:3128')).code).toBe(0);
+    const { code, stdout } = await of('http://sallyport:canary@proxy.example:3128');
+    expect(code).toBe(2);
+    expect(stdout).toContain('proxy.url');
+    expect(stdout).toContain('a secret in plain text');
+    expect(stdout).not.toContain('canary');
+  });
+
   test('[AX-10] is not content with what the daemon would warn of', async () => {
     const weak = 'controlPlane: { tls: { minVersion: TLS1.0, allowLegacy: true } }\n';
     const { code, stdout } = await check(weak);

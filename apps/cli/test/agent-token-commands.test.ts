@@ -91,7 +91,11 @@ test('group update sends the ways that are allowed, and refuses others', async (
   expect(stdout).toMatch(/^Agents open sessions with +token$/m);
   const sent = { agentMethods: ['token'] };
   expect(operator.api.received.map(({ body }) => body)).toEqual([sent, sent]);
-  for (const methods of [['password'], ['key', 'key']])
+  for (const methods of [['key', 'token'], ['key,token'], ['key,', 'token'], ['key, token']])
+    await cli(['group', 'update', 'a', '--agent-methods', ...methods]);
+  const both = { agentMethods: ['key', 'token'] };
+  expect(operator.api.received.slice(2).map(({ body }) => body)).toEqual([both, both, both, both]);
+  for (const methods of [['password'], ['key', 'key'], ['key,key'], [',']])
     expect(await cli(['group', 'update', 'a', '--agent-methods', ...methods])).toMatchObject({
       code: 2,
     });

@@ -54,7 +54,7 @@ class FileReader {
   #node(schema: z.core.$ZodType, value: unknown, path: Path): unknown {
     // A key with nothing after it, as when all lines below it are commented out.
     if (value === null) return undefined;
-    const { core, secret } = unwrap(schema);
+    const { core, secret, holdsSecret } = unwrap(schema);
     if (core instanceof z.core.$ZodObject) return this.section(core, value, path);
     if (core instanceof z.core.$ZodArray && Array.isArray(value)) {
       const { element } = core._zod.def;
@@ -67,7 +67,8 @@ class FileReader {
         entries.map(([name, child]) => [name, this.#node(valueType, child, [...path, name])]),
       );
     }
-    return typeof value === 'string' ? this.#text(schema, value, path, secret) : value;
+    if (typeof value !== 'string') return value;
+    return this.#text(schema, value, path, secret && holdsSecret(value));
   }
 
   #text(schema: z.core.$ZodType, raw: string, path: Path, secret: boolean): unknown {

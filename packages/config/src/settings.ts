@@ -9,6 +9,8 @@ export type Unwrapped = {
   optional: boolean;
   defaultValue: unknown;
   secret: boolean;
+  /** Of a secret one: whether a text is, or has, what must be kept. */
+  holdsSecret: (text: string) => boolean;
   description: string | undefined;
   variable: string | undefined;
 };
@@ -46,6 +48,7 @@ export function unwrap(schema: Schema): Unwrapped {
     optional: false,
     defaultValue: undefined,
     secret: false,
+    holdsSecret: () => true,
     description: undefined,
     variable: undefined,
   };
@@ -53,6 +56,9 @@ export function unwrap(schema: Schema): Unwrapped {
     const meta = z.globalRegistry.get(layer) ?? {};
     seen.core = layer;
     seen.secret ||= meta['secret'] === true;
+    const holdsSecret = meta['holdsSecret'];
+    if (typeof holdsSecret === 'function')
+      seen.holdsSecret = (text) => Reflect.apply(holdsSecret, undefined, [text]) === true;
     seen.description ??= meta.description;
     if (typeof meta['env'] === 'string') seen.variable ??= meta['env'];
     if (layer instanceof z.core.$ZodDefault || layer instanceof z.core.$ZodPrefault) {

@@ -6,8 +6,15 @@ import { openApi, type Context } from '../context.ts';
 import { fields, table } from '../output.ts';
 import { checked } from '../usage.ts';
 
+/** With spaces or commas between them, as `group show` prints them. */
+const methods = z
+  .array(z.string())
+  .transform((given) => given.flatMap((part) => part.split(/,\s*/)).filter(Boolean))
+  .pipe(patchGroupBody.shape.agentMethods.unwrap())
+  .optional();
+
 const updateOptions = z
-  .object(patchGroupBody.shape)
+  .object({ ...patchGroupBody.shape, agentMethods: methods })
   .refine(
     ({ agentMethods, clones }) => agentMethods !== undefined || clones !== undefined,
     'give --agent-methods or --clones',
