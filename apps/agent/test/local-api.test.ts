@@ -213,9 +213,7 @@ describe('GET /v1/watch', () => {
       revision: revision + 1,
     };
     await until(() => stream.includes(`event: revision\ndata: {"revision":${revision + 1}}\n\n`));
-    expect(stream).toContain(
-      `id: ${revision + 1}\nevent: change\ndata: ${JSON.stringify(brought)}\n\n`,
-    );
+    expect(stream).toContain(`\n\nevent: change\ndata: ${JSON.stringify(brought)}\n\n`);
 
     double.deleteSecret('watched');
     const removed = {

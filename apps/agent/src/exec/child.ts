@@ -53,7 +53,10 @@ function start(
 
 async function exitCodeOf(child: ChildProcess, outputs: readonly MaskedOutput[]): Promise<number> {
   const exitCode = await new Promise<number>((resolve, reject) => {
-    child.once('error', (error) => reject(cannotRun(error)));
+    // Once it runs, an error is of a signal that this user may not send to it: it runs on, and ends by itself.
+    child.on('error', (error) => {
+      if (child.pid === undefined) reject(cannotRun(error));
+    });
     child.once('exit', (code, signal) =>
       resolve(code ?? exitCodes.signalBase + constants.signals[signal ?? 'SIGKILL']),
     );

@@ -9,7 +9,8 @@ export class MaskedValues {
 
   add(values: Iterable<string>): void {
     const all = new Set(this.#needles);
-    for (const value of values) {
+    // Without the line end that files have, too: a shell takes it off.
+    for (const value of [...values].flatMap((whole) => [whole, whole.trim()])) {
       if (value.length < MIN_LENGTH) continue;
       const bytes = Buffer.from(value);
       const base64 = bytes.toString('base64');

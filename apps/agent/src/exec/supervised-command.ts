@@ -78,7 +78,7 @@ export class SupervisedCommand implements Disposable {
    */
   async restart(graceMs: number, env: Environment): Promise<void> {
     const child = this.#child;
-    if (this.#isOver || child === undefined) return;
+    if (this.#isOver || child === undefined || this.#stoppedBy !== undefined) return;
     this.#isReplaced = true;
     child.kill('SIGTERM');
     const kill = setTimeout(() => child.kill('SIGKILL'), graceMs);
@@ -92,7 +92,8 @@ export class SupervisedCommand implements Disposable {
   }
 
   #pass(signal: NodeJS.Signals): void {
-    if (this.#isReplaced && stops.has(signal)) this.#stoppedBy = signal;
+    // A program may take SIGINT for something else, and go on; the others it is to end by.
+    if (stops.has(signal) && (this.#isReplaced || signal !== 'SIGINT')) this.#stoppedBy = signal;
     if (!process.stdin.isTTY || !fromTerminal.has(signal)) this.#child?.kill(signal);
   }
 }

@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { AgentError } from '../agent-error.ts';
 import { fileFault } from '../files/file-fault.ts';
 import { refuseIrregular } from '../files/refuse-irregular.ts';
 import { writeFileAtomically } from '../state/atomic-file.ts';
@@ -27,12 +28,12 @@ export class ValueFiles implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const path of this.#written) {
-      try {
-        await rm(path, { force: true });
-      } catch (error) {
-        throw fileFault(error, path);
-      }
-    }
+    const paths = [...this.#written];
+    const removed = await Promise.allSettled(paths.map((path) => rm(path, { force: true })));
+    const left = paths.filter((_, index) => removed[index]?.status === 'rejected');
+    if (left.length === 0) return;
+    throw new AgentError('file.unusable', `${left.join(', ')} could not be removed`, {
+      advice: 'see what is there by now, and that no secret is left',
+    });
   }
 }

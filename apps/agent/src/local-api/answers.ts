@@ -104,8 +104,8 @@ function answerOther(
   const { rights } = access;
   response.setHeader('x-request-id', requestId);
   if (url === '/healthz') return sendHealth(health, rights, response);
-  if (url === '/metrics') return void sendMetrics(parts, response);
-  if (url === '/openapi.json') return void sendDocument(response);
+  if (url === '/metrics') return later(sendMetrics(parts, response), parts, response);
+  if (url === '/openapi.json') return later(sendDocument(response), parts, response);
   refuseWhenFull(access);
   const reader = { agent: health.agent, rights };
   if (url === '/v1/secrets') return sendList(reader, secrets, response);
@@ -159,20 +159,20 @@ function sendHealth(parts: HealthParts, rights: Rights, response: ServerResponse
   response.writeHead(serves ? 200 : 503, headers).end(body);
 }
 
-/** Loaded when they are asked for: most agents never are, and start sooner. */
-async function sendMetrics(
-  { health, requests, log }: AnswerParts,
-  response: ServerResponse,
-): Promise<void> {
-  try {
-    const { renderMetrics } = await import('./metrics.ts');
-    const body = await renderMetrics(describeHealth(health), requests);
-    sendText(response, 'text/plain; version=0.0.4; charset=utf-8', body);
-  } catch (error) {
+/** A reply that takes a moment, and ends without one where that fails. */
+function later(sent: Promise<void>, { log }: AnswerParts, response: ServerResponse): void {
+  sent.catch((error: unknown) => {
     const fault = internalError(error);
     log.error({ code: fault.code, stack: framesOf(fault) }, fault.message);
     response.destroy();
-  }
+  });
+}
+
+/** Loaded when they are asked for: most agents never are, and start sooner. */
+async function sendMetrics({ health, requests }: AnswerParts, response: ServerResponse) {
+  const { renderMetrics } = await import('./metrics.ts');
+  const body = await renderMetrics(describeHealth(health), requests);
+  sendText(response, 'text/plain; version=0.0.4; charset=utf-8', body);
 }
 
 async function sendDocument(response: ServerResponse): Promise<void> {

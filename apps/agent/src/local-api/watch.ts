@@ -7,6 +7,8 @@ import type { Rights } from './rights.ts';
 const KEEP_ALIVE_MS = 15_000;
 /** A watcher that lets this much pile up is cut off; it learns of everything when it comes back. */
 const MAX_BACKLOG_BYTES = 256 * 1024;
+/** A watcher whose stream has ended and that does not read what is left of it is cut off then. */
+const END_WITHIN_MS = 1_000;
 /** Changes that are remembered for watchers that come back. */
 const MAX_REMEMBERED = 4_096;
 
@@ -54,17 +56,18 @@ export class WatchHub {
     response.write(event('revision', revision, { revision }));
     this.#watchers.set(response, access);
     response.once('close', () => this.#watchers.delete(response));
+    response.on('error', () => this.#watchers.delete(response));
   }
 
   /** Ends the streams of whoever was let in there. */
   endOf(access: Access): void {
-    for (const [watcher, other] of this.#watchers) if (other === access) watcher.end();
+    for (const [watcher, other] of this.#watchers) if (other === access) this.#end(watcher);
   }
 
   /** Tells every watcher that the agent was revoked, and ends their streams. */
   revoke(): void {
     this.#send(() => 'event: revoked\ndata: {}\n\n');
-    for (const watcher of this.#watchers.keys()) watcher.end();
+    for (const watcher of this.#watchers.keys()) this.#end(watcher);
   }
 
   close(): void {
@@ -73,12 +76,20 @@ export class WatchHub {
     for (const watcher of this.#watchers.keys()) watcher.destroy();
   }
 
+  /** Nothing is written after the end, also where the end waits for a reader. */
+  #end(watcher: ServerResponse): void {
+    this.#watchers.delete(watcher);
+    watcher.end();
+    setTimeout(() => watcher.destroy(), END_WITHIN_MS).unref();
+  }
+
   #announce({ revision, changes }: AppliedEvent): void {
     const told = {
       revision,
       changes: changes.map((change) => ({
         ...change,
-        text: event('change', revision, { ...change, revision }),
+        // Without an id: who is cut off amid a revision has not been told of it.
+        text: `event: change\ndata: ${JSON.stringify({ ...change, revision })}\n\n`,
       })),
     };
     this.#remember(told);

@@ -1,5 +1,7 @@
-import { readFile } from 'node:fs/promises';
+import { constants, type Stats } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { AgentError } from '../agent-error.ts';
 import { fileFault } from '../files/file-fault.ts';
 import type { Ownership } from '../files/ownership.ts';
 import { refuseIrregular } from '../files/refuse-irregular.ts';
@@ -25,8 +27,7 @@ const PERMISSIONS = 0o7777;
 export async function writeOutput(output: OutputFile, text: string): Promise<boolean> {
   const { path, mode, ownership, backup } = output;
   try {
-    const there = await refuseIrregular(path);
-    const before = there === undefined ? undefined : await readFile(path);
+    const { stats: there, content: before } = (await read(path)) ?? {};
     const isNews = before === undefined || !before.equals(Buffer.from(text));
     const isAsWanted =
       there !== undefined &&
@@ -44,6 +45,24 @@ export async function writeOutput(output: OutputFile, text: string): Promise<boo
   } catch (error) {
     throw fileFault(error, path);
   }
+}
+
+/**
+ * A file as it is, content and owner of the same one: whoever may change its folder could put a link in its place
+ * between two looks.
+ */
+async function read(path: string): Promise<{ stats: Stats; content: Buffer } | undefined> {
+  if ((await refuseIrregular(path)) === undefined) return undefined;
+  await using file = await open(
+    path,
+    constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
+  );
+  const stats = await file.stat();
+  if (!stats.isFile())
+    throw new AgentError('file.unusable', `${path} was replaced while it was read`, {
+      advice: 'put a file there, in a folder that nobody else may change',
+    });
+  return { stats, content: await file.readFile() };
 }
 
 async function write(
