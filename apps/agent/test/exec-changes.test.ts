@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeEach, afterEach, describe, expect, test } from '@jest/globals';
 import { expectNoLeftovers, startProcess, type TestProcess } from '@sallyport/testkit/process';
-import { startDaemon } from './harness.ts';
+import { startDaemon, until } from './harness.ts';
 import { agentCommand, runAgent } from './run-agent.ts';
 import { runningAgent, type RunningAgent } from './running-agent.ts';
 
@@ -58,6 +58,25 @@ describe('[SG-04] exec --on-change restart', () => {
     expect(processIn(child.stdout[0])).not.toBe(processIn(child.stdout[1]));
     child.kill('SIGTERM');
     expect(await child.exited).toEqual({ code: 143, signal: null });
+  });
+
+  test('starts nothing anew once SIGTERM was sent, however long the command takes to end', async () => {
+    const ending = 'trap "echo ending; until [ -e END ]; do sleep 0.05; done; exit 7" TERM';
+    const end = join(agent.enrolled.home.path, 'end');
+    const script = `${ending.replace('END', end)}; echo "$A"; while :; do sleep 0.05; done`;
+    const child = exec(['--on-change', 'restart'], script);
+    await child.waitForLine(/^a1$/);
+    child.kill('SIGTERM');
+    await child.waitForLine(/^ending$/);
+    await change({ a: 'a2' });
+    const asked = () => agent.daemon.ask('/metrics');
+    const reads = async () =>
+      Number(/resource="secrets",status="200"\} (\d+)/.exec((await asked()).body)?.[1]);
+    // Both values were read at the start, and are read again for the change.
+    await until(async () => (await reads()) >= 4);
+    await writeFile(end, '');
+    expect(await child.exited).toEqual({ code: 7, signal: null });
+    expect(child.stdout).toEqual(['a1', 'ending']);
   });
 
   test('leaves it alone when another secret changes, or one is written that is the same', async () => {

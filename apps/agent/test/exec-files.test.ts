@@ -98,6 +98,16 @@ describe('[SG-18] exec --file', () => {
     expect(await readdir(folder)).toEqual(['there']);
   });
 
+  test('removes the others where the command put something else in the place of one', async () => {
+    const [first, second] = [join(folder, 'first'), join(folder, 'second')];
+    const outcome = await exec(
+      [`${first}=secret:db/password`, `${second}=secret:db/password`],
+      ...['sh', '-c', `rm "${first}" && mkdir "${first}"`],
+    );
+    expect(outcome).toMatchObject({ code: 1, stderr: expect.stringContaining('be removed') });
+    expect(await readdir(folder)).toEqual(['first']);
+  });
+
   test.each([
     ['is of another form', ['FOLDER/a=db/password'], 2, 'PATH=secret:'],
     ['names a folder', ['FOLDER/=secret:db/password'], 2, 'PATH=secret:'],

@@ -16,7 +16,12 @@ beforeAll(async () => {
   agent = await runningAgent((double) => {
     double.putSecret('db/password', SECRET);
     double.putSecret('db/login', '{"user":"shop"}');
-    double.putPlugin('rate-limit', { perSecond: 5, name: null, hosts: ['a', 'b'] });
+    double.putPlugin('rate-limit', {
+      perSecond: 5,
+      name: null,
+      hosts: ['a', 'b'],
+      gaps: ['a', null],
+    });
   });
 });
 beforeEach(async () => {
@@ -46,7 +51,7 @@ describe('[SG-18] render', () => {
     ];
     expect(await render(text.join('\n'))).toEqual(done);
     expect(await written()).toBe(
-      `password=${SECRET}\nuser=shop\nrate=5\na;b;{"perSecond":5,"name":null,"hosts":["a","b"]}`,
+      `password=${SECRET}\nuser=shop\nrate=5\na;b;{"perSecond":5,"name":null,"hosts":["a","b"],"gaps":["a",null]}`,
     );
     expect((await stat(output)).mode & 0o7777).toBe(0o600);
     expect(await readdir(folder)).toEqual(['output', 'template']);
@@ -84,6 +89,18 @@ describe('[SG-18] render', () => {
     [
       'null in a filter',
       '{% assign c = "rate-limit" | config %}{{ c.name | upcase }}',
+      3,
+      'is not there',
+    ],
+    [
+      'null that a filter is given',
+      '{% assign c = "rate-limit" | config %}{{ "p=" | append: c.name }}',
+      3,
+      'is not there',
+    ],
+    [
+      'null in a list',
+      '{% assign c = "rate-limit" | config %}{{ c.gaps | join: "," }}',
       3,
       'is not there',
     ],

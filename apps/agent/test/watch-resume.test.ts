@@ -1,6 +1,8 @@
 import { request, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { responseTo, until } from './harness.ts';
+import { askSocket, responseTo, until } from './harness.ts';
+import { LocalApiAlone } from './local-api-alone.ts';
 import { runningAgent, type RunningAgent } from './running-agent.ts';
 
 let agent: RunningAgent;
@@ -54,6 +56,26 @@ describe('[SG-11] a watcher that comes back', () => {
       expect(await toldAfter(id)).toEqual(['reset', 'revision']);
     },
   );
+
+  test('and is ended while it reads nothing does no harm to the others', async () => {
+    const socket = `${agent.enrolled.socket}.2`;
+    await using local = await LocalApiAlone.start(agent.double, agent.enrolled, { socket });
+    const read = async (name: string) => (await askSocket(socket, `/v1/secrets/${name}`)).status;
+    const known = agent.double.group.revision;
+    // More than the system takes at once, and less than is held for a watcher that does not read.
+    for (let index = 0; index < 2_300; index += 1) agent.double.putSecret(`held/${index}`, 'x');
+    await until(async () => (await read('held/2299')) === 200);
+    const unread = connect(socket)
+      .pause()
+      .on('error', () => {});
+    unread.write(`GET /v1/watch HTTP/1.1\r\nhost: x\r\nlast-event-id: ${known}\r\n\r\n`);
+    // Whoever is answered asked later.
+    await read('first');
+    local.api.revoke();
+    agent.double.putSecret('later', 'x');
+    await until(async () => (await read('later')) === 200);
+    unread.destroy();
+  });
 
   test('after more changes than are remembered is told to read everything again', async () => {
     const known = String(agent.double.group.revision);

@@ -25,6 +25,12 @@ describe('[SG-20] the mask', () => {
     expect(shown([SECRET], [output]).toString()).toBe(expected);
   });
 
+  test('replaces a value without the line end that its file has', () => {
+    expect(shown(['from-a-file\n'], ['a from-a-file b from-a-file\n']).toString()).toBe(
+      'a *** b ***',
+    );
+  });
+
   test('leaves values of less than eight characters, which words would hold', () => {
     expect(shown(['1234567', '12345678'], ['1234567 12345678']).toString()).toBe('1234567 ***');
   });

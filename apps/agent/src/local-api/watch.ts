@@ -56,7 +56,6 @@ export class WatchHub {
     response.write(event('revision', revision, { revision }));
     this.#watchers.set(response, access);
     response.once('close', () => this.#watchers.delete(response));
-    response.on('error', () => this.#watchers.delete(response));
   }
 
   /** Ends the streams of whoever was let in there. */

@@ -53,7 +53,8 @@ function makeEngine(source: Source): Liquid {
   for (const [name, filter] of Object.entries(engine.filters)) {
     if (typeof filter !== 'function' || TAKE_NULL.has(name)) continue;
     engine.registerFilter(name, function (value: unknown, ...args: unknown[]): unknown {
-      if (value == null) throw missing();
+      if (value == null || args.some((each) => each == null)) throw missing();
+      if (Array.isArray(value) && value.some((each) => each == null)) throw missing();
       return Reflect.apply(filter, this, [value, ...args]);
     });
   }
