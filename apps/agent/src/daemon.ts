@@ -3,8 +3,8 @@ import { createAgent, type Agent, type AgentParts } from './agent.ts';
 import { systemClock } from './clock.ts';
 import type { AgentConfig } from './config.ts';
 import { CertificateFiles } from './files/certificate-files.ts';
+import { keepFresh } from './files/keep-fresh.ts';
 import { agentToken, readTokenFile } from './files/token-file.ts';
-import type { Credentials } from './link/credentials.ts';
 import { openLink } from './link/open-link.ts';
 import { LocalApi } from './local-api/server.ts';
 import type { Log } from './log.ts';
@@ -17,8 +17,6 @@ import { VERSION } from './version.ts';
 
 /** How often the time of the last contact is kept, so that staleness is told truthfully after a crash. */
 const CONFIRM_EVERY_MS = 5 * 60_000;
-/** How often the files of certificates are looked at. */
-const FILES_EVERY_MS = 5_000;
 
 /**
  * Runs an enrolled agent until `signal` aborts: what is on disk is served first, then the control plane
@@ -79,7 +77,7 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
   const timers = [
     setInterval(() => void confirm(), CONFIRM_EVERY_MS),
     setInterval(() => void certificateFiles.refresh(), CONFIRM_EVERY_MS),
-    ...[credentials, localApi].map((kept) => keepFresh(kept, log)),
+    ...[credentials, localApi].map((kept) => keepFresh(() => kept.refresh(), log)),
   ];
 
   const reason = await Promise.race([aborted(signal), agent.gaveUp]);
@@ -94,25 +92,6 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
 
 function tokenReader({ tokenFile }: AgentConfig): Pick<AgentParts, 'readToken'> {
   return tokenFile === undefined ? {} : { readToken: () => readTokenFile(tokenFile, agentToken) };
-}
-
-/** Looks again and again, one look at a time: on a disk that hangs they would take every thread. */
-function keepFresh(kept: Pick<Credentials | LocalApi, 'refresh'>, log: Log): NodeJS.Timeout {
-  let isLooking = false;
-  return setInterval(() => {
-    if (isLooking) return;
-    isLooking = true;
-    void refresh(kept, log).finally(() => (isLooking = false));
-  }, FILES_EVERY_MS);
-}
-
-async function refresh(kept: Pick<Credentials | LocalApi, 'refresh'>, log: Log): Promise<void> {
-  try {
-    await kept.refresh();
-  } catch (error) {
-    const fault = internalError(error);
-    log.error({ code: fault.code, stack: framesOf(fault) }, fault.message);
-  }
 }
 
 function warnIfUnlocked({ isLocked, path }: StateDirectory, log: Log): void {

@@ -1,6 +1,6 @@
-import { framesOf, internalError } from '../agent-error.ts';
 import { readAgentConfig, type ConfigFlags } from '../config.ts';
 import { runDaemon } from '../daemon.ts';
+import { logDefect } from '../log-defect.ts';
 import { createLog } from '../log.ts';
 import type { CliContext } from './context.ts';
 
@@ -21,15 +21,12 @@ export async function runAgent(flags: ConfigFlags, { env }: CliContext): Promise
     stopping.abort();
   };
   process.once('SIGTERM', stop).once('SIGINT', stop);
-  const logDefect = (error: Error) => {
-    const fault = internalError(error);
-    log.error({ code: fault.code, stack: framesOf(fault) }, fault.message);
-  };
+  const onUncaught = (error: Error) => logDefect(log, error);
   // Before the program's own listener, which ends it.
-  process.prependListener('uncaughtException', logDefect);
+  process.prependListener('uncaughtException', onUncaught);
   try {
     await runDaemon(config, log, stopping.signal);
   } finally {
-    process.off('uncaughtException', logDefect);
+    process.off('uncaughtException', onUncaught);
   }
 }

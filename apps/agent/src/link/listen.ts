@@ -4,7 +4,8 @@ import { AcceptedConnections, type AcceptingIdentity } from '@sallyport/tls/acce
 import { certificateFingerprint } from '@sallyport/tls/fingerprint';
 import { HttpsLink } from '@sallyport/tls/https-link';
 import type { LinkStores } from '@sallyport/tls/link-stores';
-import { AgentError, framesOf, internalError } from '../agent-error.ts';
+import { AgentError } from '../agent-error.ts';
+import { keepFresh } from '../files/keep-fresh.ts';
 import { openStores, refreshStores } from '../files/stores.ts';
 import { ownHosts, type ListenConfig } from '../listen-settings.ts';
 import type { Log } from '../log.ts';
@@ -14,8 +15,6 @@ import type { StateDirectory } from '../state/state-directory.ts';
 import { codeOf } from '../state/system-error.ts';
 import type { Link } from './call.ts';
 
-/** How often the files of certificates are looked at. */
-const REFRESH_MS = 5_000;
 export const LINK_REFUSED = 'a connection for the control plane’s link was refused';
 
 /** What an agent that listens shows to whoever dials it, and what it was told of whom to believe. */
@@ -100,10 +99,11 @@ export async function listenForControlPlane(
       onRefused: refusalsTo(log, LINK_REFUSED),
     }),
   );
-  const timer = setInterval(
-    () => void refresh(parts, () => accepted.replace(identity())),
-    REFRESH_MS,
-  );
+  const timer = keepFresh(async () => {
+    if (!(await refreshStores(stores, log))) return;
+    accepted.replace(identity());
+    log.info({}, 'the certificates of the link from the control plane were replaced');
+  }, log);
   const link = new HttpsLink({
     baseUrl,
     accepted: accepted.agent,
@@ -140,16 +140,5 @@ export async function heard<Listening>(
       advice: 'end what else listens there, or set listen.address',
       cause,
     });
-  }
-}
-
-async function refresh({ stores, log }: ListenParts, replace: () => void): Promise<void> {
-  try {
-    if (!(await refreshStores(stores, log))) return;
-    replace();
-    log.info({}, 'the certificates of the link from the control plane were replaced');
-  } catch (error) {
-    const { code, message } = internalError(error);
-    log.error({ code, stack: framesOf(internalError(error)) }, message);
   }
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AgentError, framesOf, internalError } from '../agent-error.ts';
+import { logDefect } from '../log-defect.ts';
 import type { Log } from '../log.ts';
 import { describeHealth, healthFor, type HealthParts } from './health.ts';
 import { sendProblem } from './problem-reply.ts';
@@ -162,8 +163,7 @@ function sendHealth(parts: HealthParts, rights: Rights, response: ServerResponse
 /** A reply that takes a moment, and ends without one where that fails. */
 function later(sent: Promise<void>, { log }: AnswerParts, response: ServerResponse): void {
   sent.catch((error: unknown) => {
-    const fault = internalError(error);
-    log.error({ code: fault.code, stack: framesOf(fault) }, fault.message);
+    logDefect(log, error);
     response.destroy();
   });
 }
