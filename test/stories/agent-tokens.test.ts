@@ -9,10 +9,9 @@ import type { Host } from '../fixtures/host.ts';
 import { Installation, type Replica } from '../fixtures/installation.ts';
 import type { Operator } from '../fixtures/operator.ts';
 import { databaseContents, filesBelow, walPosition, writtenBy } from '../fixtures/places.ts';
+import { shownCommand } from '../fixtures/shown-command.ts';
 
 const text = readFileSync(join(import.meta.dirname, '../../docs/agent-authentication.md'), 'utf8');
-/** Every command of the operators' program that the page shows. */
-const commands = [...text.matchAll(/^bin\/sallyport (.+)$/gm)].map(([, line = '']) => line);
 
 let installation: Installation;
 let replica: Replica;
@@ -31,24 +30,13 @@ beforeAll(async () => {
   await owner.do('PUT', '/groups/plant-7/secrets/s', { value: 'first', offline: 'deny' });
   host = await installation.enrolledHost(owner, replica, 'plant-7', 'host');
   file = join(installation.folder, 'agent-token');
-  const ca = join(replica.environment['SALLYPORT_DATA_DIR'] ?? '', 'ca.pem');
-  const login = ['login', '--url', replica.url, '--ca-file', ca, '--name', 'owner'];
-  await cli([...login, '--password-file', 'owner-password']);
+  await installation.logIn(replica);
 }, 60_000);
 afterAll(() => installation.end());
 
-/** Runs a command in the installation's folder; it must succeed. */
-async function cli(args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await installation.cli(args);
-  if (code !== 0) throw new Error(`${args.join(' ')} exited ${code}: ${stderr}`);
-  return stdout;
-}
-
 /** Runs the command of the page that starts so, with ids in the place of its placeholders. */
 async function shown(start: string, ids: Record<string, string> = {}): Promise<string> {
-  const line = commands.find((command) => command.startsWith(start));
-  if (line === undefined) throw new Error(`the page shows no ${start}`);
-  return cli([...line.split(' ').map((word) => ids[word] ?? word), '--json']);
+  return installation.done([...shownCommand(text, start, ids), '--json']);
 }
 
 async function put(token: string): Promise<void> {
@@ -94,7 +82,7 @@ test('[F-10] a copy of its state directory is refused by policy, told why, and t
   expect(await host.secret('s')).toBe('second');
   const { status, controlPlane } = await host.health();
   expect({ status, error: controlPlane.lastError }).toEqual({ status: 'ready', error: null });
-  const seen = await cli(['agent', 'show', host.agentId, '--json']);
+  const seen = await installation.done(['agent', 'show', host.agentId, '--json']);
   expect(JSON.parse(seen)).toMatchObject({ clonedAt: expect.any(String) });
 }, 90_000);
 

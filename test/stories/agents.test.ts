@@ -16,10 +16,9 @@ import { Replica as Copy } from '../../apps/agent/src/sync/replica.ts';
 import type { Host } from '../fixtures/host.ts';
 import { Installation, type Replica } from '../fixtures/installation.ts';
 import type { Operator } from '../fixtures/operator.ts';
+import { shownCommand } from '../fixtures/shown-command.ts';
 
 const text = await readFile(join(import.meta.dirname, '../../docs/agents.md'), 'utf8');
-/** Every command of the operators' program that the page shows. */
-const commands = [...text.matchAll(/^bin\/sallyport (.+)$/gm)].map(([, line = '']) => line);
 /** As the page has it. */
 const ENROLL = /^bin\/sallyport-agent (enroll .+)$/m.exec(text)?.[1] ?? '';
 
@@ -40,8 +39,7 @@ beforeAll(async () => {
     await put(group, `only-${group}`, 'value');
   }
   host = await installation.enrolledHost(owner, replica, 'plant-7', 'host');
-  const login = ['login', '--url', replica.url, '--ca-file', caOf(replica), '--name', 'owner'];
-  await cli([...login, '--password-file', 'owner-password']);
+  await installation.logIn(replica);
   running = await host.run();
   await host.untilSecret('both', 'of plant-7');
 }, 60_000);
@@ -62,17 +60,9 @@ async function killed(process: TestProcess): Promise<void> {
   await process.exited;
 }
 
-async function cli(args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await installation.cli(args);
-  if (code !== 0) throw new Error(`${args.join(' ')} exited ${code}: ${stderr}`);
-  return stdout;
-}
-
 /** Runs the command of the page that starts so, with ids in the place of its placeholders. */
 async function shown(start: string, ids: Record<string, string> = {}): Promise<string> {
-  const line = commands.find((command) => command.startsWith(start));
-  if (line === undefined) throw new Error(`the page shows no ${start}`);
-  return cli([...line.split(' ').map((word) => ids[word] ?? word), '--json']);
+  return installation.done([...shownCommand(text, start, ids), '--json']);
 }
 
 const stateOf = ({ stateDir }: Host, name: string) => readFile(join(stateDir, name));

@@ -29,9 +29,7 @@ beforeAll(async () => {
   owner = await installation.signIn(replica);
   await owner.do('POST', '/groups', { name: 'plant-7' });
   await owner.do('PUT', '/groups/plant-7/secrets/s', { value: 'first' });
-  const ca = join(replica.environment['SALLYPORT_DATA_DIR'] ?? '', 'ca.pem');
-  const login = ['login', '--url', replica.url, '--ca-file', ca, '--name', 'owner'];
-  await installation.cli([...login, '--password-file', 'owner-password']);
+  await installation.logIn(replica);
   host = installation.host('host');
   const port = await freePort();
   gate = await startTcpGate({ port });
@@ -56,11 +54,7 @@ function shown(start: string, given: Record<string, string> = {}): string[] {
     .map((word) => given[word] ?? word);
 }
 
-async function cli(words: string[]): Promise<string> {
-  const { code, stdout, stderr } = await installation.cli([...words, '--json']);
-  if (code !== 0) throw new Error(`${words.join(' ')} exited ${code}: ${stderr}`);
-  return stdout;
-}
+const cli = (words: string[]) => installation.done([...words, '--json']);
 
 async function untilLink(holds: (shown: Link) => boolean): Promise<Link> {
   const deadline = performance.now() + 30_000;

@@ -11,6 +11,7 @@ import type { Host } from '../fixtures/host.ts';
 import { Installation, type Replica } from '../fixtures/installation.ts';
 import type { Operator } from '../fixtures/operator.ts';
 import { databaseContents, filesBelow, walPosition, writtenBy } from '../fixtures/places.ts';
+import { shownCommand } from '../fixtures/shown-command.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/agent-authentication.md'), 'utf8');
 const BY_CERTIFICATE = { SALLYPORT_AGENT_AUTHENTICATION: 'certificate' };
@@ -31,25 +32,13 @@ beforeAll(async () => {
   owner = await installation.signIn(replica);
   await owner.do('POST', '/groups', { name: 'plant-7' });
   await owner.do('PUT', '/groups/plant-7/secrets/s', { value: 'first', offline: 'deny' });
-  const ca = join(replica.environment['SALLYPORT_DATA_DIR'] ?? '', 'ca.pem');
-  const login = ['login', '--url', replica.url, '--ca-file', ca, '--name', 'owner'];
-  await cli([...login, '--password-file', 'owner-password']);
+  await installation.logIn(replica);
 }, 60_000);
 afterAll(() => installation.end());
 
-/** Runs a command in the installation's folder; it must succeed. */
-async function cli(args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await installation.cli(args);
-  if (code !== 0) throw new Error(`${args.join(' ')} exited ${code}: ${stderr}`);
-  return stdout;
-}
-
 /** Runs the command of the page that starts so, with ids in the place of its placeholders. */
 async function shown(start: string, ids: Record<string, string> = {}): Promise<string> {
-  const line = page.split('\n').find((each) => each.startsWith(`bin/sallyport ${start}`));
-  if (line === undefined) throw new Error(`the page shows no ${start}`);
-  const words = line.split(' ').slice(1);
-  return cli([...words.map((word) => ids[word] ?? word), '--json']);
+  return installation.done([...shownCommand(page, start, ids), '--json']);
 }
 
 const stored = z.object({ certificate: z.string(), key: z.string() });
@@ -126,7 +115,7 @@ test('[AX-16] the CA is rotated by the commands of the page, and the agent is se
     new X509Certificate(next?.certificate ?? '').subject,
   );
   // Back to the old one: a CA that is superseded can be activated again.
-  await cli(['ca', 'activate', ids['OLD-CA-ID']]);
+  await installation.done(['ca', 'activate', ids['OLD-CA-ID']]);
   await owner.do('PUT', '/groups/plant-7/secrets/s', { value: 'third' });
   await host.untilSecret('s', 'third');
 }, 90_000);

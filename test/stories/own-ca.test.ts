@@ -8,6 +8,7 @@ import { createdEnrollmentToken } from '@sallyport/contract';
 import type { Host } from '../fixtures/host.ts';
 import { Installation, type Replica } from '../fixtures/installation.ts';
 import type { Operator } from '../fixtures/operator.ts';
+import { shownCommand } from '../fixtures/shown-command.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/own-ca.md'), 'utf8');
 const ofLink = 'SALLYPORT_AGENT_CONTROL_PLANE';
@@ -82,14 +83,7 @@ function javaTruststore(certificate: Buffer, password: string): Buffer {
 
 /** Runs the command of the page that starts so. */
 async function shown(start: string): Promise<string> {
-  const line = page.split('\n').find((each) => each.startsWith(`bin/sallyport ${start}`));
-  if (line === undefined) throw new Error(`the page shows no ${start}`);
-  const args = line.split(' ').slice(1);
-  const { code, stdout, stderr } = await installation.cli(
-    args.map((word) => (word === 'AGENT-ID' ? agentId : word)),
-  );
-  if (code !== 0) throw new Error(stderr);
-  return stdout;
+  return installation.done(shownCommand(page, start, { 'AGENT-ID': agentId }));
 }
 async function enrolled(other: Host, env: Record<string, string>) {
   const made = await owner.do('POST', '/groups/plant-7/enrollment-tokens', {});
@@ -104,8 +98,7 @@ test('[BM-17] [BM-18] [SG-09] [AT-36] an agent with a keystore in PKCS#12 and a 
   agentId = String(JSON.parse(stdout).agentId);
   await host.run(environment);
   await host.untilSecret('s', 'first');
-  const login = ['login', '--url', replica.url, '--ca-file', at('root.pem'), '--name', 'owner'];
-  expect((await installation.cli([...login, '--password-file', 'owner-password'])).code).toBe(0);
+  await installation.logIn(replica, at('root.pem'));
   expect(await shown('agent show')).toContain(IDENTITY);
   expect(await shown('agent update')).toContain(IDENTITY);
   const { authentication } = await host.health();

@@ -29,27 +29,18 @@ beforeAll(async () => {
   const owner = await installation.signIn(replica);
   await owner.do('POST', '/groups', { name: 'demo' });
   host = await installation.enrolledHost(owner, replica, 'demo', 'host');
-  const ca = join(replica.environment['SALLYPORT_DATA_DIR'] ?? '', 'ca.pem');
-  const login = ['login', '--url', replica.url, '--ca-file', ca, '--name', 'owner'];
-  await cli([...login, '--password-file', 'owner-password']);
+  await installation.logIn(replica);
   for (const [, name = '', content = ''] of files)
     await writeFile(join(installation.folder, name), content, { mode: 0o600 });
   await host.run();
 }, 60_000);
 afterAll(() => installation.end());
 
-/** Runs a command in the installation's folder; it must succeed. */
-async function cli(args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await installation.cli(args);
-  if (code !== 0) throw new Error(`${args.join(' ')} exited ${code}: ${stderr}`);
-  return stdout;
-}
-
 test('[A7-07] the commands of docs/plugins.md do what the page says, and the agent hands out what was written', async () => {
   const outputs = new Map<string, string>();
   for (const line of commands) {
     const [program = '', ...args] = line.split(' ');
-    if (program !== 'curl') outputs.set(args.slice(0, 2).join(' '), await cli(args));
+    if (program !== 'curl') outputs.set(args.slice(0, 2).join(' '), await installation.done(args));
     else {
       const path = new URL(args.at(-1) ?? '').pathname;
       const isPatched = (reply: { body: string }) => reply.body.includes('orders-token-2');

@@ -1,3 +1,4 @@
+import { aborted } from './aborted.ts';
 import { AgentError, framesOf, internalError } from './agent-error.ts';
 import { createAgent, type Agent, type AgentParts } from './agent.ts';
 import { systemClock } from './clock.ts';
@@ -136,10 +137,4 @@ async function discardPending(state: StateDirectory, log: Log): Promise<void> {
       'keys of an enrolment that was cut off could not be removed from disk',
     );
   }
-}
-
-async function aborted(signal: AbortSignal): Promise<undefined> {
-  if (signal.aborted) return undefined;
-  await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
-  return undefined;
 }

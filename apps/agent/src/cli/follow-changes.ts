@@ -1,5 +1,6 @@
-import { setTimeout as pause } from 'node:timers/promises';
+import { aborted } from '../aborted.ts';
 import { AgentError, sentenceOf } from '../agent-error.ts';
+import { systemClock } from '../clock.ts';
 import { Backoff } from '../sync/backoff.ts';
 import type { LocalClient } from './local-client.ts';
 import { localEvents, type Entry } from './local-events.ts';
@@ -59,7 +60,7 @@ async function listen(
       tell(`changes are not followed for now: ${sentenceOf(error)}`);
       isTold = true;
     } finally {
-      await waited(backoff.next(), signal);
+      await systemClock.sleep(backoff.next(), signal);
     }
   }
 }
@@ -71,7 +72,7 @@ async function actOn(
 ): Promise<void> {
   const backoff = new Backoff(Math.random);
   while (await news.come(debounceMs, signal)) {
-    await waited(splayMs * Math.random(), signal);
+    await systemClock.sleep(splayMs * Math.random(), signal);
     if (signal.aborted) return;
     try {
       await act();
@@ -81,7 +82,7 @@ async function actOn(
       tell(`a change could not be followed: ${sentenceOf(error)}`);
       if (!passing.has(error.code)) continue;
       news.arrive();
-      await waited(backoff.next(), signal);
+      await systemClock.sleep(backoff.next(), signal);
     }
   }
 }
@@ -109,20 +110,9 @@ class News {
     let seen: number;
     do {
       seen = this.#count;
-      await waited(quietMs, signal);
+      await systemClock.sleep(quietMs, signal);
     } while (seen !== this.#count && !signal.aborted);
     this.#arrival = Promise.withResolvers();
     return !signal.aborted;
   }
-}
-
-async function waited(milliseconds: number, signal: AbortSignal): Promise<void> {
-  await pause(milliseconds, undefined, { signal }).catch(() => {});
-}
-
-async function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) =>
-    signal.addEventListener('abort', () => resolve(), { once: true }),
-  );
 }
