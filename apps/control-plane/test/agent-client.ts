@@ -6,6 +6,7 @@ import {
   PROTOCOL,
   pullReply,
   sessionReply,
+  type BundleEntry,
   type EnrollReply,
   type Generation,
   type PullReply,
@@ -191,22 +192,29 @@ export class AgentClient {
 
   /** The values of a reply's bundle by name, verified as the agent verifies them. */
   async open(pulled: PullReply | undefined): Promise<Record<string, string>> {
+    return Object.fromEntries(
+      this.#parts(pulled).flatMap(({ manifest, values }) =>
+        manifest.entries.map(({ name }, at) => [name, Buffer.from(values[at] ?? []).toString()]),
+      ),
+    );
+  }
+
+  /** What a reply's bundle says of its values. */
+  entries(pulled: PullReply | undefined): BundleEntry[] {
+    return this.#parts(pulled).flatMap(({ manifest }) => manifest.entries);
+  }
+
+  #parts(pulled: PullReply | undefined): BundlePayload[] {
     const { bundle } = pulled ?? {};
     if (bundle === undefined || this.delivery === undefined)
       throw new Error('there is no bundle to open');
     const keyring = new Map<string, KeyObject>();
     for (const { kid, ...jwk } of this.enrolled?.verificationKeys.keys ?? [])
       keyring.set(kid, importVerificationKey(jwk));
-    const parts: BundlePayload[] = [
-      openBundlePart(bundle.durable, 'durable', this.delivery, keyring),
-    ];
+    const parts = [openBundlePart(bundle.durable, 'durable', this.delivery, keyring)];
     if (bundle.live !== undefined)
       parts.push(openBundlePart(bundle.live, 'live', this.delivery, keyring));
-    return Object.fromEntries(
-      parts.flatMap(({ manifest, values }) =>
-        manifest.entries.map(({ name }, at) => [name, Buffer.from(values[at] ?? []).toString()]),
-      ),
-    );
+    return parts;
   }
 
   async #send(

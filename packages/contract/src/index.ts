@@ -16,6 +16,7 @@ export * from './operator/agents.ts';
 export * from './operator/bans.ts';
 export * from './operator/agent-tokens.ts';
 export * from './operator/links.ts';
+export * from './operator/lease-policy.ts';
 export * from './operator/secrets.ts';
 export * from './operator/plugins.ts';
 export * from './operator/certificates.ts';

@@ -10,8 +10,11 @@
  * - 4 (2026-11-29): an agent may have a client certificate, asked for by a CSR, and open sessions with it; a
  *   session's reply names the CAs to trust from then on, and the group that the agent is in: one of an older
  *   protocol that is moved to another group is refused with `protocol.unsupported`.
+ * - 5 (2026-11-29): a bundle may hold references, which the agent resolves: one of an older protocol is refused with
+ *   `protocol.unsupported` in a group that has one. An agent may take leases; its pull names those it holds, and is
+ *   answered which of them have ended.
  */
-export const PROTOCOL = 4;
+export const PROTOCOL = 5;
 export const OLDEST_PROTOCOL = 1;
 
 /** The oldest agent protocol that reads `trustAnchors` and `group` in the reply of a session. */

@@ -97,7 +97,12 @@ export class ValueCache {
       revision,
       epoch,
       complete,
-      entries: { secret: new Map(), plugin: new Map(), certificate: new Map() },
+      entries: {
+        secret: new Map(),
+        plugin: new Map(),
+        certificate: new Map(),
+        reference: new Map(),
+      },
     };
     for (const entry of entries) {
       const { kind, name, version, value } = entry;
@@ -142,4 +147,5 @@ function* allOf(snapshot: Snapshot | undefined): Generator<SealedEntry> {
   yield* snapshot?.entries.secret.values() ?? [];
   yield* snapshot?.entries.plugin.values() ?? [];
   yield* snapshot?.entries.certificate.values() ?? [];
+  yield* snapshot?.entries.reference.values() ?? [];
 }

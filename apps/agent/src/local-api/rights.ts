@@ -11,8 +11,11 @@ export const everything: Rights = { allows: () => true };
 
 /** Of the patterns of a listener: a name, everything below one as `db/*`, or `*`. */
 export function rightsOf({ secrets, configs, certificates }: Allowed): Rights {
+  const named = new NameSet(secrets);
   const lists: Record<EntryKind, NameSet> = {
-    secret: new NameSet(secrets),
+    secret: named,
+    // Programs ask for it as the secret that it leads to.
+    reference: named,
     plugin: new NameSet(configs),
     certificate: new NameSet(certificates),
   };

@@ -4,7 +4,9 @@ import {
   resourceName,
   revealedSecret,
   secret,
+  secretReference,
   secretVersion,
+  type SecretMetadata,
 } from '@sallyport/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
@@ -13,11 +15,14 @@ import { openApi, type Context } from '../context.ts';
 import { table } from '../output.ts';
 import { readSecretValue } from '../read-input.ts';
 import { checked, wholeNumber } from '../usage.ts';
+import { addLeaseOptions, leaseIn, leaseOptions } from './lease-options.ts';
 
 const groupOption = z.object({ group: groupName });
 const setOptions = groupOption.extend({
   file: z.string().optional(),
+  reference: secretReference.optional(),
   offline: offlinePolicy.optional(),
+  ...leaseOptions,
 });
 const revealOptions = groupOption.extend({ version: wholeNumber.optional() });
 
@@ -31,7 +36,7 @@ export function addSecretCommands(program: Command, context: Context): void {
 }
 
 function addSet(secrets: Command, context: Context): void {
-  secrets
+  const set = secrets
     .command('set')
     .description('Write a secret: make it, or add a version')
     .argument('<name>', 'such as db/password')
@@ -41,9 +46,14 @@ function addSet(secrets: Command, context: Context): void {
       'read the value from a file, or from standard input (-), byte for byte',
     )
     .option(
+      '--reference <uri>',
+      'in place of a value: where agents find it, such as vault://kv/plant-7/db#password',
+    )
+    .option(
       '--offline <policy>',
       'whether agents may keep it on disk: allow or deny; stays as it is when not given',
-    )
+    );
+  addLeaseOptions(set)
     .addHelpText(
       'after',
       `
@@ -53,17 +63,26 @@ for when a terminal is there, or else read from standard input less one line end
 writes what is meant. With --file every byte counts, line ends too.`,
     )
     .action(async (given: unknown, options: unknown) => {
-      const { group, file, offline } = checked(setOptions, options);
+      const { group, file, reference, offline, ...lease } = checked(setOptions, options);
       const name = checked(resourceName, given, '<name>');
+      const settings = { ...(offline === undefined ? {} : { offline }), ...leaseIn(lease) };
       using api = await openApi(context);
-      const value = await readSecretValue(context.terminal, file);
-      const body = offline === undefined ? { value } : { value, offline };
+      const value =
+        reference === undefined
+          ? { value: await readSecretValue(context.terminal, file) }
+          : { reference };
+      const body = { ...value, ...settings };
       const written = await api.put(route`/groups/${group}/secrets/${name}`, body, secret);
       context.output.result(
         written,
-        `${written.name} is at version ${written.version} (offline: ${written.offline}).`,
+        `${written.name} is at version ${written.version} (${kept(written)}).`,
       );
     });
+}
+
+function kept({ kind, delivery, offline }: SecretMetadata): string {
+  const what = kind === 'reference' ? 'a reference, ' : '';
+  return delivery === 'lease' ? 'lent out' : `${what}offline: ${offline}`;
 }
 
 function addLists(secrets: Command, context: Context): void {
@@ -78,12 +97,18 @@ function addLists(secrets: Command, context: Context): void {
       const rows = items.map((item) => [
         item.name,
         String(item.version),
+        item.kind,
+        item.delivery,
         item.offline,
         item.updatedAt,
       ]);
       context.output.result(
         items,
-        table(['NAME', 'VERSION', 'OFFLINE', 'UPDATED'], rows, `${group} has no secrets.`),
+        table(
+          ['NAME', 'VERSION', 'KIND', 'DELIVERY', 'OFFLINE', 'UPDATED'],
+          rows,
+          `${group} has no secrets.`,
+        ),
       );
     });
 

@@ -43,16 +43,22 @@ const SHOWN_FIELDS = new Set<string>([
   'agentMethods',
   'certificateIdentity',
   'clones',
+  'delivery',
   'expiresAt',
   'fingerprint',
+  'kind',
+  'maxTtlSeconds',
+  'maxUses',
   'notAfter',
   'offline',
   'revision',
   'role',
   'state',
+  'ttlSeconds',
   'type',
   'typeVersion',
   'version',
+  'windows',
 ]);
 const MASKED = '[masked]';
 

@@ -2,6 +2,7 @@ import {
   CERTIFICATES_PROTOCOL,
   MAX_INLINE_BUNDLE_BYTES,
   OLDEST_PROTOCOL,
+  REFERENCES_PROTOCOL,
   type Bundle,
   type BundleEntry,
   type BundlePart,
@@ -54,7 +55,7 @@ export async function buildBundle(
   const { db, metrics, clock } = platform;
   const content = await db.read((reader) => readContent(reader, groupId));
   const { revision, epoch } = content;
-  const protocol = content.hasCertificates ? CERTIFICATES_PROTOCOL : OLDEST_PROTOCOL;
+  const protocol = oldestProtocolFor(content);
   if (content.kept !== undefined)
     return { protocol, revision, epoch, bundle: bundleOf(content.kept), isLarge: true };
   const endTimer = metrics.bundleSeconds.startTimer();
@@ -70,6 +71,11 @@ export async function buildBundle(
     keepBundle(tx, { groupId, revision, epoch, ...sealed, createdAt }),
   );
   return { protocol, revision, epoch, bundle: bundleOf(kept), isLarge: true };
+}
+
+function oldestProtocolFor({ hasReferences, hasCertificates }: GroupContent): number {
+  if (hasReferences) return REFERENCES_PROTOCOL;
+  return hasCertificates ? CERTIFICATES_PROTOCOL : OLDEST_PROTOCOL;
 }
 
 async function sealContent(
@@ -115,7 +121,8 @@ function openSecrets(keyring: Keyring, secrets: ContentSecret[]): Content[] {
   return secrets.map((secret) => {
     const { name, version, offline, versionId } = secret;
     const value = keyring.open(secretValueField(versionId), secret);
-    const entry = { kind: 'secret', name, version, length: value.byteLength } as const;
+    const kind = secret.kind === 'reference' ? 'reference' : 'secret';
+    const entry: BundleEntry = { kind, name, version, length: value.byteLength };
     return { entry, part: offline === 'allow' ? 'durable' : 'live', value };
   });
 }

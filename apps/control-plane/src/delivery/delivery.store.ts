@@ -2,6 +2,7 @@ import {
   encryptionPublicKey,
   jsonObject,
   offlinePolicy,
+  secretKind,
   type EncryptionPublicKey,
 } from '@sallyport/contract';
 import { z } from 'zod';
@@ -20,6 +21,7 @@ const contentRow = z.object({
     z.object({
       versionId: z.string(),
       name: z.string(),
+      kind: secretKind,
       version: z.int(),
       offline: z.string(),
       sealed: bytes,
@@ -49,6 +51,7 @@ const contentRow = z.object({
     }),
   ),
   hasCertificates: z.boolean(),
+  hasReferences: z.boolean(),
   keyring: z.array(z.object({ version: z.int(), wrappedKey: bytes })),
   deliveryKey: z.object({ sealed: bytes, keyVersion: z.int() }),
 });
@@ -71,10 +74,10 @@ export async function readContent(db: Db, groupId: string): Promise<GroupContent
   const [row] = await db.$queryRaw<unknown[]>`
     SELECT g.revision, g.delivery_epoch AS epoch, b.durable, b.live,
       (SELECT coalesce(json_agg(json_build_object(
-          'versionId', v.id, 'name', s.name, 'version', s.version, 'offline', s.offline,
+          'versionId', v.id, 'name', s.name, 'kind', s.kind, 'version', s.version, 'offline', s.offline,
           'sealed', ${base64('v.sealed_value')}, 'keyVersion', v.key_version) ORDER BY s.name), '[]')
         FROM secrets s JOIN secret_versions v ON v.secret_id = s.id AND v.version = s.version
-        WHERE s.group_id = g.id AND b.revision IS NULL) AS secrets,
+        WHERE s.group_id = g.id AND s.delivery = 'bundle' AND b.revision IS NULL) AS secrets,
       (SELECT coalesce(json_agg(json_build_object(
           'id', p.id, 'name', p.name, 'version', p.version, 'offline', p.offline, 'config', p.config,
           'fields', (SELECT coalesce(json_agg(json_build_object(
@@ -88,6 +91,7 @@ export async function readContent(db: Db, groupId: string): Promise<GroupContent
         FROM certificates c JOIN certificate_bodies y ON y.certificate_id = c.id
         WHERE c.group_id = g.id AND b.revision IS NULL) AS certificates,
       EXISTS (SELECT FROM certificates c WHERE c.group_id = g.id) AS "hasCertificates",
+      EXISTS (SELECT FROM secrets s WHERE s.group_id = g.id AND s.kind = 'reference') AS "hasReferences",
       (SELECT json_agg(json_build_object(
           'version', k.version, 'wrappedKey', ${base64('k.wrapped_key')}))
         FROM keyring_versions k

@@ -1,34 +1,37 @@
-import type { SecretMetadata } from '@sallyport/contract';
+import type { LeasePolicy, PutSecretBody, SecretMetadata } from '@sallyport/contract';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
 import { authorizedGroup, changeGroup, entryBytes } from '../groups/index.ts';
 import type { Precondition } from '../http/preconditions.ts';
 import { sealForGroup } from '../keyrings/index.ts';
+import { AppError } from '../platform/app-error.ts';
 import { newId } from '../platform/new-id.ts';
 import type { Platform } from '../platform/platform.ts';
 import { secretValueField } from './secret-field.ts';
 import { shownSecret, type SecretPath } from './secrets.service.ts';
-import {
-  insertVersion,
-  upsertSecret,
-  type OfflinePolicy,
-  type SecretState,
-} from './secrets.store.ts';
+import { insertVersion, upsertSecret, type SecretRow, type SecretState } from './secrets.store.ts';
 
 /**
  * Creates a secret, or adds a version to it: every put is a new version, so that what agents hold can be
  * told apart. `created` tells which of the two it was.
+ *
+ * @throws AppError `request.invalid` for what does not go with a lease, and of `changeGroup`
  */
 export async function putSecret(
   platform: Platform,
   op: Operation,
   path: SecretPath,
-  body: { value: string; offline?: OfflinePolicy | undefined },
+  body: PutSecretBody,
   precondition: Precondition,
 ): Promise<{ secret: SecretMetadata; created: boolean }> {
   const { clock } = platform;
   const group = await authorizedGroup(platform, op, 'secret:write', path.group);
-  const plaintext = Buffer.from(body.value, 'utf8');
+  const plaintext = Buffer.from(body.value ?? body.reference ?? '', 'utf8');
+  const settings = {
+    kind: body.reference === undefined ? ('stored' as const) : ('reference' as const),
+    offline: body.offline,
+    lease: body.lease,
+  };
   const written = entryBytes(path.secret, plaintext);
   return changeGroup(platform, { ...group, written }, async (tx, revision) => {
     const now = new Date(clock.now());
@@ -36,10 +39,11 @@ export async function putSecret(
     const field = { ...secretValueField(versionId), groupId: group.id };
     // What does not wait for one another goes to the database at once: agents wait for all of it.
     const [{ secret, before }, sealed] = await Promise.all([
-      upsertSecret(tx, group.id, path.secret, body.offline, now),
+      upsertSecret(tx, { groupId: group.id, name: path.secret, now }, settings),
       sealForGroup(tx, platform, field, plaintext),
     ]);
     precondition.check(before);
+    refuseUnlendable(secret);
     const { name: createdBy } = op.actor;
     const version = {
       id: versionId,
@@ -70,7 +74,32 @@ export async function putSecret(
   });
 }
 
+/** A lease is of a value that the control plane has, and that no disk keeps. */
+function refuseUnlendable({ delivery, kind, offline }: SecretRow): void {
+  if (delivery !== 'lease') return;
+  if (kind === 'reference')
+    throw unlendable(
+      'reference',
+      'is not lent out; agents look it up when asked. Send lease: null with it',
+    );
+  if (offline === 'allow')
+    throw unlendable('offline', 'may not be allow for a secret that is lent out');
+}
+
+function unlendable(field: string, message: string): AppError {
+  return new AppError('request.invalid', `The request is not valid: see body.${field}.`, {
+    issues: [{ field: `body.${field}`, message }],
+  });
+}
+
 /** What of a secret a new version may change, besides its value. */
-function changing({ version, offline }: SecretState) {
-  return { version, offline };
+function changing({ version, kind, delivery, offline, lease }: SecretState) {
+  return { version, kind, delivery, offline, ...(lease === null ? {} : shownPolicy(lease)) };
+}
+
+function shownPolicy({ ttlSeconds, maxTtlSeconds, maxUses, windows }: LeasePolicy) {
+  const hours = windows.map(
+    ({ days, from, until, timeZone }) => `${days.join(',')} ${from}-${until} ${timeZone}`,
+  );
+  return { ttlSeconds, maxTtlSeconds, maxUses, windows: hours.join('; ') };
 }

@@ -104,7 +104,10 @@ export function secretNotFound(): AppError {
 export function shownSecret({
   id,
   name,
+  kind,
+  delivery,
   offline,
+  lease,
   version,
   createdAt,
   updatedAt,
@@ -112,9 +115,10 @@ export function shownSecret({
   return {
     id,
     name,
-    kind: 'stored',
-    delivery: 'bundle',
+    kind,
+    delivery,
     offline,
+    lease,
     version,
     createdAt: createdAt.toISOString(),
     updatedAt: updatedAt.toISOString(),

@@ -1,22 +1,36 @@
-import { offlinePolicy, type PageQuery } from '@sallyport/contract';
-import type { z } from 'zod';
+import { leasePolicy, offlinePolicy, secretKind, type PageQuery } from '@sallyport/contract';
+import { z } from 'zod';
 import type { SealedField } from '../keyrings/index.ts';
 import type { Database, Db } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
 
 export type OfflinePolicy = z.infer<typeof offlinePolicy>;
-export type SecretRow = {
+
+/** What of a secret's row is not plain text to the database. */
+const policies = z.object({
+  kind: secretKind,
+  delivery: z.enum(['bundle', 'lease']),
+  offline: offlinePolicy,
+  lease: leasePolicy.nullable(),
+});
+
+export type SecretRow = z.infer<typeof policies> & {
   id: string;
   name: string;
-  offline: OfflinePolicy;
   version: number;
   createdAt: Date;
   updatedAt: Date;
 };
-/** As it comes from the database, and what its `offline` was before, null when there was none. */
-type WrittenSecret = Omit<SecretRow, 'offline'> & { offline: string; offlineBefore: string | null };
+type Unparsed<Row> = {
+  [Key in keyof Row]: Key extends keyof z.infer<typeof policies> ? unknown : Row[Key];
+};
+/** What a put says of a secret besides its value; what is undefined stays as it was. */
+export type SecretSettings = Pick<SecretRow, 'kind'> & {
+  offline: OfflinePolicy | undefined;
+  lease: SecretRow['lease'] | undefined;
+};
 /** What tells one state of a secret from another. */
-export type SecretState = Pick<SecretRow, 'id' | 'version' | 'offline'>;
+export type SecretState = Pick<SecretRow, 'id' | 'version'> & z.infer<typeof policies>;
 export type VersionRow = {
   id: string;
   version: number;
@@ -32,7 +46,7 @@ export async function findSecret(
   name: string,
 ): Promise<SecretRow | undefined> {
   const row = await db.secret.findUnique({ where: { groupId_name: { groupId, name } } });
-  return row === null ? undefined : { ...row, offline: offlinePolicy.parse(row.offline) };
+  return row === null ? undefined : parsed(row);
 }
 
 export async function listSecrets(
@@ -45,41 +59,47 @@ export async function listSecrets(
     orderBy: { name: 'asc' },
     take: limit + 1,
   });
-  return rows.map((row) => ({ ...row, offline: offlinePolicy.parse(row.offline) }));
+  return rows.map(parsed);
 }
 
 /**
- * Creates the secret with version 1, or moves it to its next version; `offline` stays as it was when absent.
- * `before` is what was there: one statement, since every change waits for it. The group's row must be held.
+ * Creates the secret with version 1, or moves it to its next version. `before` is what was there: one statement, since
+ * every change waits for it. The group's row must be held. What is lent out is never kept on a disk.
  */
 export async function upsertSecret(
   tx: Db,
-  groupId: string,
-  name: string,
-  offline: OfflinePolicy | undefined,
-  now: Date,
+  { groupId, name, now }: { groupId: string; name: string; now: Date },
+  { kind, offline, lease }: SecretSettings,
 ): Promise<{ secret: SecretRow; before: SecretState | undefined }> {
-  const [row] = await tx.$queryRaw<WrittenSecret[]>`
+  const delivery = lease === undefined ? null : lease === null ? 'bundle' : 'lease';
+  const policy = lease === undefined || lease === null ? null : JSON.stringify(lease);
+  const [row] = await tx.$queryRaw<
+    (Unparsed<SecretRow> & { before: z.input<typeof policies> | null })[]
+  >`
     WITH before AS (
-      SELECT offline FROM secrets WHERE group_id = ${groupId}::uuid AND name = ${name}
+      SELECT json_build_object(
+          'kind', kind, 'delivery', delivery, 'offline', offline, 'lease', lease) AS policies
+        FROM secrets WHERE group_id = ${groupId}::uuid AND name = ${name}
     )
-    INSERT INTO secrets (id, group_id, name, kind, delivery, offline, version, created_at, updated_at)
-    VALUES (${newId()}::uuid, ${groupId}::uuid, ${name}, 'stored', 'bundle', ${offline ?? 'deny'}, 1,
+    INSERT INTO secrets
+      (id, group_id, name, kind, delivery, offline, lease, version, created_at, updated_at)
+    VALUES (${newId()}::uuid, ${groupId}::uuid, ${name}, ${kind}, coalesce(${delivery}::text, 'bundle'),
+            coalesce(${offline ?? null}::text, 'deny'), ${policy}::jsonb, 1,
             ${now}::timestamptz, ${now}::timestamptz)
     ON CONFLICT (group_id, name) DO UPDATE
-      SET version = secrets.version + 1, updated_at = excluded.updated_at,
-          offline = coalesce(${offline ?? null}::text, secrets.offline)
-    RETURNING id, name, offline, version, created_at AS "createdAt", updated_at AS "updatedAt",
-              (SELECT offline FROM before) AS "offlineBefore"`;
+      SET version = secrets.version + 1, updated_at = excluded.updated_at, kind = excluded.kind,
+          delivery = coalesce(${delivery}::text, secrets.delivery),
+          lease = CASE WHEN ${delivery}::text IS NULL THEN secrets.lease ELSE excluded.lease END,
+          offline = coalesce(
+            ${offline ?? null}::text, CASE WHEN ${delivery}::text = 'lease' THEN 'deny' END, secrets.offline)
+    RETURNING id, name, kind, delivery, offline, lease, version, created_at AS "createdAt",
+              updated_at AS "updatedAt", (SELECT policies FROM before) AS before`;
   if (row === undefined) throw new Error('the secret was not written');
-  const { offlineBefore, offline: stored, ...rest } = row;
-  const secret = { ...rest, offline: offlinePolicy.parse(stored) };
-  if (offlineBefore === null) return { secret, before: undefined };
+  const { before, ...written } = row;
+  const secret = parsed(written);
+  if (before === null) return { secret, before: undefined };
   const { id, version } = secret;
-  return {
-    secret,
-    before: { id, version: version - 1, offline: offlinePolicy.parse(offlineBefore) },
-  };
+  return { secret, before: { id, version: version - 1, ...policies.parse(before) } };
 }
 
 export async function insertVersion(
@@ -143,4 +163,8 @@ export async function listVersions(
 
 export async function deleteSecret(tx: Db, id: string): Promise<void> {
   await tx.secret.delete({ where: { id } });
+}
+
+function parsed(row: Unparsed<SecretRow>): SecretRow {
+  return { ...row, ...policies.parse(row) };
 }

@@ -155,7 +155,12 @@ describe('bad input', () => {
         status: 400,
         body: {
           detail: 'The request is not valid: see body.',
-          issues: [{ field: 'body', message: expect.stringContaining('known are value, offline') }],
+          issues: [
+            {
+              field: 'body',
+              message: expect.stringContaining('known are value, reference, offline'),
+            },
+          ],
         },
       });
       for (const told of ['extra', CANARY]) expect(reply.text).not.toContain(told);

@@ -19,11 +19,15 @@ export type BundlePart = z.infer<typeof bundlePart>;
 
 const entry = { name: resourceName, version: z.int().min(1), length: z.int().min(0) };
 
-/** One value of a part; `length` is its size in bytes, values follow each other in this order. */
+/**
+ * One value of a part; `length` is its size in bytes, values follow each other in this order. The value of a
+ * `reference` is its URI: programs ask for it as a secret, and the agent finds that secret's value where it says.
+ */
 export const bundleEntry = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('secret'), ...entry }),
   z.strictObject({ kind: z.literal('plugin'), ...entry }),
   z.strictObject({ kind: z.literal('certificate'), ...entry }),
+  z.strictObject({ kind: z.literal('reference'), ...entry }),
 ]);
 export type BundleEntry = z.infer<typeof bundleEntry>;
 
@@ -32,6 +36,9 @@ export type CertificateValue = { chain: string; key: string };
 
 /** The oldest agent protocol that can read a bundle with certificates in it. */
 export const CERTIFICATES_PROTOCOL = 2;
+
+/** The oldest agent protocol that can read a bundle with references in it. */
+export const REFERENCES_PROTOCOL = 5;
 
 /** What is signed beside the values. The durable part says whether a live one belongs to it. */
 export const bundleManifest = z.strictObject({

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { instant, resourceName, uuid } from '../names.ts';
+import { leasePolicy } from './lease-policy.ts';
 
 export const MAX_SECRET_BYTES = 64 * 1024;
 
@@ -17,19 +18,43 @@ export const secretValue = z
     'use at most 65536 bytes of UTF-8',
   );
 
-/** `PUT /api/v1/groups/:group/secrets/:secret`: creates it, or adds a version. `offline` stays as it was when absent. */
-export const putSecretBody = z.strictObject({
-  value: secretValue,
-  offline: offlinePolicy.optional(),
-});
+/** Where a secret's value is, for agents to find: the scheme says in what, the rest what it is called there. */
+export const secretReference = z
+  .string()
+  .max(2048)
+  .regex(
+    /^(?:vault|aws-sm|azure-kv|k8s|file|env|exec):\/\/[\x21-\x7e]+$/,
+    'use vault://, aws-sm://, azure-kv://, k8s://, file://, env:// or exec:// and printable ASCII without spaces',
+  );
 
-/** A secret without its value. */
+/**
+ * `PUT /api/v1/groups/:group/secrets/:secret`: creates it, or adds a version, with a value of its own or a reference
+ * to where it is. What is absent of the rest stays as it was; `lease: null` delivers it in the bundle again.
+ */
+export const putSecretBody = z
+  .strictObject({
+    value: secretValue.optional(),
+    reference: secretReference.optional(),
+    offline: offlinePolicy.optional(),
+    lease: leasePolicy.nullable().optional(),
+  })
+  .refine(({ value, reference }) => (value === undefined) !== (reference === undefined), {
+    path: ['value'],
+    message: 'give either a value or a reference',
+  });
+export type PutSecretBody = z.infer<typeof putSecretBody>;
+
+/** `stored`: the control plane has the value; `reference`: agents find it where it says. */
+export const secretKind = z.enum(['stored', 'reference']);
+
+/** A secret without its value. `lease` says how it is lent out where its delivery is `lease`. */
 export const secret = z.strictObject({
   id: uuid,
   name: resourceName,
-  kind: z.literal('stored'),
-  delivery: z.literal('bundle'),
+  kind: secretKind,
+  delivery: z.enum(['bundle', 'lease']),
   offline: offlinePolicy,
+  lease: leasePolicy.nullable(),
   version: z.int(),
   createdAt: instant,
   updatedAt: instant,

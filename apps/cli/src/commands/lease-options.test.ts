@@ -1,0 +1,44 @@
+import { describe, expect, test } from '@jest/globals';
+import { leaseIn } from './lease-options.ts';
+
+const window = (text: string) => leaseIn({ lease: 60, leaseWindow: [text] }).lease?.windows[0];
+
+describe('how a secret is lent out, as it is typed', () => {
+  test('lasts as long as it says, and no longer unless it says so', () => {
+    expect(leaseIn({ lease: 60, leaseUses: 1 })).toEqual({
+      lease: { ttlSeconds: 60, maxTtlSeconds: 60, maxUses: 1, windows: [] },
+    });
+    expect(leaseIn({ lease: 60, leaseMax: 300 }).lease).toMatchObject({ maxTtlSeconds: 300 });
+  });
+
+  test('is left as it is, or taken away', () => {
+    expect(leaseIn({})).toEqual({});
+    expect(leaseIn({ lease: false })).toEqual({ lease: null });
+  });
+
+  test('has windows of single days, of ranges, and of ranges over the weekend', () => {
+    expect(window('mon-wed,sun 08:00-18:00 Europe/Berlin')).toEqual({
+      days: ['mon', 'tue', 'wed', 'sun'],
+      from: '08:00',
+      until: '18:00',
+      timeZone: 'Europe/Berlin',
+    });
+    expect(window('sat-mon 00:00-24:00')).toMatchObject({
+      days: ['sat', 'sun', 'mon'],
+      timeZone: 'UTC',
+    });
+  });
+
+  test.each(['', 'mon', 'mon 8:00-18:00', 'mon-fry 08:00-18:00', 'mon 08:00-18:00 Mars/Olympus'])(
+    'is refused the window "%s"',
+    (text) => {
+      expect(() => window(text)).toThrow(/--lease-window/);
+    },
+  );
+
+  test('is refused bounds without a lease, and a lease beyond its bounds', () => {
+    expect(() => leaseIn({ leaseUses: 1 })).toThrow(/--lease/);
+    expect(() => leaseIn({ lease: false, leaseMax: 60 })).toThrow(/--lease/);
+    expect(() => leaseIn({ lease: 60, leaseMax: 30 })).toThrow(/may not be less/);
+  });
+});

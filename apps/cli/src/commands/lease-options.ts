@@ -1,0 +1,77 @@
+import {
+  leasePolicy,
+  leaseWindow,
+  weekday,
+  type LeasePolicy,
+  type LeaseWindow,
+} from '@sallyport/contract';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { CliError } from '../cli-error.ts';
+import { duration } from '../duration.ts';
+import { checked, wholeNumber } from '../usage.ts';
+
+/** Of `secret set`. */
+export const leaseOptions = {
+  lease: z.union([duration, z.literal(false)]).optional(),
+  leaseMax: duration.optional(),
+  leaseUses: wholeNumber.optional(),
+  leaseWindow: z.array(z.string()).optional(),
+};
+type LeaseOptions = z.output<z.ZodObject<typeof leaseOptions>>;
+
+const WINDOW = /^([a-z,-]+) (\d\d:\d\d)-(\d\d:\d\d)(?: (\S+))?$/;
+
+/** Adds the options that say how a secret is lent out. */
+export function addLeaseOptions(command: Command): Command {
+  const collect = (value: string, all: string[] = []) => [...all, value];
+  return command
+    .option('--lease <duration>', 'lend it out, for so long at a time, such as 15m')
+    .option('--no-lease', 'lend it out no more: deliver it with the rest')
+    .option('--lease-max <duration>', 'how long a lease may last when it is renewed')
+    .option('--lease-uses <number>', 'how often the value of one lease can be read; 1: once')
+    .option(
+      '--lease-window <window>',
+      'lend it out within these hours only: "mon-fri 08:00-18:00 Europe/Berlin"; may be repeated',
+      collect,
+    );
+}
+
+/** What the options say of lending out; nothing where they do not say anything. @throws CliError `usage.invalid` */
+export function leaseIn(options: LeaseOptions): { lease?: LeasePolicy | null } {
+  const { lease: ttlSeconds, leaseMax, leaseUses, leaseWindow: windows } = options;
+  if (typeof ttlSeconds === 'number') {
+    const policy = {
+      ttlSeconds,
+      maxTtlSeconds: leaseMax ?? ttlSeconds,
+      maxUses: leaseUses ?? null,
+      windows: (windows ?? []).map(windowIn),
+    };
+    return { lease: checked(leasePolicy, policy, '--lease') };
+  }
+  if ([leaseMax, leaseUses, windows].some((option) => option !== undefined))
+    throw new CliError('usage.invalid', 'say with --lease how long a lease lasts');
+  return ttlSeconds === false ? { lease: null } : {};
+}
+
+/** @throws CliError `usage.invalid` */
+function windowIn(text: string): LeaseWindow {
+  const [, days, from, until, timeZone = 'UTC'] = WINDOW.exec(text) ?? [];
+  if (days === undefined)
+    throw new CliError(
+      'usage.invalid',
+      '--lease-window: use days, hours and a time zone, such as "mon-fri 08:00-18:00 Europe/Berlin"',
+    );
+  const named = days.split(',').flatMap(daysIn);
+  return checked(leaseWindow, { days: named, from, until, timeZone }, '--lease-window');
+}
+
+/** The days of `mon-fri`, or of `sat`. */
+function daysIn(range: string): string[] {
+  const [first = '', last = first] = range.split('-');
+  const all: string[] = [...weekday.options];
+  const [start, end] = [all.indexOf(first), all.indexOf(last)];
+  // What is no day stays, and is refused as one.
+  if (start < 0 || end < 0) return [range];
+  return start <= end ? all.slice(start, end + 1) : [...all.slice(start), ...all.slice(0, end + 1)];
+}

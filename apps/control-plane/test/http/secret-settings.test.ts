@@ -1,0 +1,139 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { sql } from '../audit/chain.ts';
+import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
+import { agentIn } from '../group-agents.ts';
+import { OperatorClient } from '../operator-client.ts';
+
+const URI = 'vault://kv/plant-7/db#password';
+const policy = { ttlSeconds: 60, maxTtlSeconds: 300, maxUses: 1, windows: [] };
+
+let controlPlane: TestControlPlane;
+let owner: OperatorClient;
+beforeAll(async () => {
+  controlPlane = await startControlPlane({ settings: WITHOUT_WORKER });
+  owner = await OperatorClient.signedIn(controlPlane.operatorApp);
+});
+afterAll(() => controlPlane.end());
+
+async function putIn(group: string): Promise<(body: object) => ReturnType<OperatorClient['call']>> {
+  await owner.call('POST', '/groups', { name: group });
+  return (body) => owner.call('PUT', `/groups/${group}/secrets/db`, body);
+}
+
+describe('a reference', () => {
+  test('is shown as one, is delivered as its URI, and becomes a value of its own again', async () => {
+    const put = await putIn('references');
+    expect((await put({ reference: URI })).body).toMatchObject({
+      kind: 'reference',
+      delivery: 'bundle',
+      lease: null,
+    });
+    const agent = await agentIn(owner, 'references', controlPlane);
+    const pulled = await agent.pull(10);
+    expect(await agent.open(pulled)).toEqual({ db: URI });
+    expect(agent.entries(pulled)).toMatchObject([{ kind: 'reference', name: 'db' }]);
+
+    expect((await put({ value: 'own' })).body).toMatchObject({ kind: 'stored', version: 2 });
+    expect(agent.entries(await agent.pull(10))).toMatchObject([{ kind: 'secret' }]);
+  });
+
+  test('[F-20] is not sent to agents that cannot read it, which keep what they have', async () => {
+    const put = await putIn('old-agents');
+    await put({ reference: URI });
+    const agent = await agentIn(owner, 'old-agents', controlPlane);
+    const refused = await agent.pullRaw(0, 0, 4);
+    expect(refused).toMatchObject({ status: 400, body: { code: 'protocol.unsupported' } });
+    expect(refused.text).toContain('upgrade the agent');
+    expect((await agent.pullRaw(0, 0, 5)).status).toBe(200);
+  });
+
+  test.each([
+    ['of an unknown scheme', { reference: 'https://canary.test/kv' }],
+    ['with a space in it', { reference: 'vault://canary/a b' }],
+    ['beside a value', { reference: URI, value: 'canary' }],
+    ['that is lent out', { reference: URI, lease: policy }],
+  ])('%s is refused, and is not echoed', async (_, body) => {
+    const put = await putIn('refused');
+    const reply = await put(body);
+    expect(reply).toMatchObject({ status: 400, body: { code: 'request.invalid' } });
+    expect(reply.text).not.toMatch(/canary|plant/);
+  });
+});
+
+describe('a secret that is lent out', () => {
+  test('[SG-06] is in no bundle, and is again when it is lent out no more', async () => {
+    const put = await putIn('lent');
+    expect((await put({ value: 'one', offline: 'allow', lease: policy })).status).toBe(400);
+    expect((await put({ value: 'one', lease: policy })).body).toMatchObject({
+      delivery: 'lease',
+      offline: 'deny',
+      lease: policy,
+    });
+    const agent = await agentIn(owner, 'lent', controlPlane);
+    expect(agent.entries(await agent.pull(10))).toEqual([]);
+
+    expect((await put({ value: 'two' })).body).toMatchObject({ delivery: 'lease', lease: policy });
+    expect((await put({ value: 'three', lease: null })).body).toMatchObject({
+      delivery: 'bundle',
+      lease: null,
+    });
+    expect(await agent.open(await agent.pull(10))).toEqual({ db: 'three' });
+  });
+
+  test('is kept on no disk from then on, where agents could keep it before', async () => {
+    const put = await putIn('once-kept');
+    await put({ value: 'one', offline: 'allow' });
+    expect((await put({ value: 'two', lease: policy })).body).toMatchObject({ offline: 'deny' });
+    expect(await put({ value: 'three', offline: 'allow' })).toMatchObject({
+      status: 400,
+      body: { issues: [{ field: 'body.offline' }] },
+    });
+    expect((await owner.call('GET', '/groups/once-kept/secrets/db')).body).toMatchObject({
+      version: 2,
+    });
+  });
+
+  test('[SG-15] has a change of how it is lent out in the audit', async () => {
+    const put = await putIn('audited');
+    await put({ value: 'one' });
+    const windows = [{ days: ['mon'], from: '08:00', until: '17:30', timeZone: 'Europe/Berlin' }];
+    await put({ value: 'two', lease: { ...policy, windows } });
+    const events = await sql(
+      controlPlane.databaseUrl,
+      `SELECT details FROM audit_events
+        WHERE action = 'secret:write' AND details -> 'before' ->> 'delivery' = 'bundle'
+          AND details -> 'after' ->> 'windows' <> ''`,
+    );
+    expect(events).toMatchObject([
+      {
+        details: {
+          after: { delivery: 'lease', maxUses: 1, windows: 'mon 08:00-17:30 Europe/Berlin' },
+        },
+      },
+    ]);
+  });
+
+  test.each([
+    ['an hour that is none', { from: '08:60' }],
+    ['an end before its beginning', { from: '18:00' }],
+    ['a time zone that is none', { timeZone: 'Mars/Olympus' }],
+    ['a day that is none', { days: ['someday'] }],
+  ])('is refused a window with %s', async (_, change) => {
+    const put = await putIn('windows');
+    const window = { days: ['mon'], from: '08:00', until: '17:30', timeZone: 'UTC', ...change };
+    const lease = { ...policy, windows: [window] };
+    expect(await put({ value: 'v', lease })).toMatchObject({
+      status: 400,
+      body: { code: 'request.invalid' },
+    });
+  });
+
+  test('may not last longer than it can be renewed', async () => {
+    const put = await putIn('durations');
+    const lease = { ...policy, ttlSeconds: 301 };
+    expect(await put({ value: 'v', lease })).toMatchObject({
+      status: 400,
+      body: { issues: [{ field: 'body.lease.maxTtlSeconds' }] },
+    });
+  });
+});
