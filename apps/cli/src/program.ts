@@ -12,6 +12,7 @@ import { addCertificateAuthorityCommands } from './commands/certificate-authorit
 import { addCertificateCommands } from './commands/certificate.ts';
 import { addGroupCommands } from './commands/group.ts';
 import { addKeyringCommands } from './commands/keyring.ts';
+import { addLeaseCommands } from './commands/lease.ts';
 import { addLinkCommands } from './commands/link.ts';
 import { addOperatorCommands } from './commands/operator.ts';
 import { addOwnCredentialsCommands } from './commands/own-credentials.ts';
@@ -58,6 +59,7 @@ export function createProgram(context: Context): Command {
   addLinkCommands(program, context);
   addBanCommands(program, context);
   addSecretCommands(program, context);
+  addLeaseCommands(program, context);
   addPluginTypeCommands(program, context);
   addPluginCommands(program, context);
   addCertificateCommands(program, context);

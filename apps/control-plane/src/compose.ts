@@ -157,6 +157,8 @@ export async function compose({
       case 'task':
         tasks.notice(message.agentId);
         return hub.settle(message.agentId, 'changed');
+      case 'leases':
+        return hub.settle(message.agentId, 'leases');
       case 'links':
         return linksChanged.ring();
     }

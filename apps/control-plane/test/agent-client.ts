@@ -1,4 +1,4 @@
-import type { KeyObject } from 'node:crypto';
+import { randomUUID, type KeyObject } from 'node:crypto';
 import {
   AGENT_TOKEN_GRANT,
   ASSERTION_GRANT,
@@ -6,10 +6,12 @@ import {
   PROTOCOL,
   pullReply,
   sessionReply,
+  takenLease,
   type BundleEntry,
   type EnrollReply,
   type Generation,
   type PullReply,
+  type TakeLeaseBody,
 } from '@sallyport/contract';
 import { signAssertion, signEnrollmentProof } from '@sallyport/crypto/assertion';
 import { openBundlePart } from '@sallyport/crypto/bundle';
@@ -21,6 +23,7 @@ import {
   importEncryptionKey,
   type EncryptionKey,
 } from '@sallyport/crypto/encryption-key';
+import { openLeaseValue } from '@sallyport/crypto/lease-value';
 import {
   generateSigningJwk,
   importSigningKey,
@@ -46,6 +49,8 @@ export class AgentClient {
   revision = 0;
   epoch = 0;
   delivery: DeliveryKey | undefined;
+  /** What its pulls name of leases; undefined: it knows of none. */
+  leases: string[] | undefined;
 
   private constructor(
     app: FastifyInstance,
@@ -172,6 +177,7 @@ export class AgentClient {
       status: 'ready',
       waitSeconds,
       taskCapacity,
+      leases: this.leases,
     });
   }
 
@@ -188,6 +194,24 @@ export class AgentClient {
     this.revision = pulled.revision;
     this.epoch = pulled.epoch;
     return pulled;
+  }
+
+  /** Asks for a lease, under a new id unless one is given. */
+  async takeLease(secret: string, more: Partial<TakeLeaseBody> = {}): Promise<Reply> {
+    return this.call('POST', '/leases', {
+      protocol: PROTOCOL,
+      id: randomUUID(),
+      secret,
+      application: { listener: '/run/agent.sock', pid: 42, uid: 1000, gid: 1000 },
+      correlationId: 'request-of-the-program',
+      ...more,
+    });
+  }
+
+  /** The value that a lease's reply brings. */
+  async lent({ body }: Reply, id: string): Promise<string> {
+    const { value } = takenLease.parse(body);
+    return Buffer.from(await openLeaseValue(value, this.encryption.privateKey, id)).toString();
   }
 
   /** The values of a reply's bundle by name, verified as the agent verifies them. */

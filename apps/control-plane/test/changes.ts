@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { certificateAuthorityList, PROTOCOL } from '@sallyport/contract';
 import { createCertificateRequest } from '@sallyport/tls/certificate-request';
 import { selfSigned } from '@sallyport/tls/test/issuer';
@@ -32,6 +33,8 @@ export async function everyChange(
   let bindingId = '';
   let keyId = '';
   let banId = '';
+  const leaseId = randomUUID();
+  const lease = { ttlSeconds: 60, maxTtlSeconds: 60, maxUses: null, windows: [] };
   /** Does something, and keeps the id that the reply brings. */
   const keeping = async (keep: (id: string) => void, act: Promise<Reply>) => {
     const reply = await act;
@@ -122,6 +125,12 @@ export async function everyChange(
     ),
     done('secret:write', () => owner.call('PUT', `${group}/secrets/a`, { value: 'value' })),
     done('secret:reveal', () => owner.call('POST', `${group}/secrets/a/reveal`, {})),
+    done('secret:write', () => owner.call('PUT', `${group}/secrets/lent`, { value: 'v', lease })),
+    done('lease:grant', () => agent.takeLease('lent', { id: leaseId, ttlSeconds: 10 })),
+    done('lease:renew', () =>
+      agent.call('POST', `/leases/${leaseId}/renew`, { protocol: PROTOCOL }),
+    ),
+    done('lease:revoke', () => owner.call('POST', `${group}/leases/${leaseId}/revoke`)),
     done('secret:delete', () => owner.call('DELETE', `${group}/secrets/a`)),
     done('plugin-type:write', () => owner.call('POST', '/plugin-types', { name: 't', ...type })),
     done('plugin-type:check', () => owner.call('POST', '/plugin-types/t/check', type)),

@@ -13,6 +13,7 @@ export type CryptoErrorCode =
   | 'bundle.wrong_group'
   | 'bundle.wrong_epoch'
   | 'delivery_key.unreadable'
+  | 'lease.unreadable'
   | 'encryption_key.unusable'
   | 'checkpoint.malformed'
   | 'checkpoint.unsigned'

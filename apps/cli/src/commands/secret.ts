@@ -26,11 +26,12 @@ const setOptions = groupOption.extend({
 });
 const revealOptions = groupOption.extend({ version: wholeNumber.optional() });
 
-/** `secret set`, `secret list`, `secret versions`, `secret reveal` and `secret delete`. */
+/** `secret set`, `secret list`, `secret show`, `secret versions`, `secret reveal` and `secret delete`. */
 export function addSecretCommands(program: Command, context: Context): void {
   const secrets = program.command('secret').description('Secrets of a group, and their versions');
   addSet(secrets, context);
   addLists(secrets, context);
+  addShow(secrets, context);
   addReveal(secrets, context);
   addDelete(secrets, context);
 }
@@ -128,6 +129,37 @@ function addLists(secrets: Command, context: Context): void {
         table(['VERSION', 'CREATED', 'BY'], rows, `${name} has no versions.`),
       );
     });
+}
+
+function addShow(secrets: Command, context: Context): void {
+  secrets
+    .command('show')
+    .description('Show a secret and how it is delivered or lent out, without its value')
+    .argument('<name>')
+    .requiredOption('--group <group>', 'group')
+    .action(async (given: unknown, options: unknown) => {
+      const { group } = checked(groupOption, options);
+      const name = checked(resourceName, given, '<name>');
+      using api = await openApi(context);
+      const shown = await api.get(route`/groups/${group}/secrets/${name}`, secret);
+      context.output.result(
+        shown,
+        [`${name} is at version ${shown.version} (${kept(shown)}).`, ...policyOf(shown)].join('\n'),
+      );
+    });
+}
+
+function policyOf({ lease }: SecretMetadata): string[] {
+  if (lease === null) return [];
+  const { ttlSeconds, maxTtlSeconds, maxUses, windows } = lease;
+  const uses = maxUses === null ? 'any number of times' : `${maxUses} times at most`;
+  return [
+    `A lease lasts ${ttlSeconds} seconds, ${maxTtlSeconds} with renewals, and is read ${uses}.`,
+    ...windows.map(
+      ({ days, from, until, timeZone }) =>
+        `Lent out on ${days.join(', ')} from ${from} to ${until} (${timeZone}).`,
+    ),
+  ];
 }
 
 function addReveal(secrets: Command, context: Context): void {

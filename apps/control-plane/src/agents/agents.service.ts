@@ -3,6 +3,7 @@ import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation, Permission } from '../authorization/index.ts';
 import { startEpoch } from '../delivery-keys/index.ts';
 import { advanceGroup, aheadOfWriters, authorizedGroup } from '../groups/index.ts';
+import { endLeases } from '../leases/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Db } from '../platform/db.ts';
 import { pageOf, type Page } from '../platform/page-of.ts';
@@ -65,10 +66,12 @@ export async function endAgent(
   platform: Platform,
   id: string,
 ): Promise<{ groupId: string; revision: number } | undefined> {
-  const groupId = await markRevoked(tx, id, new Date(platform.clock.now()));
+  const now = new Date(platform.clock.now());
+  const groupId = await markRevoked(tx, id, now);
   if (groupId === undefined) return undefined;
   const { revision } = await advanceGroup(tx, groupId);
   await startEpoch(tx, platform, groupId);
+  await endLeases(tx, { agentId: id }, now);
   await publishWakeup(tx, { kind: 'revoked', agentId: id });
   return { groupId, revision };
 }

@@ -3,6 +3,7 @@ import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
 import { startEpoch } from '../delivery-keys/index.ts';
 import { advanceGroup, aheadOfWriters, authorizedGroup } from '../groups/index.ts';
+import { endLeases } from '../leases/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
 import { publishWakeup } from '../platform/wakeups.ts';
@@ -32,6 +33,7 @@ export async function moveAgent(
     if (from === to || !(await moveToGroup(tx, id, { from, to, now }))) throw cannotMove();
     const { revision } = await advanceGroup(tx, from);
     await startEpoch(tx, platform, from);
+    await endLeases(tx, { agentId: id }, now);
     await publishWakeup(tx, { kind: 'moved', agentId: id, groupId: to });
     const act = { action: 'agent:move', subject: `agent:${id}`, outcome: 'done' } as const;
     // By id: who reads the audit of one group may not know the name of the other.

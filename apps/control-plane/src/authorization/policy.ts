@@ -57,6 +57,8 @@ export const policy = {
   'secret:read': everyone,
   'secret:reveal': changers,
   'secret:delete': changers,
+  'lease:read': everyone,
+  'lease:revoke': changers,
   'plugin-type:write': administrators,
   'plugin-type:read': everyone,
   'plugin:write': changers,

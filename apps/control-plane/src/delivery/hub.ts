@@ -15,8 +15,15 @@ export function isBehind(
   return revision !== current.revision || epoch !== current.epoch;
 }
 
-/** `changed`: look again; `nothing`: the time is up; the rest end the pull with an error. */
-export type WaitOutcome = 'changed' | 'nothing' | 'revoked' | 'superseded' | 'stopping' | 'gone';
+/** `changed`: look again; `leases`: have it named again; `nothing`: the time is up; the rest end the pull with an error. */
+export type WaitOutcome =
+  | 'changed'
+  | 'leases'
+  | 'nothing'
+  | 'revoked'
+  | 'superseded'
+  | 'stopping'
+  | 'gone';
 
 /**
  * The pulls that wait on this replica: one per agent, found by agent and by group. It holds no connection,

@@ -4,6 +4,7 @@ import { sealDeliveryKey } from '@sallyport/crypto/delivery-key';
 import { importEncryptionPublicKey } from '@sallyport/crypto/encryption-key';
 import { agentMoved, agentRevoked, checkProtocol, type Revocations } from '../agents/index.ts';
 import { openStoredDeliveryKey } from '../delivery-keys/index.ts';
+import { endedAmong } from '../leases/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { AgentTasks } from '../tasks/index.ts';
@@ -58,8 +59,8 @@ async function afterWait(
   for (;;) {
     const outcome = await wait(deps, agent, body, { deadline, gone });
     if (outcome === 'nothing' || outcome === 'gone') return undefined;
-    if (outcome !== 'changed') throw ended(outcome);
-    const answer = await lookNow(deps, agent, body);
+    if (outcome !== 'changed' && outcome !== 'leases') throw ended(outcome);
+    const answer = await lookNow(deps, agent, body, outcome === 'leases');
     if (answer !== undefined) return answer;
   }
 }
@@ -90,8 +91,13 @@ export function checkCurrent({ isCurrent }: Pick<PullDeps, 'isCurrent'>): void {
     );
 }
 
-/** What there is for the agent now. */
-async function lookNow(deps: PullDeps, agent: AccessClaims, body: PullBody): Promise<PullAnswer> {
+/** What there is for the agent now; something in any case where it is to name its leases again, of which it may have more by now. */
+async function lookNow(
+  deps: PullDeps,
+  agent: AccessClaims,
+  body: PullBody,
+  namedAgain = false,
+): Promise<PullAnswer> {
   checkCurrent(deps);
   checkStanding(deps, agent);
   const feed = await deps.feed.reaching(agent.groupId, body.revision);
@@ -100,11 +106,13 @@ async function lookNow(deps: PullDeps, agent: AccessClaims, body: PullBody): Pro
   if (behind) checkProtocol(body.protocol, feed.protocol);
   const tasks =
     body.taskCapacity > 0 ? await deps.tasks.claim(agent.agentId, body.taskCapacity) : [];
+  const endedLeases = await endedLeasesOf(deps, agent, body);
   // Once more, since the look may have waited: a revoked agent gets nothing.
   checkStanding(deps, agent);
-  if (!behind && tasks.length === 0) return undefined;
+  if (!behind && tasks.length === 0 && endedLeases.length === 0 && !namedAgain) return undefined;
   deps.platform.metrics.deliveries.inc();
-  if (behind && body.epoch === feed.epoch && tasks.length === 0) return feed.sharedReply;
+  const isOwn = tasks.length > 0 || endedLeases.length > 0 || namedAgain;
+  if (behind && body.epoch === feed.epoch && !isOwn) return feed.sharedReply;
   const reply: PullReply = {
     revision: feed.revision,
     epoch: feed.epoch,
@@ -113,9 +121,20 @@ async function lookNow(deps: PullDeps, agent: AccessClaims, body: PullBody): Pro
       ? {}
       : { deliveryKey: await deliveryKeyFor(deps.platform, agent, feed) }),
     tasks,
+    ...(endedLeases.length > 0 || namedAgain ? { endedLeases } : {}),
     next: { afterMilliseconds: behind ? feed.afterMilliseconds : 0 },
   };
   return Buffer.from(JSON.stringify(reply));
+}
+
+/** No statement for an agent that holds none. */
+async function endedLeasesOf(
+  { platform: { db, clock } }: PullDeps,
+  { agentId }: AccessClaims,
+  { leases = [] }: PullBody,
+): Promise<string[]> {
+  if (leases.length === 0) return [];
+  return db.read((reader) => endedAmong(reader, agentId, leases, new Date(clock.now())));
 }
 
 /** @throws AppError `agent.revoked`, `agent_token.revoked`, `access_token.expired` for one that was moved */
@@ -171,25 +190,23 @@ async function wait(
     gone.addEventListener('abort', leave, { once: true });
     hub.add(waiter);
     if (gone.aborted) leave();
-    else recheck(deps, agent, waiter, body.taskCapacity);
+    else recheck(deps, agent, waiter, body);
   });
 }
 
 /** A change, a task or a revocation may have come between the look and the wait: nobody would wake this pull for it. */
-function recheck(
-  { hub, feed, revocations, tasks }: PullDeps,
-  agent: AccessClaims,
-  waiter: Waiter,
-  taskCapacity: number,
-): void {
+function recheck(deps: PullDeps, agent: AccessClaims, waiter: Waiter, body: PullBody): void {
+  const { hub, feed, revocations, tasks } = deps;
   const { agentId, groupId } = waiter;
   if (revocations.refusalOf(agent) !== undefined) hub.settle(agentId, 'changed', waiter);
   // An agent that takes no tasks would be woken again and again for one that waits.
-  else if (taskCapacity > 0 && tasks.mayHaveWork(agentId)) hub.settle(agentId, 'changed', waiter);
+  else if (body.taskCapacity > 0 && tasks.mayHaveWork(agentId))
+    hub.settle(agentId, 'changed', waiter);
   else
-    feed.get(groupId).then(
-      (current) => {
-        if (isBehind(waiter, current)) hub.settle(agentId, 'changed', waiter);
+    Promise.all([feed.get(groupId), endedLeasesOf(deps, agent, body)]).then(
+      ([current, endedLeases]) => {
+        if (isBehind(waiter, current) || endedLeases.length > 0)
+          hub.settle(agentId, 'changed', waiter);
       },
       () => {},
     );

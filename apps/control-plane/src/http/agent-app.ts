@@ -9,7 +9,9 @@ import {
   type AgentAuthenticator,
 } from '../agents/index.ts';
 import { checkCurrent, deliveryRoutes, type PullDeps } from '../delivery/index.ts';
+import { heldLeasesRoutes } from '../leases/index.ts';
 import type { DialledSockets } from '../links/index.ts';
+import { lendingRoutes } from '../secrets/index.ts';
 import { heldTasksRoutes } from '../tasks/index.ts';
 import type { Trust } from '../trust/index.ts';
 import { createApp, type ListenerLimits } from './create-app.ts';
@@ -69,6 +71,8 @@ export async function createAgentApp({
       await api.register(agentEntryRoutes(platform, trust, sessions, authenticator));
       await api.register(deliveryRoutes(pullDeps));
       await api.register(heldTasksRoutes(platform, tasks));
+      await api.register(lendingRoutes(platform));
+      await api.register(heldLeasesRoutes(platform));
     },
     { prefix: '/agent/v1' },
   );

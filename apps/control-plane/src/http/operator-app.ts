@@ -12,6 +12,7 @@ import { certificatesRoutes } from '../certificates/index.ts';
 import { groupsRoutes } from '../groups/index.ts';
 import { keepReplies } from '../idempotency/index.ts';
 import type { UnreadableReports } from '../keyrings/index.ts';
+import { leasesRoutes } from '../leases/index.ts';
 import { linksRoutes } from '../links/index.ts';
 import {
   operatorsRoutes,
@@ -97,6 +98,7 @@ export async function createOperatorApp(deps: OperatorAppDeps): Promise<FastifyI
       await api.register(linksRoutes(platform));
       await api.register(bansRoutes(platform));
       await api.register(secretsRoutes(platform));
+      await api.register(leasesRoutes(platform));
       await api.register(
         pluginTypesRoutes(platform, (op, type, next) => findBreaks(platform, op, type, next)),
       );

@@ -17,6 +17,7 @@ import {
   type KeyringPolicy,
   type UnreadableReports,
 } from '../keyrings/index.ts';
+import { deleteLeasesOverBefore } from '../leases/index.ts';
 import { deleteExpiredSessions, deleteFailuresBefore } from '../operators/index.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { JobQueue, JobWorker, QueueBackend } from '../platform/queue-backend.ts';
@@ -26,6 +27,8 @@ import type { AgentTasks } from '../tasks/index.ts';
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** Nothing heard of an agent for this long makes it lost: two pulls and their retries. */
 const LOST_AFTER_MS = 3 * 60_000;
+/** The audit has them for longer. */
+const LEASES_KEPT_DAYS = 30;
 type Chore = { everyMs: number; work: () => Promise<void> };
 
 /** How often the audit is signed, and for how many days it is kept; for ever when that is not set. */
@@ -134,6 +137,7 @@ export async function forgetExpired({
       failures +
       (await deleteEndedCertificates(tx, recoverable)) +
       (await deleteExpiredAssertions(tx, now)) +
+      (await deleteLeasesOverBefore(tx, new Date(clock.now() - LEASES_KEPT_DAYS * DAY_MS))) +
       (await deleteExpiredSessions(tx, now)) +
       (await forgetReplies(tx, clock.now()))
     );

@@ -13,6 +13,7 @@ export const wakeup = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('tokenRevoked'), agentId: z.uuid(), tokenId: z.uuid() }),
   z.strictObject({ kind: z.literal('authorities') }),
   z.strictObject({ kind: z.literal('task'), agentId: z.uuid() }),
+  z.strictObject({ kind: z.literal('leases'), agentId: z.uuid() }),
   z.strictObject({ kind: z.literal('links') }),
 ]);
 export type Wakeup = z.infer<typeof wakeup>;

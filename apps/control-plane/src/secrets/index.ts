@@ -1,2 +1,3 @@
 export { secretValueField } from './secret-field.ts';
+export { lendingRoutes } from './lending.routes.ts';
 export { secretsRoutes } from './secrets.routes.ts';

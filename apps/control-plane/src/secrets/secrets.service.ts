@@ -3,6 +3,7 @@ import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
 import { changeGroup, authorizedGroup } from '../groups/index.ts';
 import type { Precondition } from '../http/preconditions.ts';
+import { endLeases } from '../leases/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Db } from '../platform/db.ts';
 import { pageOf, type Page } from '../platform/page-of.ts';
@@ -75,6 +76,7 @@ export async function removeSecret(
     const secret = await existingSecret(tx, group.id, path.secret);
     precondition.check(secret);
     await deleteSecret(tx, secret.id);
+    await endLeases(tx, { secretId: secret.id }, new Date(clock.now()));
     const details = { version: secret.version, revision };
     const act = {
       action: 'secret:delete',

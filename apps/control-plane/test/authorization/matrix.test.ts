@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { certificateAuthorityList, roles, type HeldRole, type Role } from '@sallyport/contract';
 import { asAdmin } from '@sallyport/testkit/database';
@@ -34,6 +35,10 @@ beforeAll(async () => {
   await owner.call('PUT', '/groups/plant-7/secrets/s', { value: 'value' });
   await owner.call('POST', '/groups/plant-7/links', { name: 'l', address: 'agent.test:9444' });
   await owner.call('PUT', '/groups/plant-7/plugins/p', { config: {} });
+  const lease = { ttlSeconds: 60, maxTtlSeconds: 60, maxUses: null, windows: [] };
+  await owner.call('PUT', '/groups/plant-7/secrets/lent', { value: 'value', lease });
+  const leaseId = randomUUID();
+  await agent.takeLease('lent', { id: leaseId });
   const certificate = bodies['PUT /groups/{group}/certificates/{certificate}'];
   await owner.call('PUT', '/groups/plant-7/certificates/c', certificate);
   await owner.call('POST', '/plugin-types', { name: 'gateway', schema: { type: 'object' } });
@@ -52,6 +57,7 @@ beforeAll(async () => {
   existing = {
     group: 'plant-7',
     secret: 's',
+    lease: leaseId,
     link: 'l',
     plugin: 'p',
     certificate: 'c',

@@ -34,7 +34,9 @@ test('every change leaves an audit event of who did it, with its outcome', async
       `SELECT action, outcome, actor_kind AS actor, actor_name <> '' AS named, request_id <> '' AS traced
          FROM audit_events ORDER BY at, id OFFSET ${Number(before?.['events'])}`,
     );
-    const acting = /^agent:(enroll|certify|clone)$/.test(action) ? 'agent' : 'operator';
+    const acting = /^(?:agent:(?:enroll|certify|clone)|lease:(?:grant|renew))$/.test(action)
+      ? 'agent'
+      : 'operator';
     const actor = outcome === 'refused' ? 'anonymous' : acting;
     // Who reads the audit of one group alone is told of a move too.
     const told = action === 'agent:move' ? 2 : 1;

@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import { uuid } from '../names.ts';
 import { MAX_PULL_WAIT_SECONDS } from '../protocol.ts';
 import { bundle } from './bundle.ts';
+import { MAX_LEASES } from './leases.ts';
 import { claimedTask } from './tasks.ts';
 
 /** What an agent says of itself with each pull. */
@@ -8,7 +10,7 @@ export const agentStatus = z.enum(['starting', 'ready', 'degraded']);
 
 /**
  * `POST /agent/v1/pull`. `revision` and `epoch` are what the agent runs, 0 before the first; naming a
- * revision acknowledges it.
+ * revision acknowledges it. `leases` are those that it holds or is asking for.
  */
 export const pullBody = z.strictObject({
   protocol: z.int(),
@@ -17,12 +19,14 @@ export const pullBody = z.strictObject({
   status: agentStatus,
   waitSeconds: z.int().min(0).max(MAX_PULL_WAIT_SECONDS),
   taskCapacity: z.int().min(0).max(16),
+  leases: z.array(uuid).max(MAX_LEASES).optional(),
 });
 export type PullBody = z.infer<typeof pullBody>;
 
 /**
  * What a pull brings, each part absent when there is nothing of it. `bundleAt` names the path of a
- * bundle too large to inline. `next.afterMilliseconds` asks the agent to wait between half and all of it
+ * bundle too large to inline. `endedLeases` are those of the pull that are no longer: their values are to be
+ * forgotten; without any of them, the agent is to name what it holds by now. `next.afterMilliseconds` asks the agent to wait between half and all of it
  * before its next pull, so that a large group does not come back all at once.
  */
 export const pullReply = z.strictObject({
@@ -32,6 +36,7 @@ export const pullReply = z.strictObject({
   bundle: bundle.optional(),
   bundleAt: z.string().optional(),
   tasks: z.array(claimedTask),
+  endedLeases: z.array(uuid).optional(),
   next: z.strictObject({ afterMilliseconds: z.int().min(0).max(600_000) }),
 });
 export type PullReply = z.infer<typeof pullReply>;

@@ -1,0 +1,104 @@
+import {
+  groupName,
+  lease,
+  leasesQuery,
+  leaseTerm,
+  page,
+  renewLeaseBody,
+  uuid,
+} from '@sallyport/contract';
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import { problemResponses } from '../http/problem-responses.ts';
+import { agentOf, operationOf } from '../http/request-operation.ts';
+import type { Platform } from '../platform/platform.ts';
+import {
+  getLease,
+  giveBackLease,
+  listGroupLeases,
+  renewLease,
+  revokeLease,
+} from './leases.service.ts';
+
+const tags = ['leases'];
+const groupParams = z.object({ group: groupName });
+const leaseParams = groupParams.extend({ lease: uuid });
+const path = '/groups/:group/leases';
+
+/** `/api/v1/groups/:group/leases`. */
+export function leasesRoutes(platform: Platform): FastifyPluginAsyncZod {
+  return async (app) => {
+    app.get(
+      path,
+      {
+        config: { permission: 'lease:read' },
+        schema: {
+          tags,
+          summary: 'List the leases of a group, newest first',
+          params: groupParams,
+          querystring: leasesQuery,
+          response: { 200: page(lease), ...problemResponses },
+        },
+      },
+      async (request) =>
+        listGroupLeases(platform, operationOf(request), request.params.group, request.query),
+    );
+
+    app.get(
+      `${path}/:lease`,
+      {
+        config: { permission: 'lease:read' },
+        schema: {
+          tags,
+          summary: 'Show a lease',
+          params: leaseParams,
+          response: { 200: lease, ...problemResponses },
+        },
+      },
+      async (request) => getLease(platform, operationOf(request), request.params),
+    );
+
+    app.post(
+      `${path}/:lease/revoke`,
+      {
+        config: { permission: 'lease:revoke' },
+        schema: {
+          tags,
+          summary: 'End a lease: its value is forgotten where it is held',
+          params: leaseParams,
+          response: { 200: lease, ...problemResponses },
+        },
+      },
+      async (request) => revokeLease(platform, operationOf(request), request.params),
+    );
+  };
+}
+
+/** `/agent/v1/leases/:lease/…`: an agent's word about a lease that it holds. */
+export function heldLeasesRoutes(platform: Platform): FastifyPluginAsyncZod {
+  const config = { permission: 'agent' } as const;
+  const params = z.object({ lease: uuid });
+  return async (app) => {
+    app.post(
+      '/leases/:lease/renew',
+      {
+        config,
+        schema: { params, body: renewLeaseBody, response: { 200: leaseTerm, ...problemResponses } },
+      },
+      async (request) =>
+        renewLease(platform, operationOf(request), agentOf(request), {
+          id: request.params.lease,
+          ttlSeconds: request.body.ttlSeconds,
+        }),
+    );
+    app.post(
+      '/leases/:lease/revoke',
+      { config, schema: { params, response: { 204: z.null(), ...problemResponses } } },
+      async (request, reply) => {
+        const { lease: id } = request.params;
+        await giveBackLease(platform, operationOf(request), agentOf(request), id);
+        return reply.code(204).send(null);
+      },
+    );
+  };
+}

@@ -1,0 +1,126 @@
+import { application, leasePolicy, type Application, type LeasesQuery } from '@sallyport/contract';
+import { z } from 'zod';
+import type { Db } from '../platform/db.ts';
+
+export type LeaseRow = {
+  id: string;
+  groupId: string;
+  secretId: string;
+  secretName: string;
+  version: number;
+  agentId: string;
+  application: Application;
+  requestId: string;
+  grantedAt: Date;
+  expiresAt: Date;
+  lastsUntil: Date;
+  maxUses: number | null;
+  endedAt: Date | null;
+};
+
+/** False when there is a lease of this id already. */
+export async function insertLease(tx: Db, row: LeaseRow): Promise<boolean> {
+  return (await tx.lease.createMany({ data: [row], skipDuplicates: true })).count === 1;
+}
+
+export async function findLease(db: Db, id: string): Promise<LeaseRow | undefined> {
+  const row = await db.lease.findUnique({ where: { id } });
+  return row === null ? undefined : parsed(row);
+}
+
+const renewable = z.object({
+  expiresAt: z.date(),
+  lastsUntil: z.date(),
+  endedAt: z.date().nullable(),
+  secretName: z.string(),
+  policy: leasePolicy.nullable(),
+});
+
+/** An agent's lease, held until the commit, and how its secret is lent out by now: null when it is not. */
+export async function lockLease(
+  tx: Db,
+  id: string,
+  agentId: string,
+): Promise<z.infer<typeof renewable> | undefined> {
+  const [row] = await tx.$queryRaw<unknown[]>`
+    SELECT l.expires_at AS "expiresAt", l.lasts_until AS "lastsUntil", l.ended_at AS "endedAt",
+           l.secret_name AS "secretName", s.lease AS policy
+      FROM leases l LEFT JOIN secrets s ON s.id = l.secret_id AND s.delivery = 'lease'
+     WHERE l.id = ${id}::uuid AND l.agent_id = ${agentId}::uuid
+       FOR UPDATE OF l`;
+  return row === undefined ? undefined : renewable.parse(row);
+}
+
+export async function prolong(tx: Db, id: string, expiresAt: Date): Promise<void> {
+  await tx.lease.update({ where: { id }, data: { expiresAt } });
+}
+
+/** What an agent holds by what the control plane knows. */
+export async function countOpen(db: Db, agentId: string, now: Date): Promise<number> {
+  return db.lease.count({ where: { agentId, endedAt: null, expiresAt: { gt: now } } });
+}
+
+/** Ends every lease that is open, of one id, one secret or one agent; returns what was ended. */
+export async function endOpen(
+  tx: Db,
+  of: { id: string } | { secretId: string } | { agentId: string },
+  now: Date,
+): Promise<{ id: string; agentId: string }[]> {
+  return tx.lease.updateManyAndReturn({
+    where: { ...of, endedAt: null, expiresAt: { gt: now } },
+    data: { endedAt: now },
+    select: { id: true, agentId: true },
+  });
+}
+
+/** Those of an agent's leases that have ended, or expired. */
+export async function endedAmong(
+  db: Db,
+  agentId: string,
+  ids: readonly string[],
+  now: Date,
+): Promise<string[]> {
+  const rows = await db.lease.findMany({
+    where: {
+      id: { in: [...ids] },
+      agentId,
+      OR: [{ endedAt: { not: null } }, { expiresAt: { lte: now } }],
+    },
+    select: { id: true },
+  });
+  return rows.map(({ id }) => id);
+}
+
+const inState = {
+  active: (now: Date) => ({ endedAt: null, expiresAt: { gt: now } }),
+  expired: (now: Date) => ({ endedAt: null, expiresAt: { lte: now } }),
+  ended: () => ({ endedAt: { not: null } }),
+};
+
+/** A group's leases, newest first. */
+export async function listLeases(
+  db: Db,
+  groupId: string,
+  { limit, cursor, state }: LeasesQuery,
+  now: Date,
+): Promise<LeaseRow[]> {
+  const rows = await db.lease.findMany({
+    where: {
+      groupId,
+      ...(cursor === undefined ? {} : { id: { lt: cursor } }),
+      ...(state === undefined ? {} : inState[state](now)),
+    },
+    orderBy: { id: 'desc' },
+    take: limit + 1,
+  });
+  return rows.map(parsed);
+}
+
+/** Removes the record of leases that are over since `before`. */
+export async function deleteLeasesOverBefore(tx: Db, before: Date): Promise<number> {
+  return (await tx.lease.deleteMany({ where: { expiresAt: { lt: before } } })).count;
+}
+
+function parsed(row: Omit<LeaseRow, 'application'> & { application: unknown }): LeaseRow {
+  return { ...row, application: application.parse(row.application) };
+}

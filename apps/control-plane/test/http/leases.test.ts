@@ -1,0 +1,291 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { MAX_LEASES, PROTOCOL } from '@sallyport/contract';
+import { forgetExpired } from '../../src/maintenance/maintenance.ts';
+import type { AgentClient } from '../agent-client.ts';
+import { sql } from '../audit/chain.ts';
+import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
+import { agentIn } from '../group-agents.ts';
+import { field, OperatorClient } from '../operator-client.ts';
+
+const CANARY = 'canary-9f2c7d10';
+const policy = { ttlSeconds: 60, maxTtlSeconds: 100, maxUses: 1, windows: [] as object[] };
+/** Noon on a Tuesday. */
+const NOON = Date.UTC(2030, 0, 1, 12);
+const DAY_MS = 86_400_000;
+
+let controlPlane: TestControlPlane;
+let owner: OperatorClient;
+beforeAll(async () => {
+  controlPlane = await startControlPlane({ settings: WITHOUT_WORKER, startMs: NOON });
+  owner = await OperatorClient.signedIn(controlPlane.operatorApp);
+});
+afterAll(() => controlPlane.end());
+
+/** A group with a secret that is lent out, and an agent of it. */
+async function lending(group: string, lease: object = policy): Promise<AgentClient> {
+  const agent = await agentIn(owner, group, controlPlane);
+  await owner.call('PUT', `/groups/${group}/secrets/db`, { value: CANARY, lease });
+  return agent;
+}
+
+const audited = (subject: string) =>
+  sql<{ action: string; outcome: string; details: object }>(
+    controlPlane.databaseUrl,
+    `SELECT action, outcome, details FROM audit_events WHERE subject = '${subject}' ORDER BY at, id`,
+  );
+
+const listed = async (group: string, query = '') =>
+  (await owner.call('GET', `/groups/${group}/leases${query}`)).body;
+
+describe('a lease', () => {
+  test('brings the value to the agent that asked alone, and names the program that it is for', async () => {
+    const agent = await lending('granted');
+    const id = randomUUID();
+    const taken = await agent.takeLease('db', { id });
+    expect(taken).toMatchObject({
+      status: 201,
+      body: { ttlSeconds: 60, version: 1, maxUses: 1, expiresAt: '2030-01-01T12:01:00.000Z' },
+    });
+    expect(taken.text).not.toContain(CANARY);
+    expect(await agent.lent(taken, id)).toBe(CANARY);
+    expect(await listed('granted')).toMatchObject({
+      items: [{ id, secret: 'db', state: 'active', agentId: agent.id, application: { uid: 1000 } }],
+    });
+  });
+
+  test('[SG-03] is found in the audit by the id of the program’s request, with the version that it was given', async () => {
+    const agent = await lending('traced');
+    const id = randomUUID();
+    await agent.takeLease('db', { id, correlationId: 'trace-of-traced' });
+    const events = await sql(
+      controlPlane.databaseUrl,
+      `SELECT subject, details FROM audit_events WHERE details ->> 'correlationId' = 'trace-of-traced'`,
+    );
+    expect(events).toMatchObject([
+      {
+        subject: `lease:${id}`,
+        details: { secret: 'db', version: 1, pid: 42, uid: 1000, listener: '/run/agent.sock' },
+      },
+    ]);
+    expect(JSON.stringify(events)).not.toContain(CANARY);
+  });
+
+  test('is the same when it is asked for again after a lost reply, and another agent’s is not', async () => {
+    const agent = await lending('again');
+    const other = await agentIn(owner, 'again', controlPlane);
+    const id = randomUUID();
+    await agent.takeLease('db', { id });
+    expect(await agent.lent(await agent.takeLease('db', { id }), id)).toBe(CANARY);
+    expect(await listed('again')).toMatchObject({ items: [{ id }] });
+    expect(await other.takeLease('db', { id })).toMatchObject({
+      status: 409,
+      body: { code: 'lease.ended' },
+    });
+  });
+
+  test('is shorter where the program asks for less, and never longer than the policy', async () => {
+    const agent = await lending('short');
+    expect((await agent.takeLease('db', { ttlSeconds: 5 })).body).toMatchObject({ ttlSeconds: 5 });
+    expect((await agent.takeLease('db', { ttlSeconds: 86_400 })).body).toMatchObject({
+      ttlSeconds: 60,
+    });
+  });
+
+  test('is refused of a secret that is delivered, that is not there, and of another group', async () => {
+    const agent = await lending('refused');
+    await lending('foreign');
+    await owner.call('PUT', '/groups/foreign/secrets/elsewhere', { value: 'v', lease: policy });
+    await owner.call('PUT', '/groups/refused/secrets/delivered', { value: 'v' });
+    for (const [name, status, code] of [
+      ['delivered', 409, 'secret.not_lent'],
+      ['nowhere', 404, 'secret.not_found'],
+      ['elsewhere', 404, 'secret.not_found'],
+    ] as const)
+      expect(await agent.takeLease(name)).toMatchObject({ status, body: { code } });
+    expect(await audited('secret:elsewhere')).toContainEqual({
+      action: 'lease:grant',
+      outcome: 'refused',
+      details: { code: 'secret.not_found' },
+    });
+  });
+
+  test(`[SG-06] an agent holds ${MAX_LEASES} at most, and may take another when one is given back`, async () => {
+    const agent = await lending('many');
+    const first = randomUUID();
+    await agent.takeLease('db', { id: first });
+    await sql(
+      controlPlane.databaseUrl,
+      `INSERT INTO leases SELECT gen_random_uuid(), group_id, secret_id, secret_name, version, agent_id,
+          application, request_id, granted_at, expires_at, lasts_until, max_uses, ended_at
+        FROM leases, generate_series(2, ${MAX_LEASES}) WHERE id = '${first}'`,
+    );
+    expect(await agent.takeLease('db')).toMatchObject({
+      status: 409,
+      body: { code: 'lease.too_many' },
+    });
+    expect((await agent.call('POST', `/leases/${first}/revoke`)).status).toBe(204);
+    expect((await agent.takeLease('db')).status).toBe(201);
+  });
+});
+
+describe('[SG-05] outside of its windows', () => {
+  const window = { days: ['tue'], from: '11:00', until: '12:01', timeZone: 'UTC' };
+
+  test('a lease is neither granted nor renewed, which is audited, and within them it is', async () => {
+    const agent = await lending('hours', { ...policy, windows: [window] });
+    const id = randomUUID();
+    expect((await agent.takeLease('db', { id, ttlSeconds: 90 })).status).toBe(201);
+    const renew = () => agent.call('POST', `/leases/${id}/renew`, { protocol: PROTOCOL });
+    controlPlane.clock.advance(30_000);
+    expect((await renew()).body).toMatchObject({ ttlSeconds: 60 });
+    controlPlane.clock.advance(31_000);
+    for (const reply of [await agent.takeLease('db'), await renew()])
+      expect(reply).toMatchObject({ status: 403, body: { code: 'lease.outside_window' } });
+    expect(await audited('secret:db')).toContainEqual({
+      action: 'lease:grant',
+      outcome: 'refused',
+      details: { code: 'lease.outside_window' },
+    });
+    controlPlane.clock.set(NOON);
+  });
+});
+
+describe('renewing a lease', () => {
+  const renew = (agent: AgentClient, id: string, more: object = {}) =>
+    agent.call('POST', `/leases/${id}/renew`, { protocol: PROTOCOL, ...more });
+
+  test('prolongs it from then on, up to the longest that it may last', async () => {
+    const agent = await lending('renewed');
+    const id = randomUUID();
+    await agent.takeLease('db', { id });
+    controlPlane.clock.advance(30_000);
+    expect((await renew(agent, id)).body).toMatchObject({
+      ttlSeconds: 60,
+      expiresAt: '2030-01-01T12:01:30.000Z',
+    });
+    controlPlane.clock.advance(50_000);
+    expect((await renew(agent, id)).body).toMatchObject({
+      ttlSeconds: 20,
+      expiresAt: '2030-01-01T12:01:40.000Z',
+    });
+    expect(await renew(agent, id)).toMatchObject({
+      status: 409,
+      body: { code: 'lease.not_renewable' },
+    });
+    controlPlane.clock.advance(20_000);
+    expect(await renew(agent, id)).toMatchObject({ status: 409, body: { code: 'lease.ended' } });
+    controlPlane.clock.set(NOON);
+  });
+
+  test('never shortens it, and ends with how its secret is lent out', async () => {
+    const agent = await lending('changed');
+    const id = randomUUID();
+    await agent.takeLease('db', { id });
+    expect((await renew(agent, id, { ttlSeconds: 1 })).body).toMatchObject({
+      code: 'lease.not_renewable',
+    });
+    await owner.call('PUT', '/groups/changed/secrets/db', { value: 'delivered', lease: null });
+    expect((await renew(agent, id)).body).toMatchObject({ code: 'lease.ended' });
+  });
+
+  test('and giving it back are for the agent that holds it', async () => {
+    const agent = await lending('own');
+    const other = await agentIn(owner, 'own', controlPlane);
+    const id = randomUUID();
+    await agent.takeLease('db', { id });
+    for (const reply of [await renew(other, id), await other.call('POST', `/leases/${id}/revoke`)])
+      expect(reply).toMatchObject({ status: 404, body: { code: 'lease.not_found' } });
+    expect(await listed('own')).toMatchObject({ items: [{ state: 'active' }] });
+  });
+});
+
+describe('the end of a lease', () => {
+  test('by an operator is told to its agent at once, also of one that it did not name yet', async () => {
+    const agent = await lending('told');
+    await agent.pull();
+    agent.leases = [];
+    const waiting = agent.pull(30);
+    const id = randomUUID();
+    await agent.takeLease('db', { id });
+    expect((await owner.call('POST', `/groups/told/leases/${id}/revoke`)).body).toMatchObject({
+      state: 'ended',
+    });
+    expect(await waiting).toMatchObject({ endedLeases: [], tasks: [] });
+    agent.leases = [id];
+    expect(await agent.pull(30)).toMatchObject({ endedLeases: [id] });
+    expect(await audited(`lease:${id}`)).toMatchObject([
+      { action: 'lease:grant' },
+      { action: 'lease:revoke', details: { secret: 'db' } },
+    ]);
+  });
+
+  test('comes with that of its secret', async () => {
+    const agent = await lending('deleted');
+    const id = randomUUID();
+    await agent.takeLease('db', { id });
+    agent.leases = [id];
+    await agent.pull();
+    await owner.call('DELETE', '/groups/deleted/secrets/db');
+    expect(await agent.pull(10)).toMatchObject({ endedLeases: [id] });
+  });
+
+  test('comes with that of its agent', async () => {
+    const agent = await lending('revoked');
+    await agent.takeLease('db');
+    await owner.call('POST', `/agents/${agent.id}/revoke`);
+    expect(await listed('revoked', '?state=ended')).toMatchObject({ items: [{ secret: 'db' }] });
+    expect((await agent.takeLease('db')).status).toBe(401);
+  });
+
+  test('comes with a move of its agent to another group', async () => {
+    const agent = await lending('left');
+    await owner.call('POST', '/groups', { name: 'entered' });
+    await agent.takeLease('db');
+    await owner.call('POST', `/agents/${agent.id}/move`, { group: 'entered' });
+    expect(await listed('left', '?state=active')).toEqual({ items: [] });
+  });
+
+  test('a second time changes nothing and is not recorded again', async () => {
+    const agent = await lending('twice');
+    const id = randomUUID();
+    await agent.takeLease('db', { id });
+    for (const _ of [1, 2]) {
+      await agent.call('POST', `/leases/${id}/revoke`);
+      await owner.call('POST', `/groups/twice/leases/${id}/revoke`);
+    }
+    expect(await audited(`lease:${id}`)).toHaveLength(2);
+  });
+
+  test('leaves a record for thirty days, and then only that of the audit', async () => {
+    const agent = await lending('forgotten');
+    await agent.takeLease('db');
+    const { platform, clock, databaseUrl } = controlPlane;
+    const kept = () =>
+      sql(databaseUrl, `SELECT FROM leases WHERE agent_id = '${agent.id}'`).then(
+        (rows) => rows.length,
+      );
+    clock.advance(29 * DAY_MS);
+    await forgetExpired(platform);
+    expect(await kept()).toBe(1);
+    clock.advance(2 * DAY_MS);
+    await forgetExpired(platform);
+    expect(await kept()).toBe(0);
+    clock.set(NOON);
+    // Sessions were forgotten too.
+    owner = await OperatorClient.signedIn(controlPlane.operatorApp);
+  });
+});
+
+test('a lease of another group is as one that is not there', async () => {
+  const agent = await lending('mine');
+  await owner.call('POST', '/groups', { name: 'theirs' });
+  const id = randomUUID();
+  await agent.takeLease('db', { id });
+  const foreign = await owner.call('GET', `/groups/theirs/leases/${id}`);
+  const missing = await owner.call('GET', `/groups/theirs/leases/${randomUUID()}`);
+  for (const reply of [foreign, missing])
+    expect(reply).toMatchObject({ status: 404, body: { code: 'lease.not_found' } });
+  expect(field(foreign.body, 'detail')).toBe(field(missing.body, 'detail'));
+  expect((await owner.call('GET', `/groups/mine/leases/${id}`)).body).toMatchObject({ id });
+});

@@ -1,0 +1,54 @@
+import { z } from 'zod';
+import { instant, remark, resourceName, uuid } from '../names.ts';
+
+/** How many leases an agent may hold at a time. */
+export const MAX_LEASES = 256;
+
+/**
+ * The program that a lease is for, as its agent sees it: the place where it asked, and its process and account where
+ * the host tells them (SO_PEERCRED; unix(7)).
+ */
+export const application = z.strictObject({
+  listener: remark(256),
+  pid: z.int().nullable(),
+  uid: z.int().nullable(),
+  gid: z.int().nullable(),
+});
+export type Application = z.infer<typeof application>;
+
+/**
+ * `POST /agent/v1/leases`. The agent chooses the id, so that asking again after a lost reply takes no second lease.
+ * `ttlSeconds` is what the program asks for, at most what the secret's policy gives; `correlationId` is the id of the
+ * program's request.
+ */
+export const takeLeaseBody = z.strictObject({
+  protocol: z.int(),
+  id: uuid,
+  secret: resourceName,
+  ttlSeconds: z.int().min(1).max(86_400).optional(),
+  application,
+  correlationId: remark(64),
+});
+export type TakeLeaseBody = z.infer<typeof takeLeaseBody>;
+
+/** How long a lease lasts: from when the agent asked, since the two clocks may differ; `lastsUntil` with renewals. */
+export const leaseTerm = z.strictObject({
+  ttlSeconds: z.int().min(1),
+  expiresAt: instant,
+  lastsUntil: instant,
+});
+export type LeaseTerm = z.infer<typeof leaseTerm>;
+
+/** `value` is a JWE to the agent's key, and tells the lease that it is of. */
+export const takenLease = leaseTerm.extend({
+  version: z.int().min(1),
+  maxUses: z.int().min(1).nullable(),
+  value: z.string(),
+});
+export type TakenLease = z.infer<typeof takenLease>;
+
+/** `POST /agent/v1/leases/:id/renew`: prolongs it from now on. */
+export const renewLeaseBody = z.strictObject({
+  protocol: z.int(),
+  ttlSeconds: z.int().min(1).max(86_400).optional(),
+});
