@@ -2,6 +2,7 @@ import type { Diagnosis } from '@sallyport/contract';
 import type { AgentError } from './agent-error.ts';
 import { ValueCache, type Change } from './cache/value-cache.ts';
 import { systemClock, type Clock } from './clock.ts';
+import { Leases } from './leases/leases.ts';
 import type { Link } from './link/call.ts';
 import { ControlPlane } from './link/control-plane.ts';
 import type { Credentials } from './link/credentials.ts';
@@ -56,6 +57,7 @@ const emptyDisk: Diagnosis['disk'] = {
 export class Agent {
   readonly cache: ValueCache;
   readonly contact: Contact;
+  readonly leases: Leases;
   readonly serverClock: ServerClock;
   readonly #parts: AgentParts & Required<Pick<AgentParts, 'clock' | 'random' | 'log'>>;
   readonly #replica: Replica;
@@ -99,6 +101,7 @@ export class Agent {
     const onGroup = (group: Identity['group']) => this.#move.learn(group);
     const session = new Session({ ...parts, serverClock, onGroup });
     const controlPlane = new ControlPlane(session);
+    this.leases = new Leases({ ...parts, controlPlane });
     const diagnosis = this.#diagnosis();
     this.#tasks = new TaskRunner({
       controlPlane,
@@ -113,6 +116,7 @@ export class Agent {
       replica: this.#replica,
       contact,
       tasks: this.#tasks,
+      leases: this.leases,
       clock,
       random,
       log,
@@ -169,7 +173,7 @@ export class Agent {
     this.#stopping.abort();
     await Promise.all([this.#running, this.#watching, this.#tasks.stop(), this.#move.stop()]);
     this.#parts.link.close();
-    this.#replica.wipe();
+    this.#forget();
   }
 
   /** Calls `listener` after every swap, before anything is written to disk. Returns what ends that. */
@@ -182,7 +186,7 @@ export class Agent {
     const refusal = await runSyncLoop(this.#sync, this.#stopping.signal);
     if (refusal === undefined) return;
     this.#isRevoked = true;
-    this.#replica.wipe();
+    this.#forget();
     this.contact.failed(refusal);
     this.#parts.log.error(
       { code: refusal.code },
@@ -193,8 +197,13 @@ export class Agent {
   }
 
   #wipe(): void {
-    this.#replica.wipe();
+    this.#forget();
     this.#interrupt();
+  }
+
+  #forget(): void {
+    this.#replica.wipe();
+    this.leases.wipe();
   }
 
   #interrupt(): void {

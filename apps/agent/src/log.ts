@@ -17,6 +17,7 @@ const allowedFields = [
   'fingerprint',
   'fromDisk',
   'group',
+  'leaseId',
   'offsetMs',
   'path',
   'requestId',

@@ -117,6 +117,15 @@ describe('[SG-40] [SG-41] the page of the agent', () => {
     expect(await texts(follow)).toEqual(['server\n', 'server\n']);
   });
 
+  test('[SG-24] shows how a secret is taken for a while', async () => {
+    double.lending.lend('db/root', { value: 'for-a-while', ttlSeconds: 600, maxUses: null });
+    await using _daemon = await running();
+    const [commands] = blocks('Take a secret for a while', 'sh');
+    const [reply = '', value] = await texts(commands);
+    expect(JSON.parse(reply)).toMatchObject({ secret: 'db/root', value: 'for-a-while' });
+    expect(value).toBe('for-a-while');
+  });
+
   test('[SG-18] shows a template, and the file that it becomes', async () => {
     await using _daemon = await running();
     const [template] = blocks('Write files from templates', 'liquid');

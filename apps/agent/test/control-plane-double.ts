@@ -19,11 +19,11 @@ import { DoubleAuthority, Refusal, type DoubleAgent } from './double/authority.t
 import { FaultQueue, type Fault } from './double/faults.ts';
 import { DoubleGroup } from './double/group.ts';
 import { hangUpOn } from './double/hang-up.ts';
+import { DoubleLending } from './double/lending.ts';
+import { WaitingPulls } from './double/waiting-pulls.ts';
 
 /** One request as it came. */
 export type Received = { method: string; path: string; headers: IncomingHttpHeaders; body: string };
-
-type Waiting = { agent: DoubleAgent; answer: (outcome: 'changed' | Refusal) => void };
 
 const INLINE_BYTES = 64 * 1024;
 
@@ -34,6 +34,7 @@ const INLINE_BYTES = 64 * 1024;
 export class ControlPlaneDouble {
   readonly group: DoubleGroup;
   readonly authority: DoubleAuthority;
+  readonly lending = new DoubleLending();
   readonly ca: string;
   readonly tlsAuthority: Authority;
   readonly received: Received[] = [];
@@ -51,7 +52,7 @@ export class ControlPlaneDouble {
   host = '127.0.0.1';
   readonly #faults = new FaultQueue();
   readonly #tasks = new Map<string, ClaimedTask[]>();
-  readonly #waiting = new Set<Waiting>();
+  readonly #waiting = new WaitingPulls();
   readonly identity: ServerIdentity;
   server: Server | undefined;
   #hangUp = async (): Promise<void> => {};
@@ -146,11 +147,15 @@ export class ControlPlaneDouble {
   revoke(agentId: string): void {
     const agent = this.authority.agents.get(agentId);
     if (agent !== undefined) agent.isRevoked = true;
-    for (const waiting of this.#waiting) {
-      if (waiting.agent === agent) waiting.answer(new Refusal(401, 'agent.revoked'));
-    }
+    this.#waiting.answerOf(agent, new Refusal(401, 'agent.revoked'));
     this.group.startEpoch();
     this.#wake();
+  }
+
+  /** Ends a lease, and has whoever waits name what it holds. */
+  endLease(id: string): void {
+    this.lending.end(id);
+    this.#waiting.answerAll('leases');
   }
 
   giveTask(agentId: string, lockSeconds = 30): ClaimedTask {
@@ -221,6 +226,7 @@ export class ControlPlaneDouble {
     if (path === '/agent/v1/pull')
       return this.#pull(agent, pullBody.parse(JSON.parse(body)), response);
     if (path.endsWith('/bundle')) return this.tamper(await agent.group.bundle());
+    if (path.startsWith('/agent/v1/leases')) return this.lending.answer(agent, path, body);
     if (path.startsWith('/agent/v1/tasks/')) return undefined;
     throw new Refusal(404, 'request.not_found');
   }
@@ -234,62 +240,46 @@ export class ControlPlaneDouble {
     if (pull.revision > group.revision) throw new Refusal(409, 'revision.ahead');
     const tasks = (this.#tasks.get(agent.id) ?? []).splice(0, pull.taskCapacity);
     const behind = pull.revision < group.revision || pull.epoch !== group.delivery.epoch;
-    if (behind || tasks.length > 0) return this.#reply(agent, pull, { behind, tasks });
+    const endedLeases = this.lending.endedAmong(pull.leases);
+    if (behind || tasks.length > 0 || endedLeases.length > 0)
+      return this.#reply(agent, pull, { behind, tasks, endedLeases });
     if (pull.waitSeconds === 0) return undefined;
-    const outcome = await this.#wait(
+    const outcome = await this.#waiting.wait(
       agent,
       Math.min(pull.waitSeconds * 1000, this.longestWaitMs),
       response,
     );
     if (outcome instanceof Refusal) throw outcome;
+    if (outcome === 'leases')
+      return this.#reply(agent, pull, { behind: false, tasks: [], endedLeases: [] });
     return outcome === 'changed' ? this.#pull(agent, pull, response) : undefined;
   }
 
   async #reply(
     agent: DoubleAgent,
     pull: PullBody,
-    { behind, tasks }: { behind: boolean; tasks: ClaimedTask[] },
+    { behind, ...content }: { behind: boolean } & Pick<PullReply, 'tasks' | 'endedLeases'>,
   ): Promise<PullReply> {
     const { revision, delivery } = agent.group;
     const bundle = this.tamper(await agent.group.bundle());
-    const content =
+    const carried =
       bundle.durable.length > INLINE_BYTES
         ? { bundleAt: `/agent/v1/revisions/${revision}/bundle` }
         : { bundle };
     return {
       revision,
       epoch: delivery.epoch,
-      ...(behind ? content : {}),
+      ...(behind ? carried : {}),
       ...(pull.epoch === delivery.epoch
         ? {}
         : { deliveryKey: await sealDeliveryKey(delivery, agent.encryptionKey) }),
-      tasks,
+      ...content,
       next: { afterMilliseconds: 0 },
     };
   }
 
-  async #wait(
-    agent: DoubleAgent,
-    ms: number,
-    response: ServerResponse,
-  ): Promise<'changed' | 'nothing' | Refusal> {
-    // The caller may have hung up while its proofs were checked.
-    if (response.destroyed) return 'nothing';
-    return new Promise((resolve) => {
-      const end = (outcome: 'changed' | 'nothing' | Refusal) => {
-        clearTimeout(timer);
-        this.#waiting.delete(waiting);
-        resolve(outcome);
-      };
-      const waiting: Waiting = { agent, answer: end };
-      const timer = setTimeout(() => end('nothing'), ms);
-      response.once('close', () => end('nothing'));
-      this.#waiting.add(waiting);
-    });
-  }
-
   #wake(): void {
-    for (const { answer } of this.#waiting) answer('changed');
+    this.#waiting.answerAll('changed');
   }
 
   #send(response: ServerResponse, status: number, body: object | undefined): void {

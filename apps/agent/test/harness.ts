@@ -69,10 +69,7 @@ export type LocalReply = { status: number; headers: IncomingHttpHeaders; body: s
 /** The daemon, in this process. */
 export type TestDaemon = AsyncDisposable & {
   log: LogLine[];
-  ask(
-    path: string,
-    options?: { method?: string; headers?: Record<string, string> },
-  ): Promise<LocalReply>;
+  ask(path: string, options?: AskOptions): Promise<LocalReply>;
   health(): Promise<Health>;
   /** The value that the socket serves, undefined while it serves none. */
   secret(name: string): Promise<string | undefined>;
@@ -134,15 +131,19 @@ export async function startDaemon({
   };
 }
 
+export type AskOptions = { method?: string; headers?: Record<string, string>; body?: string };
+
 export async function askSocket(
   socketPath: string,
   path: string,
-  { method = 'GET', headers = {} }: { method?: string; headers?: Record<string, string> } = {},
+  { method = 'GET', headers = {}, body }: AskOptions = {},
 ): Promise<LocalReply> {
-  return replyTo(request({ socketPath, path, method, headers, agent: false }));
+  const sent = request({ socketPath, path, method, headers, agent: false });
+  if (body !== undefined) sent.write(body);
+  return replyTo(sent);
 }
 
-/** Sends a request without a body, and reads the whole reply. */
+/** Ends a request, and reads the whole reply. */
 export async function replyTo(sent: ClientRequest): Promise<LocalReply> {
   const response = await responseTo(sent);
   return {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { runningAgent, type RunningAgent } from './running-agent.ts';
@@ -42,15 +43,24 @@ describe('[AT-48] GET /metrics', () => {
   });
 });
 
+/** What is not there, and what is not for GET. */
+const answers: Record<string, number> = {
+  '/v1/certificates/{name}': 404,
+  '/v1/leases': 405,
+  '/v1/leases/{id}': 404,
+  '/v1/leases/{id}/renew': 405,
+};
+
 test('[SG-40] GET /openapi.json describes every path that answers, and what is in docs', async () => {
   const { status, body } = await agent.daemon.ask('/openapi.json');
   expect(status).toBe(200);
   const document = JSON.parse(body);
   for (const path of Object.keys(document.paths)) {
-    const asked = path.replace('{name}', path.includes('secrets') ? 'db/password' : 'rate-limit');
+    const name = path.includes('secrets') ? 'db/password' : 'rate-limit';
+    const asked = path.replace('{name}', name).replace('{id}', randomUUID());
     if (path === '/v1/watch') continue;
     const { status: answered } = await agent.daemon.ask(asked);
-    expect([path, answered]).toEqual([path, path === '/v1/certificates/{name}' ? 404 : 200]);
+    expect([path, answered]).toEqual([path, answers[path] ?? 200]);
   }
   const written = new URL('../../../docs/agent-openapi.json', import.meta.url);
   expect(JSON.parse(readFileSync(written, 'utf8'))).toEqual(document);

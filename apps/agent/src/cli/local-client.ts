@@ -49,11 +49,27 @@ export class LocalClient {
    * @throws AgentError `agent.unreachable`, `agent.unrecognised`, and the agent's own refusals
    */
   async read<Output>(path: string, schema: z.ZodType<Output>): Promise<Output> {
-    const { status, body } = await this.#ask(path);
-    const json = jsonOf(body);
-    const reply = schema.safeParse(json);
-    if (reply.success) return reply.data;
-    throw this.#refusal(status, json);
+    return this.send('GET', path, schema);
+  }
+
+  /** What the agent answers to a request that may change something. @throws AgentError as `read` */
+  async send<Output>(
+    method: 'GET' | 'POST',
+    path: string,
+    schema: z.ZodType<Output>,
+    json?: object,
+  ): Promise<Output> {
+    const { status, body } = await this.#ask(path, method, json);
+    const reply = jsonOf(body);
+    const parsed = schema.safeParse(reply);
+    if (parsed.success) return parsed.data;
+    throw this.#refusal(status, reply);
+  }
+
+  /** The same for what is answered without a body. @throws AgentError as `read` */
+  async sendOnly(method: 'DELETE', path: string): Promise<void> {
+    const { status, body } = await this.#ask(path, method);
+    if (status !== 204) throw this.#refusal(status, jsonOf(body));
   }
 
   /** What the agent answers with 200, parsed. @throws AgentError as `read` */
@@ -89,10 +105,15 @@ export class LocalClient {
     return new AgentError(refusal.data.code, refusal.data.detail, { status });
   }
 
-  async #ask(path: string): Promise<{ status: number; body: Buffer }> {
+  async #ask(
+    path: string,
+    method = 'GET',
+    json?: object,
+  ): Promise<{ status: number; body: Buffer }> {
     const signal = AbortSignal.timeout(this.#timeoutMs);
-    const options = { socketPath: this.#socket, path, agent: false, signal };
-    return this.#answerTo(request(options), async (response) => ({
+    const sent = request({ socketPath: this.#socket, path, method, agent: false, signal });
+    if (json !== undefined) sent.write(JSON.stringify(json));
+    return this.#answerTo(sent, async (response) => ({
       status: response.statusCode ?? 0,
       body: await buffer(response),
     }));

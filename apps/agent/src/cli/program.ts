@@ -6,6 +6,7 @@ import type { CliContext } from './context.ts';
 import type { EnrollFlags } from './enroll.ts';
 import type { ExecFlags } from './exec.ts';
 import type { GetFlags } from './get.ts';
+import type { LeaseFlags } from './lease.ts';
 import type { RenderFlags } from './render.ts';
 import { reportFailure } from './report-failure.ts';
 
@@ -21,6 +22,7 @@ export async function runProgram(args: string[], context: CliContext): Promise<n
   addEnroll(program, context);
   addRun(program, context);
   addReaders(program, context, endWith);
+  addLease(program, context);
   addExec(program, context, endWith);
   addRender(program, context);
   addLink(program, context, endWith);
@@ -103,6 +105,44 @@ function addReaders(program: Command, context: CliContext, endWith: (code: numbe
     .option('--json', 'print JSON')
     .action(async (flags: PrintFlags) =>
       endWith(await (await import('./status.ts')).showStatus(flags, context)),
+    );
+}
+
+function addLease(program: Command, context: CliContext): void {
+  const leases = program.command('lease').description('secrets that are lent out for a time');
+  const ttl = [
+    '--ttl <seconds>',
+    'for so long, or less where the secret’s policy says so',
+  ] as const;
+  addCommand(leases, 'take')
+    .description('take a lease of a secret, and print its value')
+    .argument('<name>')
+    .option(...ttl)
+    .option('--json', 'print JSON')
+    .action(async (name: string, flags: LeaseFlags) =>
+      (await import('./lease.ts')).takeLease(name, flags, context),
+    );
+  addCommand(leases, 'read')
+    .description('print the value of a lease again')
+    .argument('<id>')
+    .option('--json', 'print JSON')
+    .action(async (id: string, flags: LeaseFlags) =>
+      (await import('./lease.ts')).readLease(id, flags, context),
+    );
+  addCommand(leases, 'renew')
+    .description('have a lease last longer')
+    .argument('<id>')
+    .option(...ttl)
+    .option('--json', 'print JSON')
+    .action(async (id: string, flags: LeaseFlags) =>
+      (await import('./lease.ts')).renewLease(id, flags, context),
+    );
+  addCommand(leases, 'return')
+    .description('end a lease: the agent forgets its value')
+    .argument('<id>')
+    .option('--json', 'print JSON')
+    .action(async (id: string, flags: LeaseFlags) =>
+      (await import('./lease.ts')).returnLease(id, flags, context),
     );
 }
 

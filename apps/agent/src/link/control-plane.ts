@@ -1,11 +1,17 @@
 import {
   bundle,
+  leaseTerm,
   MAX_PULL_WAIT_SECONDS,
+  PROTOCOL,
   pullReply,
+  takenLease,
   type Bundle,
   type Diagnosis,
   type PullBody,
+  type LeaseTerm,
   type PullReply,
+  type TakeLeaseBody,
+  type TakenLease,
 } from '@sallyport/contract';
 import { AgentError } from '../agent-error.ts';
 import { parseReply } from './call.ts';
@@ -54,6 +60,35 @@ export class ControlPlane {
       path: `/agent/v1/tasks/${id}/extend`,
       json: { lock },
       signal,
+    });
+  }
+
+  /** Taking a lease twice under one id is taking it once. */
+  async takeLease(body: TakeLeaseBody): Promise<TakenLease> {
+    const { body: reply } = await this.#session.send({
+      method: 'POST',
+      path: '/agent/v1/leases',
+      json: body,
+      idempotent: true,
+    });
+    return parseReply(takenLease, reply);
+  }
+
+  async renewLease(id: string, ttlSeconds: number | undefined): Promise<LeaseTerm> {
+    const { body } = await this.#session.send({
+      method: 'POST',
+      path: `/agent/v1/leases/${id}/renew`,
+      json: { protocol: PROTOCOL, ttlSeconds },
+      idempotent: true,
+    });
+    return parseReply(leaseTerm, body);
+  }
+
+  async giveBackLease(id: string): Promise<void> {
+    await this.#session.send({
+      method: 'POST',
+      path: `/agent/v1/leases/${id}/revoke`,
+      idempotent: true,
     });
   }
 

@@ -4,6 +4,7 @@ import { AgentError, framesOf, internalError } from '../agent-error.ts';
 import { logDefect } from '../log-defect.ts';
 import type { Log } from '../log.ts';
 import { describeHealth, healthFor, type HealthParts } from './health.ts';
+import { answerLease, isAboutLeases } from './leases.ts';
 import { sendProblem } from './problem-reply.ts';
 import type { RequestCounts } from './request-counts.ts';
 import type { Rights } from './rights.ts';
@@ -35,6 +36,8 @@ export type Access = {
   rights: Rights;
   unread: UnreadReplies;
   maxWatchers: number;
+  /** What the place is called in logs and audit events: its path, or its address. */
+  place: string;
   /** Throws an AgentError for a request that is not let in. Absent: the file of the socket decides. */
   admit?: (request: IncomingMessage) => void;
 };
@@ -50,18 +53,37 @@ export function answer(
   let release: (() => void) | undefined;
   try {
     admit(access, request, response);
-    release = route(parts, access, { request, response, requestId });
+    const exchange = { request, response, requestId };
+    const [url = ''] = (request.url ?? '').split('?', 1);
+    if (isAboutLeases(url)) {
+      refuseWhenFull(access);
+      const borrower = { leases: parts.health.agent.leases, ...access };
+      const lend = (free: () => void) => {
+        if (response.closed) free();
+        else release = free;
+      };
+      const lent = answerLease(borrower, request.url ?? '', exchange, lend);
+      lent.catch((error: unknown) => refuse(parts, response, error, requestId));
+    } else release = route(parts, access, exchange);
   } catch (error) {
-    const fault = error instanceof AgentError ? error : internalError(error);
-    if (fault.code === 'agent.internal') {
-      parts.log.error({ code: fault.code, requestId, stack: framesOf(fault) }, fault.message);
-    }
-    sendProblem(response, fault, requestId);
+    refuse(parts, response, error, requestId);
   }
   return () => {
     parts.requests.add(request.url, response.statusCode);
     release?.();
   };
+}
+
+function refuse(
+  { log }: AnswerParts,
+  response: ServerResponse,
+  error: unknown,
+  requestId: string,
+): void {
+  const fault = error instanceof AgentError ? error : internalError(error);
+  if (fault.code === 'agent.internal')
+    log.error({ code: fault.code, requestId, stack: framesOf(fault) }, fault.message);
+  sendProblem(response, fault, requestId);
 }
 
 /** Who is not let in gets no second try over the same connection, which would keep it. */
@@ -79,7 +101,7 @@ function route(parts: AnswerParts, access: Access, exchange: Exchange): (() => v
   const { request } = exchange;
   const [url, query] = splitQuery(request.url ?? '');
   if (request.method !== 'GET')
-    throw new AgentError('request.method_not_allowed', 'the agent’s local API only reads', {
+    throw new AgentError('request.method_not_allowed', 'this path is only read', {
       advice: 'use GET',
     });
   if (query !== undefined && !url.startsWith('/v1/secrets/'))

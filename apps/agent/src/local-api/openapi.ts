@@ -2,8 +2,9 @@ import { problem } from '@sallyport/contract';
 import { z } from 'zod';
 import { VERSION } from '../version.ts';
 import { health } from './health.ts';
+import { renewBody, takeBody } from './leases.ts';
 import { statuses } from './problem-reply.ts';
-import { certificateReply, listReply, secretReply } from './replies.ts';
+import { certificateReply, leaseReply, lentReply, listReply, secretReply } from './replies.ts';
 
 type Json = Record<string, unknown>;
 
@@ -51,6 +52,7 @@ export function localApiDocument(): Json {
         { ...json(certificateReply), 'application/x-pem-file': { schema: { type: 'string' } } },
         [name('certificate'), ifNoneMatch],
       ),
+      ...leasePaths(),
       '/v1/watch': get(
         'Be told of changes, without values: events change, revision, reset and revoked',
         { 'text/event-stream': { schema: { type: 'string' } } },
@@ -68,6 +70,33 @@ export function localApiDocument(): Json {
       '/openapi.json': get('This document', json(z.looseObject({}))),
     },
     components: { schemas: { Problem: z.toJSONSchema(problem, { io: 'output' }) } },
+  };
+}
+
+function leasePaths(): Json {
+  return {
+    '/v1/leases': operation('post', 'Take a lease of a secret, with its value', {
+      code: 201,
+      content: json(lentReply),
+      body: takeBody,
+    }),
+    '/v1/leases/{id}': {
+      ...operation('get', 'Read the value of a lease: 410 once it is over, or used up', {
+        code: 200,
+        content: json(lentReply),
+        parameters: [leaseId],
+      }),
+      ...operation('delete', 'End a lease: its value is forgotten', {
+        code: 204,
+        parameters: [leaseId],
+      }),
+    },
+    '/v1/leases/{id}/renew': operation('post', 'Have a lease last longer', {
+      code: 200,
+      content: json(leaseReply),
+      parameters: [leaseId],
+      body: renewBody,
+    }),
   };
 }
 
@@ -90,14 +119,33 @@ function secretParameters(): Json[] {
   ];
 }
 
+const leaseId = {
+  name: 'id',
+  in: 'path',
+  required: true,
+  description: 'The id that taking the lease brought',
+  schema: { type: 'string', format: 'uuid' },
+};
+
 function get(summary: string, content: Json, parameters: Json[] = []): Json {
+  return operation('get', summary, { code: 200, content, parameters });
+}
+
+type Operation = { code: number; content?: Json; parameters?: Json[]; body?: z.ZodType };
+
+function operation(
+  method: string,
+  summary: string,
+  { code, content, parameters = [], body }: Operation,
+): Json {
   const codes = Object.entries(statuses).map(([code, status]) => `${status} ${code}`);
   return {
-    get: {
+    [method]: {
       summary,
       parameters,
+      ...(body === undefined ? {} : { requestBody: { content: json(body) } }),
       responses: {
-        200: { description: 'As asked', content },
+        [code]: { description: 'As asked', ...(content === undefined ? {} : { content }) },
         default: {
           description: `A problem document (RFC 9457): ${codes.join(', ')}`,
           content: {

@@ -15,6 +15,15 @@ export const statuses: Partial<Record<AgentErrorCode, number>> = {
   'secret.version_not_found': 404,
   'secret.field_not_found': 404,
   'secret.not_json': 422,
+  'secret.not_lent': 409,
+  'lease.not_found': 404,
+  'lease.outside_window': 403,
+  'lease.too_many': 429,
+  'lease.not_renewable': 409,
+  'lease.used_up': 410,
+  'lease.expired': 410,
+  'lease.ended': 410,
+  'lease.unavailable': 503,
   'plugin.not_found': 404,
   'certificate.not_found': 404,
   'agent.revoked': 403,
@@ -34,13 +43,13 @@ export function sendProblem(response: ServerResponse, error: AgentError, request
     requestId,
   };
   const body = Buffer.from(JSON.stringify(document));
+  if (status === 405 && !response.hasHeader('allow')) response.setHeader('allow', 'GET');
   response.writeHead(status, {
     'content-type': 'application/problem+json',
     'content-length': body.byteLength,
     'cache-control': 'no-store',
     'x-request-id': requestId,
     ...(status === 401 ? { 'www-authenticate': 'X-Sallyport-Token' } : {}),
-    ...(status === 405 ? { allow: 'GET' } : {}),
     ...(status === 503 ? { 'retry-after': '1' } : {}),
   });
   response.end(body);

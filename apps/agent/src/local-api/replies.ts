@@ -14,6 +14,19 @@ export const certificateReply = secretReply
   .omit({ value: true, field: true })
   .extend({ chain: z.string(), key: z.string() });
 
+/** A lease, as `POST /v1/leases/{id}/renew` answers; `usesLeft` null: any number. */
+export const leaseReply = z.object({
+  id: z.string(),
+  secret: z.string(),
+  version: z.int(),
+  expiresAt: z.string(),
+  lastsUntil: z.string(),
+  usesLeft: z.int().nullable(),
+});
+
+/** The same with its value: `POST /v1/leases` and `GET /v1/leases/{id}`. */
+export const lentReply = leaseReply.extend({ value: z.string() });
+
 /** The body of `GET /v1/secrets` and of the other lists. */
 export const listReply = z.object({
   revision: z.int(),

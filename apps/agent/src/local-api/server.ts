@@ -86,21 +86,21 @@ export class LocalApi {
 
   async #openAll(): Promise<void> {
     const { socket, socketMode, localApi, log } = this.#parts;
-    await this.#openSocket(socket, { mode: socketMode }, this.#access(everything, OWN));
+    await this.#openSocket(socket, { mode: socketMode }, this.#access(socket, everything, OWN));
     for (const { path, mode, allow, ...named } of localApi.sockets) {
       const file = {
         mode: Number.parseInt(mode, 8),
         ownership: ownershipOf(named, 'localApi.sockets'),
       };
-      await this.#openSocket(path, file, this.#access(rightsOf(allow), FURTHER));
+      await this.#openSocket(path, file, this.#access(path, rightsOf(allow), FURTHER));
       log.info({ path }, 'listening for programs');
     }
     if (listensOnTcp(localApi.tcp)) await this.#openTcp(localApi.tcp);
   }
 
-  #access(rights: Rights, { maxUnreadBytes, maxWatchers }: typeof OWN): Access {
+  #access(place: string, rights: Rights, { maxUnreadBytes, maxWatchers }: typeof OWN): Access {
     const unread = new UnreadReplies(maxUnreadBytes, this.#parts.unreadTimeoutMs);
-    return { rights, unread, maxWatchers };
+    return { place, rights, unread, maxWatchers };
   }
 
   async #openSocket(path: string, file: SocketAccess, access: Access): Promise<void> {
@@ -111,7 +111,7 @@ export class LocalApi {
   async #openTcp(tcp: TcpConfig): Promise<void> {
     // It brings the readers of keystores, which an agent without it starts sooner without.
     const { TcpListener } = await import('./tcp-listener.ts');
-    const access = this.#access(rightsOf(tcp.allow), FURTHER);
+    const access = this.#access(`tcp ${tcp.address}`, rightsOf(tcp.allow), FURTHER);
     this.#tcp = await TcpListener.open(tcp, {
       log: this.#parts.log,
       answersTo: (admit) => {

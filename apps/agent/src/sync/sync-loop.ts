@@ -6,6 +6,7 @@ import {
 } from '@sallyport/contract';
 import { AgentError, framesOf, internalError } from '../agent-error.ts';
 import type { Clock } from '../clock.ts';
+import type { Leases } from '../leases/leases.ts';
 import type { ControlPlane } from '../link/control-plane.ts';
 import type { Session } from '../link/session.ts';
 import type { Log } from '../log.ts';
@@ -20,6 +21,7 @@ export type SyncParts = {
   replica: Replica;
   contact: Contact;
   tasks: TaskRunner;
+  leases: Pick<Leases, 'named' | 'end'>;
   clock: Clock;
   random: () => number;
   log: Log;
@@ -80,7 +82,7 @@ export async function runSyncLoop(
  * itself is the news that there is contact again.
  */
 async function pull(parts: SyncParts, signal: AbortSignal): Promise<PullReply | undefined> {
-  const { session, controlPlane, replica, contact, tasks } = parts;
+  const { session, controlPlane, replica, contact, tasks, leases } = parts;
   await session.open(signal);
   const { revision, epoch } = replica.position();
   const health = parts.isDegraded() ? 'degraded' : 'ready';
@@ -93,6 +95,7 @@ async function pull(parts: SyncParts, signal: AbortSignal): Promise<PullReply | 
     status: revision === 0 ? 'starting' : health,
     waitSeconds: contact.state === 'connected' ? waitSeconds : 0,
     taskCapacity,
+    ...(leases.named().length === 0 ? {} : { leases: leases.named() }),
   };
   return controlPlane.pull(body, signal);
 }
@@ -102,13 +105,14 @@ async function act(reply: PullReply, parts: SyncParts, signal: AbortSignal): Pro
   const { controlPlane, replica, clock, log } = parts;
   const startedAt = clock.monotonic();
   parts.tasks.start(reply.tasks);
+  const leasesAreNews = endLeases(reply, parts);
   const bundle =
     reply.bundle ?? (reply.bundleAt && (await controlPlane.bundle(reply.bundleAt, signal)));
   const applied = bundle
     ? await replica.take({ bundle, deliveryKey: reply.deliveryKey })
     : undefined;
   const regained = confirmContact(parts);
-  if (applied === undefined) return regained || reply.tasks.length > 0;
+  if (applied === undefined) return regained || reply.tasks.length > 0 || leasesAreNews;
 
   parts.onApplied(applied);
   const { revision, epoch, changes } = applied;
@@ -123,6 +127,12 @@ async function act(reply: PullReply, parts: SyncParts, signal: AbortSignal): Pro
   );
   await keepWithPatience(applied.durableCopy, parts, signal);
   return true;
+}
+
+/** Whether there is something to say or to do: an empty list asks which there are by now. */
+function endLeases({ endedLeases }: PullReply, { leases }: SyncParts): boolean {
+  if (endedLeases === undefined) return false;
+  return leases.end(endedLeases) || endedLeases.length === 0;
 }
 
 /** The acknowledgement is to tell how the disk took it, but a disk that hangs must not stop delivery. */

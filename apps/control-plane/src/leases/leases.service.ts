@@ -131,7 +131,7 @@ export function termOf(
 export function outsideWindow(): AppError {
   return new AppError(
     'lease.outside_window',
-    'This secret is not lent out at this hour; its windows are shown by: sallyport secret show.',
+    'This secret is not lent out at this hour; sallyport secret show tells when it is.',
   );
 }
 

@@ -1,0 +1,182 @@
+import { randomUUID } from 'node:crypto';
+import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import type { TakenLease, TakeLeaseBody } from '@sallyport/contract';
+import {
+  generateEncryptionJwk,
+  importEncryptionKey,
+  importEncryptionPublicKey,
+  type EncryptionKey,
+} from '@sallyport/crypto/encryption-key';
+import { sealLeaseValue } from '@sallyport/crypto/lease-value';
+import { AgentError } from '../agent-error.ts';
+import { silentLog } from '../log.ts';
+import { Leases, type Lent } from './leases.ts';
+
+const asked = {
+  secret: 'db',
+  application: { listener: '/run/agent.sock', pid: null, uid: null, gid: null },
+  correlationId: 'request',
+};
+
+let encryptionKey: EncryptionKey;
+let recipient: CryptoKey;
+let nowMs: number;
+let sleeping: { untilMs: number; wake: () => void }[];
+let told: string[];
+let leases: Leases;
+/** What the control plane answers; by default sixty seconds and any number of uses. */
+let answerWith: (body: TakeLeaseBody) => Promise<Partial<TakenLease>>;
+
+beforeAll(async () => {
+  encryptionKey = await importEncryptionKey(await generateEncryptionJwk());
+  recipient = await importEncryptionPublicKey(encryptionKey.publicJwk);
+});
+
+beforeEach(() => {
+  nowMs = 0;
+  sleeping = [];
+  told = [];
+  answerWith = async () => ({});
+  leases = new Leases({
+    identity: { encryptionKey },
+    log: silentLog,
+    clock: {
+      monotonic: () => nowMs,
+      sleep: async (ms, signal) =>
+        new Promise((resolve) => {
+          sleeping.push({ untilMs: nowMs + ms, wake: resolve });
+          signal?.addEventListener('abort', () => resolve(), { once: true });
+        }),
+    },
+    controlPlane: {
+      takeLease: async (body) => ({
+        ttlSeconds: 60,
+        expiresAt: '',
+        lastsUntil: '',
+        version: 1,
+        maxUses: null,
+        value: await sealLeaseValue(body.id, Buffer.from('value'), recipient),
+        ...(await answerWith(body)),
+      }),
+      renewLease: async () => ({ ttlSeconds: 60, expiresAt: 'later', lastsUntil: '' }),
+      giveBackLease: async (id) => void told.push(id),
+    },
+  });
+});
+
+/** Lets time pass, and what slept until then wake. */
+async function pass(ms: number): Promise<void> {
+  nowMs += ms;
+  for (const { untilMs, wake } of sleeping) if (untilMs <= nowMs) wake();
+  await new Promise((resolve) => setImmediate(resolve));
+}
+
+const textOf = ({ value }: Lent) => Buffer.from(value).toString();
+const refusalOf = (act: () => unknown): string => {
+  try {
+    act();
+    return 'none';
+  } catch (error) {
+    return error instanceof AgentError ? error.code : String(error);
+  }
+};
+
+describe('a lease', () => {
+  test('is asked for when a program asks, read as often as it may be, and named to the control plane', async () => {
+    const lent = await leases.take(asked);
+    expect(textOf(lent)).toBe('value');
+    expect(textOf(leases.read(lent.lease.id))).toBe('value');
+    expect(leases.named()).toEqual([lent.lease.id]);
+  });
+
+  test('[SG-32] is over at its end, whether its timer came or not, counted from when it was asked for', async () => {
+    answerWith = async () => {
+      await pass(20_000);
+      return {};
+    };
+    const { lease } = await leases.take(asked);
+    nowMs = 59_999;
+    expect(textOf(leases.read(lease.id))).toBe('value');
+    nowMs = 60_000;
+    expect(refusalOf(() => leases.read(lease.id))).toBe('lease.expired');
+  });
+
+  test('[SG-06] leaves nothing held once its time is up, though nobody asks for it', async () => {
+    const { lease } = await leases.take(asked);
+    await pass(60_000);
+    expect(leases.named()).toEqual([]);
+    expect(refusalOf(() => leases.read(lease.id))).toBe('lease.expired');
+  });
+
+  test('that is renewed lasts until its new end', async () => {
+    const { lease } = await leases.take(asked);
+    await pass(50_000);
+    expect(await leases.renew(lease.id)).toMatchObject({ expiresAt: 'later' });
+    await pass(59_999);
+    expect(textOf(leases.read(lease.id))).toBe('value');
+    await pass(1);
+    expect(refusalOf(() => leases.read(lease.id))).toBe('lease.expired');
+  });
+
+  test('[SG-27] for one use is given back with the value that it brought', async () => {
+    answerWith = async () => ({ maxUses: 1 });
+    const { lease } = await leases.take(asked);
+    expect(lease.usesLeft).toBe(0);
+    expect(told).toEqual([lease.id]);
+    expect(leases.named()).toEqual([]);
+    expect(refusalOf(() => leases.read(lease.id))).toBe('lease.used_up');
+  });
+
+  test('[SG-27] for two uses is read once more, and not again', async () => {
+    answerWith = async () => ({ maxUses: 2 });
+    const { lease } = await leases.take(asked);
+    expect(leases.read(lease.id).lease.usesLeft).toBe(0);
+    expect(refusalOf(() => leases.read(lease.id))).toBe('lease.used_up');
+  });
+
+  test('that is given back is told of and forgotten', async () => {
+    const { lease } = await leases.take(asked);
+    leases.giveBack(lease.id);
+    expect(told).toEqual([lease.id]);
+    expect(refusalOf(() => leases.read(lease.id))).toBe('lease.ended');
+    expect(refusalOf(() => leases.giveBack(lease.id))).toBe('lease.ended');
+  });
+
+  test('that the control plane ended is forgotten, and told once as news', async () => {
+    const { lease } = await leases.take(asked);
+    expect(leases.end([lease.id])).toBe(true);
+    expect(leases.end([lease.id])).toBe(false);
+    expect(refusalOf(() => leases.read(lease.id))).toBe('lease.ended');
+  });
+
+  test('that was ended while its value was on its way is refused', async () => {
+    answerWith = async ({ id }) => {
+      expect(leases.named()).toEqual([id]);
+      expect(leases.end([id])).toBe(true);
+      return {};
+    };
+    await expect(leases.take(asked)).rejects.toMatchObject({ code: 'lease.ended' });
+    expect(leases.named()).toEqual([]);
+  });
+
+  test('is held no more after a wipe, nor is one that was on its way', async () => {
+    const { lease } = await leases.take(asked);
+    answerWith = async () => {
+      leases.wipe();
+      return {};
+    };
+    await expect(leases.take(asked)).rejects.toMatchObject({ code: 'lease.ended' });
+    expect(refusalOf(() => leases.read(lease.id))).toBe('lease.ended');
+  });
+
+  test('whose value is another lease’s is refused', async () => {
+    answerWith = async () => ({
+      value: await sealLeaseValue(randomUUID(), Buffer.from('value'), recipient),
+    });
+    await expect(leases.take(asked)).rejects.toMatchObject({ code: 'lease.unreadable' });
+  });
+
+  test('that was never there is told apart from one that is over', () => {
+    expect(refusalOf(() => leases.read(randomUUID()))).toBe('lease.not_found');
+  });
+});

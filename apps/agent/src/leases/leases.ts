@@ -1,0 +1,239 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { MAX_LEASES, PROTOCOL, type Application } from '@sallyport/contract';
+import { KEY_BYTES, open, seal, type Place } from '@sallyport/crypto/envelope';
+import { openLeaseValue } from '@sallyport/crypto/lease-value';
+import { AgentError } from '../agent-error.ts';
+import type { Clock } from '../clock.ts';
+import type { ControlPlane } from '../link/control-plane.ts';
+import type { Log } from '../log.ts';
+import type { Identity } from '../state/identity.ts';
+import { ended, expired, lendingRefusal, notFound, usedUp } from './lease-errors.ts';
+
+/** A lease as its program sees it. `usesLeft` is null where its value may be read any number of times. */
+export type Lease = {
+  id: string;
+  secret: string;
+  version: number;
+  /** ISO 8601 by the control plane's clock. */
+  expiresAt: string;
+  lastsUntil: string;
+  usesLeft: number | null;
+  application: Application;
+};
+
+/** A lease and its value in plaintext, which the caller zeroes. */
+export type Lent = { lease: Lease; value: Uint8Array };
+
+type Held = Lease & {
+  sealed: Uint8Array;
+  /** Of the clock's `monotonic`. */
+  endsAtMs: number;
+  timer: AbortController;
+};
+
+export type LeaseParts = {
+  controlPlane: Pick<ControlPlane, 'takeLease' | 'renewLease' | 'giveBackLease'>;
+  identity: Pick<Identity, 'encryptionKey'>;
+  clock: Pick<Clock, 'monotonic' | 'sleep'>;
+  log: Log;
+};
+
+/** How a lease that is held no longer came to its end. */
+type End = 'used up' | 'expired' | 'ended';
+
+/** So many are remembered, so that a program is told how its lease ended and not that there was none. */
+const MAX_REMEMBERED = 4 * MAX_LEASES;
+
+/**
+ * Secrets that are lent out: asked for when a program asks, held sealed in memory until they expire, are used up or
+ * ended, and never on a disk. Without the control plane there are none.
+ */
+export class Leases {
+  readonly #parts: LeaseParts;
+  readonly #held = new Map<string, Held>();
+  /** Asked for, and not answered yet; true: ended meanwhile. */
+  readonly #asking = new Map<string, { isEnded: boolean }>();
+  readonly #over = new Map<string, End>();
+  #key: Buffer | undefined;
+
+  constructor(parts: LeaseParts) {
+    this.#parts = parts;
+  }
+
+  /** Those that the control plane is asked about with each pull. */
+  named(): string[] {
+    return [...this.#held.keys(), ...this.#asking.keys()];
+  }
+
+  /**
+   * Takes a lease for a program; the value that comes with it is its first use.
+   *
+   * @throws AgentError of the control plane, `lease.unavailable`, `lease.ended`, `lease.too_many`
+   */
+  async take(asked: {
+    secret: string;
+    ttlSeconds?: number | undefined;
+    application: Application;
+    correlationId: string;
+  }): Promise<Lent> {
+    const { controlPlane, clock, identity, log } = this.#parts;
+    if (this.named().length >= MAX_LEASES)
+      throw new AgentError('lease.too_many', `this agent holds ${MAX_LEASES} leases already`, {
+        advice: 'give back those that are not needed',
+      });
+    const id = randomUUID();
+    const state = { isEnded: false };
+    this.#asking.set(id, state);
+    try {
+      const askedAtMs = clock.monotonic();
+      const body = { protocol: PROTOCOL, id, ...asked };
+      const taken = await controlPlane.takeLease(body).catch(lendingRefusal);
+      const value = await openLeaseValue(taken.value, identity.encryptionKey.privateKey, id);
+      if (state.isEnded) {
+        value.fill(0);
+        throw ended();
+      }
+      const { version, expiresAt, lastsUntil, maxUses } = taken;
+      const usesLeft = maxUses === null ? null : maxUses - 1;
+      const { secret, application, correlationId } = asked;
+      const lease = { id, secret, version, expiresAt, lastsUntil, usesLeft, application };
+      log.info({ leaseId: id, version, requestId: correlationId }, 'lease taken');
+      if (usesLeft === 0) this.#giveUp(id, 'used up');
+      else this.#hold(lease, value, askedAtMs + taken.ttlSeconds * 1000);
+      return { lease, value };
+    } finally {
+      this.#asking.delete(id);
+    }
+  }
+
+  /** What is known of a lease that is held. @throws AgentError `lease.*` */
+  find(id: string): Lease {
+    const held = this.#held.get(id);
+    // Its timer may be late.
+    if (held !== undefined && this.#parts.clock.monotonic() >= held.endsAtMs)
+      this.#drop(id, 'expired');
+    else if (held !== undefined) return viewOf(held);
+    throw this.#missing(id);
+  }
+
+  /** Reads the value of a lease, which is a use of it. @throws AgentError `lease.*` */
+  read(id: string): Lent {
+    this.find(id);
+    const held = this.#held.get(id);
+    if (held === undefined || this.#key === undefined) throw notFound();
+    const value = open(this.#key, held.sealed, placeOf(held));
+    if (held.usesLeft !== null) held.usesLeft -= 1;
+    if (held.usesLeft === 0) this.#giveUp(id, 'used up');
+    return { lease: viewOf(held), value };
+  }
+
+  /** Prolongs a lease. @throws AgentError `lease.*` */
+  async renew(id: string, ttlSeconds?: number): Promise<Lease> {
+    const { controlPlane, clock } = this.#parts;
+    this.find(id);
+    const askedAtMs = clock.monotonic();
+    const term = await controlPlane.renewLease(id, ttlSeconds).catch((error: unknown) => {
+      if (error instanceof AgentError && error.code === 'lease.ended') this.#drop(id, 'ended');
+      return lendingRefusal(error);
+    });
+    // It may have ended meanwhile.
+    this.find(id);
+    const held = this.#held.get(id);
+    if (held === undefined) throw notFound();
+    held.expiresAt = term.expiresAt;
+    this.#endAt(held, askedAtMs + term.ttlSeconds * 1000);
+    return viewOf(held);
+  }
+
+  /** Forgets the value of a lease at once, and tells the control plane. @throws AgentError `lease.*` */
+  giveBack(id: string): void {
+    this.find(id);
+    this.#giveUp(id, 'ended');
+  }
+
+  /** The control plane says that these are over. Whether that is news. */
+  end(ids: readonly string[]): boolean {
+    let isNews = false;
+    for (const id of ids) {
+      const asking = this.#asking.get(id);
+      isNews ||= this.#held.has(id) || asking?.isEnded === false;
+      if (asking !== undefined) asking.isEnded = true;
+      this.#drop(id, 'ended');
+    }
+    return isNews;
+  }
+
+  /** Forgets everything, beyond recovery; also what is still on its way. */
+  wipe(): void {
+    this.end(this.named());
+    this.#key?.fill(0);
+    this.#key = undefined;
+  }
+
+  #hold(lease: Lease, value: Uint8Array, endsAtMs: number): void {
+    this.#key ??= randomBytes(KEY_BYTES);
+    const sealed = seal(this.#key, value, placeOf(lease));
+    const held: Held = { ...lease, sealed, endsAtMs, timer: new AbortController() };
+    this.#held.set(lease.id, held);
+    this.#endAt(held, endsAtMs);
+  }
+
+  #endAt(held: Held, endsAtMs: number): void {
+    const { clock } = this.#parts;
+    held.timer.abort();
+    const timer = new AbortController();
+    Object.assign(held, { endsAtMs, timer });
+    void clock.sleep(endsAtMs - clock.monotonic(), timer.signal).then(() => {
+      if (!timer.signal.aborted) this.#drop(held.id, 'expired');
+    });
+  }
+
+  #giveUp(id: string, how: End): void {
+    const { controlPlane, log } = this.#parts;
+    this.#drop(id, how);
+    this.#remember(id, how);
+    // What is not told ends by itself when it expires.
+    controlPlane.giveBackLease(id).catch((error: unknown) => {
+      const code = error instanceof AgentError ? error.code : 'agent.internal';
+      log.warn({ leaseId: id, code }, 'the control plane could not be told that a lease is over');
+    });
+  }
+
+  #drop(id: string, how: End): void {
+    const held = this.#held.get(id);
+    if (held === undefined) return;
+    this.#held.delete(id);
+    held.timer.abort();
+    held.sealed.fill(0);
+    this.#remember(id, how);
+    this.#parts.log.info({ leaseId: id }, `lease ${how}`);
+  }
+
+  #remember(id: string, how: End): void {
+    this.#over.set(id, how);
+    const [oldest] = this.#over.keys();
+    if (this.#over.size > MAX_REMEMBERED && oldest !== undefined) this.#over.delete(oldest);
+  }
+
+  #missing(id: string): AgentError {
+    switch (this.#over.get(id)) {
+      case 'used up':
+        return usedUp();
+      case 'expired':
+        return expired();
+      case 'ended':
+        return ended();
+      case undefined:
+        return notFound();
+    }
+  }
+}
+
+function viewOf(held: Held): Lease {
+  const { id, secret, version, expiresAt, lastsUntil, usesLeft, application } = held;
+  return { id, secret, version, expiresAt, lastsUntil, usesLeft, application };
+}
+
+function placeOf({ id, secret }: Pick<Lease, 'id' | 'secret'>): Place {
+  return { table: 'agent_leases', row: id, field: secret, group: '', keyVersion: 1 };
+}

@@ -1,0 +1,160 @@
+import type { ServerResponse } from 'node:http';
+import { resourceName } from '@sallyport/contract';
+import { z } from 'zod';
+import { AgentError } from '../agent-error.ts';
+import type { Lease, Leases, Lent } from '../leases/leases.ts';
+import { jsonAround } from './json-bytes.ts';
+import type { Rights } from './rights.ts';
+import type { Exchange } from './values.ts';
+
+const MAX_BODY_BYTES = 4 * 1024;
+const seconds = z.int('use a whole number of seconds').min(1).max(86_400).optional();
+export const takeBody = z.strictObject({ secret: resourceName, ttlSeconds: seconds });
+export const renewBody = z.strictObject({ ttlSeconds: seconds });
+
+/** Who asks for leases: the place where, by its name, and what may be read there. */
+export type Borrower = { leases: Leases; rights: Rights; place: string };
+
+/** Whether a path is about leases. */
+export function isAboutLeases(url: string): boolean {
+  return url === LEASES || url.startsWith(`${LEASES}/`);
+}
+const LEASES = '/v1/leases';
+
+/**
+ * `POST /v1/leases`, `GET` and `DELETE /v1/leases/{id}`, `POST /v1/leases/{id}/renew`. `lend` is told what gives a
+ * value's plaintext back, once the reply is gone.
+ *
+ * @throws AgentError `request.*`, `secret.*`, `lease.*`
+ */
+export async function answerLease(
+  borrower: Borrower,
+  url: string,
+  exchange: Exchange,
+  lend: (release: () => void) => void,
+): Promise<void> {
+  const { request, response } = exchange;
+  const { method = '' } = request;
+  const [, id = '', act] = /^\/v1\/leases\/([0-9a-f-]{36})(\/renew)?$/.exec(url) ?? [];
+  if (url === LEASES) {
+    allowOnly(['POST'], method, response);
+    return sendLent(await take(borrower, exchange), 201, exchange, lend);
+  }
+  if (id === '') throw nowhere();
+  if (act !== undefined) {
+    allowOnly(['POST'], method, response);
+    const { ttlSeconds } = await bodyOf(exchange, renewBody);
+    ownLease(borrower, id);
+    return sendLease(await borrower.leases.renew(id, ttlSeconds), exchange);
+  }
+  allowOnly(['GET', 'DELETE'], method, response);
+  ownLease(borrower, id);
+  if (method === 'GET') return sendLent(borrower.leases.read(id), 200, exchange, lend);
+  borrower.leases.giveBack(id);
+  response.writeHead(204, { 'x-request-id': exchange.requestId }).end();
+}
+
+async function take({ leases, rights, place }: Borrower, exchange: Exchange): Promise<Lent> {
+  const asked = await bodyOf(exchange, takeBody);
+  // Before it is asked for: what may not be read is not told to be there, or not.
+  if (!rights.allows('secret', asked.secret)) throw notAllowed();
+  const application = { listener: place, pid: null, uid: null, gid: null };
+  return leases.take({ ...asked, application, correlationId: exchange.requestId });
+}
+
+/** A lease is for whoever it was taken by: asked for elsewhere, it is as one that is not there. */
+function ownLease({ leases, rights, place }: Borrower, id: string): void {
+  const { secret, application } = leases.find(id);
+  if (application.listener !== place || !rights.allows('secret', secret))
+    throw new AgentError('lease.not_found', 'there is no such lease here');
+}
+
+function sendLent(
+  { lease, value }: Lent,
+  status: number,
+  { response, requestId }: Exchange,
+  lend: (release: () => void) => void,
+): void {
+  const about = JSON.stringify(shown(lease));
+  const body = jsonAround(`${about.slice(0, -1)},"value":"`, value, '"}');
+  value.fill(0);
+  lend(() => body.fill(0));
+  response.writeHead(status, headersOf(body, requestId)).end(body);
+}
+
+function sendLease(lease: Lease, { response, requestId }: Exchange): void {
+  const body = Buffer.from(JSON.stringify(shown(lease)));
+  response.writeHead(200, headersOf(body, requestId)).end(body);
+}
+
+function shown({ id, secret, version, expiresAt, lastsUntil, usesLeft }: Lease) {
+  return { id, secret, version, expiresAt, lastsUntil, usesLeft };
+}
+
+function headersOf(body: Buffer, requestId: string) {
+  return {
+    'content-type': 'application/json',
+    'content-length': body.byteLength,
+    'cache-control': 'no-store',
+    'x-request-id': requestId,
+  };
+}
+
+function allowOnly(methods: string[], method: string, response: ServerResponse): void {
+  if (methods.includes(method)) return;
+  const allowed = methods.join(', ');
+  response.setHeader('allow', allowed);
+  throw new AgentError('request.method_not_allowed', 'this path is not for that', {
+    advice: `use ${allowed}`,
+  });
+}
+
+/** A JSON body, of which nothing is repeated: somebody may have put a value there. */
+async function bodyOf<Output>(
+  { request, response }: Exchange,
+  schema: z.ZodType<Output>,
+): Promise<Output> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of request) {
+    length += Buffer.from(chunk).byteLength;
+    if (length > MAX_BODY_BYTES) {
+      response.setHeader('connection', 'close');
+      throw invalid(`is longer than ${MAX_BODY_BYTES} bytes`);
+    }
+    chunks.push(Buffer.from(chunk));
+  }
+  const given = schema.safeParse(jsonIn(Buffer.concat(chunks)));
+  if (given.success) return given.data;
+  const told = given.error.issues.map(({ code, path, message }) =>
+    code === 'unrecognized_keys'
+      ? 'it has a field that is not known here'
+      : `${path.join('.')}: ${message}`,
+  );
+  throw invalid(`does not fit: ${told.join('; ')}`);
+}
+
+function jsonIn(bytes: Buffer): unknown {
+  if (bytes.byteLength === 0) return {};
+  try {
+    return JSON.parse(bytes.toString());
+  } catch {
+    throw invalid('is not JSON');
+  }
+}
+
+function invalid(what: string): AgentError {
+  return new AgentError('request.invalid', `the request’s body ${what}`);
+}
+
+function notAllowed(): AgentError {
+  return new AgentError('request.not_allowed', 'programs may not read a secret of this name here', {
+    advice: 'ask at another socket, or add it to allow.secrets of this one',
+  });
+}
+
+function nowhere(): AgentError {
+  return new AgentError('request.not_found', 'there is nothing at this path', {
+    advice: 'see /openapi.json for what there is',
+  });
+}
