@@ -81,7 +81,7 @@ describe('a program', () => {
     const reply = await daemon.ask('/v1/leases', { method: 'POST', headers, body });
     expect(reply.headers['x-request-id']).toBe('request-of-a-program');
     const sent = double.requestsTo('/agent/v1/leases').map((request) => request.body);
-    expect(sent.join()).toContain('"correlationId":"request-of-a-program"');
+    expect(sent.join()).toContain('"requestId":"request-of-a-program"');
     expect(sent.join()).toContain(`"listener":"${enrolled.socket}"`);
   });
 

@@ -7,6 +7,7 @@ import {
   pullReply,
   sessionReply,
   takenLease,
+  type AgentEvent,
   type BundleEntry,
   type EnrollReply,
   type Generation,
@@ -196,6 +197,23 @@ export class AgentClient {
     return pulled;
   }
 
+  /** Tells of what it did, as one batch, under a new id unless one is given. */
+  async report(events: Partial<AgentEvent>[], batch: string = randomUUID()): Promise<Reply> {
+    const usual: AgentEvent = {
+      at: new Date(this.#clock.now()).toISOString(),
+      action: 'value:read',
+      subject: 'secret:db/password',
+      outcome: 'done',
+      requestId: null,
+      application: null,
+      count: 1,
+      code: null,
+      version: null,
+    };
+    const told = events.map((event) => ({ ...usual, ...event }));
+    return this.call('POST', '/events', { protocol: PROTOCOL, batch, events: told });
+  }
+
   /** Asks for a lease, under a new id unless one is given. */
   async takeLease(secret: string, more: Partial<TakeLeaseBody> = {}): Promise<Reply> {
     return this.call('POST', '/leases', {
@@ -203,7 +221,7 @@ export class AgentClient {
       id: randomUUID(),
       secret,
       application: { listener: '/run/agent.sock', pid: 42, uid: 1000, gid: 1000 },
-      correlationId: 'request-of-the-program',
+      requestId: 'request-of-the-program',
       ...more,
     });
   }

@@ -31,6 +31,7 @@ export * from './agent/certificate.ts';
 export * from './agent/enroll.ts';
 export * from './agent/session.ts';
 export * from './agent/leases.ts';
+export * from './agent/events.ts';
 export * from './agent/pull.ts';
 export * from './agent/bundle.ts';
 export * from './agent/tasks.ts';

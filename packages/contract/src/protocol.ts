@@ -12,7 +12,7 @@
  *   protocol that is moved to another group is refused with `protocol.unsupported`.
  * - 5 (2026-11-29): a bundle may hold references, which the agent resolves: one of an older protocol is refused with
  *   `protocol.unsupported` in a group that has one. An agent may take leases; its pull names those it holds, and is
- *   answered which of them have ended.
+ *   answered which of them have ended. It reports its own audit events.
  */
 export const PROTOCOL = 5;
 export const OLDEST_PROTOCOL = 1;

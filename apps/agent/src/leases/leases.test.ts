@@ -15,7 +15,7 @@ import { Leases, type Lent } from './leases.ts';
 const asked = {
   secret: 'db',
   application: { listener: '/run/agent.sock', pid: null, uid: null, gid: null },
-  correlationId: 'request',
+  requestId: 'request',
 };
 
 let encryptionKey: EncryptionKey;

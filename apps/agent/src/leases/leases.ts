@@ -74,7 +74,7 @@ export class Leases {
     secret: string;
     ttlSeconds?: number | undefined;
     application: Application;
-    correlationId: string;
+    requestId: string;
   }): Promise<Lent> {
     const { controlPlane, clock, identity, log } = this.#parts;
     if (this.named().length >= MAX_LEASES)
@@ -95,9 +95,9 @@ export class Leases {
       }
       const { version, expiresAt, lastsUntil, maxUses } = taken;
       const usesLeft = maxUses === null ? null : maxUses - 1;
-      const { secret, application, correlationId } = asked;
+      const { secret, application, requestId } = asked;
       const lease = { id, secret, version, expiresAt, lastsUntil, usesLeft, application };
-      log.info({ leaseId: id, version, requestId: correlationId }, 'lease taken');
+      log.info({ leaseId: id, version, requestId }, 'lease taken');
       if (usesLeft === 0) this.#giveUp(id, 'used up');
       else this.#hold(lease, value, askedAtMs + taken.ttlSeconds * 1000);
       return { lease, value };

@@ -59,7 +59,7 @@ async function take({ leases, rights, place }: Borrower, exchange: Exchange): Pr
   // Before it is asked for: what may not be read is not told to be there, or not.
   if (!rights.allows('secret', asked.secret)) throw notAllowed();
   const application = { listener: place, pid: null, uid: null, gid: null };
-  return leases.take({ ...asked, application, correlationId: exchange.requestId });
+  return leases.take({ ...asked, application, requestId: exchange.requestId });
 }
 
 /** A lease is for whoever it was taken by: asked for elsewhere, it is as one that is not there. */

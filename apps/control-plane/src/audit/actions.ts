@@ -1,6 +1,8 @@
+import { agentAction } from '@sallyport/contract';
+
 /**
  * Every act that is recorded, in one list: what the code records is one of these, and a test sees each one
- * happen. A refusal for want of a right carries the name of that permission instead.
+ * happen; what agents tell of what they did comes last. A refusal for want of a right carries the name of that permission instead.
  */
 export const auditActions = [
   'session:create',
@@ -64,6 +66,7 @@ export const auditActions = [
   'audit:checkpoint',
   'audit:export',
   'audit:purge',
+  ...agentAction.options,
 ] as const;
 
 export type AuditAction = (typeof auditActions)[number];

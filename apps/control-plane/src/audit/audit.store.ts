@@ -16,6 +16,15 @@ export async function appendAuditEvent<Details extends AuditDetails>(
   if (act.outcome === 'done') await op.onAct?.(tx);
 }
 
+/** Records acts that an agent tells of, in the transaction that notes that it did. */
+export async function appendAgentEvents(
+  tx: Db,
+  events: readonly { op: Operation; act: AuditAct }[],
+  nowMs: number,
+): Promise<void> {
+  await tx.auditEvent.createMany({ data: events.map(({ op, act }) => auditRow(op, act, nowMs)) });
+}
+
 /** A list for each column: one statement, whose text does not depend on how many rows there are. */
 const insertInto = (table: string) => ({
   name: `${table}-insert`,

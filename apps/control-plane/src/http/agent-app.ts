@@ -1,5 +1,6 @@
 import { MAX_PULL_WAIT_SECONDS } from '@sallyport/contract';
 import type { FastifyInstance } from 'fastify';
+import { agentEventsRoutes } from '../agent-events/index.ts';
 import {
   agentEntryRoutes,
   agentRequest,
@@ -73,6 +74,7 @@ export async function createAgentApp({
       await api.register(heldTasksRoutes(platform, tasks));
       await api.register(lendingRoutes(platform));
       await api.register(heldLeasesRoutes(platform));
+      await api.register(agentEventsRoutes(platform));
     },
     { prefix: '/agent/v1' },
   );

@@ -9,7 +9,7 @@ import { importEncryptionPublicKey } from '@sallyport/crypto/encryption-key';
 import { sealLeaseValue } from '@sallyport/crypto/lease-value';
 import { agentMoved, agentRevoked, checkProtocol } from '../agents/index.ts';
 import { appendAuditEvent, recordDenial } from '../audit/index.ts';
-import type { Operation } from '../authorization/index.ts';
+import { Operation } from '../authorization/index.ts';
 import { Keyring } from '../keyrings/index.ts';
 import {
   countOpen,
@@ -31,17 +31,18 @@ import { secretNotFound } from './secrets.service.ts';
 /**
  * Lends a secret to a program on the agent's host: the one way for its value to get there. The lease and its audit
  * event are committed before the value is released, which is sealed for this agent. Asked for again under the same
- * id, it is the same lease.
+ * id, it is the same lease. The event is under the id of the program's request.
  *
  * @throws AppError `secret.not_found`, `secret.not_lent`, `lease.outside_window`, `lease.too_many`, `lease.ended`,
  * `agent.revoked`
  */
 export async function lendSecret(
   platform: Platform,
-  op: Operation,
+  { actor, address }: Operation,
   agent: AccessClaims,
   body: TakeLeaseBody,
 ): Promise<TakenLease> {
+  const op = new Operation(actor, body.requestId, address);
   checkProtocol(body.protocol);
   const { db, clock } = platform;
   const nowMs = clock.now();
@@ -124,7 +125,6 @@ async function grant(
       listener,
       pid,
       uid,
-      correlationId: body.correlationId,
     },
   } as const;
   await appendAuditEvent(tx, op, act, clock.now());

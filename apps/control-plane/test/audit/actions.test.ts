@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { agentAction } from '@sallyport/contract';
 import { selfSigned } from '@sallyport/tls/test/issuer';
 import { warnOfExpiry } from '../../src/api-keys/index.ts';
 import { auditActions } from '../../src/audit/actions.ts';
@@ -54,6 +55,7 @@ async function everyActOfTheSystem(look: () => Promise<void>): Promise<void> {
   clock.advance(200 * DAY_MS);
   await markLostAgents(platform);
   await agent.openSession();
+  await agent.report(agentAction.options.map((action) => ({ action })));
   await agent.pullRaw();
   await untilReturned();
   await allPlaced(databaseUrl);

@@ -57,10 +57,10 @@ describe('a lease', () => {
   test('[SG-03] is found in the audit by the id of the program’s request, with the version that it was given', async () => {
     const agent = await lending('traced');
     const id = randomUUID();
-    await agent.takeLease('db', { id, correlationId: 'trace-of-traced' });
+    await agent.takeLease('db', { id, requestId: 'trace-of-traced' });
     const events = await sql(
       controlPlane.databaseUrl,
-      `SELECT subject, details FROM audit_events WHERE details ->> 'correlationId' = 'trace-of-traced'`,
+      `SELECT subject, details FROM audit_events WHERE request_id = 'trace-of-traced'`,
     );
     expect(events).toMatchObject([
       {

@@ -18,8 +18,8 @@ export type Application = z.infer<typeof application>;
 
 /**
  * `POST /agent/v1/leases`. The agent chooses the id, so that asking again after a lost reply takes no second lease.
- * `ttlSeconds` is what the program asks for, at most what the secret's policy gives; `correlationId` is the id of the
- * program's request.
+ * `ttlSeconds` is what the program asks for, at most what the secret's policy gives; `requestId` is that of the program's
+ * request.
  */
 export const takeLeaseBody = z.strictObject({
   protocol: z.int(),
@@ -27,7 +27,7 @@ export const takeLeaseBody = z.strictObject({
   secret: resourceName,
   ttlSeconds: z.int().min(1).max(86_400).optional(),
   application,
-  correlationId: remark(64),
+  requestId: z.string().regex(/^[\w.-]{1,64}$/),
 });
 export type TakeLeaseBody = z.infer<typeof takeLeaseBody>;
 

@@ -1,0 +1,1 @@
+export { agentEventsRoutes } from './agent-events.routes.ts';
