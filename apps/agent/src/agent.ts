@@ -2,6 +2,7 @@ import type { Diagnosis } from '@sallyport/contract';
 import type { AgentError } from './agent-error.ts';
 import { ValueCache, type Change } from './cache/value-cache.ts';
 import { systemClock, type Clock } from './clock.ts';
+import type { AgentEvents } from './events/agent-events.ts';
 import { Leases } from './leases/leases.ts';
 import type { Link } from './link/call.ts';
 import { ControlPlane } from './link/control-plane.ts';
@@ -39,6 +40,8 @@ export type AgentParts = {
   maxStaleSeconds?: number | undefined;
   /** Keeps on disk which group the agent is in; absent: it is told again after every start. */
   keepGroup?: (group: Identity['group']) => Promise<void>;
+  /** Records the agent's own acts; absent: nobody is told of them. */
+  events?: AgentEvents;
   /** Called once, after memory was wiped, when the control plane has revoked this agent. */
   onRevoked?: () => Promise<void>;
 };
@@ -64,6 +67,7 @@ export class Agent {
   readonly #move: Move;
   readonly #tasks: TaskRunner;
   readonly #sync: SyncParts;
+  readonly #controlPlane: ControlPlane;
   readonly #ageLimit: AgeLimit;
   readonly #gaveUp = Promise.withResolvers<AgentError>();
   readonly #listeners = new Set<(event: AppliedEvent) => void>();
@@ -101,6 +105,7 @@ export class Agent {
     const onGroup = (group: Identity['group']) => this.#move.learn(group);
     const session = new Session({ ...parts, serverClock, onGroup });
     const controlPlane = new ControlPlane(session);
+    this.#controlPlane = controlPlane;
     this.leases = new Leases({ ...parts, controlPlane });
     const diagnosis = this.#diagnosis();
     this.#tasks = new TaskRunner({
@@ -165,13 +170,21 @@ export class Agent {
   /** Goes online and stays so until `stop` or revocation. */
   start(): void {
     this.#running ??= this.#run();
+    this.#parts.events?.start(this.#controlPlane);
     this.#watching ??= this.#watchAge();
   }
 
   /** Ends requests under way, closes the link and forgets all values. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    await Promise.all([this.#running, this.#watching, this.#tasks.stop(), this.#move.stop()]);
+    const { events } = this.#parts;
+    await Promise.all([
+      this.#running,
+      this.#watching,
+      this.#tasks.stop(),
+      this.#move.stop(),
+      events?.stop(),
+    ]);
     this.#parts.link.close();
     this.#forget();
   }
@@ -193,10 +206,13 @@ export class Agent {
       'the control plane has revoked this agent: values and delivery key are wiped from memory',
     );
     await this.#move.stop();
+    // What they would write later would come back after the wipe.
+    await this.#parts.events?.discard();
     await this.#parts.onRevoked?.();
   }
 
   #wipe(): void {
+    this.#parts.events?.record({ action: 'values:wipe', subject: `group:${this.group.name}` });
     this.#forget();
     this.#interrupt();
   }

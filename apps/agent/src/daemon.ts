@@ -3,6 +3,8 @@ import { AgentError, framesOf, internalError } from './agent-error.ts';
 import { createAgent, type Agent, type AgentParts } from './agent.ts';
 import { systemClock } from './clock.ts';
 import type { AgentConfig } from './config.ts';
+import { AgentEvents } from './events/agent-events.ts';
+import { EventSpool } from './events/event-spool.ts';
 import { CertificateFiles } from './files/certificate-files.ts';
 import { keepFresh } from './files/keep-fresh.ts';
 import { agentToken, readTokenFile } from './files/token-file.ts';
@@ -34,6 +36,9 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
   const identity = await loadIdentity(state);
   await discardPending(state, log);
   const durableStore = new DurableStore(state, identity.highWaterKey, systemClock, log);
+  const events = await openEvents(state, identity, log);
+  durableStore.onQuarantine = (code) =>
+    events.record({ action: 'bundle:quarantine', subject: 'bundle', outcome: 'refused', code });
   const { link, credentials } = await openLink(state, identity, config, log);
   // Also when something else cannot start: one that listens would keep the process alive.
   using _link = { [Symbol.dispose]: () => link.close() };
@@ -42,6 +47,7 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
     link,
     log,
     durableStore,
+    events,
     ...tokenReader(config),
     credentials,
     generations: new Generations(state),
@@ -69,10 +75,35 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
     socket: config.socket,
     socketMode: Number.parseInt(config.socketMode, 8),
     localApi: config.localApi,
+    events,
     log,
   });
-  const { agentId, group } = identity;
-  log.info({ agentId, group: group.name, version: VERSION, path: config.socket }, 'listening');
+  const parts = { config, identity, agent, durableStore, certificateFiles, localApi, events, log };
+  const reason = await serve({ ...parts, credentials }, signal);
+  if (reason !== undefined) throw reason;
+}
+
+type Serving = {
+  config: AgentConfig;
+  identity: Identity;
+  agent: Agent;
+  durableStore: DurableStore;
+  certificateFiles: CertificateFiles;
+  credentials: { refresh(): Promise<void> };
+  localApi: LocalApi;
+  events: AgentEvents;
+  log: Log;
+};
+
+/** Goes online and serves until `signal` aborts, or the agent gives up, for the reason that it returns. */
+async function serve(parts: Serving, signal: AbortSignal): Promise<AgentError | undefined> {
+  const { agent, durableStore, certificateFiles, credentials, localApi, events, log } = parts;
+  const { agentId, group } = parts.identity;
+  log.info(
+    { agentId, group: group.name, version: VERSION, path: parts.config.socket },
+    'listening',
+  );
+  events.record({ action: 'agent:start', subject: `agent:${agentId}` });
   agent.start();
   const confirm = () => confirmContact(agent, durableStore);
   const timers = [
@@ -85,10 +116,21 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
   for (const timer of timers) clearInterval(timer);
   await localApi.close();
   await certificateFiles.close();
+  events.record({ action: 'agent:stop', subject: `agent:${agentId}`, code: reason?.code ?? null });
   await agent.stop();
   await confirm();
   log.info({}, 'stopped');
-  if (reason !== undefined) throw reason;
+  return reason;
+}
+
+async function openEvents(
+  state: StateDirectory,
+  { eventsKey: key }: Identity,
+  log: Log,
+): Promise<AgentEvents> {
+  const spool = new EventSpool(state.path, { key, log });
+  await spool.restore();
+  return new AgentEvents({ spool, clock: systemClock, random: Math.random, log });
 }
 
 function tokenReader({ tokenFile }: AgentConfig): Pick<AgentParts, 'readToken'> {

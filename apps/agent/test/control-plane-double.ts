@@ -6,10 +6,12 @@ import { text } from 'node:stream/consumers';
 import type { SecureContextOptions } from 'node:tls';
 import {
   pullBody,
+  reportEventsBody,
   type Bundle,
   type ClaimedTask,
   type PullBody,
   type PullReply,
+  type ReportEventsBody,
 } from '@sallyport/contract';
 import { sealDeliveryKey } from '@sallyport/crypto/delivery-key';
 import { generateSigningJwk, importSigningKey } from '@sallyport/crypto/signing-key';
@@ -38,6 +40,8 @@ export class ControlPlaneDouble {
   readonly ca: string;
   readonly tlsAuthority: Authority;
   readonly received: Received[] = [];
+  /** What agents told of what they did, batch by batch, also of batches that came twice. */
+  readonly reports: ReportEventsBody[] = [];
   /** The version of every handshake that succeeded, as Node names it. */
   readonly handshakes: (string | null)[] = [];
   /** Changes a bundle on its way out. */
@@ -227,6 +231,10 @@ export class ControlPlaneDouble {
       return this.#pull(agent, pullBody.parse(JSON.parse(body)), response);
     if (path.endsWith('/bundle')) return this.tamper(await agent.group.bundle());
     if (path.startsWith('/agent/v1/leases')) return this.lending.answer(agent, path, body);
+    if (path === '/agent/v1/events') {
+      this.reports.push(reportEventsBody.parse(JSON.parse(body)));
+      return undefined;
+    }
     if (path.startsWith('/agent/v1/tasks/')) return undefined;
     throw new Refusal(404, 'request.not_found');
   }

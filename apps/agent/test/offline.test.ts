@@ -143,8 +143,9 @@ describe('[F-02] started while the control plane is gone', () => {
 
 test('what may not be kept on disk is nowhere on it, and what may is no plaintext', async () => {
   await runOnce();
-  for (const name of await readdir(enrolled.stateDir)) {
-    const bytes = await readFile(path(name), 'latin1');
+  const entries = await readdir(enrolled.stateDir, { recursive: true, withFileTypes: true });
+  for (const entry of entries.filter((each) => each.isFile())) {
+    const bytes = await readFile(join(entry.parentPath, entry.name), 'latin1');
     for (const canary of ['canary-live', 'kept-on-disk', 'perSecond'])
       expect(bytes).not.toContain(canary);
   }

@@ -92,6 +92,8 @@ for (const [program, kind] of legs) {
       double.longestWaitMs = HELD_MS;
       const { port } = await start(program, kind);
       const daemon = await enrolAndRun(`${kind}://127.0.0.1:${port}`);
+      // Over a connection of its own, as the other one waits.
+      await until(() => double.reports.length > 0);
       const handshakes = double.handshakes.length;
       const pulls = double.requestsTo('/agent/v1/pull').length;
       await until(() => double.requestsTo('/agent/v1/pull').length > pulls);

@@ -10,6 +10,7 @@ import {
   type PullBody,
   type LeaseTerm,
   type PullReply,
+  type ReportEventsBody,
   type TakeLeaseBody,
   type TakenLease,
 } from '@sallyport/contract';
@@ -61,6 +62,12 @@ export class ControlPlane {
       json: { lock },
       signal,
     });
+  }
+
+  /** A batch that is told twice is recorded once. */
+  async reportEvents(json: ReportEventsBody, signal: AbortSignal): Promise<void> {
+    const path = '/agent/v1/events';
+    await this.#session.send({ method: 'POST', path, json, idempotent: true, signal });
   }
 
   /** Taking a lease twice under one id is taking it once. */

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AgentError, framesOf, internalError } from '../agent-error.ts';
+import type { RepeatedActs } from '../events/repeated-acts.ts';
 import { logDefect } from '../log-defect.ts';
 import type { Log } from '../log.ts';
+import { applicationAt } from './application-at.ts';
 import { describeHealth, healthFor, type HealthParts } from './health.ts';
 import { answerLease, isAboutLeases } from './leases.ts';
 import { sendProblem } from './problem-reply.ts';
@@ -28,6 +30,7 @@ export type AnswerParts = {
   watch: WatchHub;
   requests: RequestCounts;
   bodies: SharedBodies;
+  acts: RepeatedActs;
   log: Log;
 };
 
@@ -49,24 +52,25 @@ export function answer(
   request: IncomingMessage,
   response: ServerResponse,
 ): () => void {
-  const requestId = requestIdOf(request);
+  const named = namedIdOf(request);
+  const requestId = named ?? randomUUID();
   let release: (() => void) | undefined;
   try {
     admit(access, request, response);
-    const exchange = { request, response, requestId };
+    const exchange = { request, response, requestId, named };
     const [url = ''] = (request.url ?? '').split('?', 1);
     if (isAboutLeases(url)) {
       refuseWhenFull(access);
-      const borrower = { leases: parts.health.agent.leases, ...access };
+      const borrower = { leases: parts.health.agent.leases, acts: parts.acts, ...access };
       const lend = (free: () => void) => {
         if (response.closed) free();
         else release = free;
       };
       const lent = answerLease(borrower, request.url ?? '', exchange, lend);
-      lent.catch((error: unknown) => refuse(parts, response, error, requestId));
+      lent.catch((error: unknown) => refuse(parts, access, response, { error, requestId, named }));
     } else release = route(parts, access, exchange);
   } catch (error) {
-    refuse(parts, response, error, requestId);
+    refuse(parts, access, response, { error, requestId, named });
   }
   return () => {
     parts.requests.add(request.url, response.statusCode);
@@ -74,13 +78,24 @@ export function answer(
   };
 }
 
+type Refusal = { error: unknown; requestId: string; named: string | undefined };
+
+/** Whoever asks for what is not for it is recorded, without what it asked for: that is anybody's text. */
+const RECORDED =
+  /^(?:request\.(?:not_allowed|unauthenticated|client_refused|forwarded|foreign_host)|lease\.outside_window)$/;
+
 function refuse(
-  { log }: AnswerParts,
+  { log, acts }: AnswerParts,
+  { place }: Access,
   response: ServerResponse,
-  error: unknown,
-  requestId: string,
+  { error, requestId, named }: Refusal,
 ): void {
   const fault = error instanceof AgentError ? error : internalError(error);
+  if (RECORDED.test(fault.code)) {
+    const what = { action: 'value:refuse', subject: 'request', outcome: 'refused' } as const;
+    const application = applicationAt(place);
+    acts.note({ ...what, application, code: fault.code, version: null }, named);
+  }
   if (fault.code === 'agent.internal')
     log.error({ code: fault.code, requestId, stack: framesOf(fault) }, fault.message);
   sendProblem(response, fault, requestId);
@@ -112,7 +127,8 @@ function route(parts: AnswerParts, access: Access, exchange: Exchange): (() => v
     return undefined;
   }
   refuseWhenFull(access);
-  const reader = { agent: parts.health.agent, rights: access.rights, bodies: parts.bodies };
+  const { bodies, acts, health } = parts;
+  const reader = { agent: health.agent, bodies, acts, ...access };
   return sendValue(reader, asked, exchange);
 }
 
@@ -225,7 +241,8 @@ function nameIn(url: string, prefix: string): string {
   }
 }
 
-function requestIdOf({ headers }: IncomingMessage): string {
+/** What the program calls its request. */
+function namedIdOf({ headers }: IncomingMessage): string | undefined {
   const given = headers['x-request-id'];
-  return typeof given === 'string' && /^[\w.-]{1,64}$/.test(given) ? given : randomUUID();
+  return typeof given === 'string' && /^[\w.-]{1,64}$/.test(given) ? given : undefined;
 }

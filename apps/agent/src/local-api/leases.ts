@@ -2,7 +2,9 @@ import type { ServerResponse } from 'node:http';
 import { resourceName } from '@sallyport/contract';
 import { z } from 'zod';
 import { AgentError } from '../agent-error.ts';
+import type { RepeatedActs } from '../events/repeated-acts.ts';
 import type { Lease, Leases, Lent } from '../leases/leases.ts';
+import { applicationAt } from './application-at.ts';
 import { jsonAround } from './json-bytes.ts';
 import type { Rights } from './rights.ts';
 import type { Exchange } from './values.ts';
@@ -13,7 +15,7 @@ export const takeBody = z.strictObject({ secret: resourceName, ttlSeconds: secon
 export const renewBody = z.strictObject({ ttlSeconds: seconds });
 
 /** Who asks for leases: the place where, by its name, and what may be read there. */
-export type Borrower = { leases: Leases; rights: Rights; place: string };
+export type Borrower = { leases: Leases; acts: RepeatedActs; rights: Rights; place: string };
 
 /** Whether a path is about leases. */
 export function isAboutLeases(url: string): boolean {
@@ -38,7 +40,8 @@ export async function answerLease(
   const [, id = '', act] = /^\/v1\/leases\/([0-9a-f-]{36})(\/renew)?$/.exec(url) ?? [];
   if (url === LEASES) {
     allowOnly(['POST'], method, response);
-    return sendLent(await take(borrower, exchange), 201, exchange, lend);
+    const taken = await take(borrower, exchange);
+    return sendLent(borrower, taken, { ...exchange, status: 201 }, lend);
   }
   if (id === '') throw nowhere();
   if (act !== undefined) {
@@ -49,7 +52,10 @@ export async function answerLease(
   }
   allowOnly(['GET', 'DELETE'], method, response);
   ownLease(borrower, id);
-  if (method === 'GET') return sendLent(borrower.leases.read(id), 200, exchange, lend);
+  if (method === 'GET') {
+    const lent = borrower.leases.read(id);
+    return sendLent(borrower, lent, { ...exchange, status: 200 }, lend);
+  }
   borrower.leases.giveBack(id);
   response.writeHead(204, { 'x-request-id': exchange.requestId }).end();
 }
@@ -58,8 +64,11 @@ async function take({ leases, rights, place }: Borrower, exchange: Exchange): Pr
   const asked = await bodyOf(exchange, takeBody);
   // Before it is asked for: what may not be read is not told to be there, or not.
   if (!rights.allows('secret', asked.secret)) throw notAllowed();
-  const application = { listener: place, pid: null, uid: null, gid: null };
-  return leases.take({ ...asked, application, requestId: exchange.requestId });
+  return leases.take({
+    ...asked,
+    application: applicationAt(place),
+    requestId: exchange.requestId,
+  });
 }
 
 /** A lease is for whoever it was taken by: asked for elsewhere, it is as one that is not there. */
@@ -70,11 +79,14 @@ function ownLease({ leases, rights, place }: Borrower, id: string): void {
 }
 
 function sendLent(
+  { acts }: Borrower,
   { lease, value }: Lent,
-  status: number,
-  { response, requestId }: Exchange,
+  { response, requestId, status }: Exchange & { status: number },
   lend: (release: () => void) => void,
 ): void {
+  const { id, application, version } = lease;
+  const act = { action: 'lease:read', subject: `lease:${id}`, outcome: 'done' } as const;
+  acts.record({ ...act, application, code: null, version }, requestId);
   const about = JSON.stringify(shown(lease));
   const body = jsonAround(`${about.slice(0, -1)},"value":"`, value, '"}');
   value.fill(0);

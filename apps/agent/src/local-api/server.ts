@@ -1,3 +1,6 @@
+import { systemClock } from '../clock.ts';
+import type { AgentEvents } from '../events/agent-events.ts';
+import { RepeatedActs } from '../events/repeated-acts.ts';
 import { ownershipOf } from '../files/ownership.ts';
 import type { LocalApiSettings, TcpConfig } from '../local-api-settings.ts';
 import { listensOnTcp } from '../local-api-settings.ts';
@@ -25,6 +28,8 @@ export type LocalApiParts = HealthParts & {
   /** The further places, each with what may be read there. */
   localApi: LocalApiSettings;
   log: Log;
+  /** What programs do is recorded here; absent: nowhere. */
+  events?: Pick<AgentEvents, 'record'>;
   unreadTimeoutMs?: number;
 };
 
@@ -45,6 +50,7 @@ export class LocalApi {
       watch: new WatchHub(parts.agent),
       requests: new RequestCounts(),
       bodies: new SharedBodies(),
+      acts: new RepeatedActs(parts.events?.record ?? (() => {}), () => systemClock.now()),
       log: parts.log,
     };
   }
@@ -80,6 +86,7 @@ export class LocalApi {
   /** Stops listening, which removes the sockets, and ends every connection. */
   async close(): Promise<void> {
     this.#answers.watch.close();
+    this.#answers.acts.close();
     await Promise.all(this.#listeners.map((listener) => listener.close()));
     this.#answers.bodies.forget();
   }

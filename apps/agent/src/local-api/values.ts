@@ -3,9 +3,11 @@ import { resourceName } from '@sallyport/contract';
 import { AgentError } from '../agent-error.ts';
 import type { Agent } from '../agent.ts';
 import type { CachedEntry } from '../cache/value-cache.ts';
+import type { RepeatedActs } from '../events/repeated-acts.ts';
 import { keyAndChain } from '../files/certificate-value.ts';
 import type { Allowed } from '../local-api-settings.ts';
 import type { EntryKind } from '../sync/open-bundle.ts';
+import { applicationAt } from './application-at.ts';
 import { jsonAround } from './json-bytes.ts';
 import type { Rights } from './rights.ts';
 import { fieldOf, type SecretQuery } from './secret-query.ts';
@@ -84,14 +86,25 @@ export function sendList(
   response.writeHead(200, { ...replyHeaders(agent), 'content-length': body.byteLength }).end(body);
 }
 
-/** One request of a program, and the id by which it is found again. */
-export type Exchange = { request: IncomingMessage; response: ServerResponse; requestId: string };
+/** One request of a program, and the id by which it is found again; `named` is the program's own. */
+export type Exchange = {
+  request: IncomingMessage;
+  response: ServerResponse;
+  requestId: string;
+  named: string | undefined;
+};
 
 /** One value; 304 when the caller has it. Returns what gives its plaintext back to be zeroed, once it is with the system. */
 export function sendValue(
-  { agent, rights, bodies }: Reader & { bodies: SharedBodies },
+  {
+    agent,
+    rights,
+    bodies,
+    acts,
+    place,
+  }: Reader & { bodies: SharedBodies; acts: RepeatedActs; place: string },
   { collection, name, query = {} }: Asked,
-  { request, response, requestId }: Exchange,
+  { request, response, requestId, named }: Exchange,
 ): (() => void) | undefined {
   const held = heldBy(agent);
   // Before it is looked for: what may not be read is not told to be there, or not.
@@ -120,6 +133,13 @@ export function sendValue(
   });
   const length = { 'content-length': bytes.byteLength };
   response.writeHead(200, Object.assign(headers, length)).end(bytes);
+  const act = {
+    action: 'value:read',
+    subject: `${collection.kind}:${name}`,
+    outcome: 'done',
+  } as const;
+  const { version } = entry;
+  acts.note({ ...act, application: applicationAt(place), code: null, version }, named);
   return release;
 }
 

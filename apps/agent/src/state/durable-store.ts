@@ -47,6 +47,8 @@ export class DurableStore {
   #writing = Promise.resolve();
   /** What is left to write of a move to another group. */
   #move: (() => Promise<void>) | undefined;
+  /** Told the code for which a bundle was refused that was on disk. */
+  onQuarantine: (code: string) => void = () => {};
   #state: DurableState = { revision: undefined, bytes: 0, error: undefined };
 
   constructor(
@@ -238,6 +240,7 @@ export class DurableStore {
       'the bundle on disk is refused; it will be fetched again',
     );
     this.#state = { ...this.#state, error: code };
+    this.onQuarantine(code);
     const path = this.#directory.join('bundle.json');
     try {
       await this.#quarantine.take(path, code, this.#clock.now());

@@ -15,6 +15,7 @@ import {
 } from '@sallyport/crypto/signing-key';
 import { z } from 'zod';
 import { AgentError } from '../agent-error.ts';
+import { deriveEventsKey } from '../events/events-key.ts';
 import { deriveHighWaterKey } from './high-water.ts';
 import type { StateDirectory, StateView } from './state-directory.ts';
 import { readTrustAnchors } from './trust-anchors.ts';
@@ -57,10 +58,13 @@ export type Identity = {
   signingKey: SigningKey;
   encryptionKey: EncryptionKey;
   highWaterKey: Buffer;
+  /** Seals the audit events that wait on disk. */
+  eventsKey: Buffer;
 };
 
 export async function importIdentity(stored: StoredIdentity): Promise<Identity> {
   const { agentId, name, group, controlPlane, trustAnchors, givenAnchor } = stored;
+  const privateKey = Buffer.from(stored.signingKey.d, 'base64url');
   const keyring = stored.verificationKeys.keys.map(
     ({ kid, ...jwk }) => [kid, importVerificationKey(jwk)] as const,
   );
@@ -74,7 +78,8 @@ export async function importIdentity(stored: StoredIdentity): Promise<Identity> 
     verificationKeyring: new Map(keyring),
     signingKey: importSigningKey(stored.signingKey),
     encryptionKey: await importEncryptionKey(stored.encryptionKey),
-    highWaterKey: deriveHighWaterKey(Buffer.from(stored.signingKey.d, 'base64url'), agentId),
+    highWaterKey: deriveHighWaterKey(privateKey, agentId),
+    eventsKey: deriveEventsKey(privateKey, agentId),
   };
 }
 

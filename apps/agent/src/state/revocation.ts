@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { AgentError } from '../agent-error.ts';
+import { forgetEvents } from '../events/event-spool.ts';
 import { agentIdIn, type Identity } from './identity.ts';
 import { Quarantine } from './quarantine.ts';
 import type { StateDirectory } from './state-directory.ts';
@@ -68,6 +69,7 @@ export async function forgetBundles(state: StateDirectory): Promise<void> {
     state.remove('generation.json'),
     state.remove('high-water.json'),
     new Quarantine(state.path).clear(),
+    forgetEvents(state.path),
   ]);
   throwFirst(removed);
 }

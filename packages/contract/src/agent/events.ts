@@ -6,7 +6,6 @@ import { application } from './leases.ts';
 export const agentAction = z.enum([
   'agent:start',
   'agent:stop',
-  'revision:apply',
   'bundle:quarantine',
   'values:wipe',
   'value:read',

@@ -1,0 +1,73 @@
+import type { AgentAction, Application } from '@sallyport/contract';
+import type { RecordEvent } from './agent-events.ts';
+
+/** One act of a program, of which there may be thousands a second. */
+export type Act = {
+  action: AgentAction;
+  subject: string;
+  outcome: 'done' | 'refused';
+  application: Application;
+  code: string | null;
+  version: number | null;
+};
+
+type Counted = Act & { at: string; count: number };
+
+const WINDOW_MS = 60_000;
+/** More kinds of acts than this within a window are recorded sooner. */
+const MAX_KINDS = 1_024;
+/** So many acts a window whose program named its request have an event each. */
+const MAX_TRACED = 600;
+
+/**
+ * Acts that repeat: like ones of a minute are one event with their number. One whose program named its request is an
+ * event of its own, as long as there are not too many of them.
+ */
+export class RepeatedActs {
+  readonly #record: RecordEvent;
+  readonly #now: () => number;
+  readonly #counted = new Map<string, Counted>();
+  readonly #timer: NodeJS.Timeout;
+  #traced = 0;
+
+  constructor(record: RecordEvent, now: () => number, windowMs = WINDOW_MS) {
+    this.#record = record;
+    this.#now = now;
+    this.#timer = setInterval(() => this.flush(), windowMs).unref();
+  }
+
+  /** `requestId` is what the program named, undefined where it named none. */
+  note(act: Act, requestId: string | undefined): void {
+    if (requestId !== undefined && this.#traced < MAX_TRACED) {
+      this.#traced += 1;
+      return this.#record({ ...act, requestId });
+    }
+    const { action, subject, outcome, code, version, application } = act;
+    const { listener, pid, uid } = application;
+    const key = `${action} ${subject} ${outcome} ${code} ${version} ${listener} ${pid} ${uid}`;
+    const before = this.#counted.get(key);
+    if (before !== undefined) {
+      before.count += 1;
+      return;
+    }
+    this.#counted.set(key, { ...act, at: new Date(this.#now()).toISOString(), count: 1 });
+    if (this.#counted.size >= MAX_KINDS) this.flush();
+  }
+
+  /** Records an act by itself, for what is done seldom. */
+  record(act: Act, requestId: string): void {
+    this.#record({ ...act, requestId });
+  }
+
+  /** Records what was counted so far. */
+  flush(): void {
+    for (const counted of this.#counted.values()) this.#record(counted);
+    this.#counted.clear();
+    this.#traced = 0;
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.flush();
+  }
+}

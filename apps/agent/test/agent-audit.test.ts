@@ -1,0 +1,72 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import type { AgentEvent } from '@sallyport/contract';
+import { localApiSettings } from '../src/local-api-settings.ts';
+import { ControlPlaneDouble } from './control-plane-double.ts';
+import { askSocket, enrollWith, startDaemon, until, type Enrolled } from './harness.ts';
+
+let double: ControlPlaneDouble;
+let enrolled: Enrolled;
+beforeEach(async () => {
+  double = await ControlPlaneDouble.start();
+  double.putSecret('db/password', 'canary-value');
+  double.lending.lend('db/root', { value: 'canary-lent', ttlSeconds: 60, maxUses: null });
+  enrolled = await enrollWith(double);
+});
+afterEach(async () => {
+  await double.stop();
+  await enrolled.home.remove();
+});
+
+const told = (): AgentEvent[] => double.reports.flatMap(({ events }) => events);
+
+test('[SG-15] [SG-03] what a program does is told with the place, the version and its request, after a restart at the latest', async () => {
+  const narrow = join(enrolled.home.path, 'narrow.sock');
+  const localApi = localApiSettings.parse({
+    sockets: [{ path: narrow, allow: { secrets: ['db/*'] } }],
+  });
+  const daemon = await startDaemon({ ...enrolled, localApi });
+  await daemon.untilSecret('db/password', 'canary-value');
+  const headers = { 'x-request-id': 'shop-1' };
+  await askSocket(narrow, '/v1/secrets/db/password', { headers });
+  for (const _ of [1, 2, 3]) await askSocket(narrow, '/v1/secrets/db/password');
+  await askSocket(narrow, '/v1/config/rate-limit');
+  const body = JSON.stringify({ secret: 'db/root' });
+  await daemon.ask('/v1/leases', { method: 'POST', headers, body });
+  await daemon.stop();
+  const again = await startDaemon(enrolled);
+  await until(() => told().some(({ action }) => action === 'agent:stop'));
+  await again.stop();
+
+  const at = { listener: narrow };
+  const subject = 'secret:db/password';
+  for (const expected of [
+    { action: 'agent:start', outcome: 'done' },
+    { action: 'value:read', subject, requestId: 'shop-1', version: 1, count: 1, application: at },
+    { action: 'value:read', subject, requestId: null, version: 1, count: 3, application: at },
+    { action: 'value:refuse', outcome: 'refused', code: 'request.not_allowed', application: at },
+    { action: 'lease:read', requestId: 'shop-1', application: { listener: enrolled.socket } },
+  ])
+    expect(told()).toContainEqual(
+      expect.objectContaining({
+        ...expected,
+        ...(expected.application === undefined
+          ? {}
+          : { application: expect.objectContaining(expected.application) }),
+      }),
+    );
+  expect(JSON.stringify(double.reports)).not.toContain('canary');
+});
+
+test('[F-03] a refused bundle is told', async () => {
+  const first = await startDaemon(enrolled);
+  await first.untilHealth(({ durable }) => durable.revision !== null);
+  await first.stop();
+  await writeFile(join(enrolled.stateDir, 'bundle.json'), '{}', { mode: 0o600 });
+  await using _again = await startDaemon(enrolled);
+  await until(() => told().some(({ action }) => action === 'bundle:quarantine'));
+  expect(told()).toContainEqual(
+    expect.objectContaining({ action: 'bundle:quarantine', outcome: 'refused' }),
+  );
+});
