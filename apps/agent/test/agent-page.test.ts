@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -135,6 +135,17 @@ describe('[SG-40] [SG-41] the page of the agent', () => {
     expect(await readFile(join(home.path, 'shop.ini'), 'utf8')).toBe(
       '[database]\nuser = shop\npassword = s3cret-word\n\nper_second = 5\nall_limits = {"perSecond":5}\n',
     );
+  });
+
+  test('[SG-21] shows how a tree is searched, and what is told of it', async () => {
+    await writeFile(join(home.path, 'shop.env'), 'DB_PASSWORD=correct-horse\n');
+    const [command = ''] = blocks('Find what is hard-coded', 'sh');
+    const found = texts(command);
+    await expect(found).rejects.toMatchObject({
+      code: 11,
+      stdout: expect.stringMatching(/shop\.env:1:1[^]*secret:shop\/db-password/),
+    });
+    await rm(join(home.path, 'shop.env'));
   });
 
   test('shows a socket for one program, which may read what is listed and nothing else', async () => {

@@ -8,7 +8,7 @@ export type CliContext = {
   hostname: string;
   stdin: NodeJS.ReadableStream & { isTTY?: boolean };
   stdout: { write(data: string | Uint8Array): unknown; isTTY?: boolean };
-  stderr: { write(text: string): unknown };
+  stderr: { write(text: string): unknown; isTTY?: boolean };
 };
 
 export function systemContext(): CliContext {

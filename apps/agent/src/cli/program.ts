@@ -9,6 +9,7 @@ import type { GetFlags } from './get.ts';
 import type { LeaseFlags } from './lease.ts';
 import type { RenderFlags } from './render.ts';
 import { reportFailure } from './report-failure.ts';
+import type { ScanFlags } from './scan.ts';
 
 type PrintFlags = ConfigFlags & { json?: boolean };
 
@@ -28,6 +29,7 @@ export async function runProgram(args: string[], context: CliContext): Promise<n
   addLink(program, context, endWith);
   addDoctor(program, context, endWith);
   addConfig(program, context, endWith);
+  addScan(program, context, endWith);
   try {
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
@@ -237,6 +239,18 @@ function addConfig(program: Command, context: CliContext, endWith: (code: number
     .option('--json', 'print JSON')
     .action(async (flags: { json?: boolean }) =>
       (await import('./configuration.ts')).printReference(flags, context),
+    );
+}
+
+function addScan(program: Command, context: CliContext, endWith: (code: number) => void): void {
+  program
+    .command('scan')
+    .description('find what looks like a secret in files, and tell what to put in its place')
+    .argument('[path]', 'a directory, or one file', '.')
+    .option('--app <name>', 'what proposed names begin with; by default the directory’s name')
+    .option('--json', 'print JSON')
+    .action(async (path: string, flags: ScanFlags) =>
+      endWith(await (await import('./scan.ts')).scanTree(path, flags, context)),
     );
 }
 

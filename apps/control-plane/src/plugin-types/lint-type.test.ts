@@ -1,7 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import type { JsonObject, PluginTypeDefinition } from '@sallyport/contract';
+import { looksSecret, type JsonObject, type PluginTypeDefinition } from '@sallyport/contract';
 import { lintType } from './lint-type.ts';
-import { looksSecret } from './secret-names.ts';
 import { validateConfig } from './validate-config.ts';
 
 const text = { type: 'string' };

@@ -1,15 +1,16 @@
-import type {
-  JsonObject,
-  JsonValue,
-  PluginTypeDefinition,
-  ProblemIssue,
+import {
+  looksSecret,
+  type JsonObject,
+  type JsonValue,
+  type PluginTypeDefinition,
+  type ProblemIssue,
 } from '@sallyport/contract';
 import { formatPointer, parsePointer, type Path } from '@sallyport/crypto/json-pointer';
 import { isObject } from '@sallyport/crypto/masked-fields';
 import { runBounded, TimeLimitError } from '../platform/run-bounded.ts';
 import { checkSchema, MAX_ISSUES } from './check-schema.ts';
 import { childrenOf, layersOf, mayHoldText, stepInto } from './schema-fields.ts';
-import { isMarked, looksSecret, type Marks } from './secret-names.ts';
+import { isMarked, type Marks } from './secret-names.ts';
 import { compileSchema } from './validate-config.ts';
 
 type Paths = Pick<PluginTypeDefinition, 'encryptedFields' | 'publicFields'>;

@@ -1,0 +1,67 @@
+import { basename, relative, resolve } from 'node:path';
+import { printable } from '@sallyport/contract';
+import { AgentError } from '../agent-error.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { findSecrets, type Finding } from '../scan/find-secrets.ts';
+import { proposalFor, type Proposal } from '../scan/proposal.ts';
+import { textFiles } from '../scan/text-files.ts';
+import { codeOf } from '../state/system-error.ts';
+import type { CliContext } from './context.ts';
+
+export type ScanFlags = { json?: boolean; app?: string };
+
+type Reported = { file: string } & Finding & Proposal;
+
+/** `scan`: what looks like a secret below a directory, and what to put in its place. Never what it is. */
+export async function scanTree(
+  path: string,
+  flags: ScanFlags,
+  { stdout, stderr }: CliContext,
+): Promise<number> {
+  const root = resolve(path);
+  const app = flags.app ?? basename(root);
+  const findings: Reported[] = [];
+  const passedOver: string[] = [];
+  let files = 0;
+  try {
+    for await (const found of textFiles(root)) {
+      const file = relative(root, found.path) || basename(root);
+      if ('tooLarge' in found) {
+        passedOver.push(file);
+        continue;
+      }
+      files += 1;
+      if (files % 500 === 0 && stderr.isTTY === true) stderr.write(`${files} files …\n`);
+      for (const finding of await findSecrets(found.path, found.text))
+        findings.push({ file, ...finding, ...proposalFor(app, file, finding) });
+    }
+  } catch (error) {
+    throw unreadable(error);
+  }
+  if (flags.json === true) stdout.write(`${JSON.stringify({ files, findings, passedOver })}\n`);
+  else stdout.write(`${describe(files, findings, passedOver).map(printable).join('\n')}\n`);
+  return findings.length === 0 ? exitCodes.ok : exitCodes.checksFailed;
+}
+
+function describe(files: number, findings: Reported[], passedOver: string[]): string[] {
+  return [
+    ...findings.flatMap(({ file, line, column, rule, key, store, use }) => [
+      `${file}:${line}:${column}  ${rule}${key === undefined ? '' : ` (${key})`}`,
+      `    keep it with   ${store}`,
+      `    and use        ${use}`,
+    ]),
+    ...passedOver.map((file) => `${file}  passed over: larger than 1 MiB`),
+    findings.length === 0
+      ? `Nothing in ${files} files looks like a secret.`
+      : `${findings.length} of what is in ${files} files looks like a secret. What was in a repository is known to whoever has it: change it, too.`,
+  ];
+}
+
+function unreadable(error: unknown): unknown {
+  const code = codeOf(error);
+  if (code === undefined) return error;
+  return new AgentError('usage.invalid', `the tree cannot be read (${code})`, {
+    advice: 'name a file or a directory that this user may read',
+    cause: error,
+  });
+}

@@ -1,0 +1,42 @@
+import { looksSecret } from '@sallyport/contract';
+
+export type Assignment = { line: number; column: number; rule: 'assignment'; key: string };
+
+/** `key = value`, `key: value`, `"key": "value"` and `<key>value</key>`, on a line of their own or within one. */
+const FORMS = [
+  /(?<key>[A-Za-z_][\w.-]{1,63})["']?\s*(?::=|=>|[:=])\s*(?<quote>["'`])(?<value>[^"'`\n]{4,512})\k<quote>/g,
+  /^[ \t-]*(?:export\s+)?(?<key>[A-Za-z_][\w.-]{1,63})\s*[:=][ \t]*(?<value>[^\s"'`#;,&|][^\s#;]{3,511})\s*(?:[#;].*)?$/gm,
+  /<(?<key>[A-Za-z_][\w.-]{1,63})>(?<value>[^<>\s]{4,512})<\/\k<key>>/g,
+];
+
+/** What stands for a value that comes from elsewhere, or for none. */
+const PLACEHOLDERS = [
+  /^[<[{(%$*_.-]/,
+  /\$\{|\{\{|%\(|<[\w -]+>/,
+  /^(?:true|false|null|none|nil|undefined|required|optional|string|changeit)$/i,
+  /^(?:x{3,}|\*+|\.{3})$/i,
+  // A call, a member or a type of the code around it.
+  /[()[\]{}]|^(?:process\.env|os\.environ|env|secrets?|vars?|config|settings|this|self)\b[.:]/i,
+  // What Sallyport and others put in the place of a value.
+  /^(?:secret|lease|vault|aws-sm|azure-kv|k8s|file|env|exec|op|ref):/i,
+  // A path, or where something is found.
+  /^(?:\.{0,2}\/|~\/|[A-Za-z]:\\)/,
+];
+
+/** Literals that are assigned to names that look secret, in a text of any kind. */
+export function assignments(text: string): Assignment[] {
+  const found = new Map<number, Assignment>();
+  const starts = [0, ...[...text.matchAll(/\n/g)].map(({ index }) => index + 1)];
+  for (const form of FORMS) {
+    for (const match of text.matchAll(form)) {
+      const { key = '', value = '' } = match.groups ?? {};
+      if (!looksSecret(key) || PLACEHOLDERS.some((placeholder) => placeholder.test(value)))
+        continue;
+      const at = match.index + match[0].indexOf(key);
+      const line = starts.findLastIndex((start) => start <= at) + 1;
+      const column = at - (starts[line - 1] ?? 0) + 1;
+      if (!found.has(line)) found.set(line, { line, column, rule: 'assignment', key });
+    }
+  }
+  return [...found.values()];
+}

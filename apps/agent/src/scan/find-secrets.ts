@@ -1,0 +1,31 @@
+import { lintSource } from '@secretlint/core';
+import { creator as recommended } from '@secretlint/secretlint-rule-preset-recommend';
+import { assignments } from './assignments.ts';
+
+/** Where something looks like a secret; of what it is nothing is told. `key` is the name that it is assigned to. */
+export type Finding = { line: number; column: number; rule: string; key: string | undefined };
+
+const PRESET = '@secretlint/secretlint-rule-preset-recommend';
+const config = { rules: [{ id: PRESET, rule: recommended, rules: [] }] };
+
+/**
+ * What looks like a secret in a text: what has the form of a known kind, such as a cloud provider's keys and private
+ * keys, and literals that are assigned to a name such as `password`. One finding a line, at most.
+ */
+export async function findSecrets(path: string, text: string): Promise<Finding[]> {
+  const source = { filePath: path, content: text, contentType: 'text', ext: '' } as const;
+  const options = { config, maskSecrets: true, noPhysicFilePath: true };
+  const { messages } = await lintSource({ source, options });
+  const assigned = new Map(assignments(text).map((each) => [each.line, each]));
+  const known = messages.map(({ ruleId, loc }): Finding => {
+    const { line, column } = loc.start;
+    const rule = ruleId.replace(/^.*secretlint-rule-/, '');
+    return { line, column: column + 1, rule, key: assigned.get(line)?.key };
+  });
+  const lines = new Set(known.map(({ line }) => line));
+  const others = [...assigned.values()].filter(({ line }) => !lines.has(line));
+  const firstOfLine = known.filter(
+    ({ line }, at) => known.findIndex((each) => each.line === line) === at,
+  );
+  return [...firstOfLine, ...others].toSorted((one, other) => one.line - other.line);
+}

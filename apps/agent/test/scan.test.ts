@@ -1,0 +1,124 @@
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
+import { z } from 'zod';
+import { runAgent } from './run-agent.ts';
+
+const report = z.object({
+  files: z.int(),
+  findings: z.array(
+    z.object({
+      file: z.string(),
+      line: z.int(),
+      column: z.int(),
+      rule: z.string(),
+      key: z.string().optional(),
+      name: z.string(),
+      store: z.string(),
+      use: z.string(),
+    }),
+  ),
+  passedOver: z.array(z.string()),
+});
+
+let tree: TempDirectory;
+beforeEach(async () => {
+  tree = await createTempDirectory('tree');
+});
+afterEach(() => tree.remove());
+
+async function write(name: string, text: string | Uint8Array): Promise<void> {
+  await mkdir(dirname(join(tree.path, name)), { recursive: true });
+  await writeFile(join(tree.path, name), text);
+}
+async function scan(): Promise<z.infer<typeof report> & { code: number; text: string }> {
+  const { code, stdout } = await runAgent(['scan', tree.path, '--app', 'shop', '--json']);
+  return { code, text: stdout, ...report.parse(JSON.parse(stdout)) };
+}
+
+describe('[SG-21] scan', () => {
+  test.each([
+    ['.env', 'DB_PASSWORD=correct-horse\n', 'DB_PASSWORD', 'shop/db-password'],
+    ['app.yaml', 'db:\n  password: "correct-horse"\n', 'password', 'shop/password'],
+    ['app.json', '{"apiKey": "correct-horse"}', 'apiKey', 'shop/api-key'],
+    ['app.ini', '[db]\npassword = correct-horse ; of the database\n', 'password', 'shop/password'],
+    ['app.py', "client_secret = 'correct-horse'\n", 'client_secret', 'shop/client-secret'],
+    ['pom.xml', '<password>correct-horse</password>', 'password', 'shop/password'],
+    ['run.sh', 'export SMTP_PASSWD=correct-horse', 'SMTP_PASSWD', 'shop/smtp-passwd'],
+  ])(
+    'finds what is assigned in %s, proposes a name, and does not tell it',
+    async (file, text, key, name) => {
+      await write(file, text);
+      const { code, findings, text: told } = await scan();
+      expect({ code, findings }).toMatchObject({ code: 11, findings: [{ file, key, name }] });
+      expect(told).not.toContain('correct-horse');
+    },
+  );
+
+  test('finds keys by their form, whatever they are assigned to', async () => {
+    const token = `ghp_${'wWPw5k4aXcaT4fNP0UcnZwJUVFk6LO0pINUx'}`;
+    await write('notes.txt', `see postgres://shop:correct-horse@db.test/shop\nor ${token}\n`);
+    await write(
+      'key.pem',
+      `-----BEGIN RSA PRIVATE KEY-----\n${'MIIEpAIBAAKCAQEA'.repeat(8)}\n-----END RSA PRIVATE KEY-----\n`,
+    );
+    const { findings, text } = await scan();
+    expect(findings.map(({ file, line, rule }) => `${file}:${line} ${rule}`)).toEqual([
+      'key.pem:1 privatekey',
+      'notes.txt:1 database-connection-string',
+      'notes.txt:2 github',
+    ]);
+    for (const value of ['correct-horse', token, 'MIIEpAIBAAKCAQEA'])
+      expect(text).not.toContain(value);
+  });
+
+  test.each([
+    ['a reference of the environment', 'password: ${DB_PASSWORD}'],
+    ['a template', 'password = {{ "db/password" | secret }}'],
+    ['a reference of ours', 'password: secret:db/password'],
+    ['a call', 'const token = readToken(path)'],
+    ['a member', 'password = process.env.DB_PASSWORD'],
+    ['a type', 'password: string'],
+    ['a placeholder', 'password: <your password>'],
+    ['a file', 'password_file: /run/secrets/db'],
+    ['nothing', 'password='],
+    ['a name that holds no secret', 'passenger: correct-horse'],
+  ])('takes %s for no secret', async (_, text) => {
+    await write('app.conf', `${text}\n`);
+    expect(await scan()).toMatchObject({ code: 0, files: 1, findings: [] });
+  });
+
+  test('reads texts alone: no binary, nothing of git or of packages, and follows no link', async () => {
+    await write('binary', Buffer.from('password: "correct-horse"\0'));
+    await write('.git/config', 'password = correct-horse');
+    await write('node_modules/a/app.env', 'PASSWORD=correct-horse');
+    await symlink('/etc', join(tree.path, 'link'));
+    await write('large.env', `PASSWORD=correct-horse\n${' '.repeat(1024 * 1024)}`);
+    expect(await scan()).toMatchObject({ files: 0, findings: [], passedOver: ['large.env'] });
+  });
+
+  test('says in words where it is, what to call it and how a program gets it then', async () => {
+    await write('.env', 'DB_PASSWORD=correct-horse\n');
+    const { code, stdout } = await runAgent(['scan', tree.path, '--app', 'shop']);
+    expect(code).toBe(11);
+    expect(stdout).toContain('.env:1:1  assignment (DB_PASSWORD)');
+    expect(stdout).toContain('sallyport secret set --group <group> shop/db-password');
+    expect(stdout).toContain('exec --env DB_PASSWORD=secret:shop/db-password --');
+    expect(stdout).not.toContain('correct-horse');
+  });
+
+  test('of what is not there says so', async () => {
+    expect(await runAgent(['scan', join(tree.path, 'nowhere')])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('ENOENT'),
+    });
+  });
+
+  test('ends on a text made to keep it busy', async () => {
+    await write('hostile.txt', `password=${'a='.repeat(200_000)}\n${'password'.repeat(50_000)}`);
+    const startedAt = performance.now();
+    await scan();
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
+  });
+});
