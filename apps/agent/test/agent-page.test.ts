@@ -113,7 +113,7 @@ describe('[SG-40] [SG-41] the page of the agent', () => {
   test('[SG-18] [SG-20] shows how a command gets values, and what follows a change', async () => {
     await using _daemon = await running();
     const [give, follow] = blocks('Give values to a command', 'sh');
-    expect(await texts(give)).toEqual(['password: ***\n', 'shop']);
+    expect(await texts(give)).toEqual(['password: ***\n', 'shop', '***']);
     expect(await texts(follow)).toEqual(['server\n', 'server\n']);
   });
 

@@ -198,7 +198,7 @@ describe('exec --on-change', () => {
       'use restart, ignore',
     ],
     ['an unknown signal', ['--env', 'A=secret:a', '--on-change', 'signal:HUP'], 'signal:SIGHUP'],
-    ['no value to follow', ['--on-change', 'restart'], 'give it some with --env or --file'],
+    ['no value to follow', ['--on-change', 'restart'], 'give it some with --env, --file or --fifo'],
     ['no number', ['--splay', '1s'], '--splay is not a number of seconds'],
     ['too large a number', ['--grace', '86401'], '--grace is not a number of seconds'],
   ])('with %s starts nothing', async (_, flags, message) => {

@@ -1,21 +1,24 @@
 import { AgentError } from '../agent-error.ts';
 import { readAgentConfig, type ConfigFlags } from '../config.ts';
+import { BorrowedValues } from '../exec/borrowed-values.ts';
 import { parseInjections, variablesOf, type Injection } from '../exec/injection.ts';
 import { MaskedValues } from '../exec/mask.ts';
 import { OwnOutput } from '../exec/own-output.ts';
 import { parseReaction } from '../exec/reaction.ts';
 import { SupervisedCommand } from '../exec/supervised-command.ts';
+import { ValueFifos } from '../exec/value-fifos.ts';
 import { ValueFiles } from '../exec/value-files.ts';
 import { withoutCredentials, type CliContext } from './context.ts';
 import { followChanges, type Following } from './follow-changes.ts';
 import { LocalClient } from './local-client.ts';
-import { readTogether, type Together } from './read-together.ts';
+import type { Together } from './read-together.ts';
 import { reportNotice } from './report-failure.ts';
 import { millisecondsOf } from './seconds.ts';
 
 export type ExecFlags = ConfigFlags & {
   env: string[];
   file: string[];
+  fifo: string[];
   onChange: string;
   debounce: string;
   splay: string;
@@ -27,9 +30,11 @@ export type ExecFlags = ConfigFlags & {
 type Execution = ReturnType<typeof settingsOf> & {
   injections: readonly Injection[];
   client: LocalClient;
+  values: BorrowedValues;
   context: CliContext;
   masked: MaskedValues;
   files: ValueFiles;
+  fifos: ValueFifos;
   command: SupervisedCommand;
 };
 
@@ -42,27 +47,33 @@ export async function execCommand(
   flags: ExecFlags,
   context: CliContext,
 ): Promise<number> {
-  const injections = parseInjections(flags.env, flags.file);
+  const injections = parseInjections(flags.env, flags.file, flags.fifo);
   const settings = settingsOf(flags, injections);
   const client = new LocalClient(readAgentConfig(flags, context.env).config.socket);
-  const given = await readTogether(injections, client);
+  await using values = new BorrowedValues(client, injections);
+  const given = await values.read();
   const masked = new MaskedValues();
   const isMasked = flags.mask && injections.length > 0;
   using output = isMasked ? new OwnOutput() : undefined;
   using supervised = new SupervisedCommand({ command, args }, isMasked ? masked : undefined);
   await using files = new ValueFiles();
-  const parts = { injections, client, context, masked, files, command: supervised };
-  const exitCode = await run({ ...settings, ...parts }, given);
+  await using fifos = new ValueFifos();
+  const parts = { injections, client, values, context, masked, files, fifos };
+  const exitCode = await run({ ...settings, ...parts, command: supervised }, given);
   output?.assertWritten();
   return exitCode;
 }
 
 function settingsOf(flags: ExecFlags, injections: readonly Injection[]) {
   const reaction = parseReaction(flags.onChange);
-  if (reaction.do !== 'ignore' && injections.length === 0)
-    throw new AgentError('usage.invalid', '--on-change is of no use: the command has no values', {
-      advice: 'give it some with --env or --file',
-    });
+  if (reaction.do !== 'ignore' && injections.every(({ source }) => source === 'lease'))
+    throw new AgentError(
+      'usage.invalid',
+      '--on-change is of no use: the command has no values that change',
+      {
+        advice: 'give it some with --env, --file or --fifo',
+      },
+    );
   return {
     reaction,
     debounceMs: millisecondsOf('--debounce', flags.debounce),
@@ -91,28 +102,31 @@ function followingOf(
   since: number,
   signal: AbortSignal,
 ): Following {
-  const entries = injections.map(({ secret }) => ({ kind: 'secret' as const, name: secret }));
+  const entries = injections
+    .filter(({ source }) => source === 'secret')
+    .map(({ secret }) => ({ kind: 'secret' as const, name: secret }));
   const tell = (sentence: string) => reportNotice(sentence, context);
   return { client, since, entries: () => entries, debounceMs, splayMs, tell, signal };
 }
 
 /** Puts values where the command finds them; returns its environment. */
 async function handOver(
-  { injections, files, masked, context }: Execution,
+  { injections, files, fifos, masked, context }: Execution,
   values: readonly string[],
 ): Promise<CliContext['env']> {
   const variables = variablesOf(injections, values);
   masked.add(values);
   await files.write(injections, values);
+  await fifos.set(injections, values);
   return { ...withoutCredentials(context.env), ...variables };
 }
 
 /** What brings the command up to date when a value that it was given is another now, and does nothing otherwise. */
 function reactor(execution: Execution, given: readonly string[]): () => Promise<void> {
-  const { injections, client, command, reaction, graceMs } = execution;
+  const { values: borrowed, command, reaction, graceMs } = execution;
   let current = given;
   return async () => {
-    const { values } = await readTogether(injections, client);
+    const { values } = await borrowed.read();
     if (values.every((value, index) => value === current[index])) return;
     const env = await handOver(execution, values);
     current = values;

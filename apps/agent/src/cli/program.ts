@@ -157,13 +157,19 @@ function addExec(program: Command, context: CliContext, endWith: (code: number) 
     .argument('<command...>')
     .option(
       '--env <NAME=secret:name>',
-      'set a variable from a secret, or from a field of it as secret:name#field; may be repeated',
+      'set a variable from a secret, from a field of it as secret:name#field, or from one that is lent out as lease:name; may be repeated',
       collect,
       [],
     )
     .option(
       '--file <PATH=secret:name>',
       'write a secret, or a field of it, to a file that is there while the command runs; may be repeated',
+      collect,
+      [],
+    )
+    .option(
+      '--fifo <PATH=secret:name>',
+      'the same as a named pipe, which gives the value to whoever opens it; may be repeated',
       collect,
       [],
     )

@@ -2,28 +2,56 @@ import { resolve } from 'node:path';
 import { AgentError } from '../agent-error.ts';
 import type { Wanted } from '../cli/read-together.ts';
 
-/** A secret, or a field of it, and the variable or the file (an absolute path) that a command has it in. */
-export type Injection = Wanted & ({ variable: string } | { path: string });
+/**
+ * A secret, or a field of it, and the variable, the file or the named pipe (an absolute path) that a command has it
+ * in. `lease`: the secret is lent out, and is taken for as long as the command runs.
+ */
+export type Injection = Wanted & { source: 'secret' | 'lease' } & (
+    | { variable: string }
+    | { path: string }
+    | { fifo: string }
+  );
 
 const FIELD = ', with #<field> where only a field is wanted';
 
-/** What `--env` and `--file` ask for, variables first. @throws AgentError `usage.invalid` */
-export function parseInjections(env: readonly string[], file: readonly string[]): Injection[] {
-  const files = file.map(parseFile);
-  const paths = files.map(({ path }) => path);
-  const twice = paths.find((path, index) => paths.indexOf(path) !== index);
-  if (twice !== undefined)
-    throw new AgentError('usage.invalid', `two --file are for ${twice}`, {
-      advice: 'name each file once',
-    });
-  return [...env.map(parseVariable), ...files];
+/** What `--env`, `--file` and `--fifo` ask for, in this order. @throws AgentError `usage.invalid` */
+export function parseInjections(
+  env: readonly string[],
+  file: readonly string[],
+  fifo: readonly string[],
+): Injection[] {
+  const variables = env.map(parseVariable);
+  const files = file.map((text) => parsePath('--file', text));
+  const fifos = fifo.map((text) => parsePath('--fifo', text));
+  refuseTwice(
+    '--env',
+    variables.map(({ variable }) => variable),
+  );
+  refuseTwice(
+    '--file or --fifo',
+    [...files, ...fifos].map(({ path }) => path),
+  );
+  return [
+    ...variables,
+    ...files,
+    ...fifos.map(({ path, ...wanted }) => ({ ...wanted, fifo: path })),
+  ];
+}
+
+function refuseTwice(option: string, named: readonly string[]): void {
+  const twice = named.find((name, index) => named.indexOf(name) !== index);
+  if (twice === undefined) return;
+  throw new AgentError('usage.invalid', `two ${option} are for ${twice}`, {
+    advice: 'name each once',
+  });
 }
 
 /** `NAME=secret:db/password`, or `NAME=secret:db/login#user` for a field of it. */
 function parseVariable(text: string) {
-  const [, variable, secret, field] =
-    /^([A-Za-z_][A-Za-z0-9_]*)=secret:([^#]+)(?:#(.+))?$/.exec(text) ?? [];
-  if (variable !== undefined && secret !== undefined) return { variable, secret, field };
+  const [, variable, source, secret, field] =
+    /^([A-Za-z_][A-Za-z0-9_]*)=(secret|lease):([^#]+)(?:#(.+))?$/.exec(text) ?? [];
+  if (variable !== undefined && secret !== undefined)
+    return { variable, ...wanted(source, secret, field) };
   // The text is not repeated: somebody may have put a value there.
   throw new AgentError(
     'usage.invalid',
@@ -31,13 +59,24 @@ function parseVariable(text: string) {
   );
 }
 
-function parseFile(text: string) {
-  const [, path, secret, field] = /^(.*[^/])=secret:([^#=]+)(?:#(.+))?$/.exec(text) ?? [];
-  if (path !== undefined && secret !== undefined) return { path: resolve(path), secret, field };
+function parsePath(option: '--file' | '--fifo', text: string) {
+  const [, path, source, secret, field] =
+    /^(.*[^/])=(secret|lease):([^#=]+)(?:#(.+))?$/.exec(text) ?? [];
+  if (path !== undefined && secret !== undefined)
+    return { path: resolve(path), ...wanted(source, secret, field) };
   throw new AgentError(
     'usage.invalid',
-    `a --file is not of the form PATH=secret:<name of a secret>${FIELD}`,
+    `a ${option} is not of the form PATH=secret:<name of a secret>${FIELD}`,
   );
+}
+
+/** @throws AgentError `usage.invalid` for a field of a lease, which brings its value as a whole */
+function wanted(source: string | undefined, secret: string, field: string | undefined) {
+  if (source !== 'lease') return { source: 'secret' as const, secret, field };
+  if (field === undefined) return { source: 'lease' as const, secret, field };
+  throw new AgentError('usage.invalid', 'a secret that is lent out has no fields', {
+    advice: 'take it whole, without #',
+  });
 }
 
 /** The variables that a command gets. @throws AgentError `usage.invalid` for a value that no variable can hold */

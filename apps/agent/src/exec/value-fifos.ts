@@ -1,0 +1,133 @@
+import { execFile } from 'node:child_process';
+import { constants } from 'node:fs';
+import { lstat, open, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { AgentError } from '../agent-error.ts';
+import { codeOf } from '../state/system-error.ts';
+import type { Injection } from './injection.ts';
+
+/** How often a pipe is looked at. To open it and wait would hold one of Node's few threads for as long. */
+const LOOK_EVERY_MS = 10;
+
+/**
+ * Named pipes that a command reads its values from: mode 0600, there from before it starts until it has ended. Each
+ * who opens one gets the value of that moment, whole, and the end of the file; the value is on no disk.
+ */
+export class ValueFifos implements AsyncDisposable {
+  readonly #values = new Map<string, Buffer>();
+  readonly #serving: Promise<void>[] = [];
+  readonly #stopping = new AbortController();
+
+  /** Makes the pipes of those values that go into one, or has them give what is there now. @throws AgentError `file.unusable` */
+  async set(injections: readonly Injection[], values: readonly string[]): Promise<void> {
+    for (const [index, injection] of injections.entries()) {
+      if (!('fifo' in injection)) continue;
+      const { fifo } = injection;
+      const value = Buffer.from(values[index] ?? '');
+      if (!this.#values.has(fifo)) await this.#make(fifo);
+      this.#values.get(fifo)?.fill(0);
+      this.#values.set(fifo, value);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort();
+    await Promise.all(this.#serving);
+    for (const [path, value] of this.#values) {
+      value.fill(0);
+      await rm(path, { force: true });
+      await rm(spareOf(path), { force: true });
+    }
+  }
+
+  async #make(path: string): Promise<void> {
+    await refuseExisting(path);
+    try {
+      await makeFifo(path);
+    } catch (error) {
+      throw new AgentError('file.unusable', `no named pipe can be made at ${path}`, {
+        advice: 'its directory has to be there for this user to write, and mkfifo installed',
+        cause: error,
+      });
+    }
+    this.#values.set(path, Buffer.alloc(0));
+    this.#serving.push(this.#serve(path));
+  }
+
+  async #serve(path: string): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      // What goes wrong with one reader is tried again with the next: nobody waits for this.
+      await this.#look(path).catch(() => {});
+      await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => {});
+    }
+  }
+
+  /** Gives the value to whoever has the pipe open by now. The next one finds another pipe in its place: in the same it would read the end of this one. */
+  async #look(path: string): Promise<void> {
+    const pipe = await openForReader(path);
+    if (pipe === undefined) return;
+    await using _pipe = pipe;
+    // Somebody may have put a file in its place, where the value would stay.
+    if (!(await pipe.stat()).isFIFO()) return;
+    await rm(spareOf(path), { force: true });
+    await makeFifo(spareOf(path));
+    await rename(spareOf(path), path);
+    await this.#give(pipe, path);
+  }
+
+  /** A pipe takes 64 KiB at a time, and the rest as its reader goes on. */
+  async #give(pipe: Pipe, path: string): Promise<void> {
+    const { signal } = this.#stopping;
+    const value = Buffer.from(this.#values.get(path) ?? []);
+    try {
+      for (let at = 0; at < value.byteLength && !signal.aborted;) {
+        const written = await pipe.write(value, at).catch((error: unknown) => {
+          if (codeOf(error) === 'EAGAIN') return { bytesWritten: 0 };
+          throw error;
+        });
+        at += written.bytesWritten;
+        if (written.bytesWritten === 0) await sleep(LOOK_EVERY_MS);
+      }
+    } catch (error) {
+      // The reader has gone.
+      if (codeOf(error) !== 'EPIPE') throw error;
+    } finally {
+      value.fill(0);
+    }
+  }
+}
+
+/** Node has no call for it. It makes nothing where something is. */
+async function makeFifo(path: string): Promise<void> {
+  await promisify(execFile)('mkfifo', ['-m', '0600', '--', path]);
+}
+
+function spareOf(path: string): string {
+  return join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
+}
+
+type Pipe = Awaited<ReturnType<typeof open>>;
+
+/** Undefined while nobody has it open to read. */
+async function openForReader(path: string): Promise<Pipe | undefined> {
+  try {
+    return await open(path, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
+  } catch (error) {
+    if (codeOf(error) === 'ENXIO' || codeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+async function refuseExisting(path: string): Promise<void> {
+  const there = await lstat(path).catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (there === undefined) return;
+  throw new AgentError('file.unusable', `there is something at ${path} already`, {
+    advice: 'remove it, or name another path',
+  });
+}

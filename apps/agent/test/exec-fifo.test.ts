@@ -1,0 +1,112 @@
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { expectNoLeftovers } from '@sallyport/testkit/process';
+import { until } from './harness.ts';
+import { runAgent } from './run-agent.ts';
+import { runningAgent, type RunningAgent } from './running-agent.ts';
+
+const LONG = `${'0123456789abcdef'.repeat(4_000)}end`;
+let agent: RunningAgent;
+let folder: string;
+let count = 0;
+beforeAll(async () => {
+  agent = await runningAgent((double) => {
+    double.putSecret('db/password', 'correct "horse"\n');
+    double.putSecret('long', LONG);
+    double.lending.lend('db/root', { value: 'for-a-while', ttlSeconds: 60, maxUses: null });
+  });
+});
+beforeEach(async () => {
+  folder = join(agent.enrolled.home.path, `fifo-${(count += 1)}`);
+  await mkdir(folder);
+});
+afterAll(async () => {
+  await agent.end();
+  await expectNoLeftovers();
+});
+
+const exec = (options: string[], script: string) =>
+  runAgent([
+    ...['exec', '--no-mask', '--socket', agent.enrolled.socket, ...options],
+    ...['--', 'sh', '-c', `cd ${folder}; ${script}`],
+  ]);
+const kept = (name: string) => join(folder, name);
+const text = (name: string) => readFile(kept(name), 'utf8');
+
+describe('[SG-18] exec --fifo', () => {
+  test('gives each who opens the pipe the whole value, and leaves nothing', async () => {
+    const pipe = `${kept('pipe')}=secret:db/password`;
+    const script = 'cat pipe > one; cat pipe > two; stat -c "%F %a" pipe > kind; exit 7';
+    expect(await exec(['--fifo', pipe], script)).toMatchObject({ code: 7, stderr: '' });
+    for (const name of ['one', 'two']) expect(await text(name)).toBe('correct "horse"\n');
+    expect(await text('kind')).toBe('fifo 600\n');
+    expect((await readdir(folder)).toSorted()).toEqual(['kind', 'one', 'two']);
+  });
+
+  test('gives a value that is longer than a pipe holds to a reader that takes its time', async () => {
+    const script = 'head -c 5 pipe > head; { sleep 0.2; wc -c; } < pipe > size';
+    expect((await exec(['--fifo', `${kept('pipe')}=secret:long`], script)).code).toBe(0);
+    expect(await text('head')).toBe('01234');
+    expect((await text('size')).trim()).toBe(String(LONG.length));
+  });
+
+  test('gives the value of the moment after a change', async () => {
+    const pipe = `${kept('pipe')}=secret:changing`;
+    agent.double.putSecret('changing', 'before');
+    await agent.delivered();
+    const script =
+      'cat pipe > one; touch read; while [ "$(cat pipe)" = before ]; do :; done; cat pipe > two';
+    const options = ['--fifo', pipe, '--on-change', 'signal:SIGCONT', '--debounce', '0'];
+    const ended = exec(options, script);
+    await until(() => stat(kept('read')).then(Boolean, () => false));
+    agent.double.putSecret('changing', 'after');
+    expect((await ended).code).toBe(0);
+    expect([await text('one'), await text('two')]).toEqual(['before', 'after']);
+  });
+
+  test('takes the place of nothing, and starts nothing then', async () => {
+    await writeFile(kept('file'), 'there');
+    const refused = await exec(['--fifo', `${kept('file')}=secret:db/password`], 'touch ran');
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('remove it') });
+    const nowhere = await exec(['--fifo', `${kept('no/pipe')}=secret:db/password`], 'touch ran');
+    expect(nowhere.stderr).toContain('mkfifo');
+    expect(await readdir(folder)).toEqual(['file']);
+  });
+});
+
+describe('[SG-27] exec with a secret that is lent out', () => {
+  test('takes it for as long as the command runs', async () => {
+    const script = 'echo "$ROOT" > seen';
+    expect(await exec(['--env', 'ROOT=lease:db/root'], script)).toMatchObject({ code: 0 });
+    expect(await text('seen')).toBe('for-a-while\n');
+    await until(() => agent.double.lending.open.size === 0);
+  });
+
+  test('beside others, in the order in which they were asked for', async () => {
+    const options = ['--env', 'ROOT=lease:db/root', '--env', 'PASSWORD=secret:db/password'];
+    await exec(options, 'printf "%s|%s" "$ROOT" "$PASSWORD" > seen');
+    expect(await text('seen')).toBe('for-a-while|correct "horse"\n');
+  });
+
+  test('starts nothing where none is lent, and gives back what it took', async () => {
+    const options = ['--env', 'A=lease:db/root', '--env', 'B=lease:nowhere'];
+    const refused = await exec(options, 'touch ran');
+    expect(refused).toMatchObject({ code: 3, stderr: expect.stringContaining('nowhere') });
+    expect(await readdir(folder)).toEqual([]);
+    await until(() => agent.double.lending.open.size === 0);
+  });
+
+  test.each([
+    ['a field of it', ['--env', 'A=lease:db/root#user'], 'no fields'],
+    ['what follows its changes', ['--env', 'A=lease:db/root', '--on-change', 'restart'], 'no use'],
+    [
+      'two values in one variable',
+      ['--env', 'A=lease:db/root', '--env', 'A=secret:long'],
+      'two --env',
+    ],
+  ])('refuses %s', async (_, options, told) => {
+    const refused = await exec(options, 'touch ran');
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining(told) });
+  });
+});
