@@ -1,4 +1,5 @@
 import { createDecipheriv, sign, verify, type KeyObject } from 'node:crypto';
+import { decrypted } from './decrypted.ts';
 
 /**
  * The two compact serialisations that bundles and proofs are made of, each for one algorithm, synchronously
@@ -31,7 +32,7 @@ export function openCompactJwe(jwe: string, key: Uint8Array): Buffer {
   });
   contentKey.fill(0);
   decipher.setAAD(Buffer.from(segments[0] ?? '', 'ascii')).setAuthTag(tag);
-  const plaintext = decipher.update(body);
+  const plaintext = decrypted(decipher, body);
   try {
     decipher.final();
   } catch (error) {
@@ -44,7 +45,10 @@ export function openCompactJwe(jwe: string, key: Uint8Array): Buffer {
 /** RFC 3394, section 2.2.2: a wrong key or a changed bit does not unwrap. */
 function unwrapKey(key: Uint8Array, wrapped: Buffer): Buffer {
   const unwrapping = createDecipheriv('id-aes256-wrap', key, KEY_WRAP_IV);
-  return Buffer.concat([unwrapping.update(wrapped), unwrapping.final()]);
+  const unwrapped = unwrapping.update(wrapped);
+  // Nothing is left for the end: it tells only whether the key was the right one.
+  unwrapping.final();
+  return unwrapped;
 }
 
 /** Signs a compact JWS of `EdDSA` with Ed25519 (RFC 7515, section 5.1; RFC 8037, section 3.1). */

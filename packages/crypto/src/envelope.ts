@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { CryptoError } from './crypto-error.ts';
+import { decrypted } from './decrypted.ts';
 
 /** Where a ciphertext belongs. It opens there and nowhere else. */
 export type Place = {
@@ -51,7 +52,7 @@ export function open(key: Uint8Array, envelope: Uint8Array, place: Place): Buffe
   const tag = envelope.subarray(1 + NONCE_BYTES, HEADER_BYTES);
   const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES });
   decipher.setAAD(associatedData(place)).setAuthTag(tag);
-  const plaintext = decipher.update(envelope.subarray(HEADER_BYTES));
+  const plaintext = decrypted(decipher, envelope.subarray(HEADER_BYTES));
   try {
     decipher.final();
   } catch (error) {
