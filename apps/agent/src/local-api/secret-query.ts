@@ -1,4 +1,6 @@
 import { AgentError } from '../agent-error.ts';
+import { compacted, unescaped } from './json-text.ts';
+import { walkTo, type Span } from './json-walk.ts';
 
 /** What of a secret is asked for; nothing: its whole value, whichever version it is. */
 export type SecretQuery = { version?: number; field?: string };
@@ -38,14 +40,18 @@ function invalid(what: string): AgentError {
 }
 
 /**
- * One member of a secret that is JSON, as UTF-8: a text as it is, anything else as JSON.
+ * One member of a secret that is JSON, as UTF-8: a text as it is, anything else as JSON. The caller zeroes it.
  *
  * @throws AgentError `secret.not_json`, `secret.field_not_found`
  */
 export function fieldOf(value: Uint8Array, field: string): Buffer {
-  let found = parse(value);
-  for (const name of namesIn(field)) found = memberOf(found, name);
-  return Buffer.from(typeof found === 'string' ? found : JSON.stringify(found));
+  const span = find(value, namesIn(field));
+  if (span === undefined)
+    throw new AgentError('secret.field_not_found', 'the secret has no field of this name', {
+      advice: 'read it whole, without field, to see which it has',
+    });
+  const found = Buffer.from(value.buffer, value.byteOffset + span.start, span.end - span.start);
+  return span.isText ? unescaped(found.subarray(1, -1)) : compacted(found);
 }
 
 function namesIn(field: string): string[] {
@@ -56,21 +62,14 @@ function namesIn(field: string): string[] {
     .map((name) => name.replaceAll('~1', '/').replaceAll('~0', '~'));
 }
 
-function parse(value: Uint8Array): unknown {
+function find(value: Uint8Array, names: readonly string[]): Span | undefined {
   try {
-    return JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString());
-  } catch {
-    // Not the parser's error: it quotes the value.
+    return walkTo(value, names);
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause;
     throw new AgentError('secret.not_json', 'the secret is no JSON, and has no fields', {
       advice: 'read it whole, without field',
+      cause,
     });
   }
-}
-
-function memberOf(value: unknown, name: string): unknown {
-  if (typeof value === 'object' && value !== null && Object.hasOwn(value, name))
-    return Reflect.get(value, name);
-  throw new AgentError('secret.field_not_found', 'the secret has no field of this name', {
-    advice: 'read it whole, without field, to see which it has',
-  });
 }
