@@ -6,6 +6,7 @@ import type { LinkErrorCode } from '@sallyport/tls/https-link';
 export type OwnErrorCode =
   | 'usage.invalid'
   | 'output.lost'
+  | 'process.exposed'
   | 'state.in_use'
   | 'state.unsafe'
   | 'state.unusable'
@@ -44,6 +45,7 @@ export type OwnErrorCode =
   | 'request.not_allowed'
   | 'request.unauthenticated'
   | 'request.client_refused'
+  | 'request.user_refused'
   | 'request.forwarded'
   | 'request.foreign_host'
   | 'command.not_found'

@@ -3,6 +3,7 @@ import type { AgentError } from './agent-error.ts';
 import { ValueCache, type Change } from './cache/value-cache.ts';
 import { systemClock, type Clock } from './clock.ts';
 import type { AgentEvents } from './events/agent-events.ts';
+import { KeyMemory } from './host/key-memory.ts';
 import { Leases } from './leases/leases.ts';
 import type { Link } from './link/call.ts';
 import { ControlPlane } from './link/control-plane.ts';
@@ -28,6 +29,8 @@ export type AgentParts = {
   clock?: Clock;
   random?: () => number;
   log?: Log;
+  /** Absent: keys are in memory like any other. */
+  keyMemory?: KeyMemory;
   /** Absent: nothing touches a disk. */
   durableStore?: DurableStore;
   /** Reads the agent token with which sessions are opened; absent: by the key alone. */
@@ -62,6 +65,7 @@ export class Agent {
   readonly contact: Contact;
   readonly leases: Leases;
   readonly serverClock: ServerClock;
+  readonly keyMemory: KeyMemory;
   readonly #parts: AgentParts & Required<Pick<AgentParts, 'clock' | 'random' | 'log'>>;
   readonly #replica: Replica;
   readonly #move: Move;
@@ -81,10 +85,11 @@ export class Agent {
     const parts = { clock: systemClock, random: Math.random, log: silentLog, ...given };
     const { identity, clock, random, log, durableStore } = parts;
     this.#parts = parts;
-    this.cache = new ValueCache(identity.group.id);
+    this.keyMemory = parts.keyMemory ?? KeyMemory.ordinary();
+    this.cache = new ValueCache(identity.group.id, this.keyMemory);
     this.contact = new Contact(clock);
     this.serverClock = new ServerClock(clock);
-    this.#replica = new Replica(identity, this.cache);
+    this.#replica = new Replica(identity, this.cache, this.keyMemory);
     const { cache, contact, serverClock } = this;
     this.#ageLimit = new AgeLimit({
       contact,
@@ -106,7 +111,7 @@ export class Agent {
     const session = new Session({ ...parts, serverClock, onGroup });
     const controlPlane = new ControlPlane(session);
     this.#controlPlane = controlPlane;
-    this.leases = new Leases({ ...parts, controlPlane });
+    this.leases = new Leases({ ...parts, controlPlane, keyMemory: this.keyMemory });
     const diagnosis = this.#diagnosis();
     this.#tasks = new TaskRunner({
       controlPlane,

@@ -8,6 +8,7 @@ import { EventSpool } from './events/event-spool.ts';
 import { CertificateFiles } from './files/certificate-files.ts';
 import { keepFresh } from './files/keep-fresh.ts';
 import { agentToken, readTokenFile } from './files/token-file.ts';
+import { KeyMemory } from './host/key-memory.ts';
 import { openLink } from './link/open-link.ts';
 import { LocalApi } from './local-api/server.ts';
 import type { Log } from './log.ts';
@@ -46,6 +47,7 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
     identity,
     link,
     log,
+    keyMemory: KeyMemory.locked(),
     durableStore,
     events,
     ...tokenReader(config),

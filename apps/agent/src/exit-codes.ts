@@ -34,6 +34,7 @@ export const exitCodes = {
 
 const byCode: Partial<Record<AgentErrorCode, number>> = {
   'usage.invalid': exitCodes.usage,
+  'process.exposed': exitCodes.usage,
   'token.malformed': exitCodes.usage,
   'link.plaintext': exitCodes.usage,
   'link.bad_url': exitCodes.usage,
@@ -56,6 +57,7 @@ const byCode: Partial<Record<AgentErrorCode, number>> = {
   'plugin.not_found': exitCodes.notFound,
   'certificate.not_found': exitCodes.notFound,
   'request.not_allowed': exitCodes.notAllowed,
+  'request.user_refused': exitCodes.notAllowed,
   'agent.not_ready': exitCodes.notReady,
   'agent.unreachable': exitCodes.notReady,
   'agent.unrecognised': exitCodes.socketUnusable,

@@ -13,9 +13,10 @@ export const socketMode = z.enum(['0600', '0660', '0666'], {
 });
 
 const absolutePath = z.string().regex(/^\/.*[^/]$/, 'use the absolute path of a file');
-const account = z
-  .union([z.int().min(0), z.string().regex(/^[a-z_][\w.-]*\$?$/i, 'use a name or a number')])
-  .optional();
+const account = z.union([
+  z.int().min(0),
+  z.string().regex(/^[a-z_][\w.-]*\$?$/i, 'use a name or a number'),
+]);
 
 /** A name, everything below one as `db/*`, or `*` for everything. */
 const pattern = z.string().refine(isPattern, 'name one, all below it as in db/*, or * for all');
@@ -41,8 +42,12 @@ const socketSettings = z.strictObject({
   mode: socketMode
     .default('0600')
     .meta({ description: 'Who may use it: its owner, its group too, or everyone' }),
-  owner: account.meta({ description: 'User, by name or number, that it belongs to' }),
-  group: account.meta({ description: 'Group, by name or number, that it belongs to' }),
+  owner: account.optional().meta({ description: 'User, by name or number, that it belongs to' }),
+  group: account.optional().meta({ description: 'Group, by name or number, that it belongs to' }),
+  users: z.array(account).min(1).max(100).optional().meta({
+    description:
+      'Users, by name or number, whose programs alone may ask there, whoever else may open the file; unset: the mode decides',
+  }),
   allow: allowSettings((_, what) => ({ description: `${what} ${readable} there: ${patterns}` })),
 });
 

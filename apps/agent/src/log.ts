@@ -1,4 +1,5 @@
 import pino from 'pino';
+import type { Peer } from './host/libc.ts';
 
 /** Every field a log line may carry. A field that is not here is printed as `[redacted]`. */
 const allowedFields = [
@@ -20,11 +21,15 @@ const allowedFields = [
   'leaseId',
   'offsetMs',
   'path',
+  'peerGid',
+  'peerPid',
+  'peerUid',
   'requestId',
   'revision',
   'serialNumber',
   'signal',
   'stack',
+  'status',
   'taskId',
   'taskKind',
   'version',
@@ -36,6 +41,11 @@ export type LogFields = {
 
 type Write = (fields: LogFields, message: string) => void;
 export type Log = { debug: Write; info: Write; warn: Write; error: Write };
+
+/** How a line names the program that asked; `pid` is the agent's own. */
+export function peerFields(peer: Peer | undefined): LogFields {
+  return peer === undefined ? {} : { peerPid: peer.pid, peerUid: peer.uid, peerGid: peer.gid };
+}
 
 export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof logLevels)[number];

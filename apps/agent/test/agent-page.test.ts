@@ -33,6 +33,7 @@ beforeAll(async () => {
       .replaceAll('/var/lib/sallyport-agent/agent.sock', enrolled.socket)
       .replaceAll('/run/sallyport', home.path)
       .replaceAll('group: root', `group: ${process.getgid?.()}`)
+      .replaceAll('users: [root]', `users: [${process.getuid?.()}]`)
       .replaceAll('127.0.0.1:8200', `127.0.0.1:${port}`)
       .replaceAll('/etc/shop', home.path)
       .replaceAll('--group root', `--group ${process.getgid?.()}`)
@@ -156,6 +157,14 @@ describe('[SG-40] [SG-41] the page of the agent', () => {
       { value: 's3cret-word' },
       { status: 403, code: 'request.not_allowed' },
     ]);
+  });
+
+  test('[SG-38] shows a socket for the programs of one user', async () => {
+    const [, yaml] = blocks('A socket for one program', 'yaml');
+    await using _daemon = await running(yaml);
+    const [commands = ''] = blocks('A socket for one program', 'sh');
+    const [answered] = commands.split('\n');
+    expect(await outputs(answered)).toMatchObject([{ value: 's3cret-word' }]);
   });
 
   test('[A7-21] shows loopback TCP by a token, and by certificates', async () => {

@@ -81,13 +81,15 @@ test('doctor finds nothing wrong beside an agent that runs well, and prints no s
     ({ status, durable }) => status === 'ready' && durable.revision !== null,
   );
   const { code, ok, findings, of } = await doctor();
-  expect(findings.filter(({ outcome }) => outcome !== 'ok')).toEqual([]);
+  // The agent is in this process, which is open to debuggers.
+  const found = findings.filter(({ check }) => check !== 'memory');
+  expect(found.filter(({ outcome }) => outcome !== 'ok')).toEqual([]);
   expect({ code, ok }).toEqual({ code: 0, ok: true });
   expect(findings.map(({ check }) => check)).toEqual([
     ...['configuration', 'state directory', 'identity', 'client certificate'],
     ...['running agent', 'files'],
     ...['certificate files', 'name resolution', 'connection', 'tls', 'certificates', 'clock'],
-    ...['durable bundle', 'local socket'],
+    ...['durable bundle', 'local socket', 'programs', 'memory'],
   ]);
   expect(of('running agent')[0]?.detail).toMatch(/^an agent runs/);
   expect(of('tls')[0]?.detail).toContain('X25519MLKEM768');

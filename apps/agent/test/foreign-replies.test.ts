@@ -155,6 +155,8 @@ describe('text from elsewhere', () => {
       durable: { revision: 1, bytes: 1, error: null },
       files: [],
       clockOffsetMilliseconds: 0,
+      peerCredentials: true,
+      memory: { locked: true, dumpable: false, reason: null },
     };
     await listen(createServer(answer(200, JSON.stringify(report))));
     const { code, stdout } = await run('status');

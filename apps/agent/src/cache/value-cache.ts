@@ -1,6 +1,8 @@
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { KEY_BYTES, open, seal, type Place } from '@sallyport/crypto/envelope';
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { Place } from '@sallyport/crypto/envelope';
+import { KeyMemory } from '../host/key-memory.ts';
 import { zeroBundle, type EntryKind, type OpenedBundle } from '../sync/open-bundle.ts';
+import { openValue, sealValue, type SealedValue } from './sealed-value.ts';
 
 /** What applications may know of an entry without its value. */
 export type CachedEntry = { kind: EntryKind; name: string; version: number };
@@ -12,7 +14,7 @@ export type Change = CachedEntry & { removed: boolean };
 export type HeldEntry = CachedEntry & { etag: string };
 
 /** `mark` tells equal values from others without opening them. */
-type SealedEntry = HeldEntry & { sealed: Uint8Array; mark: Buffer };
+type SealedEntry = HeldEntry & { sealed: SealedValue; mark: Buffer };
 type Snapshot = {
   revision: number;
   epoch: number;
@@ -27,11 +29,13 @@ type Snapshot = {
  */
 export class ValueCache {
   readonly #group: string;
+  readonly #keyMemory: KeyMemory;
   #snapshot: Snapshot | undefined;
-  #keys: { sealing: Buffer; marking: Buffer } | undefined;
+  #keys: { sealing: Uint8Array; marking: Uint8Array } | undefined;
 
-  constructor(group: string) {
+  constructor(group: string, keyMemory = KeyMemory.ordinary()) {
     this.#group = group;
+    this.#keyMemory = keyMemory;
   }
 
   /** Swaps a revision in as a whole, zeroes its plaintext, and returns what differs from the one before. */
@@ -41,7 +45,7 @@ export class ValueCache {
     const brought = [...allOf(after)].filter((entry) => heldBy(before, entry) !== entry);
     const dropped = [...allOf(before)].filter((entry) => heldBy(after, entry) !== entry);
     this.#snapshot = after;
-    for (const { sealed } of dropped) sealed.fill(0);
+    for (const { sealed } of dropped) sealed.bytes.fill(0);
     zeroBundle(bundle);
     const removed = dropped.filter((entry) => heldBy(after, entry) === undefined);
     return [
@@ -64,7 +68,7 @@ export class ValueCache {
     const held = heldBy(this.#snapshot, entry);
     if (this.#keys === undefined || held === undefined)
       throw new RangeError('the entry is not held any more');
-    return open(this.#keys.sealing, held.sealed, this.#place(held));
+    return openValue(this.#keys.sealing, held.sealed, this.#place(held));
   }
 
   list(kind: EntryKind): CachedEntry[] {
@@ -76,22 +80,21 @@ export class ValueCache {
     const all = [...allOf(this.#snapshot)];
     return {
       entries: all.length,
-      bytes: all.reduce((sum, entry) => sum + entry.sealed.byteLength, 0),
+      bytes: all.reduce((sum, entry) => sum + entry.sealed.bytes.byteLength, 0),
     };
   }
 
   /** Forgets everything, beyond recovery. */
   wipe(): void {
-    this.#keys?.sealing.fill(0);
-    this.#keys?.marking.fill(0);
+    for (const key of Object.values(this.#keys ?? {})) this.#keyMemory.release(key);
     this.#keys = undefined;
     this.#snapshot = undefined;
   }
 
   #sealChanged({ revision, epoch, complete, entries }: OpenedBundle): Snapshot {
     const keys = (this.#keys ??= {
-      sealing: randomBytes(KEY_BYTES),
-      marking: randomBytes(KEY_BYTES),
+      sealing: this.#keyMemory.make(),
+      marking: this.#keyMemory.make(),
     });
     const after: Snapshot = {
       revision,
@@ -118,7 +121,7 @@ export class ValueCache {
             version,
             mark,
             etag: etagOf(entry, mark),
-            sealed: seal(keys.sealing, value, this.#place(entry)),
+            sealed: sealValue(keys.sealing, value, this.#place(entry)),
           };
       after.entries[kind].set(name, sealedEntry);
     }

@@ -1,5 +1,6 @@
 import { readAgentConfig, type ConfigFlags } from '../config.ts';
 import { runDaemon } from '../daemon.ts';
+import { closeProcess } from '../host/closed-process.ts';
 import { logDefect } from '../log-defect.ts';
 import { createLog } from '../log.ts';
 import type { CliContext } from './context.ts';
@@ -11,6 +12,7 @@ const STOP_WITHIN_MS = 1_900;
 /** `run`: the daemon, in the foreground, until SIGTERM or SIGINT. */
 export async function runAgent(flags: ConfigFlags, { env }: CliContext): Promise<void> {
   process.umask(OWNER_ONLY);
+  closeProcess(env['NODE_OPTIONS']);
   const { config, warnings } = readAgentConfig(flags, env);
   const log = createLog(config.log.level);
   for (const detail of warnings) log.warn({ detail }, 'configuration');

@@ -43,6 +43,8 @@ function describe({
   durable,
   files,
   clockOffsetMilliseconds,
+  peerCredentials,
+  memory,
 }: Health): string[] {
   const { lastError } = controlPlane;
   const advice = lastError?.advice ?? undefined;
@@ -64,7 +66,15 @@ function describe({
     ...(clockOffsetMilliseconds === null
       ? []
       : [`clock          ${offsetInWords(clockOffsetMilliseconds)}`]),
+    `memory         ${memoryOf(memory)}`,
+    ...(peerCredentials ? [] : ['programs       this host does not tell whose they are']),
   ];
+}
+
+function memoryOf({ locked, dumpable, reason }: Health['memory']): string {
+  const keys = locked ? 'keys are locked' : `keys are not locked: ${reason}`;
+  const dumps = dumpable ? 'core dumps and other programs of this user get at it' : 'no core dumps';
+  return `${keys}; ${dumps}`;
 }
 
 function fileOf({ path, certificate, version, error }: Health['files'][number]): string {

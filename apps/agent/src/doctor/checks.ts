@@ -5,6 +5,7 @@ import { foundOf, type Found } from './finding.ts';
 import type { Host } from './host.ts';
 import { certificates, clock, connection, tls } from './link.ts';
 import { localSocket } from './local-socket.ts';
+import { memory, programs } from './memory.ts';
 import { nameResolution } from './name.ts';
 import { identity, runningAgent, stateDirectory } from './state.ts';
 
@@ -25,6 +26,8 @@ export const checks: readonly (readonly [name: string, check: Check])[] = [
   ['clock', clock],
   ['durable bundle', durableBundle],
   ['local socket', localSocket],
+  ['programs', programs],
+  ['memory', memory],
 ];
 
 export type Finding = Found & { check: string };

@@ -17,10 +17,15 @@ type Named = { owner?: string | number | undefined; group?: string | number | un
 export function ownershipOf({ owner, group }: Named, where: string): Ownership | undefined {
   if (owner === undefined && group === undefined) return undefined;
   return {
-    user: owner === undefined ? undefined : numberOf('user', owner, { file: '/etc/passwd', where }),
+    user: owner === undefined ? undefined : userNumber(owner, where),
     group:
       group === undefined ? undefined : numberOf('group', group, { file: '/etc/group', where }),
   };
+}
+
+/** The number of a user that is named likewise. @throws AgentError `usage.invalid` */
+export function userNumber(user: string | number, where: string): number {
+  return numberOf('user', user, { file: '/etc/passwd', where });
 }
 
 function numberOf(

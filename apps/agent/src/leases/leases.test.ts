@@ -9,6 +9,7 @@ import {
 } from '@sallyport/crypto/encryption-key';
 import { sealLeaseValue } from '@sallyport/crypto/lease-value';
 import { AgentError } from '../agent-error.ts';
+import { KeyMemory } from '../host/key-memory.ts';
 import { silentLog } from '../log.ts';
 import { Leases, type Lent } from './leases.ts';
 
@@ -40,6 +41,7 @@ beforeEach(() => {
   leases = new Leases({
     identity: { encryptionKey },
     log: silentLog,
+    keyMemory: KeyMemory.ordinary(),
     clock: {
       monotonic: () => nowMs,
       sleep: async (ms, signal) =>

@@ -1,9 +1,11 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { MAX_LEASES, PROTOCOL, type Application } from '@sallyport/contract';
-import { KEY_BYTES, open, seal, type Place } from '@sallyport/crypto/envelope';
+import type { Place } from '@sallyport/crypto/envelope';
 import { openLeaseValue } from '@sallyport/crypto/lease-value';
 import { AgentError } from '../agent-error.ts';
+import { openValue, sealValue, type SealedValue } from '../cache/sealed-value.ts';
 import type { Clock } from '../clock.ts';
+import type { KeyMemory } from '../host/key-memory.ts';
 import type { ControlPlane } from '../link/control-plane.ts';
 import type { Log } from '../log.ts';
 import type { Identity } from '../state/identity.ts';
@@ -25,7 +27,7 @@ export type Lease = {
 export type Lent = { lease: Lease; value: Uint8Array };
 
 type Held = Lease & {
-  sealed: Uint8Array;
+  sealed: SealedValue;
   /** Of the clock's `monotonic`. */
   endsAtMs: number;
   timer: AbortController;
@@ -36,6 +38,7 @@ export type LeaseParts = {
   identity: Pick<Identity, 'encryptionKey'>;
   clock: Pick<Clock, 'monotonic' | 'sleep'>;
   log: Log;
+  keyMemory: KeyMemory;
 };
 
 /** How a lease that is held no longer came to its end. */
@@ -54,7 +57,7 @@ export class Leases {
   /** Asked for, and not answered yet; true: ended meanwhile. */
   readonly #asking = new Map<string, { isEnded: boolean }>();
   readonly #over = new Map<string, End>();
-  #key: Buffer | undefined;
+  #key: Uint8Array | undefined;
 
   constructor(parts: LeaseParts) {
     this.#parts = parts;
@@ -121,7 +124,7 @@ export class Leases {
     this.find(id);
     const held = this.#held.get(id);
     if (held === undefined || this.#key === undefined) throw notFound();
-    const value = open(this.#key, held.sealed, placeOf(held));
+    const value = openValue(this.#key, held.sealed, placeOf(held));
     if (held.usesLeft !== null) held.usesLeft -= 1;
     if (held.usesLeft === 0) this.#giveUp(id, 'used up');
     return { lease: viewOf(held), value };
@@ -166,13 +169,13 @@ export class Leases {
   /** Forgets everything, beyond recovery; also what is still on its way. */
   wipe(): void {
     this.end(this.named());
-    this.#key?.fill(0);
+    if (this.#key !== undefined) this.#parts.keyMemory.release(this.#key);
     this.#key = undefined;
   }
 
   #hold(lease: Lease, value: Uint8Array, endsAtMs: number): void {
-    this.#key ??= randomBytes(KEY_BYTES);
-    const sealed = seal(this.#key, value, placeOf(lease));
+    this.#key ??= this.#parts.keyMemory.make();
+    const sealed = sealValue(this.#key, value, placeOf(lease));
     const held: Held = { ...lease, sealed, endsAtMs, timer: new AbortController() };
     this.#held.set(lease.id, held);
     this.#endAt(held, endsAtMs);
@@ -204,7 +207,7 @@ export class Leases {
     if (held === undefined) return;
     this.#held.delete(id);
     held.timer.abort();
-    held.sealed.fill(0);
+    held.sealed.bytes.fill(0);
     this.#remember(id, how);
     this.#parts.log.info({ leaseId: id }, `lease ${how}`);
   }

@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AgentError, framesOf, internalError } from '../agent-error.ts';
 import type { RepeatedActs } from '../events/repeated-acts.ts';
+import type { Peer } from '../host/libc.ts';
 import { logDefect } from '../log-defect.ts';
-import type { Log } from '../log.ts';
+import { peerFields, type Log } from '../log.ts';
 import { applicationAt } from './application-at.ts';
 import { describeHealth, healthFor, type HealthParts } from './health.ts';
 import { answerLease, isAboutLeases } from './leases.ts';
@@ -41,23 +42,23 @@ export type Access = {
   maxWatchers: number;
   /** What the place is called in logs and audit events: its path, or its address. */
   place: string;
-  /** Throws an AgentError for a request that is not let in. Absent: the file of the socket decides. */
-  admit?: (request: IncomingMessage) => void;
+  /** Throws an AgentError for a request that is not let in. Absent: the permissions of the socket’s file decide. */
+  admit?: ((request: IncomingMessage, peer: Peer | undefined) => void) | undefined;
 };
 
 /** Answers one request of a program, also one that is refused. */
 export function answer(
   parts: AnswerParts,
   access: Access,
-  request: IncomingMessage,
-  response: ServerResponse,
+  given: Omit<Exchange, 'requestId' | 'named'>,
 ): () => void {
+  const { request, response, peer } = given;
   const named = namedIdOf(request);
   const requestId = named ?? randomUUID();
+  const exchange = { ...given, requestId, named };
   let release: (() => void) | undefined;
   try {
-    admit(access, request, response);
-    const exchange = { request, response, requestId, named };
+    admit(access, exchange);
     const [url = ''] = (request.url ?? '').split('?', 1);
     if (isAboutLeases(url)) {
       refuseWhenFull(access);
@@ -67,44 +68,46 @@ export function answer(
         else release = free;
       };
       const lent = answerLease(borrower, request.url ?? '', exchange, lend);
-      lent.catch((error: unknown) => refuse(parts, access, response, { error, requestId, named }));
+      lent.catch((error: unknown) => refuse(parts, access, exchange, error));
     } else release = route(parts, access, exchange);
   } catch (error) {
-    refuse(parts, access, response, { error, requestId, named });
+    refuse(parts, access, exchange, error);
   }
   return () => {
-    parts.requests.add(request.url, response.statusCode);
+    const { statusCode: status } = response;
+    parts.requests.add(request.url, status);
+    parts.log.debug({ requestId, status, ...peerFields(peer) }, 'answered');
     release?.();
   };
 }
 
-type Refusal = { error: unknown; requestId: string; named: string | undefined };
-
 /** Whoever asks for what is not for it is recorded, without what it asked for: that is anybody's text. */
 const RECORDED =
-  /^(?:request\.(?:not_allowed|unauthenticated|client_refused|forwarded|foreign_host)|lease\.outside_window)$/;
+  /^(?:request\.(?:not_allowed|unauthenticated|client_refused|user_refused|forwarded|foreign_host)|lease\.outside_window)$/;
 
 function refuse(
   { log, acts }: AnswerParts,
   { place }: Access,
-  response: ServerResponse,
-  { error, requestId, named }: Refusal,
+  { response, requestId, named, peer }: Exchange,
+  error: unknown,
 ): void {
   const fault = error instanceof AgentError ? error : internalError(error);
   if (RECORDED.test(fault.code)) {
     const what = { action: 'value:refuse', subject: 'request', outcome: 'refused' } as const;
-    const application = applicationAt(place);
+    const application = applicationAt(place, peer);
     acts.note({ ...what, application, code: fault.code, version: null }, named);
   }
-  if (fault.code === 'agent.internal')
-    log.error({ code: fault.code, requestId, stack: framesOf(fault) }, fault.message);
+  if (fault.code === 'agent.internal') {
+    const stack = framesOf(fault);
+    log.error({ code: fault.code, requestId, stack, ...peerFields(peer) }, fault.message);
+  }
   sendProblem(response, fault, requestId);
 }
 
 /** Who is not let in gets no second try over the same connection, which would keep it. */
-function admit(access: Access, request: IncomingMessage, response: ServerResponse): void {
+function admit(access: Access, { request, response, peer }: Exchange): void {
   try {
-    access.admit?.(request);
+    access.admit?.(request, peer);
   } catch (error) {
     response.setHeader('connection', 'close');
     throw error;

@@ -4,6 +4,8 @@ import type { TlsParameters } from '@sallyport/tls/https-link';
 import { z } from 'zod';
 import type { Agent } from '../agent.ts';
 import type { CertificateFileState } from '../files/certificate-files.ts';
+import { libc } from '../host/libc.ts';
+import { arePeersTold } from '../host/peers.ts';
 import type { DurableState } from '../state/durable-store.ts';
 import type { Identity } from '../state/identity.ts';
 import type { EntryKind } from '../sync/open-bundle.ts';
@@ -57,6 +59,10 @@ export const health = z.object({
     }),
   ),
   clockOffsetMilliseconds: z.int().nullable(),
+  /** Whether this host says which program is at the other end of a unix socket. */
+  peerCredentials: z.boolean(),
+  /** `locked`: no swap, core or child gets the keys of the values. `dumpable`: programs of the agent’s user may read all of it. */
+  memory: z.object({ locked: z.boolean(), dumpable: z.boolean(), reason: z.string().nullable() }),
 });
 
 export type HealthStatus = z.infer<typeof healthStatus>;
@@ -111,6 +117,8 @@ export function describeHealth({
     durable: { revision: disk.revision ?? null, bytes: disk.bytes, error: disk.error ?? null },
     files: files(),
     clockOffsetMilliseconds: offsetMs === undefined ? null : Math.round(offsetMs),
+    peerCredentials: arePeersTold(),
+    memory: memoryOf(agent),
   };
 }
 
@@ -131,6 +139,14 @@ function statusOf({ isRevoked, cache, contact }: Agent): HealthStatus {
   if (isRevoked) return 'revoked';
   if (cache.revision() === undefined) return 'starting';
   return contact.staleSinceMs() === undefined ? 'ready' : 'stale';
+}
+
+function memoryOf({ keyMemory: { unlockedBecause } }: Agent): Health['memory'] {
+  return {
+    locked: unlockedBecause === undefined,
+    dumpable: libc()?.areDumpsForbidden() !== true,
+    reason: unlockedBecause ?? null,
+  };
 }
 
 function lastErrorOf({ contact }: Agent): Health['controlPlane']['lastError'] {

@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Peer } from '../host/libc.ts';
 import type { UnreadReplies } from './unread-replies.ts';
 
 /** Of every listener for programs. */
@@ -14,8 +15,12 @@ export const limits = {
 
 const MAX_CONNECTIONS = 512;
 
-/** Returns what is to be done once the reply is gone, to its reader or not. */
-export type Answer = (request: IncomingMessage, response: ServerResponse) => () => void;
+/** Returns what is to be done once the reply is gone, to its reader or not. `peer` asks, where that is known. */
+export type Answer = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  peer?: Peer,
+) => () => void;
 
 /** A connection carries one request at a time: else it could ask for any number of replies and read none. */
 export function answerInTurn(server: Server, unread: UnreadReplies, answer: Answer): void {

@@ -66,7 +66,7 @@ async function take({ leases, rights, place }: Borrower, exchange: Exchange): Pr
   if (!rights.allows('secret', asked.secret)) throw notAllowed();
   return leases.take({
     ...asked,
-    application: applicationAt(place),
+    application: applicationAt(place, exchange.peer),
     requestId: exchange.requestId,
   });
 }

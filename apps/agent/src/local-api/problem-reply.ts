@@ -8,6 +8,7 @@ export const statuses: Partial<Record<AgentErrorCode, number>> = {
   'request.unauthenticated': 401,
   'request.not_allowed': 403,
   'request.client_refused': 403,
+  'request.user_refused': 403,
   'request.forwarded': 403,
   'request.method_not_allowed': 405,
   'request.foreign_host': 421,

@@ -1,10 +1,12 @@
+import { AgentError } from '../agent-error.ts';
 import { systemClock } from '../clock.ts';
 import type { AgentEvents } from '../events/agent-events.ts';
 import { RepeatedActs } from '../events/repeated-acts.ts';
 import { ownershipOf } from '../files/ownership.ts';
 import type { LocalApiSettings, TcpConfig } from '../local-api-settings.ts';
 import { listensOnTcp } from '../local-api-settings.ts';
-import type { Log } from '../log.ts';
+import { peerFields, type Log } from '../log.ts';
+import { refusalsTo } from '../refusals-log.ts';
 import { answer, type Access, type AnswerParts } from './answers.ts';
 import type { SocketAccess } from './claim-socket.ts';
 import type { HealthParts } from './health.ts';
@@ -15,6 +17,7 @@ import { SharedBodies } from './shared-bodies.ts';
 import { openSocket, type Listener } from './socket-listener.ts';
 import type { TcpListener } from './tcp-listener.ts';
 import { UnreadReplies } from './unread-replies.ts';
+import { admitUser, usersOf, type Users } from './users.ts';
 import { WatchHub } from './watch.ts';
 
 /** At the agent's own socket, and at each of the further places: none keeps the programs at another waiting. */
@@ -94,12 +97,13 @@ export class LocalApi {
   async #openAll(): Promise<void> {
     const { socket, socketMode, localApi, log } = this.#parts;
     await this.#openSocket(socket, { mode: socketMode }, this.#access(socket, everything, OWN));
-    for (const { path, mode, allow, ...named } of localApi.sockets) {
+    for (const { path, mode, allow, users: named, ...owned } of localApi.sockets) {
       const file = {
         mode: Number.parseInt(mode, 8),
-        ownership: ownershipOf(named, 'localApi.sockets'),
+        ownership: ownershipOf(owned, 'localApi.sockets'),
       };
-      await this.#openSocket(path, file, this.#access(path, rightsOf(allow), FURTHER));
+      const users = usersOf(path, named);
+      await this.#openSocket(path, file, this.#access(path, rightsOf(allow), FURTHER), users);
       log.info({ path }, 'listening for programs');
     }
     if (listensOnTcp(localApi.tcp)) await this.#openTcp(localApi.tcp);
@@ -110,9 +114,27 @@ export class LocalApi {
     return { place, rights, unread, maxWatchers };
   }
 
-  async #openSocket(path: string, file: SocketAccess, access: Access): Promise<void> {
-    const { unread } = access;
-    this.#listeners.push(await openSocket(path, file, unread, this.#answersTo(access)));
+  async #openSocket(
+    path: string,
+    file: SocketAccess,
+    access: Access,
+    users?: Users,
+  ): Promise<void> {
+    const admit = users && this.#admitting(users, path);
+    const answer = this.#answersTo({ ...access, admit });
+    this.#listeners.push(await openSocket(path, file, { unread: access.unread, users, answer }));
+  }
+
+  #admitting(users: Users, path: string): Access['admit'] {
+    const refused = refusalsTo(this.#parts.log, 'a program was refused');
+    return (_request, peer) => {
+      try {
+        admitUser(users, peer);
+      } catch (error) {
+        if (error instanceof AgentError) refused(error, { path, ...peerFields(peer) });
+        throw error;
+      }
+    };
   }
 
   async #openTcp(tcp: TcpConfig): Promise<void> {
@@ -135,6 +157,6 @@ export class LocalApi {
   }
 
   #answersTo(access: Access): Answer {
-    return (request, response) => answer(this.#answers, access, request, response);
+    return (request, response, peer) => answer(this.#answers, access, { request, response, peer });
   }
 }

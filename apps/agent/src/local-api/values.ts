@@ -5,6 +5,7 @@ import type { Agent } from '../agent.ts';
 import type { CachedEntry } from '../cache/value-cache.ts';
 import type { RepeatedActs } from '../events/repeated-acts.ts';
 import { keyAndChain } from '../files/certificate-value.ts';
+import type { Peer } from '../host/libc.ts';
 import type { Allowed } from '../local-api-settings.ts';
 import type { EntryKind } from '../sync/open-bundle.ts';
 import { applicationAt } from './application-at.ts';
@@ -86,12 +87,16 @@ export function sendList(
   response.writeHead(200, { ...replyHeaders(agent), 'content-length': body.byteLength }).end(body);
 }
 
-/** One request of a program, and the id by which it is found again; `named` is the program's own. */
+/**
+ * One request of a program, and the id by which it is found again; `named` is the program's own. `peer` is the program,
+ * where that is known.
+ */
 export type Exchange = {
   request: IncomingMessage;
   response: ServerResponse;
   requestId: string;
   named: string | undefined;
+  peer: Peer | undefined;
 };
 
 /** One value; 304 when the caller has it. Returns what gives its plaintext back to be zeroed, once it is with the system. */
@@ -104,7 +109,7 @@ export function sendValue(
     place,
   }: Reader & { bodies: SharedBodies; acts: RepeatedActs; place: string },
   { collection, name, query = {} }: Asked,
-  { request, response, requestId, named }: Exchange,
+  { request, response, requestId, named, peer }: Exchange,
 ): (() => void) | undefined {
   const held = heldBy(agent);
   // Before it is looked for: what may not be read is not told to be there, or not.
@@ -139,7 +144,7 @@ export function sendValue(
     outcome: 'done',
   } as const;
   const { version } = entry;
-  acts.note({ ...act, application: applicationAt(place), code: null, version }, named);
+  acts.note({ ...act, application: applicationAt(place, peer), code: null, version }, named);
   return release;
 }
 

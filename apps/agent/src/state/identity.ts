@@ -128,12 +128,15 @@ export async function agentIdIn(state: StateDirectory): Promise<string | undefin
   }
 }
 
+/** Zeroes the bytes, which hold private keys. */
 function parseStored(bytes: Buffer, path: string): StoredIdentity {
   try {
     return storedIdentity.parse(JSON.parse(bytes.toString('utf8')));
   } catch {
-    // The cause is left out: it could quote the file, which holds private keys.
+    // The cause is left out: it could quote the file.
     throw unreadable(`${path} is damaged or of another version`);
+  } finally {
+    bytes.fill(0);
   }
 }
 

@@ -3,6 +3,7 @@ import { CryptoError } from '@sallyport/crypto/crypto-error';
 import { openDeliveryKey, type DeliveryKey } from '@sallyport/crypto/delivery-key';
 import { AgentError } from '../agent-error.ts';
 import type { Change, ValueCache } from '../cache/value-cache.ts';
+import { KeyMemory } from '../host/key-memory.ts';
 import type { Identity } from '../state/identity.ts';
 import { openBundle, zeroBundle, type OpenedBundle } from './open-bundle.ts';
 
@@ -28,6 +29,7 @@ type HeldKey = { wrapped: string; delivery: DeliveryKey };
 export class Replica {
   readonly #identity: Pick<Identity, 'encryptionKey' | 'verificationKeyring'>;
   readonly #cache: ValueCache;
+  readonly #keyMemory: KeyMemory;
   #group: Identity['group'];
   /** Whether what is held is of the group before. */
   #isForeign = false;
@@ -37,10 +39,12 @@ export class Replica {
   constructor(
     identity: Pick<Identity, 'group' | 'encryptionKey' | 'verificationKeyring'>,
     cache: ValueCache,
+    keyMemory = KeyMemory.ordinary(),
   ) {
     this.#identity = identity;
     this.#group = identity.group;
     this.#cache = cache;
+    this.#keyMemory = keyMemory;
   }
 
   /** What to name in a pull: revision 0 until a revision is held with all of its parts. */
@@ -73,8 +77,9 @@ export class Replica {
    * @throws AgentError `bundle.*` or `delivery_key.unreadable`; the state before is then untouched
    */
   async take({ bundle, deliveryKey }: Delivery): Promise<Applied | undefined> {
-    const key = await this.#keyFor(deliveryKey);
-    return this.#swapIn(bundle, key, await this.#verified(bundle, key.delivery));
+    return this.#withKey(deliveryKey, async (key) =>
+      this.#swapIn(bundle, key, await this.#verified(bundle, key.delivery)),
+    );
   }
 
   /**
@@ -86,9 +91,9 @@ export class Replica {
     durable,
     deliveryKey,
   }: Omit<DurableCopy, 'revision'>): Promise<Applied | undefined> {
-    const key = await this.#keyFor(deliveryKey);
-    const opened = await this.#opened({ durable }, key.delivery);
-    return this.#swapIn({ durable }, key, opened);
+    return this.#withKey(deliveryKey, async (key) =>
+      this.#swapIn({ durable }, key, await this.#opened({ durable }, key.delivery)),
+    );
   }
 
   #swapIn(bundle: Bundle, key: HeldKey, opened: OpenedBundle): Applied | undefined {
@@ -100,8 +105,7 @@ export class Replica {
     const { revision, epoch } = opened;
     const changes = this.#cache.replace(opened);
     this.raiseFloor(revision);
-    if (this.#key !== key) this.#key?.delivery.key.fill(0);
-    this.#key = key;
+    if (this.#key !== key) this.#keep(key);
     this.#isForeign = false;
     return {
       revision,
@@ -114,9 +118,18 @@ export class Replica {
   /** Forgets values and keys, beyond recovery. */
   wipe(): void {
     this.#cache.wipe();
-    this.#key?.delivery.key.fill(0);
-    this.#key = undefined;
+    this.#forgetKey();
     this.#isForeign = false;
+  }
+
+  #keep({ wrapped, delivery }: HeldKey): void {
+    this.#forgetKey();
+    this.#key = { wrapped, delivery: { ...delivery, key: this.#keyMemory.adopt(delivery.key) } };
+  }
+
+  #forgetKey(): void {
+    if (this.#key !== undefined) this.#keyMemory.release(this.#key.delivery.key);
+    this.#key = undefined;
   }
 
   /** What is held of this group. */
@@ -124,17 +137,23 @@ export class Replica {
     return this.#isForeign ? undefined : this.#cache.revision();
   }
 
-  async #keyFor(wrapped: string | undefined): Promise<HeldKey> {
-    if (wrapped !== undefined && wrapped !== this.#key?.wrapped) {
-      const { encryptionKey } = this.#identity;
-      const group = this.#group;
-      return {
-        wrapped,
-        delivery: await asRefusal(async () =>
-          openDeliveryKey(wrapped, encryptionKey.privateKey, group.id),
-        ),
-      };
+  /** One that comes with a bundle is held from then on if the bundle is taken; what is left of it here is zeroed. */
+  async #withKey(
+    wrapped: string | undefined,
+    take: (key: HeldKey) => Promise<Applied | undefined>,
+  ): Promise<Applied | undefined> {
+    if (wrapped === undefined || wrapped === this.#key?.wrapped) return take(this.#heldKey());
+    const delivery = await asRefusal(async () =>
+      openDeliveryKey(wrapped, this.#identity.encryptionKey.privateKey, this.#group.id),
+    );
+    try {
+      return await take({ wrapped, delivery });
+    } finally {
+      delivery.key.fill(0);
     }
+  }
+
+  #heldKey(): HeldKey {
     if (this.#key !== undefined && !this.#isForeign) return this.#key;
     throw new AgentError(
       'bundle.no_delivery_key',

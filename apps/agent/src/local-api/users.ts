@@ -1,0 +1,44 @@
+import { AgentError } from '../agent-error.ts';
+import { userNumber } from '../files/ownership.ts';
+import type { Peer } from '../host/libc.ts';
+import { arePeersTold } from '../host/peers.ts';
+
+/** The users whose programs are let in at a socket, by number. */
+export type Users = ReadonlySet<number>;
+
+/**
+ * The users that a socket names; undefined where it names none, and the permissions of its file alone decide.
+ *
+ * @throws AgentError `usage.invalid` for a name that is not there, `local_api.unusable` where nobody could be told
+ * from anybody
+ */
+export function usersOf(
+  path: string,
+  named: readonly (string | number)[] | undefined,
+): Users | undefined {
+  if (named === undefined) return undefined;
+  if (!arePeersTold())
+    throw new AgentError(
+      'local_api.unusable',
+      `the agent cannot tell which users’ programs ask at ${path}`,
+      {
+        advice:
+          'run it on Linux with a Node that has node:ffi and may use it (--allow-ffi with --permission), or take users out of localApi.sockets',
+      },
+    );
+  return new Set(named.map((user) => userNumber(user, 'localApi.sockets')));
+}
+
+/** A program of which nothing is known is of none of them. */
+export function isOneOf(users: Users, peer: Peer | undefined): boolean {
+  return peer !== undefined && users.has(peer.uid);
+}
+
+/** @throws AgentError `request.user_refused`, also for a program of which nothing is known */
+export function admitUser(users: Users, peer: Peer | undefined): void {
+  if (isOneOf(users, peer)) return;
+  const whose = peer === undefined ? 'an unknown user' : `user ${peer.uid}`;
+  throw new AgentError('request.user_refused', `programs of ${whose} may not ask at this socket`, {
+    advice: 'ask at another socket, or add the user to users of this one',
+  });
+}
