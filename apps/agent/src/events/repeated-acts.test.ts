@@ -35,7 +35,6 @@ describe('acts that repeat', () => {
   test.each<[string, Partial<Act>]>([
     ['secret', { subject: 'secret:other' }],
     ['version', { version: 2 }],
-    ['process', { application: { ...read.application, pid: 9 } }],
     ['user', { application: { ...read.application, uid: 9 } }],
     ['place', { application: { ...read.application, listener: '/run/b.sock' } }],
     ['outcome', { outcome: 'refused', code: 'request.not_allowed' }],
@@ -43,6 +42,13 @@ describe('acts that repeat', () => {
     for (const act of [read, { ...read, ...change }]) acts.note(act, undefined);
     acts.flush();
     expect(recorded.map(({ count }) => count)).toEqual([1, 1]);
+  });
+
+  test('of several processes of a user are one event, of none of them', () => {
+    for (const pid of [1, 2, 2])
+      acts.note({ ...read, application: { ...read.application, pid } }, undefined);
+    acts.flush();
+    expect(recorded).toMatchObject([{ count: 3, application: { uid: 2, pid: null } }]);
   });
 
   test('[SG-03] whose request the program named are an event each, and counted when there are too many', () => {

@@ -20,7 +20,8 @@ const MAX_KINDS = 1_024;
 const MAX_TRACED = 600;
 
 /**
- * Acts that repeat: like ones of a minute are one event with their number. One whose program named its request is an
+ * Acts that repeat: like ones of a minute are one event with their number, whichever processes of a user they were: a
+ * program that is started for each reading would make an event each time. One whose program named its request is an
  * event of its own, as long as there are not too many of them.
  */
 export class RepeatedActs {
@@ -44,10 +45,11 @@ export class RepeatedActs {
     }
     const { action, subject, outcome, code, version, application } = act;
     const { listener, pid, uid } = application;
-    const key = `${action} ${subject} ${outcome} ${code} ${version} ${listener} ${pid} ${uid}`;
+    const key = `${action} ${subject} ${outcome} ${code} ${version} ${listener} ${uid}`;
     const before = this.#counted.get(key);
     if (before !== undefined) {
       before.count += 1;
+      if (before.application.pid !== pid) before.application = { ...application, pid: null };
       return;
     }
     this.#counted.set(key, { ...act, at: new Date(this.#now()).toISOString(), count: 1 });
