@@ -43,6 +43,8 @@ export type LinkOptions = {
 export type LinkRequest = {
   headers?: Readonly<Record<string, string>> | undefined;
   json?: unknown;
+  /** A body in place of `json`, of the content type that `headers` name. */
+  text?: string | undefined;
   signal?: AbortSignal | undefined;
   timeoutMs?: number | undefined;
   /** Takes the body of a reply that succeeds, of any size, and is not ended; the reply's own body is empty then. */
@@ -176,7 +178,7 @@ export class HttpsLink {
         method,
         path: endpoint.prefix + path,
         headers,
-        body: hasBody ? JSON.stringify(request.json) : undefined,
+        body: hasBody ? JSON.stringify(request.json) : request.text,
         signal: request.signal,
         timeoutMs,
         connectTimeoutMs: this.#connectTimeoutMs,
