@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 const root = join(import.meta.dirname, '..');
 const cache = join(root, 'node_modules/.cache');
 const built = { agent: 'sallyport-agent.mjs', cli: 'sallyport.mjs' };
+const beside = 'sallyport-agent-aws.mjs';
 
 /** The agent and the CLI as they are shipped, one file each: a story starts a hundred, in a third of the time. */
 export function builtProgram(name: 'agent' | 'cli'): string {
@@ -19,7 +20,8 @@ export async function buildPrograms(): Promise<void> {
   try {
     const build = [join(root, 'tools/build.ts'), '--into', folder, ...Object.keys(built)];
     await promisify(execFile)(process.execPath, build);
-    for (const file of Object.values(built)) await rename(join(folder, file), join(cache, file));
+    for (const file of [...Object.values(built), beside])
+      await rename(join(folder, file), join(cache, file));
   } finally {
     await rm(folder, { recursive: true });
   }

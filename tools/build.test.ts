@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { copyFile, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 
 let elsewhere: string;
@@ -18,6 +18,22 @@ test.each(['sallyport-agent', 'sallyport'])('%s is one file that needs Node only
   const { status, stdout } = spawnSync(process.execPath, [file, '--help'], { encoding: 'utf8' });
   expect(stdout).toContain(`Usage: ${name} `);
   expect(status).toBe(0);
+});
+
+test('what the agent loads for AWS alone is a file beside it, which it does not need otherwise', () => {
+  const script = `const { AwsSdk } = await import(process.argv[1]);
+    const requestHandler = { handle: async () => { throw new Error('asked'); } };
+    const sdk = new AwsSdk({ region: 'eu-central-1', requestHandler });
+    await sdk.read('x', AbortSignal.timeout(5000)).catch(({ message }) => console.log(message));`;
+  const { stdout, stderr } = spawnSync(
+    process.execPath,
+    ['--input-type=module', '--eval', script, resolve('dist/sallyport-agent-aws.mjs')],
+    {
+      encoding: 'utf8',
+      env: { AWS_ACCESS_KEY_ID: 'AKIATEST', AWS_SECRET_ACCESS_KEY: 'test' },
+    },
+  );
+  expect(stdout + stderr).toBe('asked\n');
 });
 
 /** A Node of the system's that is too old for the programs; there may be none. */

@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { chmod, cp, rm } from 'node:fs/promises';
 import { builtinModules } from 'node:module';
-import { basename, isAbsolute, join, relative, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { rolldown, type OutputOptions, type Plugin } from 'rolldown';
 import { z } from 'zod';
 
 /**
  * `node tools/build.ts [--into FOLDER] [agent|cli|server]…` bundles the three programs, into dist/ by default.
- * The agent and the CLI are one file each and need Node only. The server is a folder that keeps the
+ * The agent and the CLI are one file each and need Node only; what the agent loads for AWS alone is another, beside it. The server is a folder that keeps the
  * repository's layout, as it finds its migrations by it; its npm dependencies stay outside, since argon2,
  * Prisma and the API pages load native, WebAssembly and static files of their own. Install them beside
  * it: `pnpm --filter @sallyport/control-plane --prod --config.node-linker=hoisted deploy FOLDER`.
@@ -19,6 +19,8 @@ interface Program {
   readonly output: string;
   readonly options: OutputOptions;
   readonly needsPackages: boolean;
+  /** A module that is loaded late, if at all, from a file of its own beside the output. */
+  readonly beside?: { readonly module: string; readonly output: string };
 }
 
 const root = join(import.meta.dirname, '..');
@@ -40,7 +42,13 @@ const oneFile = (input: string, output: string): Program => ({
   needsPackages: false,
 });
 const programs: Record<string, Program> = {
-  agent: oneFile('apps/agent/src/main.ts', join(into, 'sallyport-agent.mjs')),
+  agent: {
+    ...oneFile('apps/agent/src/main.ts', join(into, 'sallyport-agent.mjs')),
+    beside: {
+      module: 'apps/agent/src/references/aws-sdk.ts',
+      output: join(into, 'sallyport-agent-aws.mjs'),
+    },
+  },
   cli: oneFile('apps/cli/src/main.ts', join(into, 'sallyport.mjs')),
   server: {
     input: 'apps/control-plane/src/main.ts',
@@ -86,14 +94,27 @@ const isBuiltin = (id: string) => id.startsWith('node:') || builtinModules.inclu
 const isNpmPackage = (id: string) =>
   !id.startsWith('.') && !isAbsolute(id) && !id.startsWith('@sallyport/') && !isBuiltin(id);
 
+/** Leaves a module out, and has it imported from the file beside. */
+function fromBeside({ module, output }: { module: string; output: string }): Plugin {
+  const file = `./${basename(output)}`;
+  return {
+    name: 'from-beside',
+    resolveId: (id, importer) =>
+      importer !== undefined && resolve(dirname(importer), id) === join(root, module)
+        ? { id: file, external: 'absolute' }
+        : undefined,
+  };
+}
+
 async function buildProgram(name: string, program: Program): Promise<void> {
-  const { input, output, options, needsPackages } = program;
+  const { input, output, options, needsPackages, beside } = program;
+  const plugins = [builtinsInPlace, ...(beside === undefined ? [] : [fromBeside(beside)])];
   const build = await rolldown({
     cwd: root,
     input,
     platform: 'node',
     // Older than what is needed, so that the refusal is parsed there: `using` is rewritten.
-    ...(needsPackages ? {} : { plugins: [builtinsInPlace], transform: { target: 'node18' } }),
+    ...(needsPackages ? {} : { plugins, transform: { target: 'node18' } }),
     external: (id) => (needsPackages ? isBuiltin(id) || isNpmPackage(id) : id === 'node:module'),
   });
   const result = await build.write({ ...options, format: 'esm' });
@@ -120,6 +141,9 @@ for (const name of names) {
   }
   await rm(program.options.dir ?? program.output, { recursive: true, force: true });
   await buildProgram(name, program);
+  if (program.beside === undefined) continue;
+  const { module, output } = program.beside;
+  await buildProgram(`${name}, beside it`, oneFile(module, output));
 }
 if (names.includes('server')) {
   await cp(join(root, 'prisma'), join(serverFolder, 'prisma'), { recursive: true });

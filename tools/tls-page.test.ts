@@ -17,6 +17,7 @@ const openers: Record<string, readonly string[]> = {
   'node:tls': ['createServer', 'connect', 'Server'],
   'node:net': ['createServer', 'createConnection', 'connect', 'Server'],
   'node:dgram': ['createSocket'],
+  '@aws-sdk/client-secrets-manager': ['SecretsManagerClient'],
   '@prisma/adapter-pg': ['PrismaPg'],
   '@sallyport/tls/accept-pinned-ca': ['acceptPinnedCa'],
   '@sallyport/tls/accepted-connections': ['AcceptedConnections'],

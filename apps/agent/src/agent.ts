@@ -1,6 +1,6 @@
 import type { Diagnosis } from '@sallyport/contract';
-import type { AgentError } from './agent-error.ts';
-import { ValueCache, type Change } from './cache/value-cache.ts';
+import { AgentError } from './agent-error.ts';
+import { ValueCache, type Change, type HeldEntry } from './cache/value-cache.ts';
 import { systemClock, type Clock } from './clock.ts';
 import type { AgentEvents } from './events/agent-events.ts';
 import { KeyMemory } from './host/key-memory.ts';
@@ -11,6 +11,8 @@ import type { Credentials } from './link/credentials.ts';
 import { ServerClock } from './link/server-clock.ts';
 import { Session } from './link/session.ts';
 import { silentLog, type Log } from './log.ts';
+import type { ProviderState } from './references/guarded-providers.ts';
+import type { Resolved, Resolver } from './references/resolver.ts';
 import type { DurableStore } from './state/durable-store.ts';
 import type { Generations } from './state/generations.ts';
 import type { Identity } from './state/identity.ts';
@@ -39,6 +41,8 @@ export type AgentParts = {
   credentials?: Credentials;
   /** Absent: a copy of this agent's state goes unnoticed. */
   generations?: Generations;
+  /** Finds what references lead to; the agent stops it. Absent: they lead nowhere. */
+  references?: Resolver;
   /** How old values may be that the control plane does not confirm; absent: any age. */
   maxStaleSeconds?: number | undefined;
   /** Keeps on disk which group the agent is in; absent: it is told again after every start. */
@@ -182,16 +186,30 @@ export class Agent {
   /** Ends requests under way, closes the link and forgets all values. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    const { events } = this.#parts;
+    const { link, events, references } = this.#parts;
     await Promise.all([
       this.#running,
       this.#watching,
       this.#tasks.stop(),
       this.#move.stop(),
       events?.stop(),
+      references?.stop(),
     ]);
-    this.#parts.link.close();
+    link.close();
     this.#forget();
+  }
+
+  /** The value that a reference leads to. @throws AgentError as `Resolver.resolve` does */
+  async resolve(reference: HeldEntry): Promise<Resolved> {
+    const { references } = this.#parts;
+    if (references !== undefined)
+      return references.resolve(reference, () => this.cache.open(reference));
+    throw new AgentError('reference.not_configured', 'this agent resolves no references');
+  }
+
+  /** Of everything that was asked for what references lead to. */
+  providers(): ProviderState[] {
+    return this.#parts.references?.states() ?? [];
   }
 
   /** Calls `listener` after every swap, before anything is written to disk. Returns what ends that. */
@@ -225,6 +243,7 @@ export class Agent {
   #forget(): void {
     this.#replica.wipe();
     this.leases.wipe();
+    this.#parts.references?.wipe();
   }
 
   #interrupt(): void {
@@ -238,7 +257,9 @@ export class Agent {
   }
 
   #announce({ revision, epoch, changes }: Applied): void {
-    const event = { revision, epoch, changes, atMs: this.#parts.clock.monotonic() };
+    const { clock, references } = this.#parts;
+    const event = { revision, epoch, changes, atMs: clock.monotonic() };
+    for (const { kind, name } of changes) if (kind === 'reference') references?.drop(name);
     for (const listener of this.#listeners) listener(event);
   }
 

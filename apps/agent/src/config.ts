@@ -12,6 +12,8 @@ import { listenSettings } from './listen-settings.ts';
 import { localApiSettings, socketMode } from './local-api-settings.ts';
 import { logLevels } from './log.ts';
 import { proxySettings, withConventionalProxy } from './proxy-settings.ts';
+import { isReference } from './references/reference.ts';
+import { providerTlsWarnings, referenceSettings } from './references/settings.ts';
 import { defaultSocket, defaultStateDirectory } from './state/default-paths.ts';
 
 const settings = z.strictObject({
@@ -33,13 +35,22 @@ const settings = z.strictObject({
   authentication: agentMethod.optional().meta({
     env: 'SALLYPORT_AGENT_AUTHENTICATION',
     description:
-      'How the agent opens sessions: key, token, certificate (mutual TLS); unset: token where tokenFile is set, else key',
+      'How the agent opens sessions: key, token, certificate (mutual TLS); unset: token where tokenFile or tokenReference is set, else key',
   }),
   tokenFile: z.string().regex(/^\//, 'use an absolute path').optional().meta({
     env: 'SALLYPORT_AGENT_TOKEN_FILE',
     description:
       'File with an agent token, which opens sessions together with the agent’s key; read again for each. Unset: by the key alone',
   }),
+  tokenReference: z
+    .string()
+    .refine(isReference, 'use a reference, such as vault://<mount>/<path>#<field>')
+    .optional()
+    .meta({
+      env: 'SALLYPORT_AGENT_TOKEN_REFERENCE',
+      description:
+        'Where that token is, in place of tokenFile: a reference as in docs/references.md, resolved anew for each session',
+    }),
   maxStaleSeconds: z.int().min(120).max(31_536_000).optional().meta({
     env: 'SALLYPORT_AGENT_MAX_STALE_SECONDS',
     description:
@@ -90,6 +101,7 @@ const settings = z.strictObject({
   listen: listenSettings.prefault({}),
   localApi: localApiSettings.prefault({}),
   proxy: proxySettings.prefault({}),
+  references: referenceSettings.prefault({}),
   log: z
     .strictObject({
       level: z.enum(logLevels).default('info').meta({
@@ -112,10 +124,11 @@ export const agentConfig = settings
     },
   )
   .refine(
-    ({ authentication, tokenFile }) => authentication !== 'token' || tokenFile !== undefined,
+    ({ authentication, tokenFile, tokenReference }) =>
+      authentication !== 'token' || (tokenFile ?? tokenReference) !== undefined,
     {
       path: ['tokenFile'],
-      message: 'is needed where authentication is token',
+      message: 'is needed where authentication is token, or tokenReference',
     },
   )
   .refine(
@@ -123,6 +136,18 @@ export const agentConfig = settings
       tokenFile === undefined || authentication === undefined || authentication === 'token',
     { path: ['tokenFile'], message: 'is of no use unless authentication is token; leave one out' },
   )
+  .refine(
+    ({ authentication, tokenReference }) =>
+      tokenReference === undefined || authentication === undefined || authentication === 'token',
+    {
+      path: ['tokenReference'],
+      message: 'is of no use unless authentication is token; leave one out',
+    },
+  )
+  .refine(({ tokenFile, tokenReference }) => !(tokenFile && tokenReference), {
+    path: ['tokenReference'],
+    message: 'may not be set beside tokenFile; keep one',
+  })
   .refine(
     ({ authentication, controlPlane }) =>
       controlPlane.keystore.file === undefined || authentication === 'certificate',
@@ -188,11 +213,13 @@ export function readAgentConfig(
   refuseSameSocket(socket, config.localApi.sockets);
   const proxy = withConventionalProxy(config.proxy, env);
   const authentication =
-    config.authentication ?? (config.tokenFile === undefined ? 'key' : 'token');
+    config.authentication ??
+    ((config.tokenFile ?? config.tokenReference) === undefined ? 'key' : 'token');
   const weak = [
     ...tlsWarnings('controlPlane.tls', config.controlPlane.tls),
     ...tlsWarnings('listen.tls', config.listen.tls),
     ...tlsWarnings('localApi.tcp.tls', config.localApi.tcp.tls),
+    ...providerTlsWarnings(config.references),
   ];
   return {
     config: { ...config, authentication, proxy, stateDir, socket },

@@ -1,3 +1,4 @@
+import type { Environment } from '@sallyport/config/load';
 import { aborted } from './aborted.ts';
 import { AgentError, framesOf, internalError } from './agent-error.ts';
 import { createAgent, type Agent, type AgentParts } from './agent.ts';
@@ -12,6 +13,9 @@ import { KeyMemory } from './host/key-memory.ts';
 import { openLink } from './link/open-link.ts';
 import { LocalApi } from './local-api/server.ts';
 import type { Log } from './log.ts';
+import { readReferencedToken } from './references/agent-token.ts';
+import { openResolver } from './references/open-resolver.ts';
+import type { Resolver } from './references/resolver.ts';
 import { DurableStore } from './state/durable-store.ts';
 import { Generations } from './state/generations.ts';
 import { keepGroup, loadIdentity, type Identity } from './state/identity.ts';
@@ -22,6 +26,13 @@ import { VERSION } from './version.ts';
 /** How often the time of the last contact is kept, so that staleness is told truthfully after a crash. */
 const CONFIRM_EVERY_MS = 5 * 60_000;
 
+type Run = {
+  log: Log;
+  /** The agent's own, of which references may name variables. */
+  env: Environment;
+  signal: AbortSignal;
+};
+
 /**
  * Runs an enrolled agent until `signal` aborts: what is on disk is served first, then the control plane
  * is asked. Ends with the socket removed and all values forgotten.
@@ -30,7 +41,7 @@ const CONFIRM_EVERY_MS = 5 * 60_000;
  * file of CAs or of certificates; LinkError
  * `proxy.bad_url`
  */
-export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSignal): Promise<void> {
+export async function runDaemon(config: AgentConfig, { log, env, signal }: Run): Promise<void> {
   using state = await StateDirectory.open(config.stateDir);
   warnIfUnlocked(state, log);
   await assertNotRevoked(state);
@@ -43,6 +54,7 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
   const { link, credentials } = await openLink(state, identity, config, log);
   // Also when something else cannot start: one that listens would keep the process alive.
   using _link = { [Symbol.dispose]: () => link.close() };
+  const resolving = resolver(config, env, log);
   const agent = createAgent({
     identity,
     link,
@@ -50,7 +62,7 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
     keyMemory: KeyMemory.locked(),
     durableStore,
     events,
-    ...tokenReader(config),
+    ...resolving,
     credentials,
     generations: new Generations(state),
     keepGroup: (group) => keepGroup(state, identity, group),
@@ -68,20 +80,18 @@ export async function runDaemon(config: AgentConfig, log: Log, signal: AbortSign
   const localApi = await LocalApi.listen({
     agent,
     identity,
+    log,
+    ...placesOf(config),
     tls: () => link.tlsParameters(),
     identityExpiresAtMs: () => credentials.expiresAtMs,
-    authentication: config.authentication,
     fileProblems: () => credentials.problems,
     durable: () => durableStore.state(),
     files: () => certificateFiles.states(),
-    socket: config.socket,
-    socketMode: Number.parseInt(config.socketMode, 8),
-    localApi: config.localApi,
     events,
-    log,
   });
   const parts = { config, identity, agent, durableStore, certificateFiles, localApi, events, log };
-  const reason = await serve({ ...parts, credentials }, signal);
+  const { references } = resolving;
+  const reason = await serve({ ...parts, credentials, references }, signal);
   if (reason !== undefined) throw reason;
 }
 
@@ -92,6 +102,7 @@ type Serving = {
   durableStore: DurableStore;
   certificateFiles: CertificateFiles;
   credentials: { refresh(): Promise<void> };
+  references: { refresh(): Promise<void> };
   localApi: LocalApi;
   events: AgentEvents;
   log: Log;
@@ -99,7 +110,7 @@ type Serving = {
 
 /** Goes online and serves until `signal` aborts, or the agent gives up, for the reason that it returns. */
 async function serve(parts: Serving, signal: AbortSignal): Promise<AgentError | undefined> {
-  const { agent, durableStore, certificateFiles, credentials, localApi, events, log } = parts;
+  const { agent, durableStore, certificateFiles, localApi, events, log } = parts;
   const { agentId, group } = parts.identity;
   log.info(
     { agentId, group: group.name, version: VERSION, path: parts.config.socket },
@@ -111,7 +122,9 @@ async function serve(parts: Serving, signal: AbortSignal): Promise<AgentError | 
   const timers = [
     setInterval(() => void confirm(), CONFIRM_EVERY_MS),
     setInterval(() => void certificateFiles.refresh(), CONFIRM_EVERY_MS),
-    ...[credentials, localApi].map((kept) => keepFresh(() => kept.refresh(), log)),
+    ...[parts.credentials, localApi, parts.references].map((kept) =>
+      keepFresh(() => kept.refresh(), log),
+    ),
   ];
 
   const reason = await Promise.race([aborted(signal), agent.gaveUp]);
@@ -135,8 +148,23 @@ async function openEvents(
   return new AgentEvents({ spool, clock: systemClock, random: Math.random, log });
 }
 
-function tokenReader({ tokenFile }: AgentConfig): Pick<AgentParts, 'readToken'> {
-  return tokenFile === undefined ? {} : { readToken: () => readTokenFile(tokenFile, agentToken) };
+/** What finds the values of references, the agent's own token among them. */
+function resolver(
+  config: AgentConfig,
+  env: Environment,
+  log: Log,
+): Pick<AgentParts, 'readToken'> & { references: Resolver } {
+  const references = openResolver(config, env, log);
+  const { tokenFile, tokenReference } = config;
+  if (tokenReference !== undefined)
+    return { references, readToken: () => readReferencedToken(tokenReference, references) };
+  if (tokenFile === undefined) return { references };
+  return { references, readToken: () => readTokenFile(tokenFile, agentToken) };
+}
+
+/** Where programs ask, as it is set. */
+function placesOf({ authentication, socket, socketMode, localApi }: AgentConfig) {
+  return { authentication, socket, socketMode: Number.parseInt(socketMode, 8), localApi };
 }
 
 function warnIfUnlocked({ isLocked, path }: StateDirectory, log: Log): void {

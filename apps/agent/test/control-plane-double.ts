@@ -69,6 +69,7 @@ export class ControlPlaneDouble {
     identity: ServerIdentity,
   ) {
     this.group = group;
+    group.onChange = () => this.#wake();
     this.authority = authority(() => Date.now() + this.clockOffsetMs);
     this.tlsAuthority = tlsAuthority;
     this.ca = tlsAuthority.ca;
@@ -129,22 +130,22 @@ export class ControlPlaneDouble {
 
   putSecret(name: string, value: string, offline: 'allow' | 'deny' = 'allow'): void {
     this.group.putSecret(name, value, offline);
-    this.#wake();
+  }
+
+  putReference(name: string, uri: string): void {
+    this.group.putReference(name, uri);
   }
 
   putPlugin(name: string, config: Record<string, unknown>): void {
     this.group.putPlugin(name, config);
-    this.#wake();
   }
 
   putCertificate(...given: Parameters<DoubleGroup['putCertificate']>): void {
     this.group.putCertificate(...given);
-    this.#wake();
   }
 
   deleteSecret(name: string): void {
     this.group.deleteSecret(name);
-    this.#wake();
   }
 
   /** Revokes an agent, answers its waiting pull, and starts a new epoch for the rest. */
@@ -153,7 +154,6 @@ export class ControlPlaneDouble {
     if (agent !== undefined) agent.isRevoked = true;
     this.#waiting.answerOf(agent, new Refusal(401, 'agent.revoked'));
     this.group.startEpoch();
-    this.#wake();
   }
 
   /** Ends a lease, and has whoever waits name what it holds. */

@@ -88,8 +88,8 @@ test('doctor finds nothing wrong beside an agent that runs well, and prints no s
   expect(findings.map(({ check }) => check)).toEqual([
     ...['configuration', 'state directory', 'identity', 'client certificate'],
     ...['running agent', 'files'],
-    ...['certificate files', 'name resolution', 'connection', 'tls', 'certificates', 'clock'],
-    ...['durable bundle', 'local socket', 'programs', 'memory'],
+    ...['certificate files', 'references', 'name resolution', 'connection', 'tls'],
+    ...['certificates', 'clock', 'durable bundle', 'local socket', 'programs', 'memory'],
   ]);
   expect(of('running agent')[0]?.detail).toMatch(/^an agent runs/);
   expect(of('tls')[0]?.detail).toContain('X25519MLKEM768');

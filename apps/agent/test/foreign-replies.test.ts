@@ -154,6 +154,7 @@ describe('text from elsewhere', () => {
       fileProblems: [],
       durable: { revision: 1, bytes: 1, error: null },
       files: [],
+      providers: [],
       clockOffsetMilliseconds: 0,
       peerCredentials: true,
       memory: { locked: true, dumpable: false, reason: null },

@@ -8,6 +8,7 @@ import {
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Environment } from '@sallyport/config/load';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
 import { HttpsLink } from '@sallyport/tls/https-link';
 import { systemClock } from '../src/clock.ts';
@@ -82,9 +83,9 @@ export type TestDaemon = AsyncDisposable & {
 export async function startDaemon({
   stateDir,
   socket,
+  env = {},
   ...settings
-}: Pick<Enrolled, 'stateDir' | 'socket'> &
-  Partial<
+}: Pick<Enrolled, 'stateDir' | 'socket'> & { env?: Environment } & Partial<
     Pick<
       AgentConfig,
       | 'certificateFiles'
@@ -93,7 +94,9 @@ export async function startDaemon({
       | 'localApi'
       | 'maxStaleSeconds'
       | 'proxy'
+      | 'references'
       | 'tokenFile'
+      | 'tokenReference'
     >
   >): Promise<TestDaemon> {
   const log: LogLine[] = [];
@@ -102,7 +105,7 @@ export async function startDaemon({
   const stopping = new AbortController();
   const { config: defaults } = readAgentConfig({ stateDir, socket }, {});
   const config: AgentConfig = { ...defaults, log: { level: 'debug' }, ...settings };
-  const running = runDaemon(config, record, stopping.signal);
+  const running = runDaemon(config, { log: record, env, signal: stopping.signal });
   const ask: TestDaemon['ask'] = (path, options) => askSocket(socket, path, options);
   const stop = async () => {
     stopping.abort();

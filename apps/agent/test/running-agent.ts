@@ -13,11 +13,12 @@ export type RunningAgent = {
 
 export async function runningAgent(
   fill: (double: ControlPlaneDouble) => void,
+  settings: Omit<Parameters<typeof startDaemon>[0], 'stateDir' | 'socket'> = {},
 ): Promise<RunningAgent> {
   const double = await ControlPlaneDouble.start();
   fill(double);
   const enrolled = await enrollWith(double);
-  const daemon = await startDaemon(enrolled);
+  const daemon = await startDaemon({ ...enrolled, ...settings });
   const delivered = () => daemon.untilHealth(({ revision }) => revision === double.group.revision);
   await delivered();
   return {

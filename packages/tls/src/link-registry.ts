@@ -119,6 +119,28 @@ export const links: readonly Link[] = [
       'apps/agent/src/link/verify.ts',
     ],
   },
+  ...Object.entries({
+    Vault: 'vault',
+    'AWS Secrets Manager': 'awsSm',
+    'Azure Key Vault, Microsoft Entra': 'azureKv',
+    Kubernetes: 'k8s',
+  }).map(([name, key]): Link => ({
+    name: `agent → ${name}`,
+    program: 'sallyport-agent',
+    direction: 'out',
+    secured: `off unless \`references.${key}\` is set: TLS, by Node`,
+    tls: { block: `references.${key}.tls` },
+    openedIn: ['apps/agent/src/references/provider-link.ts'],
+  })),
+  {
+    name: 'agent → identity endpoint of its machine',
+    program: 'sallyport-agent',
+    direction: 'out',
+    secured:
+      'off unless `references.azureKv.auth` is `managed-identity`, or `references.awsSm` is set and finds no other credentials: plain HTTP to addresses that do not leave the machine',
+    tls: { fixed: 'no TLS: Azure and AWS offer none there' },
+    openedIn: ['apps/agent/src/references/aws-sdk.ts', 'apps/agent/src/references/azure-login.ts'],
+  },
   {
     name: 'local API of the agent',
     program: 'sallyport-agent',

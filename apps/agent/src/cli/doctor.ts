@@ -29,7 +29,7 @@ async function examineAll(flags: ConfigFlags, { env }: CliContext): Promise<Find
   const of = (found: Found) => ({ check: 'configuration', ...found });
   try {
     const { config, warnings } = readAgentConfig(flags, env);
-    const host = new Host(config, systemClock);
+    const host = new Host(config, env, systemClock);
     const own =
       warnings.length === 0
         ? [ok('can be read and is valid')]

@@ -25,6 +25,8 @@ const passing: ReadonlySet<string> = new Set([
   'agent.unreachable',
   'agent.not_ready',
   'agent.busy',
+  'reference.unreachable',
+  'reference.rate_limited',
 ]);
 
 /**

@@ -5,6 +5,9 @@ import { secretPath, type LocalClient } from './local-client.ts';
 /** A secret, or one field of it. */
 export type Wanted = { secret: string; field: string | undefined };
 
+/** Codes of what is wrong with one of the things that were asked for, and not with the agent. */
+const OF_ONE_NAME = /not_found$|^reference\./;
+
 /** How often values are read that come from different revisions. */
 const MAX_ATTEMPTS = 5;
 
@@ -53,6 +56,6 @@ export async function readSecret({ secret, field }: Wanted, client: LocalClient)
 
 /** With the name of what was asked for, where that is what is wrong. */
 export function named(error: unknown, name: string): unknown {
-  if (!(error instanceof AgentError) || !error.code.endsWith('not_found')) return error;
+  if (!(error instanceof AgentError) || !OF_ONE_NAME.test(error.code)) return error;
   return new AgentError(error.code, `${name}: ${error.message}`, { cause: error });
 }

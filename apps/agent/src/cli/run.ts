@@ -27,7 +27,7 @@ export async function runAgent(flags: ConfigFlags, { env }: CliContext): Promise
   // Before the program's own listener, which ends it.
   process.prependListener('uncaughtException', onUncaught);
   try {
-    await runDaemon(config, log, stopping.signal);
+    await runDaemon(config, { log, env, signal: stopping.signal });
   } finally {
     process.off('uncaughtException', onUncaught);
   }

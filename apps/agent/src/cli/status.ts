@@ -42,6 +42,7 @@ function describe({
   fileProblems,
   durable,
   files,
+  providers,
   clockOffsetMilliseconds,
   peerCredentials,
   memory,
@@ -63,6 +64,7 @@ function describe({
         ]),
     `disk           ${durable.revision === null ? 'no bundle' : `revision ${durable.revision}, ${durable.bytes} bytes`}${durable.error === null ? '' : `, ${durable.error}`}`,
     ...files.map(fileOf),
+    ...providers.flatMap(failingOf),
     ...(clockOffsetMilliseconds === null
       ? []
       : [`clock          ${offsetInWords(clockOffsetMilliseconds)}`]),
@@ -80,4 +82,10 @@ function memoryOf({ locked, dumpable, reason }: Health['memory']): string {
 function fileOf({ path, certificate, version, error }: Health['files'][number]): string {
   const held = version === null ? 'nothing yet' : `version ${version}`;
   return `file           ${path}: certificate ${certificate}, ${held}${error === null ? '' : `, ${error}`}`;
+}
+
+function failingOf({ provider, failing }: Health['providers'][number]): string[] {
+  if (failing === null) return [];
+  const { code, message, since } = failing;
+  return [`provider       ${provider}:// fails since ${since}: ${code}: ${message}`];
 }

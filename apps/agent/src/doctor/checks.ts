@@ -7,6 +7,7 @@ import { certificates, clock, connection, tls } from './link.ts';
 import { localSocket } from './local-socket.ts';
 import { memory, programs } from './memory.ts';
 import { nameResolution } from './name.ts';
+import { references } from './references.ts';
 import { identity, runningAgent, stateDirectory } from './state.ts';
 
 type Check = (host: Host) => Promise<Found | Found[]>;
@@ -19,6 +20,7 @@ export const checks: readonly (readonly [name: string, check: Check])[] = [
   ['running agent', runningAgent],
   ['files', files],
   ['certificate files', certificateFiles],
+  ['references', references],
   ['name resolution', nameResolution],
   ['connection', connection],
   ['tls', tls],

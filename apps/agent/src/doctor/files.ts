@@ -8,7 +8,8 @@ import { codeOf } from '../state/system-error.ts';
 import { failed, foundOf, ok, warning, type Found } from './finding.ts';
 import type { Host } from './host.ts';
 
-type File = { key: string; path: string; read: () => Promise<unknown> };
+/** A file that some key names. */
+export type NamedFile = { key: string; path: string; read: () => Promise<unknown> };
 
 const neither: StoreBlocks = { keystore: { type: 'auto' }, truststore: { type: 'auto' } };
 
@@ -27,14 +28,14 @@ export async function files(host: Host): Promise<Found[]> {
       read: (path: string) => HeaderToken.open(path),
     },
   ];
-  const set = named.flatMap(({ key, path, read }): File[] =>
+  const set = named.flatMap(({ key, path, read }): NamedFile[] =>
     path === undefined ? [] : [{ key, path, read: () => read(path) }],
   );
   if (set.length === 0) return [ok('none is set')];
   return Promise.all(set.map(inspect));
 }
 
-function storesOf(block: string, blocks: StoreBlocks, usage: Usage) {
+export function storesOf(block: string, blocks: StoreBlocks, usage: Usage) {
   return (['keystore', 'truststore'] as const).map((kind) => ({
     key: `${block}.${kind}.file`,
     path: blocks[kind].file,
@@ -43,7 +44,7 @@ function storesOf(block: string, blocks: StoreBlocks, usage: Usage) {
 }
 
 /** Missing is told apart from what cannot be used, whoever reads it. */
-async function inspect({ key, path, read }: File): Promise<Found> {
+export async function inspect({ key, path, read }: NamedFile): Promise<Found> {
   try {
     await access(path, constants.R_OK);
   } catch (error) {

@@ -1,3 +1,4 @@
+import type { Environment } from '@sallyport/config/load';
 import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import { openOwnStores, type OwnStores } from '../link/own-stores.ts';
@@ -12,14 +13,17 @@ import { Blocked, Dialled } from './finding.ts';
 /** What the checks look at, each part looked at once. */
 export class Host {
   readonly config: AgentConfig;
+  /** That of this process. */
+  readonly env: Environment;
   readonly clock: Pick<Clock, 'now'>;
   #state: Promise<StateView | undefined> | undefined;
   #identity: Promise<Identity> | undefined;
   #stores: Promise<OwnStores | undefined> | undefined;
   #link: Promise<LinkReport> | undefined;
 
-  constructor(config: AgentConfig, clock: Pick<Clock, 'now'>) {
+  constructor(config: AgentConfig, env: Environment, clock: Pick<Clock, 'now'>) {
     this.config = config;
+    this.env = env;
     this.clock = clock;
   }
 

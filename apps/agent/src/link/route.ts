@@ -15,17 +15,17 @@ import { codeOf } from '../state/system-error.ts';
  */
 export async function routeToControlPlane({
   proxy,
-  controlPlane,
+  controlPlane: { address },
 }: Pick<AgentConfig, 'proxy' | 'controlPlane'>): Promise<Route> {
-  const { address } = controlPlane;
-  if (proxy.url === undefined) return { address };
+  return { ...(await routeThrough(proxy)), address };
+}
+
+/** The way of every outgoing link that has none of its own. @throws as `routeToControlPlane` does */
+export async function routeThrough(proxy: ProxySettings): Promise<Route> {
+  if (proxy.url === undefined) return {};
   const ca = proxy.ca === undefined ? undefined : await readCa(proxy.ca);
   const password = proxy.password?.reveal();
-  return {
-    proxy: parseProxy(proxy.url.reveal(), { password, ca }),
-    noProxy: proxy.noProxy,
-    address,
-  };
+  return { proxy: parseProxy(proxy.url.reveal(), { password, ca }), noProxy: proxy.noProxy };
 }
 
 /** What a listener between this host and the proxy could read. */

@@ -6,7 +6,7 @@ import type { Call } from './call.ts';
 import { SessionOpener, type OpenerParts } from './session-opener.ts';
 
 /** What keeps a session from being renewed, and says nothing against the one there is. */
-const MAY_WAIT = /^(?:token_file\..*|hashing\.busy)$/;
+const MAY_WAIT = /^(?:token_file\..*|reference\..*|hashing\.busy)$/;
 
 export type SessionParts = OpenerParts & {
   /** Told the group that the agent is in, each time that a session is open and the control plane named it. */

@@ -10,6 +10,7 @@ import { describeHealth, healthFor, type HealthParts } from './health.ts';
 import { answerLease, isAboutLeases } from './leases.ts';
 import { sendProblem } from './problem-reply.ts';
 import type { RequestCounts } from './request-counts.ts';
+import { referenceAsked, sendResolved } from './resolved-values.ts';
 import type { Rights } from './rights.ts';
 import { readSecretQuery } from './secret-query.ts';
 import type { SharedBodies } from './shared-bodies.ts';
@@ -132,7 +133,29 @@ function route(parts: AnswerParts, access: Access, exchange: Exchange): (() => v
   refuseWhenFull(access);
   const { bodies, acts, health } = parts;
   const reader = { agent: health.agent, bodies, acts, ...access };
-  return sendValue(reader, asked, exchange);
+  const reference = referenceAsked(reader, asked);
+  if (reference === undefined) return sendValue(reader, asked, exchange);
+  const sent = sendResolved(reader, reference, asked, exchange);
+  return onceSent(sent, { ...exchange, parts, access });
+}
+
+/** Of a reply that takes a moment: its plaintext is given back when both it and its reader are done. */
+function onceSent(
+  sent: Promise<(() => void) | undefined>,
+  { parts, access, ...exchange }: Exchange & { parts: AnswerParts; access: Access },
+): () => void {
+  const { request, response } = exchange;
+  const done = sent.then(
+    (release) => {
+      access.unread.await(response, request.socket);
+      return release;
+    },
+    (error: unknown) => {
+      if (!response.destroyed) refuse(parts, access, exchange, error);
+      return undefined;
+    },
+  );
+  return () => void done.then((release) => release?.());
 }
 
 /** All but values, whose replies write their headers at once: that costs half of what setting them does. */

@@ -6,6 +6,7 @@ import type { Agent } from '../agent.ts';
 import type { CertificateFileState } from '../files/certificate-files.ts';
 import { libc } from '../host/libc.ts';
 import { arePeersTold } from '../host/peers.ts';
+import type { ProviderState } from '../references/guarded-providers.ts';
 import type { DurableState } from '../state/durable-store.ts';
 import type { Identity } from '../state/identity.ts';
 import type { EntryKind } from '../sync/open-bundle.ts';
@@ -56,6 +57,18 @@ export const health = z.object({
       certificate: z.string(),
       version: z.int().nullable(),
       error: z.string().nullable(),
+    }),
+  ),
+  /** What references were resolved by, since the start; `failing` while it is left alone because it fails. */
+  providers: z.array(
+    z.object({
+      provider: z.string(),
+      calls: z.int(),
+      failures: z.int(),
+      cacheHits: z.int(),
+      failing: z
+        .object({ code: z.string(), message: z.string(), since: z.iso.datetime() })
+        .nullable(),
     }),
   ),
   clockOffsetMilliseconds: z.int().nullable(),
@@ -116,6 +129,7 @@ export function describeHealth({
     fileProblems: fileProblems(),
     durable: { revision: disk.revision ?? null, bytes: disk.bytes, error: disk.error ?? null },
     files: files(),
+    providers: agent.providers().map(providerOf),
     clockOffsetMilliseconds: offsetMs === undefined ? null : Math.round(offsetMs),
     peerCredentials: arePeersTold(),
     memory: memoryOf(agent),
@@ -129,9 +143,21 @@ export function healthFor(whole: Health, { agent }: HealthParts, rights: Rights)
     agent.cache.list(kind).filter(({ name }) => rights.allows(kind, name)).length;
   return {
     ...whole,
-    entries: mayRead('secret') + mayRead('plugin') + mayRead('certificate'),
+    entries: mayRead('secret') + mayRead('reference') + mayRead('plugin') + mayRead('certificate'),
     fileProblems: [],
+    providers: [],
     files: whole.files.filter(({ certificate }) => rights.allows('certificate', certificate)),
+  };
+}
+
+function providerOf({ scheme, calls, failures, hits, failing }: ProviderState) {
+  const since = failing && new Date(failing.sinceMs).toISOString();
+  return {
+    provider: scheme,
+    calls,
+    failures,
+    cacheHits: hits,
+    failing: failing && since ? { code: failing.code, message: failing.message, since } : null,
   };
 }
 

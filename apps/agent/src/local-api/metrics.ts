@@ -46,8 +46,32 @@ export async function renderMetrics(health: Health, requests: RequestCounts): Pr
   );
   gauge('file_problems', 'Files that are set and not taken', health.fileProblems.length);
   gauge('resident_memory_bytes', 'Memory of the process that is in RAM', process.memoryUsage.rss());
+  providers(registry, health.providers);
   counters(registry, requests);
   return registry.metrics();
+}
+
+function providers(registry: Registry, states: Health['providers']): void {
+  if (states.length === 0) return;
+  const registers = [registry];
+  const labelNames = ['provider'];
+  const counter = (name: string, help: string) =>
+    new Counter({ name: `sallyport_agent_reference_${name}_total`, help, labelNames, registers });
+  const calls = counter('calls', 'Times that a provider was asked for what a reference leads to');
+  const failures = counter('failures', 'Times that it did not give it');
+  const hits = counter('cache_hits', 'Reads of references that it was not asked for');
+  const failing = new Gauge({
+    name: 'sallyport_agent_reference_provider_failing',
+    help: 'Whether the provider is left alone for a while because it fails',
+    labelNames,
+    registers,
+  });
+  for (const { provider, ...state } of states) {
+    calls.inc({ provider }, state.calls);
+    failures.inc({ provider }, state.failures);
+    hits.inc({ provider }, state.cacheHits);
+    failing.set({ provider }, state.failing === null ? 0 : 1);
+  }
 }
 
 function counters(registry: Registry, requests: RequestCounts): void {

@@ -25,6 +25,13 @@ export const statuses: Partial<Record<AgentErrorCode, number>> = {
   'lease.expired': 410,
   'lease.ended': 410,
   'lease.unavailable': 503,
+  'reference.invalid': 502,
+  'reference.not_configured': 502,
+  'reference.not_found': 502,
+  'reference.denied': 502,
+  'reference.failed': 502,
+  'reference.unreachable': 503,
+  'reference.rate_limited': 503,
   'plugin.not_found': 404,
   'certificate.not_found': 404,
   'agent.revoked': 403,
@@ -51,7 +58,12 @@ export function sendProblem(response: ServerResponse, error: AgentError, request
     'cache-control': 'no-store',
     'x-request-id': requestId,
     ...(status === 401 ? { 'www-authenticate': 'X-Sallyport-Token' } : {}),
-    ...(status === 503 ? { 'retry-after': '1' } : {}),
+    ...(status === 503 ? { 'retry-after': retryAfterOf(error) } : {}),
   });
   response.end(body);
+}
+
+/** Whole seconds, at least one (RFC 9110, section 10.2.3). */
+function retryAfterOf({ retryAfterMs = 0 }: AgentError): string {
+  return String(Math.max(1, Math.ceil(retryAfterMs / 1000)));
 }

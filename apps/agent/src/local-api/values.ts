@@ -66,6 +66,9 @@ export const certificatesInPem: Collection = {
   render: (_entry, _revision, value) => keyAndChain(value),
 };
 
+/** Of RFC 7234, section 5.5.1. */
+export const STALE = '110 - "Response is Stale"';
+
 /** What is asked for: one name of a kind. */
 export type Asked = { collection: Collection; name: string; query?: SecretQuery };
 
@@ -79,8 +82,9 @@ export function sendList(
   response: ServerResponse,
 ): void {
   const { revision } = heldBy(agent);
-  const items = agent.cache
-    .list(kind)
+  const entries = agent.cache.list(kind);
+  if (kind === 'secret') entries.push(...agent.cache.list('reference'));
+  const items = entries
     .filter(({ name }) => rights.allows(kind, name))
     .map(({ name, version }) => ({ name, version }));
   const body = Buffer.from(JSON.stringify({ revision, items }));
@@ -99,15 +103,12 @@ export type Exchange = {
   peer: Peer | undefined;
 };
 
+/** A program that reads values: what was opened for others like it, and where its reads are recorded. */
+export type ValueReader = Reader & { bodies: SharedBodies; acts: RepeatedActs; place: string };
+
 /** One value; 304 when the caller has it. Returns what gives its plaintext back to be zeroed, once it is with the system. */
 export function sendValue(
-  {
-    agent,
-    rights,
-    bodies,
-    acts,
-    place,
-  }: Reader & { bodies: SharedBodies; acts: RepeatedActs; place: string },
+  { agent, rights, bodies, ...audit }: ValueReader,
   { collection, name, query = {} }: Asked,
   { request, response, requestId, named, peer }: Exchange,
 ): (() => void) | undefined {
@@ -116,8 +117,7 @@ export function sendValue(
   if (!rights.allows(collection.kind, name)) throw notAllowed(collection);
   const entry = agent.cache.find(collection.kind, name);
   if (entry === undefined) throw missing(collection, name, held.complete);
-  if (query.version !== undefined && query.version !== entry.version)
-    throw otherVersion(entry.version);
+  assertVersion(query, entry.version);
   const headers = {
     ...replyHeaders(agent),
     ...representation(collection, entry),
@@ -138,14 +138,18 @@ export function sendValue(
   });
   const length = { 'content-length': bytes.byteLength };
   response.writeHead(200, Object.assign(headers, length)).end(bytes);
-  const act = {
-    action: 'value:read',
-    subject: `${collection.kind}:${name}`,
-    outcome: 'done',
-  } as const;
-  const { version } = entry;
-  acts.note({ ...act, application: applicationAt(place, peer), code: null, version }, named);
+  noteRead(audit, { kind: collection.kind, name, version: entry.version }, { named, peer });
   return release;
+}
+
+/** Records that a value was read. */
+export function noteRead(
+  { acts, place }: Pick<ValueReader, 'acts' | 'place'>,
+  { kind, name, version }: CachedEntry,
+  { named, peer }: Pick<Exchange, 'named' | 'peer'>,
+): void {
+  const act = { action: 'value:read', subject: `${kind}:${name}`, outcome: 'done' } as const;
+  acts.note({ ...act, application: applicationAt(place, peer), code: null, version }, named);
 }
 
 /** Each form of a value has an etag of its own (RFC 9110, section 8.8.3). */
@@ -156,7 +160,7 @@ function representation({ kind, contentType }: Collection, { etag }: { etag: str
     : { ...vary, 'content-type': contentType, etag: etag.replace(/"$/, '-pem"') };
 }
 
-function heldBy(agent: Agent): { revision: number; complete: boolean } {
+export function heldBy(agent: Agent): { revision: number; complete: boolean } {
   if (agent.isRevoked) {
     throw new AgentError('agent.revoked', 'this agent was revoked and holds nothing any more', {
       advice: 'enrol it again with a new enrollment token',
@@ -169,7 +173,7 @@ function heldBy(agent: Agent): { revision: number; complete: boolean } {
   });
 }
 
-function notAllowed({ kind, list }: Collection): AgentError {
+export function notAllowed({ kind, list }: Collection): AgentError {
   return new AgentError(
     'request.not_allowed',
     `programs may not read a ${kind} of this name here`,
@@ -177,8 +181,10 @@ function notAllowed({ kind, list }: Collection): AgentError {
   );
 }
 
-function otherVersion(held: number): AgentError {
-  return new AgentError(
+/** @throws AgentError `secret.version_not_found` */
+export function assertVersion({ version }: SecretQuery, held: number): void {
+  if (version === undefined || version === held) return;
+  throw new AgentError(
     'secret.version_not_found',
     `the agent holds version ${held} of this secret, and no other`,
     { advice: 'ask for that one, or leave version out' },
@@ -202,17 +208,17 @@ function missing({ kind, notFound }: Collection, name: string, complete: boolean
 }
 
 /** Age and Warning 110 are those of RFC 9111, section 5.1, and RFC 7234, section 5.5.1. */
-function replyHeaders({ contact }: Agent): Record<string, string | number> {
+export function replyHeaders({ contact }: Agent): Record<string, string | number> {
   const headers: Record<string, string | number> = {
     'content-type': 'application/json',
     'cache-control': 'no-store',
     age: contact.ageSeconds(),
   };
-  if (contact.staleSinceMs() !== undefined) headers['warning'] = '110 - "Response is Stale"';
+  if (contact.staleSinceMs() !== undefined) headers['warning'] = STALE;
   return headers;
 }
 
-function matches(ifNoneMatch: string | undefined, etag: string): boolean {
+export function matches(ifNoneMatch: string | undefined, etag: string): boolean {
   const tags = ifNoneMatch?.split(',').map((tag) => tag.trim().replace(/^W\//, '')) ?? [];
   return tags.includes(etag) || tags.includes('*');
 }

@@ -85,7 +85,7 @@ export class WatchHub {
   #announce({ revision, changes }: AppliedEvent): void {
     const told = {
       revision,
-      changes: changes.map((change) => ({
+      changes: asPrograms(changes).map((change) => ({
         ...change,
         // Without an id: who is cut off amid a revision has not been told of it.
         text: `event: change\ndata: ${JSON.stringify({ ...change, revision })}\n\n`,
@@ -131,6 +131,19 @@ export class WatchHub {
       else watcher.write(text(rights));
     }
   }
+}
+
+/** Programs know references as the secrets that they lead to; one that took the place of the other is not gone. */
+function asPrograms(changes: AppliedEvent['changes']): AppliedEvent['changes'] {
+  const told = changes.map((change) =>
+    change.kind === 'reference' ? { ...change, kind: 'secret' as const } : change,
+  );
+  const brought = new Set(told.filter(({ removed }) => !removed).map(keyOf));
+  return told.filter((change) => !change.removed || !brought.has(keyOf(change)));
+}
+
+function keyOf({ kind, name }: AppliedEvent['changes'][number]): string {
+  return `${kind}:${name}`;
 }
 
 function textFor({ changes }: Told, { allows }: Rights): string {

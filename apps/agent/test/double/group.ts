@@ -23,6 +23,8 @@ export class DoubleGroup {
   readonly signer: SigningKey;
   delivery: DeliveryKey;
   revision = 1;
+  /** Told of each new revision. */
+  onChange = (): void => {};
   readonly #contents = new Map<string, Content>();
   readonly #sealed = new Map<string, Promise<Bundle>>();
 
@@ -38,7 +40,14 @@ export class DoubleGroup {
   }
 
   putSecret(name: string, value: string, offline: 'allow' | 'deny' = 'allow'): void {
+    this.#contents.delete(`reference:${name}`);
     this.#put({ kind: 'secret', name, value, part: offline === 'allow' ? 'durable' : 'live' });
+  }
+
+  /** A secret that is a reference: what has a value of its own under this name is gone. */
+  putReference(name: string, uri: string): void {
+    this.#contents.delete(`secret:${name}`);
+    this.#put({ kind: 'reference', name, value: uri, part: 'durable' });
   }
 
   putPlugin(name: string, config: Record<string, unknown>): void {
@@ -56,18 +65,18 @@ export class DoubleGroup {
 
   deleteSecret(name: string): void {
     this.#contents.delete(`secret:${name}`);
-    this.revision += 1;
+    this.#bump();
   }
 
   deleteCertificate(name: string): void {
     this.#contents.delete(`certificate:${name}`);
-    this.revision += 1;
+    this.#bump();
   }
 
   /** A new delivery key, as after a revocation; it is a revision of its own. */
   startEpoch(): void {
     this.delivery = generateDeliveryKey(this.id, this.delivery.epoch + 1);
-    this.revision += 1;
+    this.#bump();
   }
 
   /** The current revision's bundle; the same bytes for every agent. */
@@ -81,7 +90,12 @@ export class DoubleGroup {
   #put(content: Omit<Content, 'version'>): void {
     const key = `${content.kind}:${content.name}`;
     this.#contents.set(key, { ...content, version: (this.#contents.get(key)?.version ?? 0) + 1 });
+    this.#bump();
+  }
+
+  #bump(): void {
     this.revision += 1;
+    this.onChange();
   }
 
   async #seal(): Promise<Bundle> {

@@ -1,0 +1,83 @@
+import { constants } from 'node:fs';
+import { open, readlink, realpath, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { codeOf } from '../state/system-error.ts';
+import { MOST_BYTES, withoutLineEnd } from './line-end.ts';
+import { memberOf } from './member.ts';
+import { denied, notThere, unusable, type Provider } from './provider.ts';
+import type { ReferenceOf } from './reference.ts';
+
+/** A pipe or a device would hold a thread; a link may have taken the file's place since it was resolved. */
+const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY | constants.O_NOFOLLOW;
+
+/** Files below the listed directories, by where they really are: no link leads out. */
+export class FileProvider implements Provider<'file'> {
+  readonly #directories: readonly string[];
+
+  constructor(directories: readonly string[]) {
+    this.#directories = directories;
+  }
+
+  async resolve({ path, field }: ReferenceOf<'file'>): Promise<Buffer> {
+    try {
+      return memberOf(withoutLineEnd(await this.#read(path)), field);
+    } catch (error) {
+      const code = codeOf(error);
+      if (code === undefined) throw error;
+      if (code === 'ENOENT' || code === 'ENOTDIR')
+        throw notThere('the file that the secret refers to is not there', 'put it there');
+      if (code === 'EACCES' || code === 'EPERM')
+        throw denied('the file that the secret refers to may not be read by this agent', 'let it');
+      throw unusable(`the file that the secret refers to cannot be read (${code})`);
+    }
+  }
+
+  async #read(path: string): Promise<Buffer> {
+    // Before anything is looked at: what lies elsewhere is not told to be there, or not.
+    const given = this.#directories.filter((directory) => isBelow(path, directory));
+    if (given.length === 0) throw outside();
+    const real = await realpath(path);
+    if (!(await this.#holds(real))) throw outside();
+    await using file = await open(real, FLAGS);
+    if ((await whereIs(file, real)) !== real) throw outside();
+    if (!(await file.stat()).isFile()) throw unusable('what the secret refers to is no file');
+    return await bytesOf(file);
+  }
+
+  async #holds(real: string): Promise<boolean> {
+    const directories = await Promise.all(
+      this.#directories.map((directory) => realpath(directory).catch(() => undefined)),
+    );
+    return directories.some((directory) => directory !== undefined && isBelow(real, directory));
+  }
+}
+
+function isBelow(path: string, directory: string): boolean {
+  return path.startsWith(join(directory, '/'));
+}
+
+/** Of the open file itself, whatever has been renamed meanwhile. */
+async function whereIs({ fd }: FileHandle, real: string): Promise<string> {
+  return process.platform === 'linux' ? readlink(`/proc/self/fd/${fd}`) : real;
+}
+
+async function bytesOf(file: FileHandle): Promise<Buffer> {
+  const buffer = Buffer.alloc(MOST_BYTES + 1);
+  let length = 0;
+  for (;;) {
+    const { bytesRead } = await file.read(buffer, length, buffer.length - length, length);
+    if (bytesRead === 0) return buffer.subarray(0, length);
+    length += bytesRead;
+    if (length > MOST_BYTES) {
+      buffer.fill(0);
+      throw unusable('the file that the secret refers to is too large for a secret');
+    }
+  }
+}
+
+function outside() {
+  return denied(
+    'the file that the secret refers to is outside of the directories that may be read',
+    'add its directory to references.file.directories of this agent, or mend the reference',
+  );
+}

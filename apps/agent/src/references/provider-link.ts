@@ -1,0 +1,130 @@
+import { HttpsLink, LinkError, type LinkReply, type LinkRequest } from '@sallyport/tls/https-link';
+import type { LinkStores } from '@sallyport/tls/link-stores';
+import type { TlsPolicy } from '@sallyport/tls/policy';
+import type { Route } from '@sallyport/tls/route';
+import { openStores, refreshStores, type StoreBlocks } from '../files/stores.ts';
+import { caOf } from '../link/trust.ts';
+import type { Log } from '../log.ts';
+import {
+  denied,
+  limited,
+  notThere,
+  retryAfterOf,
+  turnedAway,
+  unreachable,
+  unusable,
+} from './provider.ts';
+
+const MAX_REPLY_BYTES = 1024 * 1024;
+
+/** What the links of every provider need of the agent. */
+export type ProviderContext = { route: () => Promise<Route>; log: Log; now: () => number };
+
+export type ProviderLinkParts = ProviderContext & {
+  /** As people call it. */
+  provider: string;
+  /** The key of its section, for messages. */
+  key: string;
+  url: string;
+  settings: StoreBlocks & { tls: TlsPolicy };
+};
+
+/** The HTTPS link of one provider, opened when it is first used; it looks at its files again before each request. */
+export class ProviderLink {
+  readonly #parts: ProviderLinkParts;
+  #opened: Promise<{ link: HttpsLink; stores: LinkStores | undefined }> | undefined;
+  #isClosed = false;
+
+  constructor(parts: ProviderLinkParts) {
+    this.#parts = parts;
+  }
+
+  /** A reply of any status. @throws AgentError `reference.unreachable`, `reference.failed` */
+  async request(method: string, path: string, request: LinkRequest): Promise<LinkReply> {
+    try {
+      const { link, stores } = await this.#open();
+      if (stores !== undefined && (await refreshStores(stores, this.#parts.log)))
+        link.replace(shownBy(stores));
+      return await link.request(method, path, request);
+    } catch (error) {
+      throw error instanceof LinkError ? this.#faultOf(error) : error;
+    }
+  }
+
+  /** The JSON of a reply that succeeded, whose bytes are zeroed. @throws AgentError by `refusal` for any other */
+  json(reply: LinkReply): unknown {
+    try {
+      if (reply.status < 200 || reply.status > 299) throw this.refusal(reply);
+      return JSON.parse(reply.body.toString());
+    } catch (error) {
+      // Not the parser's: it quotes the reply.
+      throw error instanceof SyntaxError
+        ? unusable(`${this.#parts.provider} answers something that is no JSON`)
+        : error;
+    } finally {
+      reply.body.fill(0);
+    }
+  }
+
+  /** What a status other than success means, by what all of these APIs agree on. */
+  refusal({ status, headers }: LinkReply): Error {
+    const { provider, key, now } = this.#parts;
+    const retryAfterMs = retryAfterOf(headers, now());
+    if (status === 401) return turnedAway(provider, key);
+    if (status === 403)
+      return denied(
+        `${provider} does not let this agent read what the secret refers to`,
+        `let it, in ${provider}, or mend the reference`,
+      );
+    if (status === 404)
+      return notThere(
+        `${provider} has nothing at what the secret refers to`,
+        'write it there, or mend the reference',
+      );
+    if (status === 429) return limited(provider, retryAfterMs);
+    if (status >= 500) return unreachable(`${provider} answers ${status}`, retryAfterMs);
+    return unusable(`${provider} answers ${status}`, 'see its log, and mend the reference');
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    void this.#opened?.then(({ link }) => link.close());
+  }
+
+  #open(): Promise<{ link: HttpsLink; stores: LinkStores | undefined }> {
+    this.#opened ??= this.#connect().catch((error: unknown) => {
+      // What keeps it from being opened is a file, which somebody may mend.
+      this.#opened = undefined;
+      throw error;
+    });
+    return this.#opened;
+  }
+
+  async #connect(): Promise<{ link: HttpsLink; stores: LinkStores | undefined }> {
+    const { url, key, settings, route } = this.#parts;
+    const { keystore, truststore, tls } = settings;
+    const isGiven = keystore.file !== undefined || truststore.file !== undefined;
+    const stores = isGiven ? await openStores(key, settings, 'clientAuth') : undefined;
+    const link = new HttpsLink({
+      baseUrl: url,
+      tls,
+      route: await route(),
+      maxBodyBytes: MAX_REPLY_BYTES,
+      ...(stores && shownBy(stores)),
+    });
+    if (this.#isClosed) link.close();
+    return { link, stores };
+  }
+
+  #faultOf(error: LinkError): Error {
+    const { provider } = this.#parts;
+    if (error.code === 'link.body_too_large')
+      return unusable(`${provider} answers more than ${MAX_REPLY_BYTES} bytes`);
+    return unreachable(`${provider} is not reached: ${error.message}`, undefined, error);
+  }
+}
+
+function shownBy({ keystore, truststore }: LinkStores) {
+  const identity = keystore && { cert: keystore.chain, key: keystore.key };
+  return { ca: truststore && caOf({ certificates: truststore }), identity };
+}

@@ -1,0 +1,16 @@
+import { AgentError } from '../agent-error.ts';
+import { codeOf } from '../state/system-error.ts';
+import { unusable } from './provider.ts';
+
+/** What a provider threw, as an error of the reference; a defect of the agent's own as it is. */
+export function referenceFault(error: unknown): unknown {
+  if (error instanceof AgentError) {
+    const isOwn = error.code.startsWith('reference.') || error.code === 'agent.busy';
+    // Such as that a file of credentials cannot be read: its sentence says which.
+    return isOwn ? error : unusable(error.message, error.advice, error);
+  }
+  const code = codeOf(error);
+  return code === undefined
+    ? error
+    : unusable(`the reference cannot be resolved (${code})`, undefined, error);
+}

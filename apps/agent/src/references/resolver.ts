@@ -1,0 +1,211 @@
+import { AgentError } from '../agent-error.ts';
+import type { HeldEntry } from '../cache/value-cache.ts';
+import type { Clock } from '../clock.ts';
+import type { Log } from '../log.ts';
+import type { GuardedProviders, ProviderState } from './guarded-providers.ts';
+import { parseReference, type Reference } from './reference.ts';
+import { SealedValues, type SealedValue } from './sealed-values.ts';
+
+/** How many values are held, and how many refusals. */
+const MAX_ENTRIES = 1_000;
+/** For so long what is not there, or may not be read, is not asked for again. */
+const REFUSED_MS = 5_000;
+
+export type ResolverParts = {
+  providers: GuardedProviders;
+  settings: { cacheSeconds: number; staleSeconds: number };
+  clock: Pick<Clock, 'monotonic'>;
+  log: Log;
+};
+
+/** The value of a reference. `etag` is another one for every other value (RFC 9110, section 8.8.3). */
+export type Resolved = {
+  etag: string;
+  /** Since it was asked for. */
+  ageSeconds: number;
+  /** It is older than it should be, and its provider does not answer. */
+  isStale: boolean;
+  /** In plaintext; the caller zeroes it. To be called at once. */
+  open(): Buffer;
+};
+
+type Flight = { of: string; isOver: boolean };
+type Refusal = { of: string; error: AgentError; untilMs: number };
+
+/**
+ * Finds the values of references when programs ask for them, and not before. A value is served for `cacheSeconds`;
+ * who asks for the same meanwhile waits for the same call. After that it is served only while its provider does not
+ * answer, for `staleSeconds` more, and says so.
+ */
+export class Resolver {
+  readonly #parts: ResolverParts;
+  readonly #values = new SealedValues(MAX_ENTRIES);
+  readonly #flights = new Map<string, { flight: Flight; found: Promise<SealedValue> }>();
+  readonly #refusals = new Map<string, Refusal>();
+
+  constructor(parts: ResolverParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * The value that a reference leads to; `readUri` gives its URI, which is zeroed.
+   *
+   * @throws AgentError `reference.*`, `agent.busy`, `agent.not_ready` when the reference changed meanwhile
+   */
+  async resolve(entry: HeldEntry, readUri: () => Buffer): Promise<Resolved> {
+    const { cacheSeconds, staleSeconds } = this.#parts.settings;
+    const held = this.#heldFor(entry);
+    if (held !== undefined && this.#ageMs(held) < cacheSeconds * 1000) {
+      this.#parts.providers.hit(held.scheme);
+      return this.#resolved(entry, held, false);
+    }
+    try {
+      return this.#resolved(entry, await this.#obtain(entry, readUri), false);
+    } catch (error) {
+      const kept = this.#heldFor(entry);
+      const mayBeOld = error instanceof AgentError && isOutage(error) && kept !== undefined;
+      if (!mayBeOld || this.#ageMs(kept) >= (cacheSeconds + staleSeconds) * 1000) throw error;
+      this.#parts.providers.hit(kept.scheme);
+      return this.#resolved(entry, kept, true);
+    }
+  }
+
+  /** What is there now, past everything that is held: for what the agent itself needs. @throws AgentError `reference.*` */
+  async resolveFresh(reference: Reference): Promise<Buffer> {
+    return this.#parts.providers.resolveAnyway(reference);
+  }
+
+  /** The reference is another now, or gone. */
+  drop(name: string): void {
+    this.#values.drop(name);
+    this.#refusals.delete(name);
+    const flying = this.#flights.get(name);
+    if (flying !== undefined) flying.flight.isOver = true;
+    this.#flights.delete(name);
+  }
+
+  /** Drops what is too old to be served. */
+  async refresh(): Promise<void> {
+    const { cacheSeconds, staleSeconds } = this.#parts.settings;
+    const oldestMs = this.#parts.clock.monotonic() - (cacheSeconds + staleSeconds) * 1000;
+    this.#values.dropUntil(oldestMs);
+  }
+
+  /** Forgets every value, beyond recovery. */
+  wipe(): void {
+    this.#values.wipe();
+    for (const { flight } of this.#flights.values()) flight.isOver = true;
+    this.#flights.clear();
+    this.#refusals.clear();
+  }
+
+  /** Gives up what is under way, and forgets everything. */
+  async stop(): Promise<void> {
+    this.wipe();
+    await this.#parts.providers.stop();
+  }
+
+  /** Every provider that was asked. */
+  states(): ProviderState[] {
+    return this.#parts.providers.states();
+  }
+
+  #heldFor({ name, etag }: HeldEntry): SealedValue | undefined {
+    const held = this.#values.find(name);
+    return held?.of === etag ? held : undefined;
+  }
+
+  #ageMs({ atMs }: SealedValue): number {
+    return this.#parts.clock.monotonic() - atMs;
+  }
+
+  #resolved({ name, version }: HeldEntry, value: SealedValue, isStale: boolean): Resolved {
+    return {
+      etag: `"${version}-${value.mark}"`,
+      ageSeconds: Math.floor(this.#ageMs(value) / 1000),
+      isStale,
+      open: () => {
+        if (this.#values.find(name) !== value) throw changed();
+        return this.#values.open(name, value);
+      },
+    };
+  }
+
+  #obtain(entry: HeldEntry, readUri: () => Buffer): Promise<SealedValue> {
+    const { name, etag: of } = entry;
+    const flying = this.#flights.get(name);
+    if (flying?.flight.of === of) return flying.found;
+    this.#refuseAgain(entry);
+    const flight = { of, isOver: false };
+    const found = this.#find(entry, readUri, flight).finally(() => {
+      if (this.#flights.get(name)?.flight === flight) this.#flights.delete(name);
+    });
+    this.#flights.set(name, { flight, found });
+    return found;
+  }
+
+  async #find(entry: HeldEntry, readUri: () => Buffer, flight: Flight): Promise<SealedValue> {
+    const { name, etag: of } = entry;
+    try {
+      const reference = referenceIn(readUri(), name);
+      const atMs = this.#parts.clock.monotonic();
+      const value = await this.#parts.providers.resolve(reference);
+      try {
+        if (flight.isOver) throw changed();
+        this.#refusals.delete(name);
+        const { scheme } = reference;
+        return this.#values.seal(name, value, { of, scheme, atMs });
+      } finally {
+        value.fill(0);
+      }
+    } catch (error) {
+      if (error instanceof AgentError && !error.retryable && !flight.isOver)
+        this.#refuse(entry, error);
+      throw error;
+    }
+  }
+
+  #refuseAgain({ name, etag }: HeldEntry): void {
+    const refusal = this.#refusals.get(name);
+    if (refusal?.of === etag && this.#parts.clock.monotonic() < refusal.untilMs)
+      throw refusal.error;
+  }
+
+  /** A value that its provider does not give any more is not kept for an outage. */
+  #refuse({ name, etag: of }: HeldEntry, error: AgentError): void {
+    this.#values.drop(name);
+    const before = this.#refusals.get(name);
+    this.#refusals.delete(name);
+    for (const [oldest] of this.#refusals) {
+      if (this.#refusals.size < MAX_ENTRIES) break;
+      this.#refusals.delete(oldest);
+    }
+    const untilMs = this.#parts.clock.monotonic() + REFUSED_MS;
+    this.#refusals.set(name, { of, error, untilMs });
+    if (before?.error.code === error.code) return;
+    const { code, message: detail } = error;
+    this.#parts.log.warn({ code, detail, name }, 'a reference cannot be resolved');
+  }
+}
+
+/** What may pass by itself, and says nothing of whether the agent may still have the value. */
+function isOutage({ code }: AgentError): boolean {
+  return (
+    code === 'reference.unreachable' || code === 'reference.rate_limited' || code === 'agent.busy'
+  );
+}
+
+function referenceIn(uri: Buffer, name: string): Reference {
+  try {
+    return parseReference(uri.toString(), `the secret ${name}`);
+  } finally {
+    uri.fill(0);
+  }
+}
+
+function changed(): AgentError {
+  return new AgentError('agent.not_ready', 'the secret has just changed', {
+    advice: 'ask again',
+    retryable: true,
+  });
+}

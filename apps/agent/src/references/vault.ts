@@ -1,0 +1,56 @@
+import { z } from 'zod';
+import { memberOf } from './member.ts';
+import { ProviderLink, type ProviderContext } from './provider-link.ts';
+import { unusable, type Provider } from './provider.ts';
+import type { ReferenceOf } from './reference.ts';
+import type { VaultSettings } from './settings.ts';
+import { VaultLogin, vaultHeaders } from './vault-login.ts';
+
+const readReply = z.object({ data: z.object({ data: z.record(z.string(), z.unknown()) }) });
+
+/** HashiCorp Vault and OpenBao: the KV secrets engine, version 2, by its HTTP API. */
+export class VaultProvider implements Provider<'vault'> {
+  readonly #settings: VaultSettings;
+  readonly #link: ProviderLink;
+  readonly #login: VaultLogin;
+
+  constructor(settings: VaultSettings, context: ProviderContext & { monotonic: () => number }) {
+    this.#settings = settings;
+    this.#link = new ProviderLink({
+      ...context,
+      provider: 'Vault',
+      key: 'references.vault',
+      url: settings.url,
+      settings,
+    });
+    this.#login = new VaultLogin({ link: this.#link, settings, monotonic: context.monotonic });
+  }
+
+  async resolve(reference: ReferenceOf<'vault'>, signal: AbortSignal): Promise<Buffer> {
+    const token = await this.#login.token(signal);
+    let reply = await this.#read(reference, token, signal);
+    if (reply.status === 403 && this.#login.forget(token))
+      reply = await this.#read(reference, await this.#login.token(signal), signal);
+    const read = readReply.safeParse(this.#link.json(reply));
+    if (!read.success)
+      throw unusable(
+        'Vault answers no secret of a KV engine, version 2',
+        'mend the mount in the reference',
+      );
+    return memberOf(Buffer.from(JSON.stringify(read.data.data.data)), reference.field);
+  }
+
+  close(): void {
+    this.#link.close();
+  }
+
+  #read({ mount, path, version }: ReferenceOf<'vault'>, token: string, signal: AbortSignal) {
+    const query = version === undefined ? '' : `?version=${version}`;
+    const url = `/v1/${encoded(mount)}/data/${encoded(path)}${query}`;
+    return this.#link.request('GET', url, { headers: vaultHeaders(this.#settings, token), signal });
+  }
+}
+
+function encoded(path: string): string {
+  return path.split('/').map(encodeURIComponent).join('/');
+}

@@ -1,0 +1,88 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
+import { AwsPeer, awsCredentials } from './aws-peer.ts';
+import { Guarded } from './guarded.ts';
+import { Peer } from './peer.ts';
+
+const URI = 'aws-sm://shop/db';
+let home: TempDirectory;
+let aws: AwsPeer;
+let sts: Peer;
+let guarded: Guarded | undefined;
+beforeEach(async () => {
+  home = await createTempDirectory('aws');
+  aws = await AwsPeer.start();
+  aws.put('shop/db', 'first');
+  sts = await Peer.start(({ body }) => assumed(new URLSearchParams(body)), aws.peer.issuer);
+});
+afterEach(async () => {
+  await guarded?.[Symbol.asyncDispose]();
+  guarded = undefined;
+  await sts.stop();
+  await aws[Symbol.asyncDispose]();
+  await home.remove();
+});
+
+/** As STS answers AssumeRoleWithWebIdentity. */
+function assumed(form: URLSearchParams) {
+  const isGood =
+    form.get('Action') === 'AssumeRoleWithWebIdentity' &&
+    form.get('WebIdentityToken') === 'pod.token.x';
+  const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: key } = awsCredentials;
+  const credentials = `<Credentials><AccessKeyId>${id}</AccessKeyId><SecretAccessKey>${key}</SecretAccessKey><SessionToken>of-the-role</SessionToken><Expiration>2999-01-01T00:00:00Z</Expiration></Credentials>`;
+  const name = 'AssumeRoleWithWebIdentity';
+  const text = isGood
+    ? `<${name}Response><${name}Result>${credentials}</${name}Result></${name}Response>`
+    : '<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>';
+  return { status: isGood ? 200 : 403, text, headers: { 'content-type': 'text/xml' } };
+}
+
+async function put(name: string, text: string): Promise<string> {
+  const file = join(home.path, name);
+  await writeFile(file, text, { mode: 0o600 });
+  return file;
+}
+
+async function agentWith(env: Record<string, string>): Promise<Guarded> {
+  const truststore = { file: await put('ca.pem', aws.peer.ca) };
+  const awsSm = { region: 'eu-central-1', endpoint: aws.peer.url, truststore };
+  const nowhere = { AWS_CONFIG_FILE: '/none', AWS_SHARED_CREDENTIALS_FILE: '/none' };
+  guarded = new Guarded({ settings: { awsSm }, env: { ...nowhere, ...env } });
+  return guarded;
+}
+
+const errorOf = (read: Promise<string>) => read.catch((error: unknown) => error);
+
+describe('[AT-05] [AT-13] AWS is asked', () => {
+  test('by the web identity of a workload, over a link of the agent’s to STS', async () => {
+    const agent = await agentWith({
+      AWS_ROLE_ARN: 'arn:aws:iam::123456789012:role/shop',
+      AWS_WEB_IDENTITY_TOKEN_FILE: await put('pod-token', 'pod.token.x'),
+      AWS_ENDPOINT_URL_STS: sts.url,
+    });
+    expect(await agent.read(URI)).toBe('first');
+    expect(await agent.read(URI)).toBe('first');
+    expect(sts.asked).toHaveLength(1);
+    expect(aws.peer.asked[0]?.headers['x-amz-security-token']).toBe('of-the-role');
+  });
+
+  test('not without credentials, which says so', async () => {
+    const agent = await agentWith({});
+    expect(await errorOf(agent.read(URI))).toMatchObject({
+      code: 'reference.denied',
+      retryable: true,
+      advice: expect.stringContaining('references.awsSm'),
+    });
+    expect(aws.peer.asked).toEqual([]);
+  });
+
+  test('not with credentials that it does not know', async () => {
+    const agent = await agentWith({ ...awsCredentials, AWS_ACCESS_KEY_ID: 'AKIAOTHER' });
+    expect(await errorOf(agent.read(URI))).toMatchObject({
+      code: 'reference.denied',
+      retryable: true,
+    });
+  });
+});

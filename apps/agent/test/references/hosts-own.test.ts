@@ -1,0 +1,211 @@
+import { execFile } from 'node:child_process';
+import { mkdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
+import { agentConfig } from '../../src/config.ts';
+import { until } from '../harness.ts';
+import { Guarded } from './guarded.ts';
+
+let home: TempDirectory;
+let open: string;
+let guarded: Guarded | undefined;
+beforeEach(async () => {
+  home = await createTempDirectory('own');
+  open = join(home.path, 'open');
+  await mkdir(open);
+  await writeFile(join(home.path, 'closed'), 'canary');
+  await writeFile(join(open, 'value'), 'of the file');
+});
+afterEach(async () => {
+  await guarded?.[Symbol.asyncDispose]();
+  guarded = undefined;
+  await home.remove();
+});
+
+const errorOf = (read: Promise<string>) =>
+  read.then(
+    (value) => ({ value }),
+    (error: unknown) => error,
+  );
+
+function withFiles(): Guarded {
+  return (guarded = new Guarded({ settings: { file: { directories: [open] } }, env: {} }));
+}
+
+type Command = { argv: string[]; timeoutSeconds?: number; environment?: Record<string, string> };
+
+function withCommand(command: Command): Guarded {
+  const settings = { exec: { commands: { own: command } } };
+  return (guarded = new Guarded({ settings, env: { CANARY: 'of the agent' } }));
+}
+
+const sh = (script: string, more: Partial<Command> = {}) =>
+  withCommand({ argv: ['/bin/sh', '-c', script], ...more });
+
+describe('[AT-13] a file', () => {
+  test('is read by way of links that stay inside, as orchestrators make them', async () => {
+    await mkdir(join(open, '..2026'));
+    await rename(join(open, 'value'), join(open, '..2026/value'));
+    await symlink('..2026', join(open, '..data'));
+    await symlink('..data/value', join(open, 'value'));
+    expect(await withFiles().read(`file://${open}/value`)).toBe('of the file');
+  });
+
+  test('is read without the line end that an editor writes, and with any other', async () => {
+    await writeFile(join(open, 'value'), 'a\n\nb\n\n');
+    expect(await withFiles().read(`file://${open}/value`)).toBe('a\n\nb\n');
+    await writeFile(join(open, 'value'), 'a\r\n');
+    expect(await withFiles().read(`file://${open}/value`)).toBe('a');
+  });
+
+  test.each([
+    ['beside the directory', () => 'closed'],
+    ['whose directory only begins with the same name', () => 'open-to-others'],
+    ['by a link that leads out', () => 'open/link'],
+    ['by a directory that is a link and leads out', () => 'open/dir/closed'],
+  ])('%s is refused, and not read', async (_, at) => {
+    await symlink('../closed', join(open, 'link'));
+    await symlink('..', join(open, 'dir'));
+    await writeFile(join(home.path, 'open-to-others'), 'canary');
+    const error = await errorOf(withFiles().read(`file://${join(home.path, at())}`));
+    expect(error).toMatchObject({ code: 'reference.denied' });
+    expect(String(error)).not.toContain(home.path);
+  });
+
+  test('outside is refused whether it is there or not', async () => {
+    const [there, missing] = await Promise.all(
+      ['closed', 'missing'].map((name) =>
+        errorOf(withFiles().read(`file://${join(home.path, name)}`)),
+      ),
+    );
+    expect(String(there)).toBe(String(missing));
+  });
+
+  test('that is a pipe or a folder is refused at once', async () => {
+    await promisify(execFile)('mkfifo', [join(open, 'pipe')]);
+    expect(await errorOf(withFiles().read(`file://${open}/pipe`))).toMatchObject({
+      code: 'reference.failed',
+      message: expect.stringContaining('is no file'),
+    });
+    await mkdir(join(open, 'folder'));
+    expect(await errorOf(withFiles().read(`file://${open}/folder`))).toMatchObject({
+      code: 'reference.failed',
+    });
+  });
+
+  test('that is no text is refused', async () => {
+    await writeFile(join(open, 'value'), Buffer.of(0xff, 0xfe, 0x00));
+    expect(await errorOf(withFiles().read(`file://${open}/value`))).toMatchObject({
+      code: 'reference.failed',
+      message: expect.stringContaining('UTF-8'),
+    });
+  });
+
+  test('is not read from the root directory', () => {
+    const parse = (directory: string) =>
+      agentConfig.safeParse({ references: { file: { directories: [directory] } } }).success;
+    expect([parse('/'), parse('relative'), parse('/run/secrets')]).toEqual([false, false, true]);
+  });
+});
+
+describe('[AT-13] a command', () => {
+  test('runs with its arguments as they stand, in an environment of its own', async () => {
+    const agent = withCommand({
+      argv: ['/usr/bin/env', '--', '/bin/sh', '-c', 'printf %s "$*"; env', 'sh', '$(id) ; x'],
+      environment: { GIVEN: 'yes' },
+    });
+    const printed = await agent.read('exec://own');
+    expect(printed).toContain('$(id) ; x');
+    expect(printed).toContain('GIVEN=yes');
+    expect(printed).not.toContain('CANARY');
+    expect(printed).not.toContain('NODE_OPTIONS');
+  });
+
+  test('that hangs is killed with all that it started', async () => {
+    const pid = join(home.path, 'pid');
+    const agent = sh(`sleep 600 & echo $! > ${pid}; wait`, { timeoutSeconds: 1 });
+    expect(await errorOf(agent.read('exec://own'))).toMatchObject({
+      code: 'reference.failed',
+      message: expect.stringContaining('within 1 s'),
+      retryable: false,
+    });
+    await untilGone(pid);
+  });
+
+  test('that leaves something running is answered, and what it left is killed', async () => {
+    const pid = join(home.path, 'pid');
+    const agent = sh(`sleep 600 & echo $! > ${pid}; echo value`);
+    expect(await agent.read('exec://own')).toBe('value');
+    await untilGone(pid);
+  });
+
+  test('that prints without end is stopped, and nothing of it is used', async () => {
+    expect(await errorOf(sh('yes canary').read('exec://own'))).toMatchObject({
+      code: 'reference.failed',
+      message: expect.stringContaining('too much'),
+    });
+  });
+
+  test('that fails is told by its exit code; what it printed is neither used nor quoted', async () => {
+    const error = await errorOf(sh('echo canary; echo canary >&2; exit 3').read('exec://own'));
+    expect(error).toMatchObject({
+      code: 'reference.failed',
+      message: expect.stringContaining('ended with 3'),
+    });
+    expect(JSON.stringify([error, String(error)])).not.toContain('canary');
+  });
+
+  test.each([
+    ['is not there', 'none'],
+    ['may not be run', 'value'],
+  ])('that %s is told', async (_, program) => {
+    expect(
+      await errorOf(withCommand({ argv: [join(open, program)] }).read('exec://own')),
+    ).toMatchObject({
+      code: 'reference.failed',
+      message: expect.stringContaining('cannot be run'),
+    });
+  });
+
+  test('cannot be named by a path, nor by a property that every object has', async () => {
+    for (const uri of ['exec://constructor', 'exec://__proto__', 'exec:///bin/id'])
+      expect(await errorOf(sh('echo canary').read(uri))).toMatchObject({
+        code: expect.stringMatching(/^reference\.(denied|invalid)$/),
+      });
+  });
+
+  test('begins with an absolute path', () => {
+    const parse = (program: string) =>
+      agentConfig.safeParse({ references: { exec: { commands: { own: { argv: [program] } } } } });
+    expect([parse('id').success, parse('/usr/bin/id').success]).toEqual([false, true]);
+  });
+});
+
+describe('[AT-13] what is not set up', () => {
+  test.each(['vault://a/b#c', 'aws-sm://a', 'azure-kv://a/b', 'k8s://a/b/c', 'env://A'])(
+    '%s resolves nothing',
+    async (uri) => {
+      expect(await errorOf(withFiles().read(uri))).toMatchObject({
+        code: 'reference.not_configured',
+      });
+    },
+  );
+
+  test('not even a file, a variable or a command, by default', async () => {
+    guarded = new Guarded({ settings: {}, env: { PATH: 'canary' } });
+    for (const uri of ['file:///etc/hostname', 'env://PATH', 'exec://id'])
+      expect(await errorOf(guarded.read(uri))).toMatchObject({ code: 'reference.not_configured' });
+  });
+});
+
+async function untilGone(pidFile: string): Promise<void> {
+  const pid = Number(await readFile(pidFile, 'utf8'));
+  expect(pid).toBeGreaterThan(1);
+  await until(async () => {
+    // One that nobody waits for stays as a zombie.
+    const state = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ') Z');
+    return /\) Z/.test(state);
+  });
+}

@@ -1,0 +1,115 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { limited, unreachable } from '../../src/references/provider.ts';
+import { ResolverAlone } from './resolver-alone.ts';
+
+let alone: ResolverAlone;
+beforeEach(() => {
+  alone = new ResolverAlone();
+});
+afterEach(() => alone.resolver.stop());
+
+describe('[SG-34] a provider that does not answer', () => {
+  test('is left alone for longer and longer, then asked by one, and well when it answers', async () => {
+    alone.source.fault = unreachable('away');
+    const asked: number[] = [];
+    for (let at = 0; at < 60_000; at += 250) {
+      const before = alone.source.calls;
+      await alone.tried();
+      if (alone.source.calls > before) asked.push(at);
+      alone.clock.advance(250);
+    }
+    expect(asked).toEqual([0, 250, 750, 1_750, 3_750, 7_750, 15_750, 31_750]);
+    expect(alone.resolver.states()).toMatchObject([{ failing: { code: 'reference.unreachable' } }]);
+    alone.source.fault = undefined;
+    alone.clock.advance(30_000);
+    expect(await alone.read()).toMatchObject({ value: 'first' });
+    expect(alone.resolver.states()).toMatchObject([{ failing: undefined }]);
+  });
+
+  test('by a random part of that, so that not all hosts ask at once', async () => {
+    alone.reopen({ random: () => 0.5 });
+    alone.source.fault = unreachable('away');
+    await alone.tried();
+    alone.clock.advance(124);
+    await alone.tried();
+    expect(alone.source.calls).toBe(1);
+    alone.clock.advance(1);
+    await alone.tried();
+    expect(alone.source.calls).toBe(2);
+  });
+
+  test('and says for how long is left alone for as long, whatever is read', async () => {
+    alone.source.values.set('other', 'x');
+    alone.source.fault = limited('it', 20_000);
+    expect(await alone.tried()).toMatchObject({ retryAfterMs: 20_000 });
+    alone.clock.advance(5_000);
+    const refused = await alone.tried('other');
+    expect(refused).toMatchObject({ code: 'reference.rate_limited', retryAfterMs: 15_250 });
+    alone.source.fault = undefined;
+    alone.clock.advance(15_249);
+    await alone.tried('other');
+    expect(alone.source.calls).toBe(1);
+    alone.clock.advance(1);
+    expect(await alone.read('other')).toMatchObject({ value: 'x' });
+  });
+
+  test('is tried by one read, while the others are refused', async () => {
+    for (let count = 0; count < 10; count += 1) alone.source.values.set(`n${count}`, 'x');
+    alone.source.fault = unreachable('away');
+    await alone.tried();
+    alone.clock.advance(250);
+    let release = () => {};
+    alone.source.gate = new Promise((resolve) => (release = resolve));
+    const reads = Array.from({ length: 10 }, (_, index) => alone.tried(`n${index}`));
+    alone.source.fault = undefined;
+    release();
+    const values = await Promise.all(reads);
+    expect(alone.source.calls).toBe(2);
+    expect(values.filter(({ code }) => code === 'none')).toHaveLength(1);
+  });
+
+  test('is logged when it begins to fail and when it answers again', async () => {
+    alone.source.fault = unreachable('away');
+    await alone.tried();
+    alone.clock.advance(30_000);
+    await alone.tried();
+    alone.source.fault = undefined;
+    alone.clock.advance(30_000);
+    await alone.read();
+    expect(alone.log).toEqual([
+      expect.stringMatching(/fails .*exec:\/\//),
+      expect.stringMatching(/answers again .*exec:\/\//),
+    ]);
+  });
+
+  test('keeps nobody waiting for longer than is set', async () => {
+    alone.reopen({ timeoutSeconds: 1 });
+    alone.source.gate = new Promise(() => {});
+    expect(await alone.tried()).toMatchObject({
+      code: 'reference.unreachable',
+      message: expect.stringContaining('within 1 s'),
+    });
+  });
+});
+
+describe('[SG-34] many references at a time', () => {
+  test('are asked for a few at a time, and all get their value', async () => {
+    const names = Array.from({ length: 100 }, (_, index) => `n${index}`);
+    for (const name of names) alone.source.values.set(name, name);
+    const values = await Promise.all(names.map((name) => alone.read(name)));
+    expect(values.map(({ value }) => value)).toEqual(names);
+    expect(alone.source.mostAtOnce).toBe(4);
+  });
+
+  test('wait up to a number; what is more is told to come back', async () => {
+    let release = () => {};
+    alone.source.gate = new Promise((resolve) => (release = resolve));
+    const names = Array.from({ length: 261 }, (_, index) => `n${index}`);
+    for (const name of names) alone.source.values.set(name, name);
+    const reads = names.map((name) => alone.tried(name));
+    expect(await reads.at(-1)).toMatchObject({ code: 'agent.busy' });
+    release();
+    const codes = (await Promise.all(reads)).map((found) => 'code' in found && found.code);
+    expect(codes.filter((code) => code === 'agent.busy')).toHaveLength(1);
+  });
+});

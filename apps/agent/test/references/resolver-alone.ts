@@ -1,0 +1,98 @@
+import { createClock } from '@sallyport/testkit/clock';
+import type { AgentError } from '../../src/agent-error.ts';
+import type { HeldEntry } from '../../src/cache/value-cache.ts';
+import type { Log } from '../../src/log.ts';
+import { GuardedProviders } from '../../src/references/guarded-providers.ts';
+import { notThere } from '../../src/references/provider.ts';
+import type { Reference } from '../../src/references/reference.ts';
+import { Resolver } from '../../src/references/resolver.ts';
+
+/** A provider in memory: it keeps values by command, counts calls, and fails when it is told to. */
+class Source {
+  readonly values = new Map<string, string>();
+  calls = 0;
+  running = 0;
+  mostAtOnce = 0;
+  fault: AgentError | undefined;
+  /** Calls wait for it. */
+  gate: Promise<void> | undefined;
+  readonly given: Buffer[] = [];
+
+  isSetUp(): boolean {
+    return true;
+  }
+
+  async resolve(reference: Reference): Promise<Buffer> {
+    this.calls += 1;
+    this.running += 1;
+    this.mostAtOnce = Math.max(this.mostAtOnce, this.running);
+    await this.gate;
+    this.running -= 1;
+    if (this.fault !== undefined) throw this.fault;
+    const value = this.values.get(reference.scheme === 'exec' ? reference.command : '');
+    if (value === undefined) throw notThere('nothing', 'write it');
+    const buffer = Buffer.from(value);
+    this.given.push(buffer);
+    return buffer;
+  }
+
+  async close(): Promise<void> {}
+}
+
+type Settings = {
+  cacheSeconds?: number;
+  staleSeconds?: number;
+  timeoutSeconds?: number;
+  random?: () => number;
+};
+
+/** The resolver with a provider in memory, by a clock that stands still. */
+export class ResolverAlone {
+  readonly source = new Source();
+  readonly clock = createClock();
+  readonly log: string[] = [];
+  resolver: Resolver;
+
+  constructor() {
+    this.source.values.set('db', 'first');
+    this.resolver = this.#open({});
+  }
+
+  /** Begins anew, with other settings. */
+  reopen(settings: Settings): void {
+    this.resolver = this.#open(settings);
+  }
+
+  /** The value of a secret whose reference leads to what has its name. */
+  async read(name = 'db', etag = '"1-a"') {
+    const entry: HeldEntry = { kind: 'reference', name, version: 1, etag };
+    const resolved = await this.resolver.resolve(entry, () => Buffer.from(`exec://${name}`));
+    const { ageSeconds, isStale } = resolved;
+    const open = () => resolved.open().toString();
+    return { code: 'none', value: open(), open, ageSeconds, isStale, etag: resolved.etag };
+  }
+
+  /** The same, or the error. */
+  async tried(name?: string, etag?: string) {
+    return this.read(name, etag).catch((error: AgentError) => error);
+  }
+
+  #open(settings: Settings): Resolver {
+    const { cacheSeconds = 60, staleSeconds = 0, timeoutSeconds = 10, random = () => 1 } = settings;
+    const now = () => this.clock.now();
+    const parts = { clock: { now, monotonic: now }, log: logTo(this.log) };
+    const providers = new GuardedProviders({
+      ...parts,
+      providers: this.source,
+      timeoutSeconds,
+      random,
+    });
+    return new Resolver({ ...parts, providers, settings: { cacheSeconds, staleSeconds } });
+  }
+}
+
+function logTo(lines: string[]): Log {
+  const write: Log['info'] = (fields, message) =>
+    void lines.push(`${message} ${JSON.stringify(fields)}`);
+  return { debug: write, info: write, warn: write, error: write };
+}
