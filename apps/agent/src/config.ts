@@ -14,6 +14,7 @@ import { logLevels } from './log.ts';
 import { proxySettings, withConventionalProxy } from './proxy-settings.ts';
 import { isReference } from './references/reference.ts';
 import { providerTlsWarnings, referenceSettings } from './references/settings.ts';
+import { resourceSettings } from './resources/settings.ts';
 import { defaultSocket, defaultStateDirectory } from './state/default-paths.ts';
 
 const settings = z.strictObject({
@@ -102,6 +103,7 @@ const settings = z.strictObject({
   localApi: localApiSettings.prefault({}),
   proxy: proxySettings.prefault({}),
   references: referenceSettings.prefault({}),
+  resources: resourceSettings.prefault({}),
   log: z
     .strictObject({
       level: z.enum(logLevels).default('info').meta({

@@ -16,6 +16,7 @@ import type { Log } from './log.ts';
 import { readReferencedToken } from './references/agent-token.ts';
 import { openResolver } from './references/open-resolver.ts';
 import type { Resolver } from './references/resolver.ts';
+import { measureProcess, ResourceMonitor } from './resources/resource-monitor.ts';
 import { DurableStore } from './state/durable-store.ts';
 import { Generations } from './state/generations.ts';
 import { keepGroup, loadIdentity, type Identity } from './state/identity.ts';
@@ -25,6 +26,8 @@ import { VERSION } from './version.ts';
 
 /** How often the time of the last contact is kept, so that staleness is told truthfully after a crash. */
 const CONFIRM_EVERY_MS = 5 * 60_000;
+/** How often it is looked at what the agent takes of its host; Prometheus asks about as often. */
+const RESOURCES_EVERY_MS = 15_000;
 
 type Run = {
   log: Log;
@@ -74,6 +77,7 @@ export async function runDaemon(config: AgentConfig, { log, env, signal }: Run):
       await forget(state, { ...identity, group: agent.group }, durableStore, log);
     },
   });
+  const resources = monitor(config, state, events, log);
   const certificateFiles = new CertificateFiles(config.certificateFiles, agent, log);
   await agent.restore();
   await certificateFiles.refresh();
@@ -87,11 +91,13 @@ export async function runDaemon(config: AgentConfig, { log, env, signal }: Run):
     fileProblems: () => credentials.problems,
     durable: () => durableStore.state(),
     files: () => certificateFiles.states(),
+    resources: () => resources.state(),
+    eventsState: () => events.state(),
     events,
   });
   const parts = { config, identity, agent, durableStore, certificateFiles, localApi, events, log };
   const { references } = resolving;
-  const reason = await serve({ ...parts, credentials, references }, signal);
+  const reason = await serve({ ...parts, credentials, references, resources }, signal);
   if (reason !== undefined) throw reason;
 }
 
@@ -103,6 +109,7 @@ type Serving = {
   certificateFiles: CertificateFiles;
   credentials: { refresh(): Promise<void> };
   references: { refresh(): Promise<void> };
+  resources: ResourceMonitor;
   localApi: LocalApi;
   events: AgentEvents;
   log: Log;
@@ -125,6 +132,7 @@ async function serve(parts: Serving, signal: AbortSignal): Promise<AgentError | 
     ...[parts.credentials, localApi, parts.references].map((kept) =>
       keepFresh(() => kept.refresh(), log),
     ),
+    keepFresh(() => parts.resources.look(), log, { everyMs: RESOURCES_EVERY_MS, atOnce: true }),
   ];
 
   const reason = await Promise.race([aborted(signal), agent.gaveUp]);
@@ -136,6 +144,15 @@ async function serve(parts: Serving, signal: AbortSignal): Promise<AgentError | 
   await confirm();
   log.info({}, 'stopped');
   return reason;
+}
+
+function monitor(
+  { resources: limits }: AgentConfig,
+  { path }: StateDirectory,
+  { record }: AgentEvents,
+  log: Log,
+): ResourceMonitor {
+  return new ResourceMonitor({ limits, measure: measureProcess(path), record, log });
 }
 
 async function openEvents(

@@ -158,6 +158,9 @@ describe('text from elsewhere', () => {
       clockOffsetMilliseconds: 0,
       peerCredentials: true,
       memory: { locked: true, dumpable: false, reason: null },
+      resources: { memoryBytes: 1, cpuPercent: 1, freeDiskBytes: 1, alarms: [] },
+      events: { waiting: 0, dropped: 0 },
+      conditions: [{ code: 'stale', detail: hostile }],
     };
     await listen(createServer(answer(200, JSON.stringify(report))));
     const { code, stdout } = await run('status');

@@ -95,6 +95,7 @@ export async function startDaemon({
       | 'maxStaleSeconds'
       | 'proxy'
       | 'references'
+      | 'resources'
       | 'tokenFile'
       | 'tokenReference'
     >

@@ -46,12 +46,18 @@ function describe({
   clockOffsetMilliseconds,
   peerCredentials,
   memory,
+  resources,
+  events,
+  conditions,
 }: Health): string[] {
   const { lastError } = controlPlane;
   const advice = lastError?.advice ?? undefined;
   return [
     `status         ${status}${staleSince === null ? '' : ` since ${staleSince}`}${offline ? ', offline since the start' : ''}`,
     `agent          ${agent.name} (${agent.id}), group ${agent.group}`,
+    ...conditions.map(
+      ({ code, detail }) => `condition      ${code.replaceAll('_', ' ')} (${detail})`,
+    ),
     `revision       ${revision}, epoch ${epoch}, ${entries} entries`,
     `control plane  ${controlPlane.url} ${controlPlane.state} since ${controlPlane.since}`,
     `sessions       by ${authentication.method}${authentication.expiresAt === null ? '' : `, certificate expires ${authentication.expiresAt}`}`,
@@ -69,7 +75,17 @@ function describe({
       ? []
       : [`clock          ${offsetInWords(clockOffsetMilliseconds)}`]),
     `memory         ${memoryOf(memory)}`,
+    ...resourcesOf(resources),
+    ...(events.waiting === 0 ? [] : [`audit          ${events.waiting} batches of events wait`]),
     ...(peerCredentials ? [] : ['programs       this host does not tell whose they are']),
+  ];
+}
+
+function resourcesOf({ memoryBytes, cpuPercent, freeDiskBytes }: Health['resources']): string[] {
+  if (memoryBytes === null || freeDiskBytes === null) return [];
+  const mib = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`;
+  return [
+    `resources      ${mib(memoryBytes)} of memory, ${cpuPercent} % of a processor, ${mib(freeDiskBytes)} of disk free`,
   ];
 }
 

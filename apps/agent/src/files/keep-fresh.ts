@@ -5,7 +5,11 @@ import type { Log } from '../log.ts';
 const EVERY_MS = 5_000;
 
 /** Looks again and again, one look at a time: on a disk that hangs they would take every thread. */
-export function keepFresh(refresh: () => Promise<void>, log: Log): NodeJS.Timeout {
+export function keepFresh(
+  refresh: () => Promise<void>,
+  log: Log,
+  { everyMs = EVERY_MS, atOnce = false } = {},
+): NodeJS.Timeout {
   let isLooking = false;
   const look = async () => {
     isLooking = true;
@@ -17,7 +21,8 @@ export function keepFresh(refresh: () => Promise<void>, log: Log): NodeJS.Timeou
       isLooking = false;
     }
   };
+  if (atOnce) void look();
   return setInterval(() => {
     if (!isLooking) void look();
-  }, EVERY_MS);
+  }, everyMs);
 }

@@ -7,10 +7,12 @@ import type { CertificateFileState } from '../files/certificate-files.ts';
 import { libc } from '../host/libc.ts';
 import { arePeersTold } from '../host/peers.ts';
 import type { ProviderState } from '../references/guarded-providers.ts';
+import type { ResourceState } from '../resources/resource-monitor.ts';
 import type { DurableState } from '../state/durable-store.ts';
 import type { Identity } from '../state/identity.ts';
 import type { EntryKind } from '../sync/open-bundle.ts';
 import { VERSION } from '../version.ts';
+import { condition, conditionsOf } from './conditions.ts';
 import { everything, type Rights } from './rights.ts';
 
 /** `stale` still serves: its values were current at `staleSince`. */
@@ -76,6 +78,17 @@ export const health = z.object({
   peerCredentials: z.boolean(),
   /** `locked`: no swap, core or child gets the keys of the values. `dumpable`: programs of the agent’s user may read all of it. */
   memory: z.object({ locked: z.boolean(), dumpable: z.boolean(), reason: z.string().nullable() }),
+  /** What the agent takes of its host, null before it has looked; `alarms` is what it is short of. */
+  resources: z.object({
+    memoryBytes: z.int().nullable(),
+    cpuPercent: z.int().nullable(),
+    freeDiskBytes: z.int().nullable(),
+    alarms: z.array(z.enum(['memory', 'cpu', 'disk'])),
+  }),
+  /** Audit events: batches that the control plane does not have yet, and events that were dropped since the start. */
+  events: z.object({ waiting: z.int(), dropped: z.int() }),
+  /** Everything that is not as it should be; empty for a healthy agent. */
+  conditions: z.array(condition),
 });
 
 export type HealthStatus = z.infer<typeof healthStatus>;
@@ -91,10 +104,17 @@ export type HealthParts = {
   fileProblems: () => string[];
   durable: () => DurableState;
   files: () => CertificateFileState[];
+  resources?: () => ResourceState;
+  eventsState?: () => { waiting: number; dropped: number };
 };
 
 /** The truth about the agent, as far as it knows it. */
-export function describeHealth({
+export function describeHealth(parts: HealthParts): Health {
+  const described = describe(parts);
+  return { ...described, conditions: conditionsOf(described, Date.now()) };
+}
+
+function describe({
   agent,
   identity,
   tls,
@@ -103,7 +123,9 @@ export function describeHealth({
   fileProblems,
   durable,
   files,
-}: HealthParts): Health {
+  resources = () => ({ usage: undefined, alarms: [] }),
+  eventsState = () => ({ waiting: 0, dropped: 0 }),
+}: HealthParts): Omit<Health, 'conditions'> {
   const { contact, cache } = agent;
   const held = cache.revision();
   const disk = durable();
@@ -133,6 +155,8 @@ export function describeHealth({
     clockOffsetMilliseconds: offsetMs === undefined ? null : Math.round(offsetMs),
     peerCredentials: arePeersTold(),
     memory: memoryOf(agent),
+    resources: resourcesOf(resources()),
+    events: eventsState(),
   };
 }
 
@@ -141,13 +165,14 @@ export function healthFor(whole: Health, { agent }: HealthParts, rights: Rights)
   if (rights === everything) return whole;
   const mayRead = (kind: EntryKind) =>
     agent.cache.list(kind).filter(({ name }) => rights.allows(kind, name)).length;
-  return {
+  const told = {
     ...whole,
     entries: mayRead('secret') + mayRead('reference') + mayRead('plugin') + mayRead('certificate'),
     fileProblems: [],
     providers: [],
     files: whole.files.filter(({ certificate }) => rights.allows('certificate', certificate)),
   };
+  return { ...told, conditions: conditionsOf(told, Date.now()) };
 }
 
 function providerOf({ scheme, calls, failures, hits, failing }: ProviderState) {
@@ -159,6 +184,11 @@ function providerOf({ scheme, calls, failures, hits, failing }: ProviderState) {
     cacheHits: hits,
     failing: failing && since ? { code: failing.code, message: failing.message, since } : null,
   };
+}
+
+function resourcesOf({ usage, alarms }: ResourceState): Health['resources'] {
+  const { memoryBytes = null, cpuPercent = null, freeDiskBytes = null } = usage ?? {};
+  return { memoryBytes, cpuPercent, freeDiskBytes, alarms };
 }
 
 function statusOf({ isRevoked, cache, contact }: Agent): HealthStatus {

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Registry } from 'prom-client';
+import { conditionCode } from './conditions.ts';
 import { healthStatus, type Health } from './health.ts';
 import type { RequestCounts } from './request-counts.ts';
 
@@ -47,6 +48,7 @@ export async function renderMetrics(health: Health, requests: RequestCounts): Pr
   gauge('file_problems', 'Files that are set and not taken', health.fileProblems.length);
   gauge('resident_memory_bytes', 'Memory of the process that is in RAM', process.memoryUsage.rss());
   providers(registry, health.providers);
+  resources({ registry, health });
   counters(registry, requests);
   return registry.metrics();
 }
@@ -72,6 +74,46 @@ function providers(registry: Registry, states: Health['providers']): void {
     hits.inc({ provider }, state.cacheHits);
     failing.set({ provider }, state.failing === null ? 0 : 1);
   }
+}
+
+function resources({ registry, health }: { registry: Registry; health: Health }): void {
+  const { freeDiskBytes, alarms } = health.resources;
+  const registers = [registry];
+  if (freeDiskBytes !== null)
+    new Gauge({
+      name: 'sallyport_agent_disk_free_bytes',
+      help: 'Free where the state directory is',
+      registers,
+    }).set(freeDiskBytes);
+  const short = new Gauge({
+    name: 'sallyport_agent_resource_short',
+    help: 'Whether the agent is short of it',
+    labelNames: ['resource'],
+    registers,
+  });
+  for (const resource of ['memory', 'cpu', 'disk'] as const)
+    short.set({ resource }, Number(alarms.includes(resource)));
+  const conditions = new Gauge({
+    name: 'sallyport_agent_condition',
+    help: 'Whether this is not as it should be',
+    labelNames: ['condition'],
+    registers,
+  });
+  for (const each of conditionCode.options)
+    conditions.set(
+      { condition: each },
+      Number(health.conditions.some(({ code }) => code === each)),
+    );
+  new Gauge({
+    name: 'sallyport_agent_events_waiting',
+    help: 'Batches of audit events that the control plane does not have yet',
+    registers,
+  }).set(health.events.waiting);
+  new Counter({
+    name: 'sallyport_agent_events_dropped_total',
+    help: 'Audit events that did not fit',
+    registers,
+  }).inc(health.events.dropped);
 }
 
 function counters(registry: Registry, requests: RequestCounts): void {

@@ -1,0 +1,76 @@
+import { describe, expect, test } from '@jest/globals';
+import { conditionsOf } from './conditions.ts';
+import type { Health } from './health.ts';
+
+const NOW = Date.UTC(2030, 0, 1);
+const at = (hours: number) => new Date(NOW + hours * 3_600_000).toISOString();
+
+const healthy: Omit<Health, 'conditions'> = {
+  status: 'ready',
+  version: '1',
+  agent: { id: 'a', name: 'a', group: 'g' },
+  revision: 1,
+  epoch: 1,
+  entries: 1,
+  staleSince: null,
+  offline: false,
+  controlPlane: { url: 'https://cp', state: 'connected', since: at(0), lastError: null },
+  tlsWeak: false,
+  authentication: { method: 'certificate', expiresAt: at(12) },
+  fileProblems: [],
+  durable: { revision: 1, bytes: 1, error: null },
+  files: [],
+  providers: [{ provider: 'vault', calls: 1, failures: 0, cacheHits: 0, failing: null }],
+  clockOffsetMilliseconds: 0,
+  peerCredentials: true,
+  memory: { locked: true, dumpable: false, reason: null },
+  resources: { memoryBytes: 1, cpuPercent: 1, freeDiskBytes: 1, alarms: [] },
+  events: { waiting: 0, dropped: 0 },
+};
+const codes = (change: Partial<Health>) =>
+  conditionsOf({ ...healthy, ...change }, NOW).map(({ code }) => code);
+const contact = (state: string) => ({ controlPlane: { ...healthy.controlPlane, state } });
+const failing = { code: 'reference.unreachable', message: '', since: at(0) };
+
+describe('[AT-46] an agent says apart', () => {
+  test('that it is healthy', () => {
+    expect(codes({})).toEqual([]);
+  });
+
+  test.each<[string, Partial<Health>, string]>([
+    ['stale values', { staleSince: at(-1) }, 'stale'],
+    ['a control plane out of reach', contact('unreachable'), 'control_plane_unreachable'],
+    ['one that refuses it', contact('refused'), 'control_plane_refuses'],
+    ['one that sends what it does not trust', contact('distrusted'), 'control_plane_distrusted'],
+    [
+      'an identity that is not renewed',
+      { authentication: { method: 'certificate', expiresAt: at(6) } },
+      'identity_expiring',
+    ],
+    [
+      'one that has expired',
+      { authentication: { method: 'certificate', expiresAt: at(0) } },
+      'identity_expired',
+    ],
+    [
+      'a provider that fails',
+      { providers: [{ provider: 'vault', calls: 1, failures: 1, cacheHits: 0, failing }] },
+      'provider_failing',
+    ],
+    ['a disk that fails', { durable: { revision: 1, bytes: 1, error: 'x' } }, 'disk_failing'],
+    ['files that are not taken', { fileProblems: ['a file'] }, 'files_refused'],
+    [
+      'a host that is short of something',
+      { resources: { ...healthy.resources, alarms: ['disk'] } },
+      'resource_short',
+    ],
+    ['events that are lost', { events: { waiting: 1, dropped: 2 } }, 'events_dropped'],
+  ])('%s', (_, change, code) => {
+    expect(codes(change)).toEqual([code]);
+  });
+
+  test('an identity that will be renewed, and one without an end', () => {
+    for (const expiresAt of [at(6.1), null])
+      expect(codes({ authentication: { method: 'key', expiresAt } })).toEqual([]);
+  });
+});

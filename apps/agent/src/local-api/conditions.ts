@@ -1,0 +1,64 @@
+import { z } from 'zod';
+import type { Health } from './health.ts';
+
+/** What is to be told apart of an agent that is not quite well; the agent serves all the same, or `status` says that it does not. */
+export const conditionCode = z.enum([
+  'stale',
+  'control_plane_unreachable',
+  'control_plane_refuses',
+  'control_plane_distrusted',
+  'identity_expiring',
+  'identity_expired',
+  'provider_failing',
+  'disk_failing',
+  'files_refused',
+  'resource_short',
+  'events_dropped',
+]);
+export type ConditionCode = z.infer<typeof conditionCode>;
+
+export const condition = z.object({ code: conditionCode, detail: z.string() });
+export type Condition = z.infer<typeof condition>;
+
+/** A certificate lasts a day, and is renewed when half of it is over: then it has failed for hours. */
+const EXPIRING_MS = 6 * 60 * 60 * 1000;
+
+const CONTACT: Record<string, ConditionCode> = {
+  unreachable: 'control_plane_unreachable',
+  refused: 'control_plane_refuses',
+  distrusted: 'control_plane_distrusted',
+};
+
+/** Everything that is not as it should be; nothing of a healthy agent. */
+export function conditionsOf(health: Omit<Health, 'conditions'>, nowMs: number): Condition[] {
+  const { controlPlane, durable, fileProblems, providers, resources, events } = health;
+  const contact = CONTACT[controlPlane.state];
+  const found: (Condition | undefined)[] = [
+    health.staleSince === null
+      ? undefined
+      : { code: 'stale', detail: `not confirmed since ${health.staleSince}` },
+    contact && { code: contact, detail: controlPlane.lastError?.code ?? controlPlane.state },
+    expiryOf(health.authentication.expiresAt, nowMs),
+    ...providers.map(({ provider, failing }): Condition | undefined =>
+      failing === null
+        ? undefined
+        : { code: 'provider_failing', detail: `${provider}: ${failing.code}` },
+    ),
+    durable.error === null ? undefined : { code: 'disk_failing', detail: durable.error },
+    fileProblems.length === 0
+      ? undefined
+      : { code: 'files_refused', detail: `${fileProblems.length} of the files that are set` },
+    ...resources.alarms.map((alarm): Condition => ({ code: 'resource_short', detail: alarm })),
+    events.dropped === 0
+      ? undefined
+      : { code: 'events_dropped', detail: `${events.dropped} audit events` },
+  ];
+  return found.filter((each) => each !== undefined);
+}
+
+function expiryOf(expiresAt: string | null, nowMs: number): Condition | undefined {
+  if (expiresAt === null) return undefined;
+  const leftMs = Date.parse(expiresAt) - nowMs;
+  if (leftMs > EXPIRING_MS) return undefined;
+  return { code: leftMs > 0 ? 'identity_expiring' : 'identity_expired', detail: expiresAt };
+}

@@ -1,0 +1,59 @@
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import type { NewEvent } from '../events/agent-events.ts';
+import { silentLog } from '../log.ts';
+import { measureProcess, ResourceMonitor, type Usage } from './resource-monitor.ts';
+
+const MIB = 1024 * 1024;
+const limits = { maxMemoryMiB: 100, maxCpuPercent: 50, minFreeDiskMiB: 10 };
+const fine: Usage = { memoryBytes: 50 * MIB, cpuPercent: 1, freeDiskBytes: 100 * MIB };
+
+let usage: Usage;
+let recorded: NewEvent[];
+let monitor: ResourceMonitor;
+beforeEach(() => {
+  usage = fine;
+  recorded = [];
+  monitor = new ResourceMonitor({
+    limits,
+    measure: async () => usage,
+    record: (event) => void recorded.push(event),
+    log: silentLog,
+  });
+});
+
+describe('[AT-47] [AT-46] the agent tells', () => {
+  test.each<['memory' | 'cpu' | 'disk', Partial<Usage>, Partial<Usage>]>([
+    ['memory', { memoryBytes: 100 * MIB + 1 }, { memoryBytes: 95 * MIB }],
+    ['cpu', { cpuPercent: 51 }, { cpuPercent: 46 }],
+    ['disk', { freeDiskBytes: 10 * MIB - 1 }, { freeDiskBytes: 10.5 * MIB }],
+  ])(
+    'when it is short of %s, once, and when there is enough again',
+    async (resource, short, almost) => {
+      await monitor.look();
+      expect(monitor.state().alarms).toEqual([]);
+      usage = { ...fine, ...short };
+      for (const _ of [1, 2]) await monitor.look();
+      expect(monitor.state().alarms).toEqual([resource]);
+      usage = { ...fine, ...almost };
+      await monitor.look();
+      expect(monitor.state().alarms).toEqual([resource]);
+      usage = fine;
+      await monitor.look();
+      expect(monitor.state().alarms).toEqual([]);
+      expect(recorded).toMatchObject([
+        { action: 'resource:alarm', outcome: 'refused', code: `resource.${resource}` },
+        { action: 'resource:alarm', outcome: 'done' },
+      ]);
+    },
+  );
+
+  test('what it really uses', async () => {
+    const measure = measureProcess(import.meta.dirname);
+    const until = performance.now() + 50;
+    while (performance.now() < until);
+    const { memoryBytes, cpuPercent, freeDiskBytes } = await measure();
+    expect(memoryBytes).toBeGreaterThan(20 * MIB);
+    expect(cpuPercent).toBeGreaterThan(10);
+    expect(freeDiskBytes).toBeGreaterThan(0);
+  });
+});
