@@ -15,4 +15,10 @@ process.stdout.on('error', (error) => {
   if (codeOf(error) === 'EPIPE') process.exit(exitCodes.ok);
   process.exit(reportFailure(outputLost(error), context));
 });
-process.exitCode = await runProgram(process.argv.slice(2), context);
+
+// Whatever ends this process before its command has ended is no success.
+process.exitCode = exitCodes.error;
+// Without `await`, which the single executable, a CommonJS file, has not at its top level.
+void runProgram(process.argv.slice(2), context).then((code) => {
+  process.exitCode = code;
+});
