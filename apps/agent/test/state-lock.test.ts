@@ -100,6 +100,7 @@ describe('a state directory that an agent runs in', () => {
     for (const agent of refused) await expectRefused(agent);
     const [winner] = started.filter((agent) => !refused.includes(agent));
     await winner?.waitForLine(/"listening"/);
+    await until(async () => (await askSecret()).status === 200);
     await expectServed();
     expect(await winner?.stop()).toEqual({ code: 0, signal: null });
   });
