@@ -75,3 +75,17 @@ describe.each(['apps/control-plane/Dockerfile', 'apps/agent/Dockerfile'])('%s', 
     ).toEqual([]);
   });
 });
+
+describe('the agent on nothing (apps/agent/Dockerfile, target alone)', () => {
+  const path = 'apps/agent/Dockerfile';
+  const stages = readFileSync(new URL(path, root), 'utf8').split(/^FROM /m);
+  const stage = stages.find((each) => each.startsWith('scratch AS alone\n')) ?? '';
+
+  test('ends as a numeric user that is not root, and starts and checks its health by its executable', () => {
+    expect(stage).toMatch(/^USER [1-9]\d*:[1-9]\d*$/m);
+    expect(stage).toMatch(/^ENTRYPOINT \["\/usr\/bin\/sallyport-agent"\]$/m);
+    expect(stage.replaceAll('\\\n', '')).toMatch(
+      /^HEALTHCHECK .*CMD \["\/usr\/bin\/sallyport-agent", "status"\]$/m,
+    );
+  });
+});
