@@ -28,6 +28,13 @@ const FILES: [path: string, source: string][] = [
   ['usr/share/doc/sallyport-agent/examples/agent-token.conf', 'agent-token.conf'],
 ];
 
+/** Where each shell looks for what the executable prints for it. */
+const COMPLETIONS: [path: string, shell: string][] = [
+  ['usr/share/bash-completion/completions/sallyport-agent', 'bash'],
+  ['usr/share/fish/vendor_completions.d/sallyport-agent.fish', 'fish'],
+  ['usr/share/zsh/vendor-completions/_sallyport-agent', 'zsh'],
+];
+
 export type Release = {
   version: string;
   /** Seconds since 1970 that everything in it is dated to (SOURCE_DATE_EPOCH). */
@@ -50,6 +57,11 @@ export async function buildDebianPackage(
     await chmod(tree, 0o755);
     await place(executable.path, join(tree, 'usr/bin/sallyport-agent'), 0o755);
     for (const [path, source] of FILES) await place(join(sources, source), join(tree, path), 0o644);
+    for (const [path, shell] of COMPLETIONS) {
+      const { stdout } = await run(executable.path, ['completion', shell]);
+      await mkdir(join(tree, dirname(path)), { recursive: true });
+      await writeFile(join(tree, path), stdout);
+    }
     const licences = join(tree, 'usr/share/doc/sallyport-agent/copyright');
     await writeFile(licences, executable.licences);
     await addControl(tree, { VERSION: version, ARCHITECTURE: architecture });

@@ -10,6 +10,7 @@ import { addAuditCommands } from './commands/audit.ts';
 import { addBanCommands } from './commands/ban.ts';
 import { addCertificateAuthorityCommands } from './commands/certificate-authority.ts';
 import { addCertificateCommands } from './commands/certificate.ts';
+import { addCompletionCommand } from './commands/completion.ts';
 import { addGroupCommands } from './commands/group.ts';
 import { addKeyringCommands } from './commands/keyring.ts';
 import { addLeaseCommands } from './commands/lease.ts';
@@ -65,6 +66,7 @@ export function createProgram(context: Context): Command {
   addCertificateCommands(program, context);
   addCertificateAuthorityCommands(program, context);
   addAuditCommands(program, context);
+  addCompletionCommand(program, context);
   for (const leaf of leavesOf(program)) leaf.option(...JSON_OPTION);
   return program;
 }

@@ -59,7 +59,7 @@ const OPTIONS_WITH_A_VALUE = [
   '--uses',
   '--version',
 ];
-const ARGUMENTS = ['agent', 'file', 'id', 'name', 'operator', 'role'];
+const ARGUMENTS = ['agent', 'file', 'id', 'name', 'operator', 'role', 'shell'];
 
 function program(): Command {
   const terminal = {

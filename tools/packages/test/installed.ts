@@ -249,6 +249,8 @@ export function describeInstalled(packages: () => string): void {
       test('[SG-08] the executable alone is installed by one command', async () => {
         await type('sudo install dist/');
         expect(await type('sallyport-agent --version')).toMatch(/^\d+\.\d+\.\d+\n$/);
+        const completed = `${shown('source <(')} && complete -p sallyport-agent`;
+        expect(await machine.done('bash', '-c', completed)).toContain('-F _sallyport_agent');
       });
     },
   );

@@ -126,8 +126,11 @@ describeDeb(titleOrLeftOut('[SG-36] the Debian package', why), () => {
       '-rw-r--r-- root/root 2001-09-09 ./etc/sallyport/agent.yaml',
       '-rw-r--r-- root/root 2001-09-09 ./lib/systemd/system/sallyport-agent.service',
       '-rwxr-xr-x root/root 2001-09-09 ./usr/bin/sallyport-agent',
+      '-rw-r--r-- root/root 2001-09-09 ./usr/share/bash-completion/completions/sallyport-agent',
       '-rw-r--r-- root/root 2001-09-09 ./usr/share/doc/sallyport-agent/copyright',
       '-rw-r--r-- root/root 2001-09-09 ./usr/share/doc/sallyport-agent/examples/agent-token.conf',
+      '-rw-r--r-- root/root 2001-09-09 ./usr/share/fish/vendor_completions.d/sallyport-agent.fish',
+      '-rw-r--r-- root/root 2001-09-09 ./usr/share/zsh/vendor-completions/_sallyport-agent',
     ]);
   });
 

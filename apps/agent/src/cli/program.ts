@@ -1,4 +1,5 @@
-import { Command } from 'commander';
+import { completionScript, shells, type Shell } from '@sallyport/config/completion';
+import { Argument, Command } from 'commander';
 import type { ConfigFlags } from '../config.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { VERSION } from '../version.ts';
@@ -30,6 +31,7 @@ export async function runProgram(args: string[], context: CliContext): Promise<n
   addDoctor(program, context, endWith);
   addConfig(program, context, endWith);
   addScan(program, context, endWith);
+  addCompletion(program, context);
   try {
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
@@ -258,6 +260,14 @@ function addScan(program: Command, context: CliContext, endWith: (code: number) 
     .action(async (path: string, flags: ScanFlags) =>
       endWith(await (await import('./scan.ts')).scanTree(path, flags, context)),
     );
+}
+
+function addCompletion(program: Command, { stdout }: CliContext): void {
+  program
+    .command('completion')
+    .description('print the script that teaches a shell these commands')
+    .addArgument(new Argument('<shell>').choices(shells))
+    .action((shell: Shell) => void stdout.write(completionScript(shell, program)));
 }
 
 function addCommand(program: Command, name: string): Command {

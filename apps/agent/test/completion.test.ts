@@ -1,0 +1,66 @@
+import { spawnSync } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { shells, type Shell } from '@sallyport/config/completion';
+import { titleOrLeftOut } from '@sallyport/testkit/left-out';
+import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
+import { runAgent } from './run-agent.ts';
+
+/** What a shell that has read the script ($0) does where Tab is pressed at the end of these words ($@). */
+const PRESS_TAB: Record<Shell, string> = {
+  bash: `source "$0"
+    complete -p sallyport-agent >/dev/null || exit
+    COMP_WORDS=(sallyport-agent "$@") COMP_CWORD=$# COMPREPLY=()
+    _sallyport_agent
+    printf '%s\\n' "\${COMPREPLY[@]}"`,
+  // What zsh itself offers is filtered by what was typed; these stand for its own functions.
+  zsh: `compdef() { : }
+    compadd() { print -l -- \${(M)found:#\${words[CURRENT]}*} }
+    _files() { : }
+    source "$0"
+    words=(sallyport-agent "$@") CURRENT=$(($# + 1))
+    _sallyport_agent`,
+  fish: 'source $argv[1]; complete --do-complete "sallyport-agent $argv[2..]" | string split --fields 1 \\t; true',
+};
+
+let home: TempDirectory;
+beforeAll(async () => {
+  home = await createTempDirectory('completion');
+  for (const shell of shells) {
+    const { stdout } = await runAgent(['completion', shell]);
+    await writeFile(join(home.path, shell), stdout);
+  }
+});
+afterAll(() => home.remove());
+
+describe.each(shells)('completion in %s', (shell) => {
+  const there = spawnSync(shell, ['--version']).status === 0;
+  const testThere = there ? test : test.skip;
+  const offered = (...words: string[]) => {
+    const script = join(home.path, shell);
+    const run = spawnSync(shell, ['-c', PRESS_TAB[shell], script, ...words], {
+      encoding: 'utf8',
+      env: { PATH: process.env['PATH'], HOME: home.path },
+    });
+    expect({ status: run.status, stderr: run.stderr }).toEqual({ status: 0, stderr: '' });
+    return run.stdout.split('\n').filter((line) => line !== '');
+  };
+  const why = there ? undefined : `there is no ${shell}`;
+
+  testThere(titleOrLeftOut('offers commands, commands below them, and their options', why), () => {
+    expect(offered('st')).toEqual(['status']);
+    expect(offered('config', 'c')).toEqual(['check']);
+    expect(offered('render', '--b')).toEqual(['--backup']);
+    expect(offered('--state-dir', '/x', 'l').toSorted()).toEqual(['lease', 'link', 'list']);
+  });
+
+  testThere(titleOrLeftOut('offers nothing of its own after what it does not know', why), () => {
+    expect(offered('config', 'st')).toEqual([]);
+    expect(offered('get', '--b')).toEqual([]);
+  });
+});
+
+test('a shell that it has no script for is refused', async () => {
+  expect(await runAgent(['completion', 'tcsh'])).toMatchObject({ code: 2, stdout: '' });
+});
