@@ -112,7 +112,7 @@ export function describeInstalled(packages: () => string): void {
         const inside = async (...command: string[]) =>
           machine.run('nsenter', `--target=${await mainPid()}`, '--mount', ...command);
 
-        test('has no capability, gains none, is filtered by seccomp, and leaves no core dump', async () => {
+        test('has no capability, gains none, is filtered by seccomp, and leaves no core dump, and locks its keys', async () => {
           const pid = await mainPid();
           const about = await machine.done('cat', `/proc/${pid}/status`);
           expect(about).toMatch(/^CapBnd:\s+0+$/m);
@@ -121,6 +121,9 @@ export function describeInstalled(packages: () => string): void {
           expect(about).toMatch(/^Seccomp:\s+2$/m);
           expect(await machine.done('cat', `/proc/${pid}/limits`)).toMatch(
             /^Max core file size\s+0\s+0/m,
+          );
+          expect(await machine.done(...status)).toMatch(
+            /^memory +keys are locked; no core dumps$/m,
           );
         });
 

@@ -23,7 +23,7 @@ export function usersOf(
       `the agent cannot tell which users’ programs ask at ${path}`,
       {
         advice:
-          'run it on Linux with a Node that has node:ffi and may use it (--allow-ffi with --permission), or take users out of localApi.sockets',
+          'run it on Linux with a Node that has node:ffi, or take users out of localApi.sockets',
       },
     );
   return new Set(named.map((user) => userNumber(user, 'localApi.sockets')));
