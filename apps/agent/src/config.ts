@@ -13,7 +13,7 @@ import { localApiSettings, socketMode } from './local-api-settings.ts';
 import { logLevels } from './log.ts';
 import { proxySettings, withConventionalProxy } from './proxy-settings.ts';
 import { isReference } from './references/reference.ts';
-import { providerTlsWarnings, referenceSettings } from './references/settings.ts';
+import { referenceSettings } from './references/settings.ts';
 import { resourceSettings } from './resources/settings.ts';
 import { defaultSocket, defaultStateDirectory } from './state/default-paths.ts';
 
@@ -221,7 +221,7 @@ export function readAgentConfig(
     ...tlsWarnings('controlPlane.tls', config.controlPlane.tls),
     ...tlsWarnings('listen.tls', config.listen.tls),
     ...tlsWarnings('localApi.tcp.tls', config.localApi.tcp.tls),
-    ...providerTlsWarnings(config.references),
+    ...tlsWarnings('references.tls', config.references.tls),
   ];
   return {
     config: { ...config, authentication, proxy, stateDir, socket },

@@ -119,19 +119,15 @@ export const links: readonly Link[] = [
       'apps/agent/src/link/verify.ts',
     ],
   },
-  ...Object.entries({
-    Vault: 'vault',
-    'AWS Secrets Manager': 'awsSm',
-    'Azure Key Vault, Microsoft Entra': 'azureKv',
-    Kubernetes: 'k8s',
-  }).map(([name, key]): Link => ({
-    name: `agent → ${name}`,
+  {
+    name: 'agent → vaults that references lead to',
     program: 'sallyport-agent',
     direction: 'out',
-    secured: `off unless \`references.${key}\` is set: TLS, by Node`,
-    tls: { block: `references.${key}.tls` },
+    secured:
+      'off unless `references.vault`, `awsSm`, `azureKv` or `k8s` is set: TLS, by Node, with a client certificate where Vault is to have one',
+    tls: { block: 'references.tls' },
     openedIn: ['apps/agent/src/references/provider-link.ts'],
-  })),
+  },
   {
     name: 'agent → identity endpoint of its machine',
     program: 'sallyport-agent',

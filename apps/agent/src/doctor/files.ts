@@ -11,7 +11,7 @@ import type { Host } from './host.ts';
 /** A file that some key names. */
 export type NamedFile = { key: string; path: string; read: () => Promise<unknown> };
 
-const neither: StoreBlocks = { keystore: { type: 'auto' }, truststore: { type: 'auto' } };
+export const neither: StoreBlocks = { keystore: { type: 'auto' }, truststore: { type: 'auto' } };
 
 /** Every file that the configuration has the agent read. */
 export async function files(host: Host): Promise<Found[]> {

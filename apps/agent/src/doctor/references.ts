@@ -6,7 +6,7 @@ import { readCredential } from '../references/credential.ts';
 import { Providers } from '../references/providers.ts';
 import { parseReference } from '../references/reference.ts';
 import { codeOf } from '../state/system-error.ts';
-import { inspect, storesOf, type NamedFile } from './files.ts';
+import { inspect, neither, storesOf, type NamedFile } from './files.ts';
 import { failed, ok, warning, type Found } from './finding.ts';
 import type { Host } from './host.ts';
 
@@ -37,7 +37,9 @@ export async function references({ config, env }: Host): Promise<Found[]> {
 
 function providerFiles({ vault, awsSm, azureKv, k8s }: Settings): NamedFile[] {
   const stores = Object.entries({ vault, awsSm, azureKv, k8s }).flatMap(([key, block]) =>
-    block === undefined ? [] : storesOf(`references.${key}`, block, 'clientAuth'),
+    block === undefined
+      ? []
+      : storesOf(`references.${key}`, { ...neither, ...block }, 'clientAuth'),
   );
   const credentials: Record<string, string | undefined> = {
     'vault.tokenFile': vault?.auth === 'token' ? vault.tokenFile : undefined,

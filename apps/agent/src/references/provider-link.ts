@@ -17,8 +17,16 @@ import {
 
 const MAX_REPLY_BYTES = 1024 * 1024;
 
+/** A provider that takes no certificate of the agent. */
+const NONE: StoreBlocks['keystore'] = { type: 'auto' };
+
 /** What the links of every provider need of the agent. */
-export type ProviderContext = { route: () => Promise<Route>; log: Log; now: () => number };
+export type ProviderContext = {
+  route: () => Promise<Route>;
+  tls: TlsPolicy;
+  log: Log;
+  now: () => number;
+};
 
 export type ProviderLinkParts = ProviderContext & {
   /** As people call it. */
@@ -26,7 +34,7 @@ export type ProviderLinkParts = ProviderContext & {
   /** The key of its section, for messages. */
   key: string;
   url: string;
-  settings: StoreBlocks & { tls: TlsPolicy };
+  settings: Pick<StoreBlocks, 'truststore'> & Partial<StoreBlocks>;
 };
 
 /** The HTTPS link of one provider, opened when it is first used; it looks at its files again before each request. */
@@ -101,10 +109,12 @@ export class ProviderLink {
   }
 
   async #connect(): Promise<{ link: HttpsLink; stores: LinkStores | undefined }> {
-    const { url, key, settings, route } = this.#parts;
-    const { keystore, truststore, tls } = settings;
+    const { url, key, settings, route, tls } = this.#parts;
+    const { keystore = NONE, truststore } = settings;
     const isGiven = keystore.file !== undefined || truststore.file !== undefined;
-    const stores = isGiven ? await openStores(key, settings, 'clientAuth') : undefined;
+    const stores = isGiven
+      ? await openStores(key, { keystore, truststore }, 'clientAuth')
+      : undefined;
     const link = new HttpsLink({
       baseUrl: url,
       tls,

@@ -74,6 +74,7 @@ function tableOf(
   const { names } = settings.env;
   const context = {
     route: () => routeThrough(proxy),
+    tls: settings.tls,
     log,
     now: () => clock.now(),
     monotonic: () => clock.monotonic(),

@@ -1,6 +1,7 @@
 import { secret } from '@sallyport/config/fields';
 import { parseEndpoint } from '@sallyport/tls/endpoint';
-import { tlsSettings, tlsWarnings } from '@sallyport/tls/settings';
+import type { StoreKind } from '@sallyport/tls/keystore-error';
+import { tlsSettings } from '@sallyport/tls/settings';
 import { storeSettings } from '@sallyport/tls/store-settings';
 import { z } from 'zod';
 
@@ -13,25 +14,18 @@ const httpsUrl = z.string().refine(isHttpsUrl, 'write it as https://host[:port][
 /** A segment of a path, or several. */
 const mount = z.string().regex(/^[\w-]+(\/[\w-]+)*$/, 'use the path of a mount, such as approle');
 
-/** The metadata of the keys of one provider. */
+/** The metadata of the keys of one provider, and what all of them have: every further key costs each agent memory. */
 function keysOf(block: string, provider: string) {
   const variables = `${VARIABLES}_${block}`;
   const as = (name: string, description: string) => ({
     env: `${variables}_${name}`,
     description: `${provider}: ${description}`,
   });
-  const store = { what: provider, password: secret() };
-  const stores = {
-    keystore: storeSettings('keystore', { ...store, variables: `${variables}_KEYSTORE` }).prefault(
-      {},
-    ),
-    truststore: storeSettings('truststore', {
-      ...store,
-      variables: `${variables}_TRUSTSTORE`,
-    }).prefault({}),
-    tls: tlsSettings(provider, `${variables}_TLS`).prefault({}),
+  const store = (kind: StoreKind) => {
+    const variablesOf = `${variables}_${kind.toUpperCase()}`;
+    return storeSettings(kind, { what: provider, password: secret(), variables: variablesOf });
   };
-  return { as, stores };
+  return { as, store };
 }
 
 const vaultKeys = keysOf('VAULT', 'Vault');
@@ -73,7 +67,8 @@ const vault = z
           'file with the token of the service account, where auth is kubernetes',
         ),
       ),
-    ...vaultKeys.stores,
+    keystore: vaultKeys.store('keystore').prefault({}),
+    truststore: vaultKeys.store('truststore').prefault({}),
   })
   .refine(({ auth, tokenFile }) => auth !== 'token' || tokenFile, {
     path: ['tokenFile'],
@@ -105,7 +100,7 @@ const awsSm = z.strictObject({
   endpoint: httpsUrl
     .optional()
     .meta(awsKeys.as('ENDPOINT', 'its address, such as a VPC endpoint; unset: that of the region')),
-  ...awsKeys.stores,
+  truststore: awsKeys.store('truststore').prefault({}),
 });
 
 const azureKeys = keysOf('AZURE_KV', 'Azure Key Vault');
@@ -155,7 +150,7 @@ const azureKv = z
           'where a managed-identity is asked for: on this host, by plain HTTP',
         ),
       ),
-    ...azureKeys.stores,
+    truststore: azureKeys.store('truststore').prefault({}),
   })
   .refine(({ auth, tenantId }) => auth === 'managed-identity' || tenantId, {
     path: ['tenantId'],
@@ -180,8 +175,7 @@ const k8s = z.strictObject({
   tokenFile: absolutePath
     .default(`${SERVICE_ACCOUNT}/token`)
     .meta(k8sKeys.as('TOKEN_FILE', 'file with the token of the service account')),
-  ...k8sKeys.stores,
-  truststore: k8sKeys.stores.truststore.unwrap().prefault({ file: `${SERVICE_ACCOUNT}/ca.crt` }),
+  truststore: k8sKeys.store('truststore').prefault({ file: `${SERVICE_ACCOUNT}/ca.crt` }),
 });
 
 const file = z.strictObject({
@@ -261,6 +255,7 @@ export const referenceSettings = z.strictObject({
       env: `${VARIABLES}_TIMEOUT_SECONDS`,
       description: 'How long a program waits for a value at most',
     }),
+  tls: tlsSettings('Vaults that references lead to', `${VARIABLES}_TLS`).prefault({}),
   vault: vault.optional(),
   awsSm: awsSm.optional(),
   azureKv: azureKv.optional(),
@@ -284,12 +279,4 @@ function isHttpsUrl(text: string): boolean {
   } catch {
     return false;
   }
-}
-
-/** What the links to providers allow and is weak, as sentences for the log. */
-export function providerTlsWarnings({ vault, awsSm, azureKv, k8s }: ReferenceSettings): string[] {
-  const blocks = Object.entries({ vault, awsSm, azureKv, k8s });
-  return blocks.flatMap(([key, block]) =>
-    block === undefined ? [] : tlsWarnings(`references.${key}.tls`, block.tls),
-  );
 }
