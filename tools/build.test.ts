@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { copyFile, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { copyFile, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -18,6 +18,14 @@ test.each(['sallyport-agent', 'sallyport'])('%s is one file that needs Node only
   const { status, stdout } = spawnSync(process.execPath, [file, '--help'], { encoding: 'utf8' });
   expect(stdout).toContain(`Usage: ${name} `);
   expect(status).toBe(0);
+});
+
+test('[SG-07] the agent is plain ASCII, of which Node keeps one byte a letter, and says the same', async () => {
+  const text = await readFile('dist/sallyport-agent.mjs', 'utf8');
+  expect(/[^\0-\x7f]/.test(text)).toBe(false);
+  const list = ['dist/sallyport-agent.mjs', 'list', '--socket', '/nowhere'];
+  const { stderr } = spawnSync(process.execPath, list, { encoding: 'utf8' });
+  expect(stderr).toContain('(ENOENT) — start it with');
 });
 
 test('what the agent loads for AWS alone is a file beside it, which it does not need otherwise', () => {

@@ -1,3 +1,4 @@
+import { readFile, writeFile } from 'node:fs/promises';
 import { builtinModules } from 'node:module';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { rolldown, type OutputChunk, type OutputOptions, type Plugin } from 'rolldown';
@@ -48,6 +49,17 @@ function fromBeside({ module, output }: Beside): Plugin {
   };
 }
 
+/**
+ * Node keeps the text of a program for as long as it runs, and with one letter beyond Latin-1 two bytes for each: two
+ * megabytes for the agent. Every such letter is in a string, a template, a pattern or a comment, where an escape is
+ * the same.
+ */
+async function writePlainAscii(output: string): Promise<void> {
+  const text = await readFile(output, 'utf8');
+  const escape = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  await writeFile(output, text.replaceAll(/[^\0-\x7f]/g, escape));
+}
+
 /** Bundles a program into one file that needs Node, and nothing else but what is beside it; returns what went into it. */
 export async function bundleOneFile({
   input,
@@ -68,6 +80,7 @@ export async function bundleOneFile({
   const options: OutputOptions = { file: output, codeSplitting: false, format };
   const result = await build.write(banner === undefined ? options : { ...options, banner });
   await build.close();
+  await writePlainAscii(resolve(root, output));
   const chunks = result.output.filter((part) => part.type === 'chunk');
   const outside = importsOutside(chunks);
   if (outside.length > 0)
