@@ -65,6 +65,12 @@ describe('[SG-18] exec --fifo', () => {
     expect([await text('one'), await text('two')]).toEqual(['before', 'after']);
   });
 
+  test('keeps nobody waiting for a reader that does not read', async () => {
+    const script = 'exec 3< pipe; cat pipe | wc -c > size; exec 3<&-';
+    expect((await exec(['--fifo', `${kept('pipe')}=secret:long`], script)).code).toBe(0);
+    expect((await text('size')).trim()).toBe(String(LONG.length));
+  });
+
   test('takes the place of nothing, and starts nothing then', async () => {
     await writeFile(kept('file'), 'there');
     const refused = await exec(['--fifo', `${kept('file')}=secret:db/password`], 'touch ran');
@@ -75,12 +81,37 @@ describe('[SG-18] exec --fifo', () => {
   });
 });
 
-describe('[SG-27] exec with a secret that is lent out', () => {
+describe('[SG-32] exec with a secret that is lent out', () => {
   test('takes it for as long as the command runs', async () => {
     const script = 'echo "$ROOT" > seen';
     expect(await exec(['--env', 'ROOT=lease:db/root'], script)).toMatchObject({ code: 0 });
     expect(await text('seen')).toBe('for-a-while\n');
     await until(() => agent.double.lending.open.size === 0);
+  });
+
+  test('takes another one for a command that is started anew', async () => {
+    agent.double.putSecret('changing', 'before');
+    await agent.delivered();
+    const script = 'printf "%s" "$ROOT" > "seen-$CHANGING"; [ "$CHANGING" = after ] || sleep 30';
+    const ended = exec(
+      [
+        '--env',
+        'ROOT=lease:db/root',
+        '--env',
+        'CHANGING=secret:changing',
+        '--on-change',
+        'restart',
+        '--debounce',
+        '0',
+      ],
+      script,
+    );
+    await until(() => stat(kept('seen-before')).then(Boolean, () => false));
+    agent.double.lending.lend('db/root', { value: 'newer', ttlSeconds: 60, maxUses: null });
+    agent.double.putSecret('changing', 'after');
+    expect((await ended).code).toBe(0);
+    expect(await text('seen-after')).toBe('newer');
+    agent.double.lending.lend('db/root', { value: 'for-a-while', ttlSeconds: 60, maxUses: null });
   });
 
   test('beside others, in the order in which they were asked for', async () => {

@@ -159,7 +159,7 @@ describe('text from elsewhere', () => {
       peerCredentials: true,
       memory: { locked: true, dumpable: false, reason: null },
       resources: { memoryBytes: 1, cpuPercent: 1, freeDiskBytes: 1, alarms: [] },
-      events: { waiting: 0, dropped: 0 },
+      events: { waiting: 0, dropped: 0, untold: 0 },
       conditions: [{ code: 'stale', detail: hostile }],
     };
     await listen(createServer(answer(200, JSON.stringify(report))));

@@ -46,12 +46,26 @@ export class AgentEvents {
 
   constructor(parts: EventsParts) {
     this.#parts = parts;
+    this.#stopping.signal.addEventListener('abort', () => {
+      this.#wake();
+      this.#shipSoon();
+    });
   }
 
   readonly record: RecordEvent = (event) => {
     if (this.#stopped !== undefined) return;
     if (this.#gathered.length >= MAX_GATHERED) return this.#drop(1);
-    this.#gathered.push({
+    this.#gathered.push(this.#complete(event));
+    this.#wake();
+  };
+
+  /** `dropped` since the start, `untold` of them not told yet; `waiting` are batches that the control plane does not have. */
+  state(): { waiting: number; dropped: number; untold: number } {
+    return { waiting: this.#parts.spool.waiting, dropped: this.#dropped, untold: this.#untold };
+  }
+
+  #complete(event: NewEvent): AgentEvent {
+    return {
       at: new Date(this.#parts.clock.now()).toISOString(),
       outcome: 'done',
       requestId: null,
@@ -60,13 +74,7 @@ export class AgentEvents {
       code: null,
       version: null,
       ...event,
-    });
-    this.#wake();
-  };
-
-  /** `dropped` since the start; `waiting` are batches that the control plane does not have yet. */
-  state(): { waiting: number; dropped: number } {
-    return { waiting: this.#parts.spool.waiting, dropped: this.#dropped };
+    };
   }
 
   /** Brings what is recorded to disk and to the control plane, until `stop`. */
@@ -98,50 +106,40 @@ export class AgentEvents {
     const { clock } = this.#parts;
     const { signal } = this.#stopping;
     while (!signal.aborted) {
-      if (this.#gathered.length === 0 && this.#untold === 0) await this.#somethingNew(signal);
+      if (this.#gathered.length === 0) await this.#somethingNew(signal);
       await clock.sleep(GATHER_MS, signal);
-      await this.#keep();
+      if (!signal.aborted) await this.#keep();
     }
   }
 
   async #somethingNew(signal: AbortSignal): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-      signal.addEventListener('abort', () => resolve(), { once: true });
-    });
+    if (!signal.aborted) await new Promise<void>((resolve) => (this.#wake = resolve));
     this.#wake = () => {};
   }
 
-  /** All that is gathered, in batches; the first that the disk does not take is tried again later. */
+  /** What is gathered by now, in batches; the first that the disk does not take is tried again later. */
   async #keep(): Promise<void> {
-    const { spool, clock } = this.#parts;
-    if (this.#untold > 0) {
-      const count = this.#untold;
-      this.#untold = 0;
-      const at = new Date(clock.now()).toISOString();
-      const told = {
-        at,
-        outcome: 'done',
-        requestId: null,
-        application: null,
-        version: null,
-      } as const;
-      this.#gathered.unshift({
-        action: 'events:drop',
-        subject: 'agent',
-        count,
-        code: null,
-        ...told,
-      });
-    }
-    while (this.#gathered.length > 0) {
-      const batch = this.#gathered.slice(0, MAX_EVENTS);
-      const kept = await spool.append(randomUUID(), batch);
+    const { spool } = this.#parts;
+    for (let left = this.#gathered.length; left > 0;) {
+      const batch = this.#gathered.slice(0, Math.min(left, MAX_EVENTS));
+      const told = this.#untold === 0 ? [] : [this.#dropsUntold()];
+      const kept = await spool.append(randomUUID(), [...told, ...batch].slice(0, MAX_EVENTS));
       if (kept === 'later') return;
-      this.#gathered.splice(0, batch.length);
-      if (kept === 'full') this.#drop(batch.reduce((sum, { count }) => sum + count, 0));
-      else this.#shipSoon();
+      // Where there was no room for what tells of others, the last one waits for the next batch.
+      const taken = Math.min(batch.length, MAX_EVENTS - told.length);
+      this.#gathered.splice(0, taken);
+      left -= taken;
+      if (kept === 'full')
+        this.#drop(batch.slice(0, taken).reduce((sum, { count }) => sum + count, 0));
+      else {
+        if (told.length > 0) this.#untold = 0;
+        this.#shipSoon();
+      }
     }
+  }
+
+  #dropsUntold(): AgentEvent {
+    return this.#complete({ action: 'events:drop', subject: 'agent', count: this.#untold });
   }
 
   #drop(count: number): void {
@@ -176,12 +174,9 @@ export class AgentEvents {
   }
 
   async #batchThere(signal: AbortSignal): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.#shipSoon = resolve;
-      // A batch may have come between the look and this.
-      if (this.#parts.spool.waiting > 0) resolve();
-      signal.addEventListener('abort', () => resolve(), { once: true });
-    });
+    // A batch may have come since the last look.
+    if (!signal.aborted && this.#parts.spool.waiting === 0)
+      await new Promise<void>((resolve) => (this.#shipSoon = resolve));
     this.#shipSoon = () => {};
   }
 
@@ -195,7 +190,7 @@ export class AgentEvents {
       await controlPlane.reportEvents({ protocol: PROTOCOL, batch, events }, signal);
     } catch (error) {
       if (!(error instanceof AgentError) || error.code !== 'request.invalid') throw error;
-      this.#drop(events.length);
+      this.#drop(events.reduce((sum, { count }) => sum + count, 0));
     }
     await spool.remove(oldest.name);
     return true;

@@ -104,6 +104,27 @@ describe('batches of audit events', () => {
     expect(await spool.append(randomUUID(), [event('a')])).toBe('kept');
   });
 
+  test('are left where they are while they cannot be read, and only then', async () => {
+    const spool = await opened();
+    await spool.append(randomUUID(), [event('kept')]);
+    const path = join(folder(), (await readdir(folder()))[0] ?? '');
+    const sealed = await readFile(path);
+    await rm(path);
+    await mkdir(path);
+    await expect(spool.oldest()).rejects.toMatchObject({ code: 'EISDIR' });
+    expect(spool.waiting).toBe(1);
+    await rm(path, { recursive: true });
+    await writeFile(path, sealed);
+    expect(await spool.oldest()).toMatchObject({ events: [{ subject: 'kept' }] });
+  });
+
+  test('what a crash left of writing one is removed', async () => {
+    await (await opened()).append(randomUUID(), [event('whole')]);
+    await writeFile(join(folder(), '000000000002-half.sealed.tmp'), 'half');
+    await opened();
+    expect(await readdir(folder())).toHaveLength(1);
+  });
+
   test('go into no directory that others may write to', async () => {
     await mkdir(folder(), { mode: 0o777 });
     await chmod(folder(), 0o777);

@@ -42,12 +42,13 @@ export class EventSpool {
   /** Finds what an earlier run left. A disk that cannot be read is told, and tried again with each batch. */
   async restore(): Promise<void> {
     try {
-      const names = (await readdir(this.#path)).filter((name) => NAME.test(name)).toSorted();
-      const sizes = await Promise.all(
-        names.map(async (name) => [name, (await stat(join(this.#path, name))).size] as const),
-      );
-      this.#waiting = new Map(sizes);
+      const all = (await readdir(this.#path)).toSorted();
+      const names = all.filter((name) => NAME.test(name));
       this.#next = Number(NAME.exec(names.at(-1) ?? '')?.[1] ?? 0) + 1;
+      for (const name of names) this.#waiting.set(name, (await stat(join(this.#path, name))).size);
+      // What a crash left of writing one.
+      for (const name of all.filter((each) => each.endsWith('.tmp')))
+        await rm(join(this.#path, name), { force: true });
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') this.#report(error);
     }
@@ -77,12 +78,16 @@ export class EventSpool {
     return 'kept';
   }
 
-  /** The batch that waits longest. One that does not open is removed, and told. */
+  /**
+   * The batch that waits longest. One that does not open is removed, and told.
+   *
+   * @throws Error of the system while the disk cannot be read
+   */
   async oldest(): Promise<WaitingBatch | undefined> {
     for (const name of this.#waiting.keys()) {
       const [, , batch = ''] = NAME.exec(name) ?? [];
+      const sealed = await this.#read(name);
       try {
-        const sealed = await readFile(join(this.#path, name));
         const text = open(this.#key, sealed, placeOf(batch)).toString('utf8');
         return { name, batch, events: agentEvent.array().parse(JSON.parse(text)) };
       } catch (error) {
@@ -93,11 +98,20 @@ export class EventSpool {
     return undefined;
   }
 
+  /** @throws Error of the system; the batch waits then, and is recorded once all the same */
   async remove(name: string): Promise<void> {
+    await rm(join(this.#path, name), { force: true });
     this.#waiting.delete(name);
-    await rm(join(this.#path, name), { force: true }).catch((error: unknown) =>
-      this.#report(error),
-    );
+  }
+
+  /** Empty for a file that somebody has removed. */
+  async #read(name: string): Promise<Buffer> {
+    try {
+      return await readFile(join(this.#path, name));
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return Buffer.alloc(0);
+      throw error;
+    }
   }
 
   /** Once for each time that it breaks. */

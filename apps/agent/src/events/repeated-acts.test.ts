@@ -61,9 +61,23 @@ describe('acts that repeat', () => {
     expect(recorded.at(-1)).toMatchObject({ requestId: 'after' });
   });
 
-  test('of too many kinds take no more room', () => {
-    for (let at = 0; at < 1_024; at += 1)
+  test('of too many kinds take no more room, and are counted together', () => {
+    for (let at = 0; at < 3_000; at += 1)
       acts.note({ ...read, subject: `secret:${at}` }, undefined);
-    expect(recorded).toHaveLength(1_024);
+    expect(recorded).toEqual([]);
+    acts.flush();
+    expect(recorded).toHaveLength(1_025);
+    expect(recorded.at(-1)).toMatchObject({ subject: 'others', count: 3_000 - 1_024 });
+  });
+
+  test('[SG-03] of one user leave another its share of events of its own, and refusals have none', () => {
+    const of = (uid: number) => ({ ...read.application, uid });
+    for (let at = 0; at < 1_000; at += 1) {
+      acts.note({ ...read, application: of(666) }, `noise-${at}`);
+      acts.note({ ...read, application: of(1), outcome: 'refused' }, `refused-${at}`);
+    }
+    acts.note({ ...read, application: of(1) }, 'shop-1');
+    expect(recorded.at(-1)).toMatchObject({ requestId: 'shop-1' });
+    expect(recorded.some(({ outcome }) => outcome === 'refused')).toBe(false);
   });
 });

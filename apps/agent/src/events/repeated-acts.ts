@@ -14,10 +14,15 @@ export type Act = {
 type Counted = Act & { at: string; count: number };
 
 const WINDOW_MS = 60_000;
-/** More kinds of acts than this within a window are recorded sooner. */
+/** What is of more kinds than this within a window is counted together, by who did it. */
 const MAX_KINDS = 1_024;
-/** So many acts a window whose program named its request have an event each. */
+/** So many acts a window, of each user at each place, whose program named its request have an event each. */
 const MAX_TRACED = 600;
+/** Users and places that have such a share. */
+const MAX_TRACERS = 256;
+
+/** The subject of what was counted together. */
+const OTHERS = 'others';
 
 /**
  * Acts that repeat: like ones of a minute are one event with their number, whichever processes of a user they were: a
@@ -29,7 +34,7 @@ export class RepeatedActs {
   readonly #now: () => number;
   readonly #counted = new Map<string, Counted>();
   readonly #timer: NodeJS.Timeout;
-  #traced = 0;
+  readonly #traced = new Map<string, number>();
 
   constructor(record: RecordEvent, now: () => number, windowMs = WINDOW_MS) {
     this.#record = record;
@@ -39,10 +44,9 @@ export class RepeatedActs {
 
   /** `requestId` is what the program named, undefined where it named none. */
   note(act: Act, requestId: string | undefined): void {
-    if (requestId !== undefined && this.#traced < MAX_TRACED) {
-      this.#traced += 1;
+    // What is refused is anybody's, and would use up what others have.
+    if (requestId !== undefined && act.outcome === 'done' && this.#mayTrace(act.application))
       return this.#record({ ...act, requestId });
-    }
     const { action, subject, outcome, code, version, application } = act;
     const { listener, pid, uid } = application;
     const key = `${action} ${subject} ${outcome} ${code} ${version} ${listener} ${uid}`;
@@ -52,8 +56,18 @@ export class RepeatedActs {
       if (before.application.pid !== pid) before.application = { ...application, pid: null };
       return;
     }
+    const isOther = this.#counted.size >= MAX_KINDS && subject !== OTHERS;
+    if (isOther)
+      return this.note({ ...act, subject: OTHERS, version: null, code: null }, undefined);
     this.#counted.set(key, { ...act, at: new Date(this.#now()).toISOString(), count: 1 });
-    if (this.#counted.size >= MAX_KINDS) this.flush();
+  }
+
+  #mayTrace({ listener, uid }: Application): boolean {
+    const tracer = `${listener} ${uid}`;
+    const traced = this.#traced.get(tracer) ?? 0;
+    if (traced >= MAX_TRACED || (traced === 0 && this.#traced.size >= MAX_TRACERS)) return false;
+    this.#traced.set(tracer, traced + 1);
+    return true;
   }
 
   /** Records an act by itself, for what is done seldom. */
@@ -65,7 +79,7 @@ export class RepeatedActs {
   flush(): void {
     for (const counted of this.#counted.values()) this.#record(counted);
     this.#counted.clear();
-    this.#traced = 0;
+    this.#traced.clear();
   }
 
   close(): void {

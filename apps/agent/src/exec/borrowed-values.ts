@@ -7,43 +7,43 @@ import type { Injection } from './injection.ts';
 export class BorrowedValues implements AsyncDisposable {
   readonly #client: LocalClient;
   readonly #injections: readonly Injection[];
-  readonly #lent = new Map<number, { id: string; value: string }>();
+  /** By the place of what was asked for, the ids. */
+  readonly #lent = new Map<number, string>();
 
   constructor(client: LocalClient, injections: readonly Injection[]) {
     this.#client = client;
     this.#injections = injections;
   }
 
-  /** All of them, in order; leases are taken at the first time alone. @throws AgentError of `readTogether`, `lease.*` */
+  /** All of them, in order; each time with leases of its own, since those of before may be over. @throws AgentError of `readTogether`, `lease.*` */
   async read(): Promise<Together> {
     const delivered = this.#injections.filter(({ source }) => source === 'secret');
     const { revision, values } = await readTogether(delivered, this.#client);
     const others = values[Symbol.iterator]();
     const all: string[] = [];
     for (const [index, { source, secret }] of this.#injections.entries())
-      all.push(
-        source === 'secret'
-          ? (others.next().value ?? '')
-          : (this.#lent.get(index) ?? (await this.#take(index, secret))).value,
-      );
+      all.push(source === 'secret' ? (others.next().value ?? '') : await this.#take(index, secret));
     return { revision, values: all };
   }
 
   /** Gives back what was taken; what is over by itself is no fault, nor is an agent that is gone. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const given = [...this.#lent.values()].map(({ id }) =>
-      this.#client.sendOnly('DELETE', `/v1/leases/${id}`).catch(() => {}),
-    );
-    await Promise.all(given);
+    await Promise.all([...this.#lent.values()].map((id) => this.#giveBack(id)));
   }
 
-  async #take(index: number, secret: string): Promise<{ id: string; value: string }> {
+  async #giveBack(id: string): Promise<void> {
+    await this.#client.sendOnly('DELETE', `/v1/leases/${id}`).catch(() => {});
+  }
+
+  async #take(index: number, secret: string): Promise<string> {
+    const before = this.#lent.get(index);
+    if (before !== undefined) await this.#giveBack(before);
     const lent = await this.#client
       .send('POST', '/v1/leases', lentReply, { secret })
       .catch((error: unknown) => {
         throw named(error, secret);
       });
-    this.#lent.set(index, lent);
-    return lent;
+    this.#lent.set(index, lent.id);
+    return lent.value;
   }
 }

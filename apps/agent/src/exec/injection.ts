@@ -62,12 +62,21 @@ function parseVariable(text: string) {
 function parsePath(option: '--file' | '--fifo', text: string) {
   const [, path, source, secret, field] =
     /^(.*[^/])=(secret|lease):([^#=]+)(?:#(.+))?$/.exec(text) ?? [];
-  if (path !== undefined && secret !== undefined)
+  if (path !== undefined && secret !== undefined) {
+    if (option === '--fifo' && source === 'lease') throw unpiped();
     return { path: resolve(path), ...wanted(source, secret, field) };
+  }
   throw new AgentError(
     'usage.invalid',
     `a ${option} is not of the form PATH=secret:<name of a secret>${FIELD}`,
   );
+}
+
+/** A pipe gives its value whenever somebody opens it, also when the lease is over. */
+function unpiped(): AgentError {
+  return new AgentError('usage.invalid', 'a secret that is lent out cannot go into a --fifo', {
+    advice: 'give it with --env or --file',
+  });
 }
 
 /** @throws AgentError `usage.invalid` for a field of a lease, which brings its value as a whole */

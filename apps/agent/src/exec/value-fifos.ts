@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { lstat, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -11,13 +12,20 @@ import type { Injection } from './injection.ts';
 /** How often a pipe is looked at. To open it and wait would hold one of Node's few threads for as long. */
 const LOOK_EVERY_MS = 10;
 
+/** Longer than this no reader is given its value. */
+const GIVE_WITHIN_MS = 30_000;
+
 /**
- * Named pipes that a command reads its values from: mode 0600, there from before it starts until it has ended. Each
- * who opens one gets the value of that moment, whole, and the end of the file; the value is on no disk.
+ * Named pipes that a command reads its values from: mode 0600, there from before it starts until it has ended. Whoever
+ * opens one gets the value of that moment, whole, and the end of the file, where nobody else opens the same pipe within
+ * the same hundredth of a second; the value is on no disk.
  */
 export class ValueFifos implements AsyncDisposable {
   readonly #values = new Map<string, Buffer>();
   readonly #serving: Promise<void>[] = [];
+  /** By path, the pipe that takes its place next. */
+  readonly #spares = new Map<string, string>();
+  readonly #giving = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
 
   /** Makes the pipes of those values that go into one, or has them give what is there now. @throws AgentError `file.unusable` */
@@ -35,10 +43,11 @@ export class ValueFifos implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort();
     await Promise.all(this.#serving);
+    await Promise.all(this.#giving);
     for (const [path, value] of this.#values) {
       value.fill(0);
       await rm(path, { force: true });
-      await rm(spareOf(path), { force: true });
+      await rm(this.#spares.get(path) ?? path, { force: true });
     }
   }
 
@@ -46,6 +55,7 @@ export class ValueFifos implements AsyncDisposable {
     await refuseExisting(path);
     try {
       await makeFifo(path);
+      await this.#makeSpare(path);
     } catch (error) {
       throw new AgentError('file.unusable', `no named pipe can be made at ${path}`, {
         advice: 'its directory has to be there for this user to write, and mkfifo installed',
@@ -65,22 +75,35 @@ export class ValueFifos implements AsyncDisposable {
     }
   }
 
-  /** Gives the value to whoever has the pipe open by now. The next one finds another pipe in its place: in the same it would read the end of this one. */
+  /**
+   * Gives the value to whoever has the pipe open by now. The next one finds another pipe in its place: in the same it
+   * would read the end of this one. That other is there first, so that no reader is let go of without its value.
+   */
   async #look(path: string): Promise<void> {
+    const next = this.#spares.get(path) ?? (await this.#makeSpare(path));
     const pipe = await openForReader(path);
     if (pipe === undefined) return;
-    await using _pipe = pipe;
-    // Somebody may have put a file in its place, where the value would stay.
-    if (!(await pipe.stat()).isFIFO()) return;
-    await rm(spareOf(path), { force: true });
-    await makeFifo(spareOf(path));
-    await rename(spareOf(path), path);
-    await this.#give(pipe, path);
+    if (!(await isOwnFifo(pipe))) return pipe.close();
+    this.#spares.delete(path);
+    await rename(next, path);
+    // Not waited for: a reader that takes its time keeps no other waiting.
+    const given = this.#give(pipe, path)
+      .catch(() => {})
+      .finally(() => pipe.close())
+      .finally(() => this.#giving.delete(given));
+    this.#giving.add(given);
+  }
+
+  async #makeSpare(path: string): Promise<string> {
+    const spare = join(dirname(path), `.${basename(path)}.${randomUUID()}`);
+    await makeFifo(spare);
+    this.#spares.set(path, spare);
+    return spare;
   }
 
   /** A pipe takes 64 KiB at a time, and the rest as its reader goes on. */
   async #give(pipe: Pipe, path: string): Promise<void> {
-    const { signal } = this.#stopping;
+    const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(GIVE_WITHIN_MS)]);
     const value = Buffer.from(this.#values.get(path) ?? []);
     try {
       for (let at = 0; at < value.byteLength && !signal.aborted;) {
@@ -105,10 +128,6 @@ async function makeFifo(path: string): Promise<void> {
   await promisify(execFile)('mkfifo', ['-m', '0600', '--', path]);
 }
 
-function spareOf(path: string): string {
-  return join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
-}
-
 type Pipe = Awaited<ReturnType<typeof open>>;
 
 /** Undefined while nobody has it open to read. */
@@ -119,6 +138,12 @@ async function openForReader(path: string): Promise<Pipe | undefined> {
     if (codeOf(error) === 'ENXIO' || codeOf(error) === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+/** Somebody may have put a file in its place, where the value would stay, or a pipe of their own. */
+async function isOwnFifo(pipe: Pipe): Promise<boolean> {
+  const stats = await pipe.stat();
+  return stats.isFIFO() && stats.uid === process.getuid?.();
 }
 
 async function refuseExisting(path: string): Promise<void> {

@@ -64,6 +64,7 @@ beforeEach(() => {
       giveBackLease: async (id) => void told.push(id),
     },
   });
+  leases.remembered();
 });
 
 /** Lets time pass, and what slept until then wake. */
@@ -113,7 +114,9 @@ describe('a lease', () => {
   test('that is renewed lasts until its new end', async () => {
     const { lease } = await leases.take(asked);
     await pass(50_000);
-    expect(await leases.renew(lease.id)).toMatchObject({ expiresAt: 'later' });
+    expect(await leases.renew(lease.id, { ttlSeconds: undefined, requestId: 'r' })).toMatchObject({
+      expiresAt: 'later',
+    });
     await pass(59_999);
     expect(textOf(leases.read(lease.id))).toBe('value');
     await pass(1);
@@ -176,6 +179,36 @@ describe('a lease', () => {
       value: await sealLeaseValue(randomUUID(), Buffer.from('value'), recipient),
     });
     await expect(leases.take(asked)).rejects.toMatchObject({ code: 'lease.unreadable' });
+  });
+
+  test('[SG-06] is taken once the control plane has ended those of before, and not at all while it does not hear of it', async () => {
+    leases.wipe();
+    expect(leases.isForgetful).toBe(true);
+    const early = leases.take(asked);
+    leases.remembered();
+    expect(textOf(await early)).toBe('value');
+    leases.wipe();
+    const late = expect(leases.take(asked)).rejects.toMatchObject({ code: 'lease.unavailable' });
+    await pass(5_000);
+    await late;
+  });
+
+  test('of one place leave room for those of another', async () => {
+    const take = (listener: string) =>
+      leases.take({ ...asked, application: { ...asked.application, listener } });
+    for (let at = 0; at < 64; at += 1) await take('/run/greedy.sock');
+    await expect(take('/run/greedy.sock')).rejects.toMatchObject({ code: 'lease.too_many' });
+    expect(textOf(await take('/run/other.sock'))).toBe('value');
+  });
+
+  test('whose reply is lost, or whose value cannot be used, is given back', async () => {
+    answerWith = async () => {
+      throw new AgentError('link.reset', 'lost', { retryable: true });
+    };
+    await expect(leases.take(asked)).rejects.toMatchObject({ code: 'lease.unavailable' });
+    answerWith = async () => ({ value: 'no.lease' });
+    await expect(leases.take(asked)).rejects.toMatchObject({ code: 'lease.unreadable' });
+    expect(told).toHaveLength(2);
   });
 
   test('that was never there is told apart from one that is over', () => {

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomUUIDv7 } from 'node:crypto';
 import { MAX_LEASES, PROTOCOL, type Application } from '@sallyport/contract';
 import type { Place } from '@sallyport/crypto/envelope';
 import { openLeaseValue } from '@sallyport/crypto/lease-value';
@@ -33,6 +33,9 @@ type Held = Lease & {
   timer: AbortController;
 };
 
+/** How long it is wanted, and under which request. */
+export type RenewLease = { ttlSeconds: number | undefined; requestId: string };
+
 export type LeaseParts = {
   controlPlane: Pick<ControlPlane, 'takeLease' | 'renewLease' | 'giveBackLease'>;
   identity: Pick<Identity, 'encryptionKey'>;
@@ -43,6 +46,11 @@ export type LeaseParts = {
 
 /** How a lease that is held no longer came to its end. */
 type End = 'used up' | 'expired' | 'ended';
+
+/** Of programs at one place: none takes what others need. */
+const MAX_AT_PLACE = 64;
+/** How long a program waits for the agent's first word with the control plane. */
+const PATIENCE_MS = 5_000;
 
 /** So many are remembered, so that a program is told how its lease ended and not that there was none. */
 const MAX_REMEMBERED = 4 * MAX_LEASES;
@@ -55,12 +63,27 @@ export class Leases {
   readonly #parts: LeaseParts;
   readonly #held = new Map<string, Held>();
   /** Asked for, and not answered yet; true: ended meanwhile. */
-  readonly #asking = new Map<string, { isEnded: boolean }>();
+  readonly #asking = new Map<string, { isEnded: boolean; place: string }>();
   readonly #over = new Map<string, End>();
   #key: Uint8Array | undefined;
 
+  /** Settled once the control plane has ended what this agent held before, and knows no more of. */
+  #forgotten = Promise.withResolvers<void>();
+  #isForgetful = true;
+
   constructor(parts: LeaseParts) {
     this.#parts = parts;
+  }
+
+  /** Whether the control plane is to be told that what is not named is held no more: after a start, and after a wipe. */
+  get isForgetful(): boolean {
+    return this.#isForgetful;
+  }
+
+  /** The control plane was told. */
+  remembered(): void {
+    this.#isForgetful = false;
+    this.#forgotten.resolve();
   }
 
   /** Those that the control plane is asked about with each pull. */
@@ -80,18 +103,24 @@ export class Leases {
     requestId: string;
   }): Promise<Lent> {
     const { controlPlane, clock, identity, log } = this.#parts;
-    if (this.named().length >= MAX_LEASES)
-      throw new AgentError('lease.too_many', `this agent holds ${MAX_LEASES} leases already`, {
-        advice: 'give back those that are not needed',
-      });
-    const id = randomUUID();
-    const state = { isEnded: false };
+    this.#refuseTooMany(asked.application.listener);
+    await this.#ready();
+    const id = randomUUIDv7();
+    const state = { isEnded: false, place: asked.application.listener };
     this.#asking.set(id, state);
     try {
       const askedAtMs = clock.monotonic();
       const body = { protocol: PROTOCOL, id, ...asked };
-      const taken = await controlPlane.takeLease(body).catch(lendingRefusal);
-      const value = await openLeaseValue(taken.value, identity.encryptionKey.privateKey, id);
+      const taken = await controlPlane.takeLease(body).catch((error: unknown) => {
+        // The reply may be what was lost.
+        if (error instanceof AgentError && error.retryable) this.#tell(id);
+        return lendingRefusal(error);
+      });
+      const { privateKey } = identity.encryptionKey;
+      const value = await openLeaseValue(taken.value, privateKey, id).catch((error: unknown) => {
+        this.#tell(id);
+        throw error;
+      });
       if (state.isEnded) {
         value.fill(0);
         throw ended();
@@ -131,11 +160,11 @@ export class Leases {
   }
 
   /** Prolongs a lease. @throws AgentError `lease.*` */
-  async renew(id: string, ttlSeconds?: number): Promise<Lease> {
+  async renew(id: string, asked: RenewLease): Promise<Lease> {
     const { controlPlane, clock } = this.#parts;
     this.find(id);
     const askedAtMs = clock.monotonic();
-    const term = await controlPlane.renewLease(id, ttlSeconds).catch((error: unknown) => {
+    const term = await controlPlane.renewLease(id, asked).catch((error: unknown) => {
       if (error instanceof AgentError && error.code === 'lease.ended') this.#drop(id, 'ended');
       return lendingRefusal(error);
     });
@@ -169,6 +198,8 @@ export class Leases {
   /** Forgets everything, beyond recovery; also what is still on its way. */
   wipe(): void {
     this.end(this.named());
+    if (!this.#isForgetful) this.#forgotten = Promise.withResolvers();
+    this.#isForgetful = true;
     if (this.#key !== undefined) this.#parts.keyMemory.release(this.#key);
     this.#key = undefined;
   }
@@ -191,10 +222,35 @@ export class Leases {
     });
   }
 
+  #refuseTooMany(place: string): void {
+    const held = [...this.#held.values()].filter(
+      ({ application }) => application.listener === place,
+    );
+    const asking = [...this.#asking.values()].filter((each) => each.place === place);
+    if (held.length + asking.length < MAX_AT_PLACE && this.named().length < MAX_LEASES) return;
+    throw new AgentError('lease.too_many', 'too many leases are held here already', {
+      advice: 'give back those that are not needed',
+    });
+  }
+
+  async #ready(): Promise<void> {
+    if (!this.#isForgetful) return;
+    const late = new AbortController();
+    const { clock } = this.#parts;
+    await Promise.race([this.#forgotten.promise, clock.sleep(PATIENCE_MS, late.signal)]);
+    late.abort();
+    if (this.#isForgetful)
+      lendingRefusal(new AgentError('agent.not_ready', 'the control plane is not reached'));
+  }
+
   #giveUp(id: string, how: End): void {
-    const { controlPlane, log } = this.#parts;
     this.#drop(id, how);
     this.#remember(id, how);
+    this.#tell(id);
+  }
+
+  #tell(id: string): void {
+    const { controlPlane, log } = this.#parts;
     // What is not told ends by itself when it expires.
     controlPlane.giveBackLease(id).catch((error: unknown) => {
       const code = error instanceof AgentError ? error.code : 'agent.internal';

@@ -81,11 +81,14 @@ export class ControlPlane {
     return parseReply(takenLease, reply);
   }
 
-  async renewLease(id: string, ttlSeconds: number | undefined): Promise<LeaseTerm> {
+  async renewLease(
+    id: string,
+    asked: { ttlSeconds: number | undefined; requestId: string },
+  ): Promise<LeaseTerm> {
     const { body } = await this.#session.send({
       method: 'POST',
       path: `/agent/v1/leases/${id}/renew`,
-      json: { protocol: PROTOCOL, ttlSeconds },
+      json: { protocol: PROTOCOL, ...asked },
       idempotent: true,
     });
     return parseReply(leaseTerm, body);

@@ -69,7 +69,13 @@ export function answer(
         else release = free;
       };
       const lent = answerLease(borrower, request.url ?? '', exchange, lend);
-      lent.catch((error: unknown) => refuse(parts, access, exchange, error));
+      lent.then(
+        () => access.unread.await(response, request.socket),
+        (error: unknown) => {
+          // Who has hung up amid its request is told nothing.
+          if (!response.destroyed) refuse(parts, access, exchange, error);
+        },
+      );
     } else release = route(parts, access, exchange);
   } catch (error) {
     refuse(parts, access, exchange, error);

@@ -25,7 +25,7 @@ const healthy: Omit<Health, 'conditions'> = {
   peerCredentials: true,
   memory: { locked: true, dumpable: false, reason: null },
   resources: { memoryBytes: 1, cpuPercent: 1, freeDiskBytes: 1, alarms: [] },
-  events: { waiting: 0, dropped: 0 },
+  events: { waiting: 0, dropped: 2, untold: 0 },
 };
 const codes = (change: Partial<Health>) =>
   conditionsOf({ ...healthy, ...change }, NOW).map(({ code }) => code);
@@ -64,7 +64,7 @@ describe('[AT-46] an agent says apart', () => {
       { resources: { ...healthy.resources, alarms: ['disk'] } },
       'resource_short',
     ],
-    ['events that are lost', { events: { waiting: 1, dropped: 2 } }, 'events_dropped'],
+    ['events that are lost', { events: { waiting: 1, dropped: 2, untold: 2 } }, 'events_dropped'],
   ])('%s', (_, change, code) => {
     expect(codes(change)).toEqual([code]);
   });

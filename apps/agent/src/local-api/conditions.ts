@@ -49,9 +49,9 @@ export function conditionsOf(health: Omit<Health, 'conditions'>, nowMs: number):
       ? undefined
       : { code: 'files_refused', detail: `${fileProblems.length} of the files that are set` },
     ...resources.alarms.map((alarm): Condition => ({ code: 'resource_short', detail: alarm })),
-    events.dropped === 0
+    events.untold === 0
       ? undefined
-      : { code: 'events_dropped', detail: `${events.dropped} audit events` },
+      : { code: 'events_dropped', detail: `${events.untold} audit events` },
   ];
   return found.filter((each) => each !== undefined);
 }

@@ -3,6 +3,7 @@ import { isWeakSuite } from '@sallyport/tls/cipher-suites';
 import type { TlsParameters } from '@sallyport/tls/https-link';
 import { z } from 'zod';
 import type { Agent } from '../agent.ts';
+import type { AgentEvents } from '../events/agent-events.ts';
 import type { CertificateFileState } from '../files/certificate-files.ts';
 import { libc } from '../host/libc.ts';
 import { arePeersTold } from '../host/peers.ts';
@@ -85,8 +86,8 @@ export const health = z.object({
     freeDiskBytes: z.int().nullable(),
     alarms: z.array(z.enum(['memory', 'cpu', 'disk'])),
   }),
-  /** Audit events: batches that the control plane does not have yet, and events that were dropped since the start. */
-  events: z.object({ waiting: z.int(), dropped: z.int() }),
+  /** Audit events: batches that the control plane does not have yet, and events that were dropped since the start, and those of them that it was not told of. */
+  events: z.object({ waiting: z.int(), dropped: z.int(), untold: z.int() }),
   /** Everything that is not as it should be; empty for a healthy agent. */
   conditions: z.array(condition),
 });
@@ -105,7 +106,7 @@ export type HealthParts = {
   durable: () => DurableState;
   files: () => CertificateFileState[];
   resources?: () => ResourceState;
-  eventsState?: () => { waiting: number; dropped: number };
+  eventsState?: () => ReturnType<AgentEvents['state']>;
 };
 
 /** The truth about the agent, as far as it knows it. */
@@ -124,7 +125,7 @@ function describe({
   durable,
   files,
   resources = () => ({ usage: undefined, alarms: [] }),
-  eventsState = () => ({ waiting: 0, dropped: 0 }),
+  eventsState = () => ({ waiting: 0, dropped: 0, untold: 0 }),
 }: HealthParts): Omit<Health, 'conditions'> {
   const { contact, cache } = agent;
   const held = cache.revision();

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { resourceName } from '@sallyport/contract';
 import { z } from 'zod';
 import { AgentError } from '../agent-error.ts';
-import type { RepeatedActs } from '../events/repeated-acts.ts';
+import type { Act, RepeatedActs } from '../events/repeated-acts.ts';
 import type { Lease, Leases, Lent } from '../leases/leases.ts';
 import { applicationAt } from './application-at.ts';
 import { jsonAround } from './json-bytes.ts';
@@ -35,26 +35,28 @@ export async function answerLease(
   exchange: Exchange,
   lend: (release: () => void) => void,
 ): Promise<void> {
-  const { request, response } = exchange;
+  const { request, response, requestId } = exchange;
   const { method = '' } = request;
   const [, id = '', act] = /^\/v1\/leases\/([0-9a-f-]{36})(\/renew)?$/.exec(url) ?? [];
   if (url === LEASES) {
     allowOnly(['POST'], method, response);
     const taken = await take(borrower, exchange);
-    return sendLent(borrower, taken, { ...exchange, status: 201 }, lend);
+    borrower.acts.record(readOf(taken.lease), requestId);
+    return sendTaken(borrower, taken, exchange, lend);
   }
   if (id === '') throw nowhere();
   if (act !== undefined) {
     allowOnly(['POST'], method, response);
     const { ttlSeconds } = await bodyOf(exchange, renewBody);
     ownLease(borrower, id);
-    return sendLease(await borrower.leases.renew(id, ttlSeconds), exchange);
+    return sendLease(await borrower.leases.renew(id, { ttlSeconds, requestId }), exchange);
   }
   allowOnly(['GET', 'DELETE'], method, response);
   ownLease(borrower, id);
   if (method === 'GET') {
     const lent = borrower.leases.read(id);
-    return sendLent(borrower, lent, { ...exchange, status: 200 }, lend);
+    borrower.acts.note(readOf(lent.lease), exchange.named);
+    return sendLent(lent, { ...exchange, status: 200 }, lend);
   }
   borrower.leases.giveBack(id);
   response.writeHead(204, { 'x-request-id': exchange.requestId }).end();
@@ -78,15 +80,28 @@ function ownLease({ leases, rights, place }: Borrower, id: string): void {
     throw new AgentError('lease.not_found', 'there is no such lease here');
 }
 
+function readOf({ id, application, version }: Lease): Act {
+  const subject = `lease:${id}`;
+  return { action: 'lease:read', subject, outcome: 'done', application, code: null, version };
+}
+
+/** Whoever asked may be gone, and nobody knows the lease then. */
+function sendTaken(
+  { leases }: Borrower,
+  taken: Lent,
+  exchange: Exchange,
+  lend: (release: () => void) => void,
+): void {
+  if (!exchange.response.closed) return sendLent(taken, { ...exchange, status: 201 }, lend);
+  taken.value.fill(0);
+  if (taken.lease.usesLeft !== 0) leases.giveBack(taken.lease.id);
+}
+
 function sendLent(
-  { acts }: Borrower,
   { lease, value }: Lent,
   { response, requestId, status }: Exchange & { status: number },
   lend: (release: () => void) => void,
 ): void {
-  const { id, application, version } = lease;
-  const act = { action: 'lease:read', subject: `lease:${id}`, outcome: 'done' } as const;
-  acts.record({ ...act, application, code: null, version }, requestId);
   const about = JSON.stringify(shown(lease));
   const body = jsonAround(`${about.slice(0, -1)},"value":"`, value, '"}');
   value.fill(0);

@@ -28,12 +28,14 @@ export function assignments(text: string): Assignment[] {
   const found = new Map<number, Assignment>();
   const starts = [0, ...[...text.matchAll(/\n/g)].map(({ index }) => index + 1)];
   for (const form of FORMS) {
+    let line = 1;
+    // In the order of the text.
     for (const match of text.matchAll(form)) {
       const { key = '', value = '' } = match.groups ?? {};
       if (!looksSecret(key) || PLACEHOLDERS.some((placeholder) => placeholder.test(value)))
         continue;
       const at = match.index + match[0].indexOf(key);
-      const line = starts.findLastIndex((start) => start <= at) + 1;
+      while ((starts[line] ?? Infinity) <= at) line += 1;
       const column = at - (starts[line - 1] ?? 0) + 1;
       if (!found.has(line)) found.set(line, { line, column, rule: 'assignment', key });
     }

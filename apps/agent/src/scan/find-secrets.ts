@@ -24,8 +24,6 @@ export async function findSecrets(path: string, text: string): Promise<Finding[]
   });
   const lines = new Set(known.map(({ line }) => line));
   const others = [...assigned.values()].filter(({ line }) => !lines.has(line));
-  const firstOfLine = known.filter(
-    ({ line }, at) => known.findIndex((each) => each.line === line) === at,
-  );
+  const firstOfLine = [...new Map(known.toReversed().map((each) => [each.line, each])).values()];
   return [...firstOfLine, ...others].toSorted((one, other) => one.line - other.line);
 }

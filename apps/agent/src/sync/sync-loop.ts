@@ -21,7 +21,7 @@ export type SyncParts = {
   replica: Replica;
   contact: Contact;
   tasks: TaskRunner;
-  leases: Pick<Leases, 'named' | 'end'>;
+  leases: Pick<Leases, 'named' | 'end' | 'isForgetful' | 'remembered'>;
   clock: Clock;
   random: () => number;
   log: Log;
@@ -93,11 +93,14 @@ async function pull(parts: SyncParts, signal: AbortSignal): Promise<PullReply | 
     revision,
     epoch,
     status: revision === 0 ? 'starting' : health,
-    waitSeconds: contact.state === 'connected' ? waitSeconds : 0,
+    waitSeconds: contact.state === 'connected' && !leases.isForgetful ? waitSeconds : 0,
     taskCapacity,
     ...(leases.named().length === 0 ? {} : { leases: leases.named() }),
+    ...(leases.isForgetful ? { leasesForgotten: true } : {}),
   };
-  return controlPlane.pull(body, signal);
+  const reply = await controlPlane.pull(body, signal);
+  if (body.leasesForgotten === true) leases.remembered();
+  return reply;
 }
 
 /** Does what a reply asks. Returns whether there was anything to do. */

@@ -50,5 +50,6 @@ export type TakenLease = z.infer<typeof takenLease>;
 /** `POST /agent/v1/leases/:id/renew`: prolongs it from now on. */
 export const renewLeaseBody = z.strictObject({
   protocol: z.int(),
+  requestId: z.string().regex(/^[\w.-]{1,64}$/),
   ttlSeconds: z.int().min(1).max(86_400).optional(),
 });

@@ -10,7 +10,8 @@ export const agentStatus = z.enum(['starting', 'ready', 'degraded']);
 
 /**
  * `POST /agent/v1/pull`. `revision` and `epoch` are what the agent runs, 0 before the first; naming a
- * revision acknowledges it. `leases` are those that it holds or is asking for.
+ * revision acknowledges it. `leases` are those that it holds or is asking for;
+ * with `leasesForgotten` it holds no others, as after a start: those are to be ended.
  */
 export const pullBody = z.strictObject({
   protocol: z.int(),
@@ -20,6 +21,7 @@ export const pullBody = z.strictObject({
   waitSeconds: z.int().min(0).max(MAX_PULL_WAIT_SECONDS),
   taskCapacity: z.int().min(0).max(16),
   leases: z.array(uuid).max(MAX_LEASES).optional(),
+  leasesForgotten: z.boolean().optional(),
 });
 export type PullBody = z.infer<typeof pullBody>;
 
