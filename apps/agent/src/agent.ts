@@ -179,7 +179,7 @@ export class Agent {
   /** Goes online and stays so until `stop` or revocation. */
   start(): void {
     this.#running ??= this.#run();
-    this.#parts.events?.start(this.#controlPlane);
+    this.#parts.events?.start(this.#controlPlane, () => this.group.id);
     this.#watching ??= this.#watchAge();
   }
 

@@ -157,12 +157,12 @@ function monitor(
 
 async function openEvents(
   state: StateDirectory,
-  { eventsKey: key }: Identity,
+  { eventsKey: key, group }: Identity,
   log: Log,
 ): Promise<AgentEvents> {
   const spool = new EventSpool(state.path, { key, log });
   await spool.restore();
-  return new AgentEvents({ spool, clock: systemClock, random: Math.random, log });
+  return new AgentEvents({ spool, group: group.id, clock: systemClock, random: Math.random, log });
 }
 
 /** What finds the values of references, the agent's own token among them. */

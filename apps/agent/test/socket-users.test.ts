@@ -180,6 +180,12 @@ describe('[SG-38] users of a socket', () => {
     });
   });
 
+  test('are not the number that stands for whoever the kernel cannot tell in a container', async () => {
+    await expect(startDaemon({ ...enrolled, localApi: withUsers(65_534) })).rejects.toMatchObject({
+      code: 'usage.invalid',
+    });
+  });
+
   test('are at least one, and are no negative numbers', () => {
     for (const users of [[], [-1], [''], ['a b']])
       expect(localApiSettings.safeParse({ sockets: [{ path: '/run/a', users }] }).success).toBe(

@@ -23,6 +23,7 @@ describe('secret', () => {
     kind: 'stored',
     delivery: 'bundle',
     offline: 'deny',
+    lease: null,
     version: 2,
     createdAt: at,
     updatedAt: at,
@@ -65,7 +66,7 @@ describe('secret', () => {
       body: { items: [{ version: 2, createdAt: at, createdBy: 'owner' }] },
     });
     expect((await cli(['secret', 'list', '--group', 'a'])).stdout).toMatch(
-      /^db\/password +2 +deny/m,
+      /^db\/password +2 +stored +bundle +deny/m,
     );
     expect((await cli(['secret', 'versions', 'db/password', '--group', 'a'])).stdout).toMatch(
       /^2 .*owner$/m,

@@ -21,6 +21,7 @@ import { createOperatorApp } from './http/operator-app.ts';
 import { RequestLimits } from './http/request-limits.ts';
 import { StoreWatch } from './http/store-watch.ts';
 import { UnreadableReports } from './keyrings/index.ts';
+import { agentsOfEnded } from './leases/index.ts';
 import { DialCredentials, DialledSockets, LinkDialer } from './links/index.ts';
 import { startMaintenance } from './maintenance/index.ts';
 import { createFirstOwner, SignInLimits, type FirstOwner } from './operators/index.ts';
@@ -73,6 +74,9 @@ export type ControlPlane = {
   /** Answers waiting pulls, writes what is pending and closes every connection. */
   stop(): Promise<void>;
 };
+
+/** For longer the wake-ups are not listened for in vain: pulls of agents that hold leases come more often. */
+const DEAF_AT_MOST_MS = 60_000;
 
 /** Two, so that one writer prepares what it can while another holds the group. */
 const GROUP_TURNS = { concurrency: 2, queued: 64, patienceMs: 5_000, refusal: groupBusy };
@@ -163,10 +167,20 @@ export async function compose({
         return linksChanged.ring();
     }
   };
+  /** What was ended while nothing was heard. */
+  const tellOfEndedLeases = async () => {
+    const since = new Date(clock.now() - DEAF_AT_MOST_MS);
+    const agents = await db
+      .read((reader) => agentsOfEnded(reader, since))
+      // Then the agents that hold leases hear of it with their next pull.
+      .catch(() => []);
+    for (const agentId of agents) hub.settle(agentId, 'leases');
+  };
   const listener = new WakeupListener(databaseUrl, log, {
     wakeup: onWakeup,
     connected: () => {
       feed.forgetAll();
+      void tellOfEndedLeases();
       void safetyNet.lookAfresh();
       void renewal?.look();
     },

@@ -52,6 +52,7 @@ export class AgentClient {
   delivery: DeliveryKey | undefined;
   /** What its pulls name of leases; undefined: it knows of none. */
   leases: string[] | undefined;
+  leasesForgotten: boolean | undefined;
 
   private constructor(
     app: FastifyInstance,
@@ -179,6 +180,7 @@ export class AgentClient {
       waitSeconds,
       taskCapacity,
       leases: this.leases,
+      leasesForgotten: this.leasesForgotten,
     });
   }
 
@@ -211,7 +213,8 @@ export class AgentClient {
       version: null,
     };
     const told = events.map((event) => ({ ...usual, ...event }));
-    return this.call('POST', '/events', { protocol: PROTOCOL, batch, events: told });
+    const group = this.enrolled?.group.id;
+    return this.call('POST', '/events', { protocol: PROTOCOL, batch, group, events: told });
   }
 
   /** Asks for a lease, under a new id unless one is given. */

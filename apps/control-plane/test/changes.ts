@@ -128,7 +128,7 @@ export async function everyChange(
     done('secret:write', () => owner.call('PUT', `${group}/secrets/lent`, { value: 'v', lease })),
     done('lease:grant', () => agent.takeLease('lent', { id: leaseId, ttlSeconds: 10 })),
     done('lease:renew', () =>
-      agent.call('POST', `/leases/${leaseId}/renew`, { protocol: PROTOCOL }),
+      agent.call('POST', `/leases/${leaseId}/renew`, { protocol: PROTOCOL, requestId: 'r' }),
     ),
     done('lease:revoke', () => owner.call('POST', `${group}/leases/${leaseId}/revoke`)),
     done('secret:delete', () => owner.call('DELETE', `${group}/secrets/a`)),

@@ -233,7 +233,13 @@ export function describeInstalled(packages: () => string): void {
         expect(await machine.done('cat', '/etc/sallyport/agent.yaml')).toContain('shop.sock');
       });
 
-      test('a removal stops it and keeps its identity and settings; a purge removes all, the user too', async () => {
+      test('a package that comes back after a removal serves again', async () => {
+        await type('sudo dpkg --remove');
+        await machine.done('dpkg', '--install', '--force-confold', ...(await debs()));
+        await untilServed('correct horse');
+      });
+
+      test('a removal stops it and keeps its identity and settings; a purge removes all, the user and the token too', async () => {
         await type('sudo dpkg --remove');
         expect((await machine.run('systemctl', 'is-active', 'sallyport-agent')).stdout).not.toBe(
           'active\n',
@@ -241,7 +247,6 @@ export function describeInstalled(packages: () => string): void {
         expect((await machine.run('sallyport-agent', '--version')).code).toBe(127);
         expect(await machine.done('ls', '/var/lib/sallyport-agent')).toContain('identity.json');
         expect(await machine.done('cat', '/etc/sallyport/agent.yaml')).toContain('shop.sock');
-        await machine.done('rm', '/etc/sallyport/agent-token');
         await type('sudo dpkg --purge');
         expect((await machine.run('ls', '/var/lib/sallyport-agent', '/etc/sallyport')).stdout).toBe(
           '',

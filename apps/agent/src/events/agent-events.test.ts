@@ -45,7 +45,7 @@ async function opened(maxBytes?: number): Promise<AgentEvents> {
     now: () => Date.now(),
     sleep: () => new Promise<void>((resolve) => setImmediate(resolve)),
   };
-  const events = new AgentEvents({ spool, clock, random: () => 0, log: silentLog });
+  const events = new AgentEvents({ spool, group: 'g', clock, random: () => 0, log: silentLog });
   running.push(events);
   return events;
 }
@@ -55,7 +55,7 @@ const subjects = () => reports.flatMap(({ events }) => events.map(({ subject }) 
 describe('what happens on the host', () => {
   test('[SG-15] goes to the control plane, in order, and is on disk no more', async () => {
     const events = await opened();
-    events.start(controlPlane);
+    events.start(controlPlane, () => 'g');
     for (const subject of ['one', 'two', 'three']) events.record({ ...start, subject });
     await until(async () => subjects().length === 3);
     expect(subjects()).toEqual(['one', 'two', 'three']);
@@ -68,14 +68,14 @@ describe('what happens on the host', () => {
     await away.stop();
     expect(away.state().waiting).toBe(1);
     const again = await opened();
-    again.start(controlPlane);
+    again.start(controlPlane, () => 'g');
     await until(async () => subjects().includes('offline'));
   });
 
   test('is told again after a lost reply, under the same id', async () => {
     faults = ['lose reply'];
     const events = await opened();
-    events.start(controlPlane);
+    events.start(controlPlane, () => 'g');
     events.record(start);
     await until(async () => reports.length === 2);
     expect(new Set(reports.map(({ batch }) => batch)).size).toBe(1);
@@ -84,7 +84,7 @@ describe('what happens on the host', () => {
   test('that the control plane cannot read stops nothing that follows, and is counted', async () => {
     faults = [new AgentError('request.invalid', 'no', { status: 400 })];
     const events = await opened();
-    events.start(controlPlane);
+    events.start(controlPlane, () => 'g');
     events.record(start);
     await until(async () => events.state().dropped === 1);
     events.record({ ...start, subject: 'next' });
@@ -101,7 +101,7 @@ describe('what happens on the host', () => {
     // The last one fits, with what tells of the others.
     expect(events.state()).toMatchObject({ dropped: 399, untold: 0 });
     const roomy = await opened();
-    roomy.start(controlPlane);
+    roomy.start(controlPlane, () => 'g');
     await until(async () => subjects().length > 0);
     expect(reports.flatMap((report) => report.events)).toMatchObject([
       { action: 'events:drop', count: 399 },
@@ -112,7 +112,7 @@ describe('what happens on the host', () => {
   test('is kept in memory while the disk does not take it, within bounds', async () => {
     await writeFile(join(home.path, 'events'), 'in the way');
     const events = await opened();
-    events.start(controlPlane);
+    events.start(controlPlane, () => 'g');
     for (let at = 0; at < 1_200; at += 1) events.record({ ...start, subject: `${at}` });
     expect(events.state().dropped).toBe(200);
     await rm(join(home.path, 'events'));

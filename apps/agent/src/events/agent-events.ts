@@ -15,6 +15,8 @@ export type RecordEvent = (event: NewEvent) => void;
 
 export type EventsParts = {
   spool: Pick<EventSpool, 'append' | 'oldest' | 'remove' | 'waiting'>;
+  /** The id of the group that the agent is in when it starts. */
+  group: string;
   clock: Pick<Clock, 'now' | 'sleep'>;
   random: () => number;
   log: Log;
@@ -36,6 +38,7 @@ const MAX_GATHERED = 5 * MAX_EVENTS;
 export class AgentEvents {
   readonly #parts: EventsParts;
   readonly #stopping = new AbortController();
+  #group: () => string;
   #gathered: AgentEvent[] = [];
   #untold = 0;
   #dropped = 0;
@@ -46,6 +49,7 @@ export class AgentEvents {
 
   constructor(parts: EventsParts) {
     this.#parts = parts;
+    this.#group = () => parts.group;
     this.#stopping.signal.addEventListener('abort', () => {
       this.#wake();
       this.#shipSoon();
@@ -78,7 +82,8 @@ export class AgentEvents {
   }
 
   /** Brings what is recorded to disk and to the control plane, until `stop`. */
-  start(controlPlane: Reporter): void {
+  start(controlPlane: Reporter, group: () => string): void {
+    this.#group = group;
     // What the start itself brought goes out with the first report.
     this.#running ??= this.#keep().then(() =>
       Promise.all([this.#keepAll(), this.#shipAll(controlPlane)]),
@@ -123,7 +128,8 @@ export class AgentEvents {
     for (let left = this.#gathered.length; left > 0;) {
       const batch = this.#gathered.slice(0, Math.min(left, MAX_EVENTS));
       const told = this.#untold === 0 ? [] : [this.#dropsUntold()];
-      const kept = await spool.append(randomUUID(), [...told, ...batch].slice(0, MAX_EVENTS));
+      const events = [...told, ...batch].slice(0, MAX_EVENTS);
+      const kept = await spool.append(randomUUID(), { group: this.#group(), events });
       if (kept === 'later') return;
       // Where there was no room for what tells of others, the last one waits for the next batch.
       const taken = Math.min(batch.length, MAX_EVENTS - told.length);
@@ -185,9 +191,9 @@ export class AgentEvents {
     const { spool } = this.#parts;
     const oldest = await spool.oldest();
     if (oldest === undefined) return false;
-    const { batch, events } = oldest;
+    const { batch, group, events } = oldest;
     try {
-      await controlPlane.reportEvents({ protocol: PROTOCOL, batch, events }, signal);
+      await controlPlane.reportEvents({ protocol: PROTOCOL, batch, group, events }, signal);
     } catch (error) {
       if (!(error instanceof AgentError) || error.code !== 'request.invalid') throw error;
       this.#drop(events.reduce((sum, { count }) => sum + count, 0));

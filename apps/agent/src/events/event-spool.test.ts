@@ -19,6 +19,7 @@ beforeEach(async () => {
 });
 afterEach(() => home.remove());
 
+const of = (events: AgentEvent[]) => ({ group: 'g', events });
 const event = (subject: string): AgentEvent => ({
   at: new Date().toISOString(),
   action: 'agent:start',
@@ -41,8 +42,8 @@ describe('batches of audit events', () => {
   test('come back after a restart, oldest first, under their ids, until they are removed', async () => {
     const [first, second] = [randomUUID(), randomUUID()];
     const spool = await opened();
-    await spool.append(first, [event('one'), event('two')]);
-    await spool.append(second, [event('three')]);
+    await spool.append(first, of([event('one'), event('two')]));
+    await spool.append(second, of([event('three')]));
     const again = await opened();
     expect(again.waiting).toBe(2);
     const oldest = await again.oldest();
@@ -52,12 +53,12 @@ describe('batches of audit events', () => {
     });
     await again.remove(oldest?.name ?? '');
     expect(await again.oldest()).toMatchObject({ batch: second });
-    await again.append(randomUUID(), [event('four')]);
+    await again.append(randomUUID(), of([event('four')]));
     expect((await readdir(folder())).toSorted()[1]).toMatch(/^000000000003-/);
   });
 
   test('[SG-14] are no plaintext on disk, and are opened by their agent alone', async () => {
-    await (await opened()).append(randomUUID(), [event('secret:db/canary')]);
+    await (await opened()).append(randomUUID(), of([event('secret:db/canary')]));
     const [name = ''] = await readdir(folder());
     expect(await readFile(join(folder(), name), 'latin1')).not.toContain('canary');
     expect(await (await opened({ key: randomBytes(32) })).oldest()).toBeUndefined();
@@ -71,8 +72,8 @@ describe('batches of audit events', () => {
     ['empty', () => Buffer.alloc(0)],
   ])('one that is %s is told and passed over, and the next is not', async (_, damage) => {
     const spool = await opened();
-    await spool.append(randomUUID(), [event('damaged')]);
-    await spool.append(randomUUID(), [event('good')]);
+    await spool.append(randomUUID(), of([event('damaged')]));
+    await spool.append(randomUUID(), of([event('good')]));
     const path = join(folder(), (await readdir(folder())).toSorted()[0] ?? '');
     await writeFile(path, damage(await readFile(path)));
     expect(await spool.oldest()).toMatchObject({ events: [{ subject: 'good' }] });
@@ -81,7 +82,7 @@ describe('batches of audit events', () => {
 
   test('one that was given another’s id does not open', async () => {
     const spool = await opened();
-    await spool.append(randomUUID(), [event('moved')]);
+    await spool.append(randomUUID(), of([event('moved')]));
     const [name = ''] = await readdir(folder());
     await rename(join(folder(), name), join(folder(), `000000000001-${randomUUID()}.sealed`));
     expect(await (await opened()).oldest()).toBeUndefined();
@@ -89,7 +90,7 @@ describe('batches of audit events', () => {
 
   test('take no more room than they may, and have it again when one is removed', async () => {
     const spool = await opened({ maxBytes: 800 });
-    const append = () => spool.append(randomUUID(), [event('x'.repeat(100))]);
+    const append = () => spool.append(randomUUID(), of([event('x'.repeat(100))]));
     expect([await append(), await append(), await append()]).toEqual(['kept', 'kept', 'full']);
     await spool.remove((await spool.oldest())?.name ?? '');
     expect(await append()).toBe('kept');
@@ -98,15 +99,16 @@ describe('batches of audit events', () => {
   test('wait while the disk does not take them, which is told once, and are taken later', async () => {
     await writeFile(folder(), 'in the way');
     const spool = await opened();
-    for (const _ of [1, 2]) expect(await spool.append(randomUUID(), [event('a')])).toBe('later');
+    for (const _ of [1, 2])
+      expect(await spool.append(randomUUID(), of([event('a')]))).toBe('later');
     expect(told).toHaveLength(1);
     await rm(folder());
-    expect(await spool.append(randomUUID(), [event('a')])).toBe('kept');
+    expect(await spool.append(randomUUID(), of([event('a')]))).toBe('kept');
   });
 
   test('are left where they are while they cannot be read, and only then', async () => {
     const spool = await opened();
-    await spool.append(randomUUID(), [event('kept')]);
+    await spool.append(randomUUID(), of([event('kept')]));
     const path = join(folder(), (await readdir(folder()))[0] ?? '');
     const sealed = await readFile(path);
     await rm(path);
@@ -119,7 +121,7 @@ describe('batches of audit events', () => {
   });
 
   test('what a crash left of writing one is removed', async () => {
-    await (await opened()).append(randomUUID(), [event('whole')]);
+    await (await opened()).append(randomUUID(), of([event('whole')]));
     await writeFile(join(folder(), '000000000002-half.sealed.tmp'), 'half');
     await opened();
     expect(await readdir(folder())).toHaveLength(1);
@@ -128,6 +130,6 @@ describe('batches of audit events', () => {
   test('go into no directory that others may write to', async () => {
     await mkdir(folder(), { mode: 0o777 });
     await chmod(folder(), 0o777);
-    expect(await (await opened()).append(randomUUID(), [event('a')])).toBe('later');
+    expect(await (await opened()).append(randomUUID(), of([event('a')]))).toBe('later');
   });
 });

@@ -2,6 +2,7 @@ import { mkdir, lstat, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { agentEvent, type AgentEvent } from '@sallyport/contract';
 import { open, seal, type Place } from '@sallyport/crypto/envelope';
+import { z } from 'zod';
 import { framesOf, internalError } from '../agent-error.ts';
 import type { Log } from '../log.ts';
 import { writeFileAtomically } from '../state/atomic-file.ts';
@@ -9,7 +10,10 @@ import { assertPrivate } from '../state/private-path.ts';
 import { codeOf } from '../state/system-error.ts';
 
 /** A batch as it waits, under the id by which it is recorded once. */
-export type WaitingBatch = { name: string; batch: string; events: AgentEvent[] };
+export type WaitingBatch = { name: string; batch: string; group: string; events: AgentEvent[] };
+
+/** What is in a file. `group`: where the agent was then. */
+const stored = z.strictObject({ group: z.string(), events: agentEvent.array() });
 
 /** A week of an agent whose programs read a hundred secrets. */
 const MAX_BYTES = 8 * 1024 * 1024;
@@ -59,8 +63,11 @@ export class EventSpool {
   }
 
   /** Keeps a batch; `full` when there is no room for it, `later` while the disk does not take it. */
-  async append(batch: string, events: readonly AgentEvent[]): Promise<'kept' | 'full' | 'later'> {
-    const sealed = seal(this.#key, Buffer.from(JSON.stringify(events)), placeOf(batch));
+  async append(
+    batch: string,
+    content: { group: string; events: readonly AgentEvent[] },
+  ): Promise<'kept' | 'full' | 'later'> {
+    const sealed = seal(this.#key, Buffer.from(JSON.stringify(content)), placeOf(batch));
     const used = [...this.#waiting.values()].reduce((sum, bytes) => sum + bytes, 0);
     if (used + sealed.byteLength > this.#maxBytes) return 'full';
     const name = `${String(this.#next).padStart(12, '0')}-${batch}.sealed`;
@@ -89,7 +96,7 @@ export class EventSpool {
       const sealed = await this.#read(name);
       try {
         const text = open(this.#key, sealed, placeOf(batch)).toString('utf8');
-        return { name, batch, events: agentEvent.array().parse(JSON.parse(text)) };
+        return { name, batch, ...stored.parse(JSON.parse(text)) };
       } catch (error) {
         this.#report(error);
         await this.remove(name);

@@ -26,7 +26,20 @@ export function usersOf(
           'run it on Linux with a Node that has node:ffi, or take users out of localApi.sockets',
       },
     );
-  return new Set(named.map((user) => userNumber(user, 'localApi.sockets')));
+  return new Set(named.map((user) => told(userNumber(user, 'localApi.sockets'))));
+}
+
+/** What the kernel says of every user whom it has no number for in a container's own users (user_namespaces(7)). */
+const OVERFLOW_USER = 65_534;
+
+/** @throws AgentError `usage.invalid` for the number that stands for anybody */
+function told(user: number): number {
+  if (user !== OVERFLOW_USER) return user;
+  throw new AgentError(
+    'usage.invalid',
+    `localApi.sockets: user ${OVERFLOW_USER} may be anybody whom the kernel cannot tell in a container`,
+    { advice: 'run the program as a user of its own, and name that in users' },
+  );
 }
 
 /** A program of which nothing is known is of none of them. */

@@ -4,7 +4,7 @@ import { sealDeliveryKey } from '@sallyport/crypto/delivery-key';
 import { importEncryptionPublicKey } from '@sallyport/crypto/encryption-key';
 import { agentMoved, agentRevoked, checkProtocol, type Revocations } from '../agents/index.ts';
 import { openStoredDeliveryKey } from '../delivery-keys/index.ts';
-import { endedAmong } from '../leases/index.ts';
+import { endedAmong, endOthers } from '../leases/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { AgentTasks } from '../tasks/index.ts';
@@ -24,6 +24,9 @@ export type PullDeps = {
   isCurrent: () => boolean;
 };
 
+/** How long an agent waits that holds leases: should the word of an end be lost, it hears of it that much later. */
+const LENDING_WAIT_SECONDS = 10;
+
 /** A pull's answer as JSON bytes; undefined for "nothing came". */
 export type PullAnswer = Buffer | undefined;
 
@@ -41,6 +44,7 @@ export async function pull(
 ): Promise<PullAnswer> {
   // Before all that may refuse it: an agent that calls is not lost, whatever it is told.
   deps.acknowledgements.heard(agent, body.status);
+  if (body.leasesForgotten === true) await endForgotten(deps, agent, body);
   const ready = await lookNow(deps, agent, body);
   // After the look, which refuses a revision that does not exist: what is recorded only grows.
   deps.acknowledgements.record(agent, body.revision, body.status);
@@ -55,7 +59,8 @@ async function afterWait(
   body: PullBody,
   gone: AbortSignal,
 ): Promise<PullAnswer> {
-  const deadline = performance.now() + body.waitSeconds * 1000;
+  const longest = body.leases === undefined ? body.waitSeconds : LENDING_WAIT_SECONDS;
+  const deadline = performance.now() + Math.min(body.waitSeconds, longest) * 1000;
   for (;;) {
     const outcome = await wait(deps, agent, body, { deadline, gone });
     if (outcome === 'nothing' || outcome === 'gone') return undefined;
@@ -125,6 +130,15 @@ async function lookNow(
     next: { afterMilliseconds: behind ? feed.afterMilliseconds : 0 },
   };
   return Buffer.from(JSON.stringify(reply));
+}
+
+/** After a start an agent knows of no lease but those that it names: nobody could give back the others. */
+async function endForgotten(
+  { platform: { db, clock } }: PullDeps,
+  { agentId }: AccessClaims,
+  { leases = [] }: PullBody,
+): Promise<void> {
+  await db.read((writer) => endOthers(writer, agentId, leases, new Date(clock.now())));
 }
 
 /** No statement for an agent that holds none. */

@@ -2,9 +2,11 @@ export { isInWindow } from './in-window.ts';
 export { heldLeasesRoutes, leasesRoutes } from './leases.routes.ts';
 export { endLeases, leaseEnded, outsideWindow, termOf } from './leases.service.ts';
 export {
+  agentsOfEnded,
   countOpen,
   deleteLeasesOverBefore,
   endedAmong,
+  endOthers,
   findLease,
   insertLease,
   type LeaseRow,

@@ -9,6 +9,7 @@ import {
 } from '@sallyport/contract';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { checkProtocol } from '../agents/index.ts';
 import { problemResponses } from '../http/problem-responses.ts';
 import { agentOf, operationOf } from '../http/request-operation.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -85,11 +86,12 @@ export function heldLeasesRoutes(platform: Platform): FastifyPluginAsyncZod {
         config,
         schema: { params, body: renewLeaseBody, response: { 200: leaseTerm, ...problemResponses } },
       },
-      async (request) =>
-        renewLease(platform, operationOf(request), agentOf(request), {
-          id: request.params.lease,
-          ttlSeconds: request.body.ttlSeconds,
-        }),
+      async (request) => {
+        const { protocol, ...asked } = request.body;
+        checkProtocol(protocol);
+        const of = { id: request.params.lease, ...asked };
+        return renewLease(platform, operationOf(request), agentOf(request), of);
+      },
     );
     app.post(
       '/leases/:lease/revoke',

@@ -1,6 +1,6 @@
-import type { Lease, LeasesQuery, LeaseTerm } from '@sallyport/contract';
-import { appendAuditEvent } from '../audit/index.ts';
-import type { Operation, Permission } from '../authorization/index.ts';
+import type { Lease, LeasesQuery, LeaseTerm, RenewLeaseBody } from '@sallyport/contract';
+import { appendAuditEvent, recordDenial } from '../audit/index.ts';
+import { Operation, type Permission } from '../authorization/index.ts';
 import { authorizedGroup } from '../groups/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Db } from '../platform/db.ts';
@@ -90,10 +90,29 @@ export async function giveBackLease(
  * @throws AppError `lease.not_found`, `lease.ended`, `lease.outside_window`, `lease.not_renewable`
  */
 export async function renewLease(
+  platform: Platform,
+  { actor, address }: Operation,
+  agent: { agentId: string; groupId: string },
+  { id, requestId, ttlSeconds }: { id: string } & Omit<RenewLeaseBody, 'protocol'>,
+): Promise<LeaseTerm> {
+  const op = new Operation(actor, requestId, address);
+  try {
+    return await prolongNow(platform, op, agent, { id, ttlSeconds });
+  } catch (error) {
+    if (error instanceof AppError && error.code !== 'lease.not_found') {
+      const denial = { permission: 'lease:renew', groupId: agent.groupId };
+      await recordDenial(platform, op, denial, { subject: `lease:${id}`, code: error.code });
+    }
+    throw error;
+  }
+}
+
+/** Where little would be gained nothing is written: a program may ask as often as it likes. */
+async function prolongNow(
   { db, clock }: Platform,
   op: Operation,
   agent: { agentId: string; groupId: string },
-  { id, ttlSeconds }: { id: string; ttlSeconds?: number | undefined },
+  { id, ttlSeconds }: { id: string; ttlSeconds: number | undefined },
 ): Promise<LeaseTerm> {
   return db.transaction(async (tx) => {
     const lease = await lockLease(tx, id, agent.agentId);
@@ -109,6 +128,8 @@ export async function renewLease(
         'lease.not_renewable',
         'This lease lasts as long as it may already; take another one when it is over.',
       );
+    if (until.getTime() - expiresAt.getTime() < ttlMs * WORTH && until < lastsUntil)
+      return termOf({ expiresAt, lastsUntil }, nowMs);
     await prolong(tx, id, until);
     const of = { id, groupId: agent.groupId, secretName: lease.secretName };
     await appendAuditEvent(tx, op, actOn('renew', of, until), clock.now());
@@ -122,7 +143,7 @@ export function termOf(
   nowMs: number,
 ): LeaseTerm {
   return {
-    ttlSeconds: Math.ceil((expiresAt.getTime() - nowMs) / 1000),
+    ttlSeconds: Math.max(1, Math.floor((expiresAt.getTime() - nowMs) / 1000)),
     expiresAt: expiresAt.toISOString(),
     lastsUntil: lastsUntil.toISOString(),
   };
@@ -138,6 +159,9 @@ export function outsideWindow(): AppError {
 export function leaseEnded(): AppError {
   return new AppError('lease.ended', 'This lease is over; take another one.');
 }
+
+/** The share of its time that a renewal has to gain. */
+const WORTH = 0.1;
 
 type LeasePath = { group: string; lease: string };
 

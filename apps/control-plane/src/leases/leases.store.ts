@@ -73,6 +73,29 @@ export async function endOpen(
   });
 }
 
+/** Ends an agent's open leases but for those that are named. */
+export async function endOthers(
+  db: Db,
+  agentId: string,
+  named: readonly string[],
+  now: Date,
+): Promise<void> {
+  await db.lease.updateMany({
+    where: { agentId, endedAt: null, expiresAt: { gt: now }, id: { notIn: [...named] } },
+    data: { endedAt: now },
+  });
+}
+
+/** The agents that held a lease which was ended since. */
+export async function agentsOfEnded(db: Db, since: Date): Promise<string[]> {
+  const rows = await db.lease.findMany({
+    where: { endedAt: { gte: since } },
+    select: { agentId: true },
+    distinct: ['agentId'],
+  });
+  return rows.map(({ agentId }) => agentId);
+}
+
 /** Those of an agent's leases that have ended, or expired. */
 export async function endedAmong(
   db: Db,

@@ -13,6 +13,7 @@ import { Operation } from '../authorization/index.ts';
 import { Keyring } from '../keyrings/index.ts';
 import {
   countOpen,
+  endLeases,
   findLease,
   insertLease,
   isInWindow,
@@ -61,7 +62,11 @@ export async function lendSecret(
       };
     });
     const { version, maxUses } = lease;
-    const value = await openFor(platform, agent.groupId, lendable);
+    const value = await openFor(platform, agent.groupId, lendable).catch(async (error: unknown) => {
+      // Nobody has its value.
+      await db.transaction((tx) => endLeases(tx, { id: lease.id }, new Date(nowMs)));
+      throw error;
+    });
     try {
       const key = await importEncryptionPublicKey(recipient);
       const sealed = await sealLeaseValue(lease.id, value, key);
@@ -106,12 +111,13 @@ async function grant(
     maxUses,
     endedAt: null,
   };
-  if ((await countOpen(tx, agent.agentId, now)) >= MAX_LEASES)
+  if (!(await insertLease(tx, row))) return sameAgain(tx, row, now);
+  // With this one.
+  if ((await countOpen(tx, agent.agentId, now)) > MAX_LEASES)
     throw new AppError(
       'lease.too_many',
       `This agent holds ${MAX_LEASES} leases; give back those that are not needed, or wait until they are over.`,
     );
-  if (!(await insertLease(tx, row))) return sameAgain(tx, row, now);
   const { listener, pid, uid } = body.application;
   const act = {
     action: 'lease:grant',

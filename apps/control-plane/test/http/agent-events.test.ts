@@ -71,11 +71,25 @@ test.each([
   const reply = await agent.call('POST', '/events', {
     protocol: 5,
     batch: randomUUID(),
+    group: agent.enrolled?.group.id,
     events: [event(subject), { ...event(subject), ...change }],
   });
   expect(reply).toMatchObject({ status: 400, body: { code: 'request.invalid' } });
   expect(reply.text).not.toContain('canary');
   expect((await recorded('value:read')).filter((found) => found.subject === subject)).toEqual([]);
+});
+
+test('what happened before a move is in the audit of neither group, and of the whole', async () => {
+  const moved = await agentIn(owner, 'plant-7', controlPlane);
+  await owner.call('POST', '/groups', { name: 'plant-8' });
+  await owner.call('POST', `/agents/${moved.id}/move`, { group: 'plant-8' });
+  await moved.openSession();
+  await moved.report([{ subject: 'secret:of-plant-7' }]);
+  const events = await sql(
+    controlPlane.databaseUrl,
+    `SELECT group_id AS "groupId" FROM audit_events WHERE subject = 'secret:of-plant-7'`,
+  );
+  expect(events).toEqual([{ groupId: null }]);
 });
 
 test(`no more than ${MAX_EVENTS} come at once`, async () => {

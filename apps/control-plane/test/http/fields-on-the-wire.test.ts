@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { operator, page } from '@sallyport/contract';
 import { asAdmin } from '@sallyport/testkit/database';
@@ -28,6 +29,10 @@ beforeAll(async () => {
   const group = '/groups/plant-7';
   await owner.call('PUT', `${group}/secrets/s`, { value: CANARY });
   await owner.call('PUT', `${group}/secrets/s`, { value: `${CANARY}-2` });
+  const lease = { ttlSeconds: 60, maxTtlSeconds: 60, maxUses: null, windows: [] };
+  await owner.call('PUT', `${group}/secrets/lent`, { value: CANARY, lease });
+  const leaseId = randomUUID();
+  await agent.takeLease('lent', { id: leaseId });
   const { chain, key } = await selfSigned();
   await owner.call('PUT', `${group}/certificates/c`, { chain, key });
   const schema = { type: 'object', properties: { token: { type: 'string' } } };
@@ -46,6 +51,7 @@ beforeAll(async () => {
   existing = {
     group: 'plant-7',
     secret: 's',
+    lease: leaseId,
     plugin: 'p',
     certificate: 'c',
     type: 'gateway',

@@ -124,6 +124,7 @@ describe('a lease', () => {
       status: 409,
       body: { code: 'lease.too_many' },
     });
+    expect((await agent.takeLease('db', { id: first })).status).toBe(201);
     expect((await agent.call('POST', `/leases/${first}/revoke`)).status).toBe(204);
     expect((await agent.takeLease('db')).status).toBe(201);
   });
@@ -136,24 +137,27 @@ describe('[SG-05] outside of its windows', () => {
     const agent = await lending('hours', { ...policy, windows: [window] });
     const id = randomUUID();
     expect((await agent.takeLease('db', { id, ttlSeconds: 90 })).status).toBe(201);
-    const renew = () => agent.call('POST', `/leases/${id}/renew`, { protocol: PROTOCOL });
+    const renew = () =>
+      agent.call('POST', `/leases/${id}/renew`, { protocol: PROTOCOL, requestId: 'renewal' });
     controlPlane.clock.advance(30_000);
     expect((await renew()).body).toMatchObject({ ttlSeconds: 60 });
     controlPlane.clock.advance(31_000);
     for (const reply of [await agent.takeLease('db'), await renew()])
       expect(reply).toMatchObject({ status: 403, body: { code: 'lease.outside_window' } });
-    expect(await audited('secret:db')).toContainEqual({
-      action: 'lease:grant',
-      outcome: 'refused',
-      details: { code: 'lease.outside_window' },
-    });
+    const refused = { outcome: 'refused', details: { code: 'lease.outside_window' } };
+    expect(await audited('secret:db')).toContainEqual({ action: 'lease:grant', ...refused });
+    expect(await audited(`lease:${id}`)).toContainEqual({ action: 'lease:renew', ...refused });
     controlPlane.clock.set(NOON);
   });
 });
 
 describe('renewing a lease', () => {
   const renew = (agent: AgentClient, id: string, more: object = {}) =>
-    agent.call('POST', `/leases/${id}/renew`, { protocol: PROTOCOL, ...more });
+    agent.call('POST', `/leases/${id}/renew`, {
+      protocol: PROTOCOL,
+      requestId: 'renewal',
+      ...more,
+    });
 
   test('prolongs it from then on, up to the longest that it may last', async () => {
     const agent = await lending('renewed');
@@ -176,6 +180,22 @@ describe('renewing a lease', () => {
     controlPlane.clock.advance(20_000);
     expect(await renew(agent, id)).toMatchObject({ status: 409, body: { code: 'lease.ended' } });
     controlPlane.clock.set(NOON);
+  });
+
+  test('is found by the id of the program’s request, and is not written where it gains little', async () => {
+    const agent = await lending('often');
+    const id = randomUUID();
+    await agent.takeLease('db', { id });
+    for (let at = 0; at < 20; at += 1) {
+      controlPlane.clock.advance(500);
+      expect((await renew(agent, id)).status).toBe(200);
+    }
+    controlPlane.clock.set(NOON);
+    const rows = await sql(
+      controlPlane.databaseUrl,
+      `SELECT FROM audit_events WHERE subject = 'lease:${id}' AND request_id = 'renewal'`,
+    );
+    expect(rows).toHaveLength(1);
   });
 
   test('never shortens it, and ends with how its secret is lent out', async () => {
@@ -219,6 +239,32 @@ describe('the end of a lease', () => {
       { action: 'lease:revoke', details: { secret: 'db' } },
     ]);
   });
+
+  test('[SG-06] comes for those that its agent knows no more of, as after a start, and not for those that it names', async () => {
+    const agent = await lending('restarted');
+    const [lost, held] = [randomUUID(), randomUUID()];
+    for (const id of [lost, held]) await agent.takeLease('db', { id });
+    agent.leases = [held];
+    agent.leasesForgotten = true;
+    await agent.pull();
+    expect(await listed('restarted', '?state=active')).toMatchObject({ items: [{ id: held }] });
+    expect(await listed('restarted', '?state=ended')).toMatchObject({ items: [{ id: lost }] });
+  });
+
+  test('is heard of within ten seconds by an agent that waits, though nobody told it', async () => {
+    const agent = await lending('deaf');
+    const id = randomUUID();
+    await agent.takeLease('db', { id });
+    agent.leases = [id];
+    await agent.pull();
+    const waiting = agent.pull(55);
+    await sql(
+      controlPlane.databaseUrl,
+      `UPDATE leases SET ended_at = granted_at WHERE id = '${id}'`,
+    );
+    await waiting;
+    expect(await agent.pull()).toMatchObject({ endedLeases: [id] });
+  }, 20_000);
 
   test('comes with that of its secret', async () => {
     const agent = await lending('deleted');

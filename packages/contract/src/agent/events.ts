@@ -40,10 +40,14 @@ export type AgentEvent = z.infer<typeof agentEvent>;
 /** The most events of one report. */
 export const MAX_EVENTS = 200;
 
-/** `POST /agent/v1/events`, oldest first. `batch` is named again when the reply was lost: it is recorded once. */
+/**
+ * `POST /agent/v1/events`, oldest first. `batch` is named again when the reply was lost: it is recorded once. `group` is
+ * the one that the agent was in when they happened.
+ */
 export const reportEventsBody = z.strictObject({
   protocol: z.int(),
   batch: uuid,
+  group: uuid,
   events: z.array(agentEvent).min(1).max(MAX_EVENTS),
 });
 export type ReportEventsBody = z.infer<typeof reportEventsBody>;

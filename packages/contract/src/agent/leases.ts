@@ -53,3 +53,4 @@ export const renewLeaseBody = z.strictObject({
   requestId: z.string().regex(/^[\w.-]{1,64}$/),
   ttlSeconds: z.int().min(1).max(86_400).optional(),
 });
+export type RenewLeaseBody = z.infer<typeof renewLeaseBody>;
