@@ -36,3 +36,5 @@ export * from './agent/events.ts';
 export * from './agent/pull.ts';
 export * from './agent/bundle.ts';
 export * from './agent/tasks.ts';
+export * from './agent/offline-bundle.ts';
+export * from './operator/offline-bundles.ts';

@@ -12,6 +12,7 @@ export type CryptoErrorCode =
   | 'bundle.wrong_part'
   | 'bundle.wrong_group'
   | 'bundle.wrong_epoch'
+  | 'bundle.unknown_signer'
   | 'delivery_key.unreadable'
   | 'lease.unreadable'
   | 'encryption_key.unusable'
