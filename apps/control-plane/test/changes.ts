@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { certificateAuthorityList, PROTOCOL } from '@sallyport/contract';
 import { createCertificateRequest } from '@sallyport/tls/certificate-request';
 import { selfSigned } from '@sallyport/tls/test/issuer';
+import { offlineHost } from './admission.ts';
 import { AgentClient } from './agent-client.ts';
 import { placeAll } from './audit/chain.ts';
 import { OWNER_PASSWORD, type TestControlPlane } from './control-plane.ts';
@@ -23,6 +24,9 @@ export async function everyChange(
   const agent = await AgentClient.create(agentApp, clock);
   const late = await AgentClient.create(agentApp, clock);
   const leaving = await OperatorClient.signedIn(operatorApp);
+  // What tells where agents go has to listen there.
+  if (!controlPlane.agentApp.server.listening)
+    await controlPlane.agentApp.listen({ host: '127.0.0.1', port: 0 });
   await placeAll(controlPlane);
   const besides = `besides-${groupName}`;
   await owner.call('POST', '/groups', { name: besides });
@@ -99,6 +103,10 @@ export async function everyChange(
       return reply;
     }),
     refused('agent:enroll', () => late.enroll(token)),
+    done('agent:admit', async () =>
+      owner.call('POST', `${group}/agents`, (await offlineHost()).request),
+    ),
+    done('bundle:export', () => owner.call('POST', `/agents/${agent.id}/bundle`, {})),
     done('agent:certify', async () => {
       const { csr } = await createCertificateRequest();
       return agent.call('POST', '/certificate', { protocol: PROTOCOL, csr });

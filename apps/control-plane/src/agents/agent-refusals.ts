@@ -26,6 +26,14 @@ export function agentBanned(): AppError {
   );
 }
 
+export function keysTaken(cause: unknown): AppError {
+  return new AppError(
+    'agent.keys_taken',
+    'These keys belong to an agent already; enrol with new ones.',
+    { cause },
+  );
+}
+
 export function agentUnknown(): AppError {
   return new AppError('agent.unknown', 'No agent of this id is enrolled here; enrol it again.');
 }

@@ -1,4 +1,5 @@
 import {
+  admissionRequest,
   agent,
   agentsQuery,
   createdEnrollmentToken,
@@ -16,6 +17,7 @@ import { z } from 'zod';
 import { problemResponses } from '../http/problem-responses.ts';
 import { operationOf } from '../http/request-operation.ts';
 import type { Platform } from '../platform/platform.ts';
+import { admitAgent } from './admit-agent.ts';
 import { getAgent, listGroupAgents, revokeAgent } from './agents.service.ts';
 import {
   createEnrollmentToken,
@@ -119,6 +121,26 @@ export function agentsRoutes(platform: Platform): FastifyPluginAsyncZod {
       },
       async (request) =>
         listGroupAgents(platform, operationOf(request), request.params.group, request.query),
+    );
+
+    app.post(
+      '/groups/:group/agents',
+      {
+        config: { permission: 'agent:admit' },
+        schema: {
+          tags,
+          summary: 'Admit an agent that never has a network, by its request',
+          params: groupParams,
+          body: admissionRequest,
+          response: { 201: agent, ...problemResponses },
+        },
+      },
+      async (request, reply) =>
+        reply
+          .code(201)
+          .send(
+            await admitAgent(platform, operationOf(request), request.params.group, request.body),
+          ),
     );
 
     app.get(

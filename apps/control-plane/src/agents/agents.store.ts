@@ -45,7 +45,7 @@ export type NewAgent = Omit<
   | 'clonedAt'
   | 'behindRevision'
   | 'behindSince'
-> & { enrollmentTokenId: string };
+> & { enrollmentTokenId: string | null };
 
 const withGroup = { include: { group: { select: { name: true } } } } as const;
 

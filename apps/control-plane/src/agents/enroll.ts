@@ -1,15 +1,7 @@
 import { BlockList, isIPv6 } from 'node:net';
-import {
-  agentMethod,
-  type EncryptionPublicKey,
-  type EnrollBody,
-  type EnrollReply,
-} from '@sallyport/contract';
+import { agentMethod, type EnrollBody, type EnrollReply } from '@sallyport/contract';
 import { verifyEnrollmentProof } from '@sallyport/crypto/assertion';
-import { CryptoError } from '@sallyport/crypto/crypto-error';
-import { checkEncryptionPublicKey } from '@sallyport/crypto/encryption-key';
 import type { Token } from '@sallyport/crypto/token';
-import { calculateJwkThumbprint } from 'jose';
 import { appendAuditEvent, recordAct } from '../audit/index.ts';
 import { Operation } from '../authorization/index.ts';
 import { AppError } from '../platform/app-error.ts';
@@ -19,9 +11,8 @@ import type { Platform } from '../platform/platform.ts';
 import { readToken } from '../platform/read-token.ts';
 import type { TokenChecks } from '../platform/token-checks.ts';
 import type { Trust } from '../trust/index.ts';
-import { agentBanned, identityTaken, methodRefused } from './agent-refusals.ts';
-import { findGroupOf, findIdentified, insertAgent, releaseIdentity } from './agents.store.ts';
-import { findBanOf } from './bans.store.ts';
+import { agentBanned, identityTaken, keysTaken, methodRefused } from './agent-refusals.ts';
+import { findGroupOf, findIdentified, releaseIdentity } from './agents.store.ts';
 import { readCertificateRequest, type RequestedKey } from './certificate-request.ts';
 import type { ClientCertificate } from './client-certificate.ts';
 import {
@@ -32,6 +23,7 @@ import {
 import { issueCertificate } from './issue-certificate.ts';
 import { organisationIdentity } from './organisation-identity.ts';
 import { proofRefusal } from './proof-refusal.ts';
+import { checkEncryptionKey, registerKeys, thumbprintsOf } from './register-keys.ts';
 
 /** What enrolment stands on. */
 export type EnrollDeps = { platform: Platform; trust: Trust; tokens: TokenChecks };
@@ -55,7 +47,7 @@ export async function enroll(
   const { platform } = deps;
   const token = readToken(body.token, 'enroll');
   await verifyProof(platform, body);
-  checkKey(body.encryptionKey);
+  checkEncryptionKey(body.encryptionKey);
   const requested = body.csr === undefined ? undefined : await readCertificateRequest(body.csr);
   const row = await verifiedToken(deps, op, token);
   try {
@@ -83,19 +75,6 @@ async function verifyProof({ clock }: Platform, body: EnrollBody): Promise<void>
     await verifyEnrollmentProof(body, clock.now());
   } catch (error) {
     throw proofRefusal(error, 'proof.invalid', 'The proof of possession is not accepted');
-  }
-}
-
-function checkKey(encryptionKey: EncryptionPublicKey): void {
-  try {
-    checkEncryptionPublicKey(encryptionKey);
-  } catch (error) {
-    if (!(error instanceof CryptoError)) throw error;
-    const issues = [{ field: 'body.encryptionKey.x', message: `${error.message}; make a new one` }];
-    throw new AppError('request.invalid', 'The request is not valid: see body.encryptionKey.x.', {
-      issues,
-      cause: error,
-    });
   }
 }
 
@@ -156,34 +135,24 @@ async function register(
 ): Promise<EnrollReply> {
   const { db, clock } = platform;
   const agentId = newId();
-  const keyThumbprint = await calculateJwkThumbprint(body.signingKey);
-  const keys = {
-    signingKey: keyThumbprint,
-    encryptionKey: await calculateJwkThumbprint(body.encryptionKey),
-  };
+  const thumbprints = await thumbprintsOf(body);
+  const { signingKey: keyThumbprint } = thumbprints;
   const group = await db.read((reader) => findGroupOf(reader, row.groupId));
   if ((requested ?? identity) !== undefined && !group.agentMethods.includes('certificate'))
     throw methodRefused('certificate', agentMethod.array().parse(group.agentMethods));
   try {
     return await db.transaction(async (tx) => {
       const now = new Date(clock.now());
-      const banned = await findBanOf(tx, { ...keys, groupId: row.groupId, name: body.name });
-      if (banned !== undefined) throw agentBanned();
       if (identity !== undefined) await releaseIdentity(tx, identity);
-      const { name, signingKey, encryptionKey, facts } = body;
-      await insertAgent(tx, {
+      const isNew = await registerKeys(tx, body, thumbprints, {
         id: agentId,
         groupId: row.groupId,
-        name,
-        signingKey,
-        encryptionKey,
-        keyThumbprint,
         certificateIdentity: identity ?? null,
-        facts,
         enrollmentTokenId: row.id,
         enrolledAt: now,
       });
-      const actor = { kind: 'agent', id: agentId, name } as const;
+      if (!isNew) throw agentBanned();
+      const actor = { kind: 'agent', id: agentId, name: body.name } as const;
       const enrolled = new Operation(actor, op.requestId, op.address);
       await recordEnrollment(tx, platform, enrolled, { agentId, row, keyThumbprint, identity });
       const certified = { agentId, groupId: row.groupId, group: group.name };
@@ -213,11 +182,7 @@ async function alreadyThere(
 ): Promise<AppError> {
   if (identity !== undefined && (await db.read((reader) => findIdentified(reader, identity))))
     return identityTaken(cause);
-  return new AppError(
-    'agent.keys_taken',
-    'These keys belong to an agent already; enrol with new ones.',
-    { cause },
-  );
+  return keysTaken(cause);
 }
 
 async function recordEnrollment(

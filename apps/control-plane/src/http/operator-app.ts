@@ -9,6 +9,7 @@ import { apiKeysRoutes, type ApiKeyPolicy } from '../api-keys/index.ts';
 import { auditRoutes, type AuditKeys } from '../audit/index.ts';
 import { certificateAuthoritiesRoutes } from '../certificate-authorities/index.ts';
 import { certificatesRoutes } from '../certificates/index.ts';
+import { exportRoutes } from '../delivery/index.ts';
 import { groupsRoutes } from '../groups/index.ts';
 import { keepReplies } from '../idempotency/index.ts';
 import type { UnreadableReports } from '../keyrings/index.ts';
@@ -94,6 +95,7 @@ export async function createOperatorApp(deps: OperatorAppDeps): Promise<FastifyI
       await api.register(groupsRoutes(platform));
       await api.register(enrollmentTokensRoutes(platform));
       await api.register(agentsRoutes(platform));
+      await api.register(exportRoutes(deps));
       await api.register(agentTokensRoutes(platform));
       await api.register(linksRoutes(platform));
       await api.register(bansRoutes(platform));

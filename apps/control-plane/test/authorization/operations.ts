@@ -1,5 +1,6 @@
 import { selfSigned } from '@sallyport/tls/test/issuer';
 import { z } from 'zod';
+import { offlineHost } from '../admission.ts';
 import type { TestControlPlane } from '../control-plane.ts';
 
 const openApi = z.object({
@@ -31,6 +32,7 @@ export async function publishedOperations({
 
 /** A certificate and its key, as they are uploaded. */
 const { chain, key } = await selfSigned();
+const { request } = await offlineHost();
 
 /** What each operation that takes a body is sent: valid, so that only the caller's rights can be in its way. */
 export const bodies: Record<string, object> = {
@@ -42,6 +44,8 @@ export const bodies: Record<string, object> = {
   'POST /groups': { name: 'plant-9' },
   'POST /groups/{group}/enrollment-tokens': {},
   'PATCH /groups/{group}': { agentMethods: ['key', 'token'] },
+  'POST /groups/{group}/agents': request,
+  'POST /agents/{agent}/bundle': {},
   'PATCH /agents/{agent}': { certificateIdentity: null },
   'POST /agents/{agent}/tokens': {},
   'POST /agents/{agent}/tokens/{agentToken}/rotate': {},

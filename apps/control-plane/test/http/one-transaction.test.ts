@@ -11,6 +11,7 @@ const USED_UP = ['used_assertions'];
 /** What writes to the audit alone: it has no other part that could come undone. */
 const AUDIT_ALONE = [
   'secret:reveal done',
+  'bundle:export done',
   'agent:enroll refused',
   'plugin-type:check done',
   'audit:checkpoint done',

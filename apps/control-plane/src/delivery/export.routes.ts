@@ -1,0 +1,28 @@
+import { exportBundleBody, exportedBundle, uuid } from '@sallyport/contract';
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import { problemResponses } from '../http/problem-responses.ts';
+import { operationOf } from '../http/request-operation.ts';
+import { exportBundle, type ExportDeps } from './export-bundle.ts';
+
+/** `/api/v1/agents/:agent/bundle`. */
+export function exportRoutes(deps: ExportDeps): FastifyPluginAsyncZod {
+  return async (app) => {
+    app.post(
+      '/agents/:agent/bundle',
+      {
+        // Not kept: it can be as large as a group, and to make it again is an act of its own.
+        config: { permission: 'bundle:export', keepReply: false },
+        schema: {
+          tags: ['agents'],
+          summary: 'Export a bundle for an agent that never has a network',
+          params: z.object({ agent: uuid }),
+          body: exportBundleBody,
+          response: { 200: exportedBundle, ...problemResponses },
+        },
+      },
+      async (request) =>
+        exportBundle(deps, operationOf(request), request.params.agent, request.body),
+    );
+  };
+}

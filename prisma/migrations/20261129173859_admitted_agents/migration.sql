@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "agents" ALTER COLUMN "enrollment_token_id" DROP NOT NULL;
