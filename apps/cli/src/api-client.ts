@@ -1,11 +1,13 @@
 import type { Writable } from 'node:stream';
-import { page, problem } from '@sallyport/contract';
+import { MAX_OFFLINE_BUNDLE_BYTES, page, problem } from '@sallyport/contract';
 import { HttpsLink, type LinkReply, type LinkRequest } from '@sallyport/tls/https-link';
 import type { z } from 'zod';
 import { ApiError, CliError } from './cli-error.ts';
 
 const BASE_PATH = '/api/v1';
 const PAGE_SIZE = 200;
+/** Room for the largest reply, an exported bundle, in JSON. */
+const MAX_BODY_BYTES = MAX_OFFLINE_BUNDLE_BYTES + 64 * 1024;
 /** For what reads a whole chain. */
 const DOWNLOAD_MS = 60 * 60_000;
 
@@ -30,7 +32,12 @@ export class ApiClient implements Disposable {
   /** @throws LinkError `link.plaintext` or `link.bad_url` */
   constructor(peer: Peer, token?: string) {
     const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
-    this.#link = new HttpsLink({ baseUrl: peer.url, ca: peer.ca, headers });
+    this.#link = new HttpsLink({
+      baseUrl: peer.url,
+      ca: peer.ca,
+      headers,
+      maxBodyBytes: MAX_BODY_BYTES,
+    });
   }
 
   async get<Schema extends z.ZodType>(path: string, schema: Schema): Promise<z.output<Schema>> {

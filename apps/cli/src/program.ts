@@ -8,6 +8,7 @@ import { addAgentCommands } from './commands/agent.ts';
 import { addApiKeyCommands } from './commands/api-key.ts';
 import { addAuditCommands } from './commands/audit.ts';
 import { addBanCommands } from './commands/ban.ts';
+import { addBundleCommands } from './commands/bundle.ts';
 import { addCertificateAuthorityCommands } from './commands/certificate-authority.ts';
 import { addCertificateCommands } from './commands/certificate.ts';
 import { addCompletionCommand } from './commands/completion.ts';
@@ -61,6 +62,7 @@ export function createProgram(context: Context): Command {
   addBanCommands(program, context);
   addSecretCommands(program, context);
   addLeaseCommands(program, context);
+  addBundleCommands(program, context);
   addPluginTypeCommands(program, context);
   addPluginCommands(program, context);
   addCertificateCommands(program, context);

@@ -42,8 +42,12 @@ export async function readPassword(terminal: Terminal, input: Input): Promise<st
 }
 
 /** JSON from a file or standard input (`-`). @throws CliError `input.unusable`, without the text */
-export async function readJson(terminal: Terminal, path: string): Promise<unknown> {
-  const input = { option: '--file', path };
+export async function readJson(
+  terminal: Terminal,
+  path: string,
+  option = '--file',
+): Promise<unknown> {
+  const input = { option, path };
   const text = await readText(terminal, input, MAX_PLUGIN_BYTES);
   try {
     return JSON.parse(text);

@@ -1,4 +1,5 @@
 import {
+  admissionRequest,
   agent,
   agentState,
   ban,
@@ -10,9 +11,11 @@ import {
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { route } from '../api-client.ts';
+import { CliError } from '../cli-error.ts';
 import { openApi, type Context } from '../context.ts';
 import { duration } from '../duration.ts';
 import { fields, table } from '../output.ts';
+import { readJson } from '../read-input.ts';
 import { checked } from '../usage.ts';
 import { diagnose } from './diagnose.ts';
 
@@ -20,6 +23,7 @@ const ID = '<id>, as `agent list` shows it';
 const listOptions = z.object({ group: groupName, state: agentState.optional() });
 const banOptions = z.object({ name: z.boolean().default(false) });
 const moveOptions = z.object({ group: groupName });
+const admitOptions = z.object({ group: groupName, request: z.string() });
 /** `none` clears it. */
 const updateOptions = z.object({
   certificateIdentity: z.union([z.literal('none').transform(() => null), certificateIdentity], {
@@ -28,10 +32,11 @@ const updateOptions = z.object({
 });
 const diagnoseOptions = z.object({ timeout: duration });
 
-/** `agent list`, `agent show`, `agent update`, `agent revoke`, `agent ban`, `agent move` and `agent diagnose`. */
+/** `agent list`, `agent show`, `agent admit`, `agent update`, `agent revoke`, `agent ban`, `agent move` and `agent diagnose`. */
 export function addAgentCommands(program: Command, context: Context): void {
   const agents = program.command('agent').description('Enrolled agents');
   addLooks(agents, context);
+  addAdmit(agents, context);
   addChanges(agents, context);
 }
 
@@ -120,6 +125,31 @@ function addChanges(agents: Command, context: Context): void {
       using api = await openApi(context);
       const moved = await api.post(route`/agents/${id}/move`, { group }, agent);
       context.output.result(moved, `Moved the agent ${moved.name} (${id}) to ${moved.group}.`);
+    });
+}
+
+function addAdmit(agents: Command, context: Context): void {
+  agents
+    .command('admit')
+    .description('Make an agent of a host that never has a network, by the request it made')
+    .requiredOption('--group <group>', 'group')
+    .requiredOption(
+      '--request <file>',
+      'what `sallyport-agent bundle request` made, - for standard input',
+    )
+    .action(async (options: unknown) => {
+      const { group, request } = checked(admitOptions, options);
+      const json = await readJson(context.terminal, request, '--request');
+      const parsed = admissionRequest.safeParse(json);
+      if (!parsed.success)
+        throw new CliError('input.unusable', 'the file of --request is no request of this version');
+      using api = await openApi(context);
+      const admitted = await api.post(route`/groups/${group}/agents`, parsed.data, agent);
+      const { id, name, keyThumbprint } = admitted;
+      context.output.result(
+        admitted,
+        `Admitted ${name} (${id}) to ${group}.\nIts key is ${keyThumbprint}: compare it with what the host printed, and revoke the agent if it is another.`,
+      );
     });
 }
 
