@@ -19,7 +19,7 @@ import type { Identity } from './state/identity.ts';
 import { AgeLimit } from './sync/age-limit.ts';
 import { Contact } from './sync/contact.ts';
 import { Move } from './sync/move.ts';
-import { Replica, type Applied } from './sync/replica.ts';
+import { Replica, type Applied, type DurableCopy } from './sync/replica.ts';
 import { runSyncLoop, type SyncParts } from './sync/sync-loop.ts';
 import { diagnose, type DiagnosisParts } from './tasks/diagnose.ts';
 import { TaskRunner } from './tasks/task-runner.ts';
@@ -100,7 +100,7 @@ export class Agent {
       clock,
       maxStaleSeconds: parts.maxStaleSeconds,
       holdsValues: () => cache.revision() !== undefined,
-      wipe: () => this.#wipe(),
+      wipe: () => this.wipe(),
       log,
     });
     this.#move = new Move({
@@ -108,7 +108,7 @@ export class Agent {
       clock,
       log,
       interrupt: () => this.#interrupt(),
-      wipe: () => this.#wipe(),
+      wipe: () => this.wipe(),
       keep: async (group) => durableStore?.moveOn(async () => parts.keepGroup?.(group)),
     });
     const onGroup = (group: Identity['group']) => this.#move.learn(group);
@@ -169,6 +169,16 @@ export class Agent {
       'revision applied',
     );
     this.#ageLimit.look();
+  }
+
+  /** Serves what was brought on a medium, where it is news, and keeps it; the control plane vouched for it at `issuedAtMs`. */
+  async takeImported(brought: Omit<DurableCopy, 'revision'>, issuedAtMs: number): Promise<void> {
+    const applied = await this.#replica.restore(brought);
+    this.contact.vouched(issuedAtMs);
+    if (applied === undefined) return;
+    this.#announce(applied);
+    this.#ageLimit.look();
+    await this.#parts.durableStore?.keep(applied.durableCopy, issuedAtMs);
   }
 
   /** Resolves with the reason when the agent is to end by itself; never otherwise. */
@@ -234,7 +244,8 @@ export class Agent {
     await this.#parts.onRevoked?.();
   }
 
-  #wipe(): void {
+  /** Forgets what is held in memory, and has it pulled again where it can be. */
+  wipe(): void {
     this.#parts.events?.record({ action: 'values:wipe', subject: `group:${this.group.name}` });
     this.#forget();
     this.#interrupt();

@@ -13,6 +13,7 @@ import { KeyMemory } from './host/key-memory.ts';
 import { openLink } from './link/open-link.ts';
 import { LocalApi } from './local-api/server.ts';
 import type { Log } from './log.ts';
+import { ImportedBundles } from './offline/imported-bundles.ts';
 import { readReferencedToken } from './references/agent-token.ts';
 import { openResolver } from './references/open-resolver.ts';
 import type { Resolver } from './references/resolver.ts';
@@ -78,8 +79,11 @@ export async function runDaemon(config: AgentConfig, { log, env, signal }: Run):
     },
   });
   const resources = monitor(config, state, events, log);
+  const kept = { state, identity, agent, durableStore, events, log };
+  const imports = new ImportedBundles({ ...kept, clock: systemClock });
   const certificateFiles = new CertificateFiles(config.certificateFiles, agent, log);
   await agent.restore();
+  await imports.look();
   await certificateFiles.refresh();
   const localApi = await LocalApi.listen({
     agent,
@@ -93,11 +97,12 @@ export async function runDaemon(config: AgentConfig, { log, env, signal }: Run):
     files: () => certificateFiles.states(),
     resources: () => resources.state(),
     eventsState: () => events.state(),
+    imported: () => imports.state(),
     events,
   });
   const parts = { config, identity, agent, durableStore, certificateFiles, localApi, events, log };
   const { references } = resolving;
-  const reason = await serve({ ...parts, credentials, references, resources }, signal);
+  const reason = await serve({ ...parts, credentials, references, resources, imports }, signal);
   if (reason !== undefined) throw reason;
 }
 
@@ -110,6 +115,7 @@ type Serving = {
   credentials: { refresh(): Promise<void> };
   references: { refresh(): Promise<void> };
   resources: ResourceMonitor;
+  imports: ImportedBundles;
   localApi: LocalApi;
   events: AgentEvents;
   log: Log;
@@ -133,6 +139,7 @@ async function serve(parts: Serving, signal: AbortSignal): Promise<AgentError | 
       keepFresh(() => kept.refresh(), log),
     ),
     keepFresh(() => parts.resources.look(), log, { everyMs: RESOURCES_EVERY_MS, atOnce: true }),
+    keepFresh(() => parts.imports.look(), log),
   ];
 
   const reason = await Promise.race([aborted(signal), agent.gaveUp]);

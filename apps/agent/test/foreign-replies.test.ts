@@ -155,6 +155,7 @@ describe('text from elsewhere', () => {
       durable: { revision: 1, bytes: 1, error: null },
       files: [],
       providers: [],
+      imported: { revision: null, issuedAt: null, expiresAt: null, error: null },
       clockOffsetMilliseconds: 0,
       peerCredentials: true,
       memory: { locked: true, dumpable: false, reason: null },

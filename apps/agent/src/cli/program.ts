@@ -3,11 +3,13 @@ import { Argument, Command } from 'commander';
 import type { ConfigFlags } from '../config.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { VERSION } from '../version.ts';
+import { addBundle } from './bundle-commands.ts';
 import type { CliContext } from './context.ts';
 import type { EnrollFlags } from './enroll.ts';
 import type { ExecFlags } from './exec.ts';
 import type { GetFlags } from './get.ts';
 import type { LeaseFlags } from './lease.ts';
+import { addCommand } from './options.ts';
 import type { RenderFlags } from './render.ts';
 import { reportFailure } from './report-failure.ts';
 import type { ScanFlags } from './scan.ts';
@@ -32,6 +34,7 @@ export async function runProgram(args: string[], context: CliContext): Promise<n
   addConfig(program, context, endWith);
   addScan(program, context, endWith);
   addCompletion(program, context);
+  addBundle(program, context);
   try {
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
@@ -268,12 +271,4 @@ function addCompletion(program: Command, { stdout }: CliContext): void {
     .description('print the script that teaches a shell these commands')
     .addArgument(new Argument('<shell>').choices(shells))
     .action((shell: Shell) => void stdout.write(completionScript(shell, program)));
-}
-
-function addCommand(program: Command, name: string): Command {
-  return program
-    .command(name)
-    .option('--state-dir <dir>', 'directory of identity and durable bundle')
-    .option('--socket <path>', 'unix socket of the agent')
-    .option('--config <file>', 'YAML configuration file');
 }

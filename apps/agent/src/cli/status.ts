@@ -43,6 +43,7 @@ function describe({
   durable,
   files,
   providers,
+  imported,
   clockOffsetMilliseconds,
   peerCredentials,
   memory,
@@ -69,6 +70,7 @@ function describe({
           `last error     ${lastError.at} ${lastError.code}: ${lastError.message}${advice === undefined ? '' : ` — ${advice}`}`,
         ]),
     `disk           ${durable.revision === null ? 'no bundle' : `revision ${durable.revision}, ${durable.bytes} bytes`}${durable.error === null ? '' : `, ${durable.error}`}`,
+    ...importedIn(imported),
     ...files.map(fileOf),
     ...providers.flatMap(failingOf),
     ...(clockOffsetMilliseconds === null
@@ -93,6 +95,13 @@ function memoryOf({ locked, dumpable, reason }: Health['memory']): string {
   const keys = locked ? 'keys are locked' : `keys are not locked: ${reason}`;
   const dumps = dumpable ? 'core dumps and other programs of this user get at it' : 'no core dumps';
   return `${keys}; ${dumps}`;
+}
+
+function importedIn({ revision, issuedAt, expiresAt, error }: Health['imported']): string[] {
+  if (revision === null && error === null) return [];
+  const held = revision === null ? 'nothing' : `revision ${revision}, issued ${issuedAt}`;
+  const until = expiresAt === null ? '' : `, until ${expiresAt}`;
+  return [`imported       ${held}${until}${error === null ? '' : `, ${error}`}`];
 }
 
 function fileOf({ path, certificate, version, error }: Health['files'][number]): string {

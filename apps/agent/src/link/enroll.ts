@@ -75,7 +75,7 @@ export async function enroll(enrollment: Enrollment): Promise<StoredIdentity> {
   };
   const certificate =
     request && errorFromReply(() => checked(reply.certificate ?? '', request.key, identity));
-  await keep(state, identity, certificate);
+  await keepIdentity(state, identity, certificate);
   return identity;
 }
 
@@ -160,8 +160,11 @@ async function requestOnce(
   return parseReply(enrollReply, body);
 }
 
-/** The identity comes last: a crash before it leaves a directory without one, never with half of another. */
-async function keep(
+/**
+ * Makes a directory that of an agent that has just joined. The identity comes last: a crash before it leaves a
+ * directory without one, never with half of another.
+ */
+export async function keepIdentity(
   state: StateDirectory,
   identity: StoredIdentity,
   certificate: ClientCertificate | undefined,
@@ -175,6 +178,7 @@ async function keep(
   else await keepClientCertificate(state, certificate);
   await state.write('identity.json', JSON.stringify(identity));
   await state.destroy('identity.pending.json');
+  await state.destroy('identity.requested.json');
 }
 
 function mayHaveRegistered({ code }: AgentError): boolean {

@@ -21,6 +21,7 @@ const healthy: Omit<Health, 'conditions'> = {
   durable: { revision: 1, bytes: 1, error: null },
   files: [],
   providers: [{ provider: 'vault', calls: 1, failures: 0, cacheHits: 0, failing: null }],
+  imported: { revision: 1, issuedAt: at(-24), expiresAt: at(24), error: null },
   clockOffsetMilliseconds: 0,
   peerCredentials: true,
   memory: { locked: true, dumpable: false, reason: null },
@@ -65,6 +66,16 @@ describe('[AT-46] an agent says apart', () => {
       'resource_short',
     ],
     ['events that are lost', { events: { waiting: 1, dropped: 2, untold: 2 } }, 'events_dropped'],
+    [
+      'an imported bundle whose time is over',
+      { imported: { ...healthy.imported, expiresAt: at(0), error: 'bundle.expired' } },
+      'import_expired',
+    ],
+    [
+      'one that was brought too late',
+      { imported: { ...healthy.imported, error: 'bundle.expired' } },
+      'import_refused',
+    ],
   ])('%s', (_, change, code) => {
     expect(codes(change)).toEqual([code]);
   });

@@ -14,6 +14,8 @@ export const conditionCode = z.enum([
   'files_refused',
   'resource_short',
   'events_dropped',
+  'import_expired',
+  'import_refused',
 ]);
 export type ConditionCode = z.infer<typeof conditionCode>;
 
@@ -31,7 +33,7 @@ const CONTACT: Record<string, ConditionCode> = {
 
 /** Everything that is not as it should be; nothing of a healthy agent. */
 export function conditionsOf(health: Omit<Health, 'conditions'>, nowMs: number): Condition[] {
-  const { controlPlane, durable, fileProblems, providers, resources, events } = health;
+  const { controlPlane, durable, fileProblems, providers, resources, events, imported } = health;
   const contact = CONTACT[controlPlane.state];
   const found: (Condition | undefined)[] = [
     health.staleSince === null
@@ -52,8 +54,20 @@ export function conditionsOf(health: Omit<Health, 'conditions'>, nowMs: number):
     events.untold === 0
       ? undefined
       : { code: 'events_dropped', detail: `${events.untold} audit events` },
+    importFaultOf(imported, nowMs),
   ];
   return found.filter((each) => each !== undefined);
+}
+
+function importFaultOf(
+  { error, expiresAt }: Health['imported'],
+  nowMs: number,
+): Condition | undefined {
+  if (error === null) return undefined;
+  const isOver = expiresAt !== null && Date.parse(expiresAt) <= nowMs;
+  return error === 'bundle.expired' && isOver
+    ? { code: 'import_expired', detail: `expired at ${expiresAt}` }
+    : { code: 'import_refused', detail: error };
 }
 
 function expiryOf(expiresAt: string | null, nowMs: number): Condition | undefined {

@@ -7,6 +7,7 @@ import type { AgentEvents } from '../events/agent-events.ts';
 import type { CertificateFileState } from '../files/certificate-files.ts';
 import { libc } from '../host/libc.ts';
 import { arePeersTold } from '../host/peers.ts';
+import type { ImportState } from '../offline/imported-bundles.ts';
 import type { ProviderState } from '../references/guarded-providers.ts';
 import type { ResourceState } from '../resources/resource-monitor.ts';
 import type { DurableState } from '../state/durable-store.ts';
@@ -74,6 +75,13 @@ export const health = z.object({
         .nullable(),
     }),
   ),
+  /** The bundle that was imported last; `expiresAt` is null for none, and once the control plane was reached. */
+  imported: z.object({
+    revision: z.int().nullable(),
+    issuedAt: z.iso.datetime().nullable(),
+    expiresAt: z.iso.datetime().nullable(),
+    error: z.string().nullable(),
+  }),
   clockOffsetMilliseconds: z.int().nullable(),
   /** Whether this host says which program is at the other end of a unix socket. */
   peerCredentials: z.boolean(),
@@ -107,6 +115,7 @@ export type HealthParts = {
   files: () => CertificateFileState[];
   resources?: () => ResourceState;
   eventsState?: () => ReturnType<AgentEvents['state']>;
+  imported?: () => ImportState;
 };
 
 /** The truth about the agent, as far as it knows it. */
@@ -126,6 +135,7 @@ function describe({
   files,
   resources = () => ({ usage: undefined, alarms: [] }),
   eventsState = () => ({ waiting: 0, dropped: 0, untold: 0 }),
+  imported = () => ({}),
 }: HealthParts): Omit<Health, 'conditions'> {
   const { contact, cache } = agent;
   const held = cache.revision();
@@ -153,6 +163,7 @@ function describe({
     durable: { revision: disk.revision ?? null, bytes: disk.bytes, error: disk.error ?? null },
     files: files(),
     providers: agent.providers().map(providerOf),
+    imported: importedAs(imported()),
     clockOffsetMilliseconds: offsetMs === undefined ? null : Math.round(offsetMs),
     peerCredentials: arePeersTold(),
     memory: memoryOf(agent),
@@ -212,6 +223,15 @@ function lastErrorOf({ contact }: Agent): Health['controlPlane']['lastError'] {
   return { code, message, advice: advice ?? null, at: new Date(atMs).toISOString() };
 }
 
-function isoOrNull(epochMs: number | undefined): string | null {
-  return epochMs === undefined ? null : new Date(epochMs).toISOString();
+function importedAs({ revision, issuedAtMs, expiresAtMs, error }: ImportState): Health['imported'] {
+  return {
+    revision: revision ?? null,
+    issuedAt: isoOrNull(issuedAtMs),
+    expiresAt: isoOrNull(expiresAtMs),
+    error: error ?? null,
+  };
+}
+
+function isoOrNull(epochMs: number | null | undefined): string | null {
+  return epochMs === undefined || epochMs === null ? null : new Date(epochMs).toISOString();
 }

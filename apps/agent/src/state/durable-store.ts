@@ -68,6 +68,11 @@ export class DurableStore {
     return this.#state;
   }
 
+  /** Of which no older one is to be taken. */
+  get newestRevision(): number {
+    return this.#highWater.revision;
+  }
+
   /** What was kept has been removed from disk. */
   forget(): void {
     this.#state = { revision: undefined, bytes: 0, error: undefined };
@@ -99,13 +104,22 @@ export class DurableStore {
   }
 
   /** Replaces the stored bundle, then the mark. Never rejects: a full disk must not stop delivery. */
-  async keep(copy: DurableCopy): Promise<void> {
-    this.#unkept = { copy, contactAtMs: this.#clock.now() };
+  async keep(copy: DurableCopy, contactAtMs = this.#clock.now()): Promise<void> {
+    this.#unkept = { copy, contactAtMs };
     if (this.#keepWaits) return this.#writing;
     this.#keepWaits = true;
     await this.#inTurn(() => {
       this.#keepWaits = false;
       return this.#keepNewest();
+    });
+  }
+
+  /** Removes what is kept; the mark stays, so that nothing older comes back. Never rejects. */
+  async wipe(): Promise<void> {
+    this.#unkept = undefined;
+    await this.#inTurn(async () => {
+      await this.#discard();
+      this.forget();
     });
   }
 
@@ -255,7 +269,7 @@ export class DurableStore {
     try {
       await this.#directory.remove('bundle.json');
     } catch (error) {
-      this.#report(error, undefined, 'the refused bundle could not be removed from disk');
+      this.#report(error, undefined, 'the bundle could not be removed from disk');
     }
   }
 }

@@ -68,6 +68,8 @@ export async function forgetBundles(state: StateDirectory): Promise<void> {
     state.remove('bundle.json'),
     state.remove('generation.json'),
     state.remove('high-water.json'),
+    state.remove('imported.json'),
+    state.remove('incoming.bundle'),
     new Quarantine(state.path).clear(),
     forgetEvents(state.path),
   ]);

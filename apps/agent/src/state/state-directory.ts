@@ -11,6 +11,9 @@ import { codeOf, unusable } from './system-error.ts';
 export type StateFile =
   | 'identity.json'
   | 'identity.pending.json'
+  | 'identity.requested.json'
+  | 'imported.json'
+  | 'incoming.bundle'
   | 'bundle.json'
   | 'certificate.json'
   | 'generation.json'

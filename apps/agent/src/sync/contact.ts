@@ -36,6 +36,7 @@ export class Contact {
   #last: Moment | undefined;
   #lastError: ContactError | undefined;
   #failures = 0;
+  #confirmations = 0;
 
   constructor(clock: Pick<Clock, 'now' | 'monotonic'>) {
     this.#clock = clock;
@@ -53,9 +54,15 @@ export class Contact {
     if (agoMs >= 0) this.#last = { monotonic: monotonic - agoMs, epoch: contactAtMs };
   }
 
+  /** As `restore`, where nothing later is known. */
+  vouched(atMs: number): void {
+    if (this.lastMs === undefined || this.lastMs < atMs) this.restore(atMs);
+  }
+
   /** The control plane served the agent just now. Returns whether it had not before. */
   made(): boolean {
     this.#made = true;
+    this.#confirmations += 1;
     this.#last = this.#now();
     this.#lastError = undefined;
     return this.#enter('connected');
@@ -89,6 +96,11 @@ export class Contact {
   /** How many attempts have failed so far. */
   get failures(): number {
     return this.#failures;
+  }
+
+  /** How many times the control plane has served the agent so far. */
+  get confirmations(): number {
+    return this.#confirmations;
   }
 
   /** Whether this process has reached the control plane at all. */

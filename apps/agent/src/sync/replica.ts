@@ -188,7 +188,8 @@ export class Replica {
   #isNews({ revision, epoch, complete }: OpenedBundle): boolean {
     const held = this.#held();
     if (held === undefined || revision > held.revision || epoch > held.epoch) return true;
-    return complete && !held.complete;
+    // Of an older one there may be more, when it was pulled while a newer one was imported.
+    return revision === held.revision && complete && !held.complete;
   }
 }
 
