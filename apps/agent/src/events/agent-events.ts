@@ -199,6 +199,7 @@ export class AgentEvents {
       this.#drop(events.reduce((sum, { count }) => sum + count, 0));
     }
     await spool.remove(oldest.name);
+    this.#parts.log.debug({ count: events.length }, 'audit events reported');
     return true;
   }
 }

@@ -155,11 +155,13 @@ export class SessionOpener {
     openedWith: string | undefined,
     ask: (generation: Generation | undefined) => Promise<LinkReply>,
   ): Promise<Access> {
-    const { generations, identity, log } = this.#parts;
+    const { clock, generations, identity, log } = this.#parts;
     const generation = await generations?.show();
+    const askedAtMs = clock.monotonic();
     const reply = await ask(generation);
+    const durationMs = Math.round(clock.monotonic() - askedAtMs);
     if (generation !== undefined) await generations?.taken(generation);
-    log.info({ controlPlane: identity.controlPlane }, 'session opened');
+    log.info({ controlPlane: identity.controlPlane, durationMs }, 'session opened');
     return this.#accessOf(reply, openedWith);
   }
 

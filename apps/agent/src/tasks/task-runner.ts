@@ -46,17 +46,20 @@ export class TaskRunner {
   }
 
   async #run(task: ClaimedTask): Promise<void> {
-    const { log } = this.#parts;
+    const { clock, log } = this.#parts;
+    const startedAtMs = clock.monotonic();
+    const taken = () => Math.round(clock.monotonic() - startedAtMs);
     const fields = { taskId: task.id, taskKind: task.kind, attempt: task.attempt };
     const done = new AbortController();
     const signal = AbortSignal.any([done.signal, this.#stop.signal]);
     const lock = this.#holdLock(task, signal);
+    log.info(fields, 'task started');
     try {
       await Promise.race([this.#work(task, signal), lock]);
-      log.info(fields, 'task done');
+      log.info({ ...fields, durationMs: taken() }, 'task done');
     } catch (error) {
       const { code, message } = error instanceof AgentError ? error : internalError(error);
-      log.warn({ ...fields, code, detail: message }, 'task dropped');
+      log.warn({ ...fields, durationMs: taken(), code, detail: message }, 'task dropped');
     } finally {
       done.abort();
     }

@@ -25,7 +25,7 @@ describe('[SG-32] [SG-34] the value of a reference', () => {
     expect(alone.resolver.states()).toEqual([]);
   });
 
-  test('is served to the last moment of its time, and not a moment longer', async () => {
+  test('[SG-12] [SG-32] is served to the last moment of its time, and fetched anew then', async () => {
     await alone.read();
     alone.source.values.set('db', 'second');
     alone.clock.advance(59_999);

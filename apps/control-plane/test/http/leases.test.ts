@@ -84,7 +84,7 @@ describe('a lease', () => {
     });
   });
 
-  test('is shorter where the program asks for less, and never longer than the policy', async () => {
+  test('[SG-39] is shorter where the program asks for less, and never longer than the policy', async () => {
     const agent = await lending('short');
     expect((await agent.takeLease('db', { ttlSeconds: 5 })).body).toMatchObject({ ttlSeconds: 5 });
     expect((await agent.takeLease('db', { ttlSeconds: 86_400 })).body).toMatchObject({
