@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { aborted } from '../aborted.ts';
 import { codeOf } from '../state/system-error.ts';
 import { MOST_BYTES, withoutLineEnd } from './line-end.ts';
 import { memberOf } from './member.ts';
@@ -8,6 +9,9 @@ import type { ReferenceOf } from './reference.ts';
 import type { Commands } from './settings.ts';
 
 type Command = Commands[string];
+
+/** For so long what was printed last may still be under way. */
+const LINGER_MS = 100;
 
 /** Commands that stand in the agent's configuration, with all of their arguments; a reference names one. */
 export class CommandProvider implements Provider<'exec'> {
@@ -46,44 +50,57 @@ async function outputOf(
     detached: true,
   });
   const late = AbortSignal.any([signal, AbortSignal.timeout(timeoutSeconds * 1000)]);
-  const kill = () => killGroup(child);
-  late.addEventListener('abort', kill, { once: true });
+  const printed = new Printed(child);
   try {
-    const [output, ended] = await Promise.all([collected(child, kill), endOf(child)]);
-    if (output !== undefined && ended === 0) return output;
-    output?.fill(0);
-    if (late.aborted)
+    const ended = await Promise.race([endOf(child), aborted(late), aborted(printed.tooMuch)]);
+    await leave(child);
+    if (printed.tooMuch.aborted)
+      throw unusable('the command that the secret refers to prints too much for a secret');
+    if (ended === undefined)
       throw unusable(
         `the command that the secret refers to did not end within ${timeoutSeconds} s`,
       );
-    if (output === undefined)
-      throw unusable('the command that the secret refers to prints too much for a secret');
+    if (ended === 0) return printed.whole();
     throw unusable(`the command that the secret refers to ended with ${ended}`, 'run it by hand');
   } finally {
-    late.removeEventListener('abort', kill);
+    printed.forget();
   }
 }
 
-/** Undefined when it is too much. */
-async function collected(child: ChildProcess, kill: () => void): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  child.stdout?.on('data', (chunk: Buffer) => {
-    length += chunk.byteLength;
-    if (length > MOST_BYTES) kill();
-    else chunks.push(chunk);
-  });
-  await once(child, 'close').catch(() => {});
-  const output = length > MOST_BYTES ? undefined : Buffer.concat(chunks);
-  for (const chunk of chunks) chunk.fill(0);
-  return output;
+/** What a command prints on standard output. */
+class Printed {
+  readonly #chunks: Buffer[] = [];
+  readonly #tooMuch = new AbortController();
+  #length = 0;
+
+  constructor({ stdout }: ChildProcess) {
+    stdout?.on('data', (chunk: Buffer) => {
+      this.#length += chunk.byteLength;
+      this.#chunks.push(chunk);
+      if (this.#length <= MOST_BYTES) return;
+      stdout.destroy();
+      this.#tooMuch.abort();
+    });
+  }
+
+  /** Aborted once it is more than any secret. */
+  get tooMuch(): AbortSignal {
+    return this.#tooMuch.signal;
+  }
+
+  whole(): Buffer {
+    return Buffer.concat(this.#chunks);
+  }
+
+  forget(): void {
+    for (const chunk of this.#chunks) chunk.fill(0);
+  }
 }
 
-/** The code or the signal that it ended with; what it left running is killed then. */
+/** The code or the signal that it ended with. */
 async function endOf(child: ChildProcess): Promise<number | string> {
   try {
     const [code, signal]: (number | string | null)[] = await once(child, 'exit');
-    killGroup(child);
     return code ?? signal ?? 'no code';
   } catch (error) {
     throw unusable(
@@ -93,11 +110,21 @@ async function endOf(child: ChildProcess): Promise<number | string> {
   }
 }
 
+/** Kills what still runs. What is out of reach, by a session or a user of its own, is not waited for. */
+async function leave(child: ChildProcess): Promise<void> {
+  killGroup(child);
+  const { stdout } = child;
+  if (stdout !== null && !stdout.closed)
+    await once(stdout, 'close', { signal: AbortSignal.timeout(LINGER_MS) }).catch(() => {});
+  stdout?.destroy();
+  child.unref();
+}
+
 function killGroup({ pid }: ChildProcess): void {
   if (pid === undefined) return;
   try {
     process.kill(-pid, 'SIGKILL');
-  } catch (error) {
-    if (codeOf(error) !== 'ESRCH') throw error;
+  } catch {
+    // It is gone, or runs as another user: nothing is left to be done about it.
   }
 }

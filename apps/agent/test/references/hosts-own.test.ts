@@ -1,11 +1,13 @@
 import { execFile } from 'node:child_process';
-import { mkdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { titleOrLeftOut } from '@sallyport/testkit/left-out';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
 import { agentConfig } from '../../src/config.ts';
 import { until } from '../harness.ts';
+import { asUser, whyNoOtherUser } from '../other-user.ts';
 import { Guarded } from './guarded.ts';
 
 let home: TempDirectory;
@@ -110,6 +112,10 @@ describe('[AT-13] a file', () => {
   });
 });
 
+const EXEC = new URL('../../src/references/exec.ts', import.meta.url).href;
+const noOtherUser = whyNoOtherUser();
+const testAsUser = noOtherUser === undefined ? test : test.skip;
+
 describe('[AT-13] a command', () => {
   test('runs with its arguments as they stand, in an environment of its own', async () => {
     const agent = withCommand({
@@ -140,6 +146,47 @@ describe('[AT-13] a command', () => {
     expect(await agent.read('exec://own')).toBe('value');
     await untilGone(pid);
   });
+
+  test('that leaves something in a session of its own is answered, and the next one, too', async () => {
+    const pid = join(home.path, 'pid');
+    const agent = sh(
+      `setsid sh -c 'echo $$ > ${pid}; exec sleep 600' & until [ -s ${pid} ]; do :; done; echo value`,
+    );
+    for (let count = 0; count < 2; count += 1) {
+      expect(await errorOf(agent.read('exec://own'))).toEqual({ value: 'value' });
+      process.kill(Number(await readFile(pid, 'utf8')), 'SIGKILL');
+      await writeFile(pid, '');
+    }
+  });
+
+  testAsUser(
+    titleOrLeftOut('that runs as another user and hangs does not end the agent', noOtherUser),
+    async () => {
+      const [setuid, script, pid] = ['setuid', 'ask.mjs', 'pid'].map((name) =>
+        join(home.path, name),
+      );
+      if (setuid === undefined || script === undefined || pid === undefined) throw new Error();
+      await chmod(home.path, 0o755);
+      await copyFile('/usr/bin/setpriv', setuid);
+      await chmod(setuid, 0o4755);
+      await writeFile(pid, '');
+      const argv = [setuid, '--reuid=0', 'sh', '-c', `echo $$ > ${pid}; exec sleep 600`];
+      await writeFile(
+        script,
+        `const { CommandProvider } = await import(${JSON.stringify(EXEC)});
+        const own = { argv: ${JSON.stringify(argv)}, timeoutSeconds: 1, environment: {} };
+        const reference = { scheme: 'exec', command: 'own' };
+        const signal = new AbortController().signal;
+        await new CommandProvider({ own }).resolve(reference, signal).catch(({ message }) => console.log(message));`,
+      );
+      const [program, ...args] = [...asUser(12_345), process.execPath, script];
+      const { stdout } = await promisify(execFile)(program, args);
+      const left = Number(await readFile(pid, 'utf8'));
+      expect(left).toBeGreaterThan(1);
+      process.kill(left, 'SIGKILL');
+      expect(stdout).toContain('did not end within 1 s');
+    },
+  );
 
   test('that prints without end is stopped, and nothing of it is used', async () => {
     expect(await errorOf(sh('yes canary').read('exec://own'))).toMatchObject({
