@@ -1,7 +1,7 @@
 import { AgentError } from '../agent-error.ts';
 import type { Clock } from '../clock.ts';
 import { Backoff } from '../sync/backoff.ts';
-import { unreachable } from './provider.ts';
+import { inTime } from './in-time.ts';
 
 /** More calls than `atOnce` wait, so many at most. */
 const MAX_WAITING = 256;
@@ -11,6 +11,10 @@ type CircuitParts = {
   random: () => number;
   /** How many calls run at a time. */
   atOnce: number;
+  /** The error of a call that is not answered in time. */
+  late: () => AgentError;
+  /** The provider begins to fail, or answers again. */
+  onChange: (failing: Failing | undefined) => void;
 };
 
 /** What keeps a provider from being asked, and since when (milliseconds since the epoch). */
@@ -25,6 +29,8 @@ export class Circuit {
   readonly #backoff: Backoff;
   readonly #waiting: (() => void)[] = [];
   #running = 0;
+  /** Calls that were given up and have not come back, as a disk that hangs keeps them. */
+  #hanging = 0;
   #failing: (Failing & { againAtMs: number }) | undefined;
   #isTrying = false;
 
@@ -38,74 +44,121 @@ export class Circuit {
   }
 
   /**
-   * Makes a call, or fails at once with what the last one failed with.
+   * Makes a call, or fails at once with what the last one failed with. Once the signal aborts it is not waited for.
    *
    * @throws AgentError `agent.busy`, what the last call threw, what `call` throws
    */
   async run(call: () => Promise<Buffer>, signal: AbortSignal): Promise<Buffer> {
-    this.#refuseWhileOpen();
-    const isTrial = this.#failing !== undefined;
-    if (isTrial) this.#isTrying = true;
+    let isTrial = this.#begin();
     try {
-      await this.#slot();
+      await this.#slot(signal);
       try {
-        if (signal.aborted) throw unreachable('the provider is asked for too much at a time');
-        const value = await call();
-        this.#failing = undefined;
-        this.#backoff.reset();
-        return value;
-      } catch (error) {
-        this.#note(error);
-        throw error;
+        // Meanwhile another call may have failed.
+        if (!isTrial) isTrial = this.#begin();
+        return await this.#asked(call, signal);
       } finally {
-        this.#release();
+        this.#running -= 1;
+        this.#admit();
       }
     } finally {
       if (isTrial) this.#isTrying = false;
     }
   }
 
-  #refuseWhileOpen(): void {
-    if (this.#failing === undefined) return;
+  /** Whether the call is the one that tries a provider that fails. @throws AgentError while that is left alone */
+  #begin(): boolean {
+    const { atOnce, late, clock } = this.#parts;
+    if (this.#hanging >= atOnce) throw this.#failing?.error ?? late();
+    if (this.#failing === undefined) return false;
     const { error, againAtMs } = this.#failing;
-    const leftMs = againAtMs - this.#parts.clock.monotonic();
-    if (leftMs <= 0 && !this.#isTrying) return;
+    const leftMs = againAtMs - clock.monotonic();
+    if (leftMs <= 0 && !this.#isTrying) return (this.#isTrying = true);
     const { code, message, advice } = error;
     const retryAfterMs = Math.max(leftMs, 1_000);
     throw new AgentError(code, message, { advice, retryable: true, retryAfterMs, cause: error });
   }
 
-  async #slot(): Promise<void> {
-    if (this.#running < this.#parts.atOnce) {
+  async #asked(call: () => Promise<Buffer>, signal: AbortSignal): Promise<Buffer> {
+    try {
+      const { first, settled } = await inTime(call, signal);
+      if (first === undefined) {
+        this.#hanging += 1;
+        void settled.then(() => {
+          this.#hanging -= 1;
+          this.#admit();
+        });
+        throw this.#parts.late();
+      }
+      this.#answered();
+      return first;
+    } catch (error) {
+      this.#note(error);
+      throw error;
+    }
+  }
+
+  async #slot(signal: AbortSignal): Promise<void> {
+    if (!this.#isFull()) {
       this.#running += 1;
       return;
     }
-    if (this.#waiting.length >= MAX_WAITING)
-      throw new AgentError('agent.busy', 'too many references wait to be resolved', {
-        advice: 'try again in a few seconds',
-        retryable: true,
-      });
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#waiting.push(resolve);
+    if (this.#waiting.length >= MAX_WAITING) throw busy();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const giveUp = () => {
+      this.#waiting.splice(this.#waiting.indexOf(admit), 1);
+      reject(busy());
+    };
+    const admit = () => {
+      signal.removeEventListener('abort', giveUp);
+      resolve();
+    };
+    this.#waiting.push(admit);
+    signal.addEventListener('abort', giveUp, { once: true });
     await promise;
   }
 
-  /** The place goes to who waits longest, before anybody else can take it. */
-  #release(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#running -= 1;
-    else next();
+  /** What hangs takes places, but not all of them: the rest still shows whether the provider answers. */
+  #isFull(): boolean {
+    const { atOnce } = this.#parts;
+    return this.#running + Math.min(this.#hanging, Math.floor(atOnce / 2)) >= atOnce;
+  }
+
+  /** Places go to who waits longest, before anybody else can take them. */
+  #admit(): void {
+    while (!this.#isFull()) {
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
+      this.#running += 1;
+      next();
+    }
+  }
+
+  #answered(): void {
+    const wasFailing = this.#failing !== undefined;
+    this.#failing = undefined;
+    this.#backoff.reset();
+    if (wasFailing) this.#parts.onChange(undefined);
   }
 
   /** What says nothing of the provider as a whole, such as that one thing is not there, shows that it answers. */
   #note(error: unknown): void {
-    if (!(error instanceof AgentError) || !error.retryable) {
-      this.#failing = undefined;
-      this.#backoff.reset();
-      return;
-    }
-    const { clock } = this.#parts;
-    const sinceMs = this.#failing?.sinceMs ?? clock.now();
-    this.#failing = { sinceMs, error, againAtMs: clock.monotonic() + this.#backoff.next(error) };
+    if (!(error instanceof AgentError) || !error.retryable) return this.#answered();
+    const { clock, onChange } = this.#parts;
+    const before = this.#failing;
+    const nowMs = clock.monotonic();
+    // Of calls that were under way together, one counts.
+    const againAtMs =
+      before !== undefined && nowMs < before.againAtMs
+        ? Math.max(before.againAtMs, nowMs + (error.retryAfterMs ?? 0))
+        : nowMs + this.#backoff.next(error);
+    this.#failing = { sinceMs: before?.sinceMs ?? clock.now(), error, againAtMs };
+    if (before === undefined) onChange(this.#failing);
   }
+}
+
+function busy(): AgentError {
+  return new AgentError('agent.busy', 'too many references wait to be resolved', {
+    advice: 'try again in a few seconds',
+    retryable: true,
+  });
 }

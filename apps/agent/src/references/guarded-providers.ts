@@ -1,9 +1,10 @@
 import { isUtf8 } from 'node:buffer';
 import { MAX_SECRET_BYTES } from '@sallyport/contract';
-import { aborted } from '../aborted.ts';
+import type { AgentError } from '../agent-error.ts';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
-import { Circuit } from './circuit.ts';
+import { Circuit, type Failing } from './circuit.ts';
+import { inTime } from './in-time.ts';
 import { unreachable, unusable } from './provider.ts';
 import type { Providers } from './providers.ts';
 import { referenceFault } from './reference-fault.ts';
@@ -54,28 +55,27 @@ export class GuardedProviders {
     const { scheme } = reference;
     if (!this.#parts.providers.isSetUp(scheme)) return this.resolveAnyway(reference);
     const watched = this.#watch(scheme);
-    const call = async (signal: AbortSignal): Promise<Buffer> => {
+    const signal = this.#deadline();
+    let isAsked = false;
+    const call = async (): Promise<Buffer> => {
+      isAsked = true;
       watched.calls += 1;
-      try {
-        return await this.#ask(reference, signal);
-      } catch (error) {
-        watched.failures += 1;
-        throw error;
-      }
+      return this.#ask(reference, signal);
     };
-    const wasFailing = watched.circuit.failing !== undefined;
     try {
-      return await this.#inTime(scheme, (signal) =>
-        watched.circuit.run(() => call(signal), signal),
-      );
-    } finally {
-      this.#tell(watched, wasFailing);
+      return await watched.circuit.run(call, signal);
+    } catch (error) {
+      if (isAsked) watched.failures += 1;
+      throw error;
     }
   }
 
   /** Also while the provider is left alone: for what the agent itself needs. @throws AgentError `reference.*` */
   async resolveAnyway(reference: Reference): Promise<Buffer> {
-    return this.#inTime(reference.scheme, (signal) => this.#ask(reference, signal));
+    const signal = this.#deadline();
+    const { first } = await inTime(() => this.#ask(reference, signal), signal);
+    if (first === undefined) throw this.#late(reference.scheme);
+    return first;
   }
 
   /** A value of it was served without asking. */
@@ -107,35 +107,35 @@ export class GuardedProviders {
     }
   }
 
-  /** Whoever waits is answered in time, also where a call cannot be given up. */
-  async #inTime(scheme: Scheme, call: (signal: AbortSignal) => Promise<Buffer>): Promise<Buffer> {
-    const { timeoutSeconds } = this.#parts;
-    const timeout = AbortSignal.timeout(timeoutSeconds * 1000);
-    const signal = AbortSignal.any([this.#stopping.signal, timeout]);
-    const late = aborted(signal);
-    const value = call(signal);
-    const first = await Promise.race([value, late]);
-    if (first !== undefined) return first;
-    void value.then(
-      (unwanted) => unwanted.fill(0),
-      () => {},
-    );
-    throw unreachable(`${scheme}:// did not answer within ${timeoutSeconds} s`);
+  #deadline(): AbortSignal {
+    const timeout = AbortSignal.timeout(this.#parts.timeoutSeconds * 1000);
+    return AbortSignal.any([this.#stopping.signal, timeout]);
+  }
+
+  #late(scheme: Scheme): AgentError {
+    return unreachable(`${scheme}:// did not answer within ${this.#parts.timeoutSeconds} s`);
   }
 
   #watch(scheme: Scheme): Watched {
     let watched = this.#watched.get(scheme);
     if (watched === undefined) {
       const { clock, random } = this.#parts;
-      const circuit = new Circuit({ clock, random, atOnce: AT_ONCE[scheme] });
+      const circuit = new Circuit({
+        clock,
+        random,
+        atOnce: AT_ONCE[scheme],
+        late: () => this.#late(scheme),
+        onChange: (failing) => this.#tell(scheme, failing),
+      });
       watched = { scheme, calls: 0, failures: 0, hits: 0, circuit };
       this.#watched.set(scheme, watched);
     }
     return watched;
   }
 
-  #tell({ scheme, circuit: { failing } }: Watched, wasFailing: boolean): void {
-    if (wasFailing === (failing !== undefined)) return;
+  #tell(scheme: Scheme, failing: Failing | undefined): void {
+    // What is given up then says nothing.
+    if (this.#stopping.signal.aborted) return;
     const provider = `${scheme}://`;
     if (failing === undefined) {
       this.#parts.log.info({ provider }, 'the provider of references answers again');

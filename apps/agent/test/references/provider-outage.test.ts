@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { Circuit } from '../../src/references/circuit.ts';
 import { limited, unreachable } from '../../src/references/provider.ts';
 import { ResolverAlone } from './resolver-alone.ts';
 
@@ -92,6 +93,36 @@ describe('[SG-34] a provider that does not answer', () => {
   });
 });
 
+describe('[SG-34] a provider that never comes back', () => {
+  beforeEach(() => {
+    alone.reopen({ timeoutSeconds: 1 });
+    alone.source.gate = new Promise(() => {});
+    for (let count = 0; count < 10; count += 1) alone.source.values.set(`n${count}`, 'x');
+  });
+
+  test('is noted and logged, and tried again', async () => {
+    await alone.tried();
+    expect(alone.resolver.states()).toMatchObject([
+      { calls: 1, failures: 1, failing: { code: 'reference.unreachable' } },
+    ]);
+    expect(alone.log).toEqual([expect.stringMatching(/fails .*exec:\/\//)]);
+    alone.source.gate = undefined;
+    alone.clock.advance(30_000);
+    expect(await alone.read()).toMatchObject({ value: 'first' });
+    expect(alone.log).toHaveLength(2);
+  });
+
+  test('gives back half of the places, and takes no more calls than there are places', async () => {
+    await Promise.all(['n0', 'n1', 'n2'].map((name) => alone.tried(name)));
+    expect(alone.source.calls).toBe(3);
+    alone.clock.advance(30_000);
+    await alone.tried('n3');
+    alone.clock.advance(60_000);
+    expect(await alone.tried('n4')).toMatchObject({ code: 'reference.unreachable' });
+    expect(alone.source.calls).toBe(4);
+  });
+});
+
 describe('[SG-34] many references at a time', () => {
   test('are asked for a few at a time, and all get their value', async () => {
     const names = Array.from({ length: 100 }, (_, index) => `n${index}`);
@@ -111,5 +142,43 @@ describe('[SG-34] many references at a time', () => {
     release();
     const codes = (await Promise.all(reads)).map((found) => 'code' in found && found.code);
     expect(codes.filter((code) => code === 'agent.busy')).toHaveLength(1);
+  });
+
+  test('are not asked for any more once the provider says to come back', async () => {
+    alone.source.fault = limited('it', 20_000);
+    const names = Array.from({ length: 200 }, (_, index) => `n${index}`);
+    const codes = (await Promise.all(names.map((name) => alone.tried(name)))).map(
+      ({ code }) => code,
+    );
+    expect(new Set(codes)).toEqual(new Set(['reference.rate_limited']));
+    expect(alone.source.calls).toBe(4);
+    // One failure of several at a time counts.
+    alone.clock.advance(20_250);
+    alone.source.fault = undefined;
+    expect(await alone.tried()).toMatchObject({ value: 'first' });
+  });
+
+  test('that wait for a place too long leave the queue, and say nothing of the provider', async () => {
+    const changes: unknown[] = [];
+    const circuit = new Circuit({
+      clock: { now: () => 0, monotonic: () => 0 },
+      random: () => 1,
+      atOnce: 1,
+      late: () => unreachable('late'),
+      onChange: (failing) => changes.push(failing),
+    });
+    let release = () => {};
+    const gate = new Promise<void>((resolve) => (release = resolve));
+    const call = () => gate.then(() => Buffer.from('x'));
+    const never = new AbortController().signal;
+    const first = circuit.run(call, never);
+    const impatient = new AbortController();
+    const second = circuit.run(call, impatient.signal);
+    const third = circuit.run(call, never);
+    impatient.abort();
+    await expect(second).rejects.toMatchObject({ code: 'agent.busy' });
+    release();
+    expect((await Promise.all([first, third])).map(String)).toEqual(['x', 'x']);
+    expect([circuit.failing, changes]).toEqual([undefined, []]);
   });
 });
