@@ -1,5 +1,5 @@
-import { z } from 'zod';
 import type { Clock } from '../clock.ts';
+import { unescaped } from '../local-api/json-text.ts';
 import { AzureLogin } from './azure-login.ts';
 import { ProviderLink, type ProviderContext } from './provider-link.ts';
 import { denied, unusable, type Provider } from './provider.ts';
@@ -7,7 +7,7 @@ import type { ReferenceOf } from './reference.ts';
 import type { AzureSettings } from './settings.ts';
 
 const API_VERSION = '7.4';
-const secretReply = z.object({ value: z.string() });
+const QUOTE = 0x22;
 
 /**
  * Azure Key Vault by its REST API. Not by Azure's packages: those for a secret and a login bring three megabytes
@@ -44,9 +44,13 @@ export class AzureProvider implements Provider<'azure-kv'> {
     const headers = { authorization: `Bearer ${token}`, accept: 'application/json' };
     const reply = await link.request('GET', path, { headers, signal });
     if (reply.status === 401) this.#login.forget(token);
-    const read = secretReply.safeParse(link.json(reply));
-    if (!read.success) throw unusable('Azure Key Vault answers something that is no secret');
-    return Buffer.from(read.data.value);
+    const value = link.member(reply, ['value']);
+    if (value?.[0] !== QUOTE) throw unusable('Azure Key Vault answers something that is no secret');
+    try {
+      return unescaped(value.subarray(1, -1));
+    } finally {
+      value.fill(0);
+    }
   }
 
   close(): void {

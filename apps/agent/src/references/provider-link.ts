@@ -4,6 +4,7 @@ import type { TlsPolicy } from '@sallyport/tls/policy';
 import type { Route } from '@sallyport/tls/route';
 import { openStores, refreshStores, type StoreBlocks } from '../files/stores.ts';
 import { caOf } from '../link/trust.ts';
+import { walkTo } from '../local-api/json-walk.ts';
 import type { Log } from '../log.ts';
 import {
   denied,
@@ -59,6 +60,25 @@ export class ProviderLink {
     }
   }
 
+  /**
+   * What stands at a path of the JSON of a reply that succeeded, byte for byte; undefined where nothing does. The reply
+   * is zeroed, and the caller zeroes the rest.
+   *
+   * @throws AgentError by `refusal` for any other reply
+   */
+  member(reply: LinkReply, path: readonly string[]): Buffer | undefined {
+    const { status, body } = reply;
+    try {
+      if (status < 200 || status > 299) throw this.refusal(reply);
+      const span = walkTo(body, path);
+      return span && Buffer.from(body.subarray(span.start, span.end));
+    } catch (error) {
+      throw error instanceof SyntaxError ? this.#noJson() : error;
+    } finally {
+      body.fill(0);
+    }
+  }
+
   /** The JSON of a reply that succeeded, whose bytes are zeroed. @throws AgentError by `refusal` for any other */
   json(reply: LinkReply): unknown {
     try {
@@ -66,9 +86,7 @@ export class ProviderLink {
       return JSON.parse(reply.body.toString());
     } catch (error) {
       // Not the parser's: it quotes the reply.
-      throw error instanceof SyntaxError
-        ? unusable(`${this.#parts.provider} answers something that is no JSON`)
-        : error;
+      throw error instanceof SyntaxError ? this.#noJson() : error;
     } finally {
       reply.body.fill(0);
     }
@@ -92,6 +110,10 @@ export class ProviderLink {
     if (status === 429) return limited(provider, retryAfterMs);
     if (status >= 500) return unreachable(`${provider} answers ${status}`, retryAfterMs);
     return unusable(`${provider} answers ${status}`, 'see its log, and mend the reference');
+  }
+
+  #noJson(): Error {
+    return unusable(`${this.#parts.provider} answers something that is no JSON`);
   }
 
   close(): void {

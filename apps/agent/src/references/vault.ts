@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import { compacted } from '../local-api/json-text.ts';
 import { memberOf } from './member.ts';
 import { ProviderLink, type ProviderContext } from './provider-link.ts';
 import { unusable, type Provider } from './provider.ts';
@@ -6,7 +6,7 @@ import type { ReferenceOf } from './reference.ts';
 import type { VaultSettings } from './settings.ts';
 import { VaultLogin, vaultHeaders } from './vault-login.ts';
 
-const readReply = z.object({ data: z.object({ data: z.record(z.string(), z.unknown()) }) });
+const OPEN_OBJECT = 0x7b;
 
 /** HashiCorp Vault and OpenBao: the KV secrets engine, version 2, by its HTTP API. */
 export class VaultProvider implements Provider<'vault'> {
@@ -31,13 +31,13 @@ export class VaultProvider implements Provider<'vault'> {
     let reply = await this.#read(reference, token, signal);
     if (reply.status === 403 && this.#login.forget(token))
       reply = await this.#read(reference, await this.#login.token(signal), signal);
-    const read = readReply.safeParse(this.#link.json(reply));
-    if (!read.success)
+    const kept = this.#link.member(reply, ['data', 'data']);
+    if (kept === undefined || kept[0] !== OPEN_OBJECT)
       throw unusable(
         'Vault answers no secret of a KV engine, version 2',
         'mend the mount in the reference',
       );
-    return memberOf(Buffer.from(JSON.stringify(read.data.data.data)), reference.field);
+    return reference.field === undefined ? compactedOf(kept) : memberOf(kept, reference.field);
   }
 
   close(): void {
@@ -53,4 +53,12 @@ export class VaultProvider implements Provider<'vault'> {
 
 function encoded(path: string): string {
   return path.split('/').map(encodeURIComponent).join('/');
+}
+
+function compactedOf(json: Buffer): Buffer {
+  try {
+    return compacted(json);
+  } finally {
+    json.fill(0);
+  }
 }

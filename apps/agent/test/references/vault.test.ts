@@ -218,4 +218,30 @@ describe('[AT-13] what Vault keeps', () => {
     const agent = await byAppRole();
     expect(await agent.read('vault://kv/shop/a%20b/%C3%BC')).toBe('{"user":"shop"}');
   });
+
+  test('is read as it stands there, numbers to the last digit', async () => {
+    const agent = await byAppRole();
+    await agent.read(URI);
+    const uri = 'vault://kv/shop/db';
+    const body =
+      '{"data": {"data": {"id": 12345678901234567890, "rate": 1.10, "text": "\\u00fc"}}}';
+    const read = (what: string) => {
+      vault.peer.failNext({ status: 200, text: body });
+      return agent.read(`${uri}${what}`);
+    };
+    expect(await read('#id')).toBe('12345678901234567890');
+    expect(await read('#rate')).toBe('1.10');
+    expect(await read('#text')).toBe('ü');
+    expect(await read('')).toBe('{"id":12345678901234567890,"rate":1.10,"text":"\\u00fc"}');
+  });
+
+  test.each(['{"data": {"data": [1]}}', '{"data": {"data": null}}', '{"data": {}}', '{"data": '])(
+    'is not %s, which no KV engine of version 2 answers',
+    async (body) => {
+      const agent = await byAppRole();
+      await agent.read(URI);
+      vault.peer.failNext({ status: 200, text: body });
+      expect(await errorOf(agent.read(URI))).toMatchObject({ code: 'reference.failed' });
+    },
+  );
 });
