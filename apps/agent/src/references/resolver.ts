@@ -159,8 +159,7 @@ export class Resolver {
         value.fill(0);
       }
     } catch (error) {
-      if (error instanceof AgentError && !error.retryable && !flight.isOver)
-        this.#refuse(entry, error);
+      if (!flight.isOver) this.#letGo(entry, error);
       throw error;
     }
   }
@@ -172,8 +171,13 @@ export class Resolver {
   }
 
   /** A value that its provider does not give any more is not kept for an outage. */
+  #letGo(entry: HeldEntry, error: unknown): void {
+    if (error instanceof AgentError && isOutage(error)) return;
+    this.#values.drop(entry.name);
+    if (error instanceof AgentError && !error.retryable) this.#refuse(entry, error);
+  }
+
   #refuse({ name, etag: of }: HeldEntry, error: AgentError): void {
-    this.#values.drop(name);
     const before = this.#refusals.get(name);
     this.#refusals.delete(name);
     for (const [oldest] of this.#refusals) {

@@ -74,6 +74,9 @@ describe('[SG-32] [SG-34] the value of a reference', () => {
     alone.clock.advance(60_000);
     alone.source.fault = fault;
     expect(await alone.tried()).toMatchObject({ code: fault.code });
+    alone.source.fault = unreachable('away');
+    alone.clock.advance(30_000);
+    expect(await alone.tried()).toMatchObject({ code: 'reference.unreachable' });
   });
 
   test('is asked for each time where it is not to be held', async () => {
