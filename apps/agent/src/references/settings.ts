@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { secret } from '@sallyport/config/fields';
 import { parseEndpoint } from '@sallyport/tls/endpoint';
 import type { StoreKind } from '@sallyport/tls/keystore-error';
@@ -178,9 +179,13 @@ const k8s = z.strictObject({
   truststore: k8sKeys.store('truststore').prefault({ file: `${SERVICE_ACCOUNT}/ca.crt` }),
 });
 
+const directory = z
+  .string()
+  .regex(/^\//, 'use an absolute path')
+  .refine((path) => resolve(path) !== '/', 'use a directory below the root directory');
 const file = z.strictObject({
   directories: z
-    .array(z.string().regex(/^\/./, 'use an absolute path, and not the root directory'))
+    .array(directory)
     .max(64)
     .default([])
     .meta({

@@ -108,7 +108,8 @@ describe('[AT-13] a file', () => {
   test('is not read from the root directory', () => {
     const parse = (directory: string) =>
       agentConfig.safeParse({ references: { file: { directories: [directory] } } }).success;
-    expect([parse('/'), parse('relative'), parse('/run/secrets')]).toEqual([false, false, true]);
+    for (const path of ['/', '//', '/.', '/run/..', 'relative']) expect(parse(path)).toBe(false);
+    expect(parse('/run/secrets')).toBe(true);
   });
 });
 
