@@ -58,12 +58,13 @@ export async function runDaemon(config: AgentConfig, { log, env, signal }: Run):
   const { link, credentials } = await openLink(state, identity, config, log);
   // Also when something else cannot start: one that listens would keep the process alive.
   using _link = { [Symbol.dispose]: () => link.close() };
-  const resolving = resolver(config, env, log);
+  const keyMemory = KeyMemory.locked();
+  const resolving = resolver(config, { env, keyMemory, log });
   const agent = createAgent({
     identity,
     link,
     log,
-    keyMemory: KeyMemory.locked(),
+    keyMemory,
     durableStore,
     events,
     ...resolving,
@@ -175,10 +176,9 @@ async function openEvents(
 /** What finds the values of references, the agent's own token among them. */
 function resolver(
   config: AgentConfig,
-  env: Environment,
-  log: Log,
+  parts: { env: Environment; keyMemory: KeyMemory; log: Log },
 ): Pick<AgentParts, 'readToken'> & { references: Resolver } {
-  const references = openResolver(config, env, log);
+  const references = openResolver(config, parts);
   const { tokenFile, tokenReference } = config;
   if (tokenReference !== undefined)
     return { references, readToken: () => readReferencedToken(tokenReference, references) };

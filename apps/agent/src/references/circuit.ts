@@ -143,6 +143,8 @@ export class Circuit {
   /** What says nothing of the provider as a whole, such as that one thing is not there, shows that it answers. */
   #note(error: unknown): void {
     if (!(error instanceof AgentError) || !error.retryable) return this.#answered();
+    // Of this host, such as a file of credentials: the provider was not asked.
+    if (error.code === 'reference.failed') return;
     const { clock, onChange } = this.#parts;
     const before = this.#failing;
     const nowMs = clock.monotonic();

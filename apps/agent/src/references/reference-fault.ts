@@ -6,8 +6,10 @@ import { unusable } from './provider.ts';
 export function referenceFault(error: unknown): unknown {
   if (error instanceof AgentError) {
     const isOwn = error.code.startsWith('reference.') || error.code === 'agent.busy';
+    if (isOwn) return error;
     // Such as that a file of credentials cannot be read: its sentence says which.
-    return isOwn ? error : unusable(error.message, error.advice, error);
+    const { message, advice, retryable } = error;
+    return new AgentError('reference.failed', message, { advice, retryable, cause: error });
   }
   const code = codeOf(error);
   return code === undefined

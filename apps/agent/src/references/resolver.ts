@@ -1,21 +1,29 @@
 import { AgentError } from '../agent-error.ts';
 import type { HeldEntry } from '../cache/value-cache.ts';
 import type { Clock } from '../clock.ts';
+import type { KeyMemory } from '../host/key-memory.ts';
 import type { Log } from '../log.ts';
 import type { GuardedProviders, ProviderState } from './guarded-providers.ts';
 import { parseReference, type Reference } from './reference.ts';
-import { SealedValues, type SealedValue } from './sealed-values.ts';
+import { SealedValues, type ReferencedValue } from './sealed-values.ts';
 
 /** How many values are held, and how many refusals. */
 const MAX_ENTRIES = 1_000;
 /** For so long what is not there, or may not be read, is not asked for again. */
 const REFUSED_MS = 5_000;
 
+const OUTAGES: ReadonlySet<string> = new Set([
+  'reference.unreachable',
+  'reference.rate_limited',
+  'agent.busy',
+]);
+
 export type ResolverParts = {
   providers: GuardedProviders;
   settings: { cacheSeconds: number; staleSeconds: number };
   clock: Pick<Clock, 'monotonic'>;
   log: Log;
+  keyMemory: KeyMemory;
 };
 
 /** The value of a reference. `etag` is another one for every other value (RFC 9110, section 8.8.3). */
@@ -39,12 +47,13 @@ type Refusal = { of: string; error: AgentError; untilMs: number };
  */
 export class Resolver {
   readonly #parts: ResolverParts;
-  readonly #values = new SealedValues(MAX_ENTRIES);
-  readonly #flights = new Map<string, { flight: Flight; found: Promise<SealedValue> }>();
+  readonly #values: SealedValues;
+  readonly #flights = new Map<string, { flight: Flight; found: Promise<ReferencedValue> }>();
   readonly #refusals = new Map<string, Refusal>();
 
   constructor(parts: ResolverParts) {
     this.#parts = parts;
+    this.#values = new SealedValues(MAX_ENTRIES, parts.keyMemory);
   }
 
   /**
@@ -110,16 +119,16 @@ export class Resolver {
     return this.#parts.providers.states();
   }
 
-  #heldFor({ name, etag }: HeldEntry): SealedValue | undefined {
+  #heldFor({ name, etag }: HeldEntry): ReferencedValue | undefined {
     const held = this.#values.find(name);
     return held?.of === etag ? held : undefined;
   }
 
-  #ageMs({ atMs }: SealedValue): number {
+  #ageMs({ atMs }: ReferencedValue): number {
     return this.#parts.clock.monotonic() - atMs;
   }
 
-  #resolved({ name, version }: HeldEntry, value: SealedValue, isStale: boolean): Resolved {
+  #resolved({ name, version }: HeldEntry, value: ReferencedValue, isStale: boolean): Resolved {
     return {
       etag: `"${version}-${value.mark}"`,
       ageSeconds: Math.floor(this.#ageMs(value) / 1000),
@@ -131,7 +140,7 @@ export class Resolver {
     };
   }
 
-  #obtain(entry: HeldEntry, readUri: () => Buffer): Promise<SealedValue> {
+  #obtain(entry: HeldEntry, readUri: () => Buffer): Promise<ReferencedValue> {
     const { name, etag: of } = entry;
     const flying = this.#flights.get(name);
     if (flying?.flight.of === of) return flying.found;
@@ -144,7 +153,7 @@ export class Resolver {
     return found;
   }
 
-  async #find(entry: HeldEntry, readUri: () => Buffer, flight: Flight): Promise<SealedValue> {
+  async #find(entry: HeldEntry, readUri: () => Buffer, flight: Flight): Promise<ReferencedValue> {
     const { name, etag: of } = entry;
     try {
       const reference = referenceIn(readUri(), name);
@@ -193,10 +202,8 @@ export class Resolver {
 }
 
 /** What may pass by itself, and says nothing of whether the agent may still have the value. */
-function isOutage({ code }: AgentError): boolean {
-  return (
-    code === 'reference.unreachable' || code === 'reference.rate_limited' || code === 'agent.busy'
-  );
+function isOutage({ code, retryable }: AgentError): boolean {
+  return OUTAGES.has(code) || (code === 'reference.failed' && retryable);
 }
 
 function referenceIn(uri: Buffer, name: string): Reference {

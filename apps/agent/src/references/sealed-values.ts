@@ -1,10 +1,12 @@
-import { createHmac, randomBytes } from 'node:crypto';
-import { KEY_BYTES, open, seal, type Place } from '@sallyport/crypto/envelope';
+import { createHmac } from 'node:crypto';
+import type { Place } from '@sallyport/crypto/envelope';
+import { openValue, sealValue, type SealedValue } from '../cache/sealed-value.ts';
+import type { KeyMemory } from '../host/key-memory.ts';
 import type { Scheme } from './reference.ts';
 
 /** Of which reference a value is, by its etag, and when it was asked for, by the monotonic clock. */
 type Origin = { of: string; scheme: Scheme; atMs: number };
-export type SealedValue = Origin & { mark: string; sealed: Uint8Array };
+export type ReferencedValue = Origin & { mark: string; sealed: SealedValue };
 
 /**
  * Values that references led to, each AES-256-GCM sealed in memory under a key of this process, and zeroed when it is
@@ -12,15 +14,17 @@ export type SealedValue = Origin & { mark: string; sealed: Uint8Array };
  */
 export class SealedValues {
   readonly #atMost: number;
-  readonly #values = new Map<string, SealedValue>();
-  #keys: { sealing: Buffer; marking: Buffer } | undefined;
+  readonly #keyMemory: KeyMemory;
+  readonly #values = new Map<string, ReferencedValue>();
+  #keys: { sealing: Uint8Array; marking: Uint8Array } | undefined;
 
-  constructor(atMost: number) {
+  constructor(atMost: number, keyMemory: KeyMemory) {
     this.#atMost = atMost;
+    this.#keyMemory = keyMemory;
   }
 
   /** What is held for a secret. */
-  find(name: string): SealedValue | undefined {
+  find(name: string): ReferencedValue | undefined {
     const value = this.#values.get(name);
     if (value === undefined) return undefined;
     this.#values.delete(name);
@@ -29,30 +33,30 @@ export class SealedValues {
   }
 
   /** Holds a value, which is not zeroed here, in place of what there was. */
-  seal(name: string, value: Buffer, origin: Origin): SealedValue {
+  seal(name: string, value: Buffer, origin: Origin): ReferencedValue {
     this.drop(name);
     for (const [oldest] of this.#values) {
       if (this.#values.size < this.#atMost) break;
       this.drop(oldest);
     }
     const keys = (this.#keys ??= {
-      sealing: randomBytes(KEY_BYTES),
-      marking: randomBytes(KEY_BYTES),
+      sealing: this.#keyMemory.make(),
+      marking: this.#keyMemory.make(),
     });
     const mark = createHmac('sha256', keys.marking).update(value).digest('base64url').slice(0, 12);
-    const sealedValue = { ...origin, mark, sealed: seal(keys.sealing, value, placeOf(name)) };
+    const sealedValue = { ...origin, mark, sealed: sealValue(keys.sealing, value, placeOf(name)) };
     this.#values.set(name, sealedValue);
     return sealedValue;
   }
 
   /** The value in plaintext; the caller zeroes it. */
-  open(name: string, { sealed }: SealedValue): Buffer {
+  open(name: string, { sealed }: ReferencedValue): Buffer {
     if (this.#keys === undefined) throw new RangeError('the value is not held any more');
-    return open(this.#keys.sealing, sealed, placeOf(name));
+    return openValue(this.#keys.sealing, sealed, placeOf(name));
   }
 
   drop(name: string): void {
-    this.#values.get(name)?.sealed.fill(0);
+    this.#values.get(name)?.sealed.bytes.fill(0);
     this.#values.delete(name);
   }
 
@@ -64,8 +68,7 @@ export class SealedValues {
   /** Forgets everything, beyond recovery. */
   wipe(): void {
     for (const name of this.#values.keys()) this.drop(name);
-    this.#keys?.sealing.fill(0);
-    this.#keys?.marking.fill(0);
+    for (const key of Object.values(this.#keys ?? {})) this.#keyMemory.release(key);
     this.#keys = undefined;
   }
 }

@@ -1,6 +1,7 @@
 import { createClock } from '@sallyport/testkit/clock';
 import type { AgentError } from '../../src/agent-error.ts';
 import type { HeldEntry } from '../../src/cache/value-cache.ts';
+import { KeyMemory } from '../../src/host/key-memory.ts';
 import type { Log } from '../../src/log.ts';
 import { GuardedProviders } from '../../src/references/guarded-providers.ts';
 import { notThere } from '../../src/references/provider.ts';
@@ -51,6 +52,7 @@ export class ResolverAlone {
   readonly source = new Source();
   readonly clock = createClock();
   readonly log: string[] = [];
+  readonly keyMemory = KeyMemory.ordinary();
   resolver: Resolver;
 
   constructor() {
@@ -87,7 +89,13 @@ export class ResolverAlone {
       timeoutSeconds,
       random,
     });
-    return new Resolver({ ...parts, providers, settings: { cacheSeconds, staleSeconds } });
+    const { keyMemory } = this;
+    return new Resolver({
+      ...parts,
+      keyMemory,
+      providers,
+      settings: { cacheSeconds, staleSeconds },
+    });
   }
 }
 

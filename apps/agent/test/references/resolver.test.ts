@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { AgentError } from '../../src/agent-error.ts';
 import { denied, notThere, turnedAway, unreachable } from '../../src/references/provider.ts';
 import { ResolverAlone } from './resolver-alone.ts';
 
@@ -79,6 +80,18 @@ describe('[SG-32] [SG-34] the value of a reference', () => {
     expect(await alone.tried()).toMatchObject({ code: 'reference.unreachable' });
   });
 
+  test('is served as stale while a file of credentials on this host cannot be read, which says nothing of the provider', async () => {
+    alone.reopen({ staleSeconds: 30 });
+    await alone.read();
+    alone.clock.advance(60_000);
+    alone.source.fault = new AgentError('token_file.unusable', 'no file', { retryable: true });
+    expect(await alone.read()).toMatchObject({ value: 'first', isStale: true });
+    expect(alone.resolver.states()).toMatchObject([{ failing: undefined }]);
+    alone.source.fault = undefined;
+    alone.source.values.set('db', 'second');
+    expect(await alone.read()).toMatchObject({ value: 'second' });
+  });
+
   test('is asked for each time where it is not to be held', async () => {
     alone.reopen({ cacheSeconds: 0 });
     await alone.read();
@@ -135,6 +148,21 @@ describe('[SG-33] of a value in memory', () => {
     release();
     expect(await reading).toMatchObject({ code: 'agent.not_ready' });
     expect(alone.source.given.map((buffer) => buffer.every((byte) => byte === 0))).toEqual([true]);
+  });
+
+  test('the keys are where those of delivered values are, and zeroed when everything is forgotten', async () => {
+    const made: Uint8Array[] = [];
+    const { keyMemory } = alone;
+    const make = keyMemory.make.bind(keyMemory);
+    keyMemory.make = () => {
+      const key = make();
+      made.push(key);
+      return key;
+    };
+    await alone.read();
+    expect(made.map((key) => key.some((byte) => byte !== 0))).toEqual([true, true]);
+    alone.resolver.wipe();
+    expect(made.map((key) => key.every((byte) => byte === 0))).toEqual([true, true]);
   });
 
   test('so many are held, and no more', async () => {
