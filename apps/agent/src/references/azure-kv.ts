@@ -25,6 +25,7 @@ export class AzureProvider implements Provider<'azure-kv'> {
     this.#vaults = new Map(links);
     this.#login = new AzureLogin(settings, {
       link: new ProviderLink({ ...parts, provider: 'Microsoft Entra', url: settings.loginUrl }),
+      now: context.now,
       monotonic: context.monotonic,
     });
   }

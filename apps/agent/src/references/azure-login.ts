@@ -1,14 +1,17 @@
-import { request } from 'node:http';
-import { json } from 'node:stream/consumers';
+import { once } from 'node:events';
+import { request, type IncomingMessage } from 'node:http';
 import { z } from 'zod';
+import { AgentError } from '../agent-error.ts';
 import { readCredential } from './credential.ts';
 import type { ProviderLink } from './provider-link.ts';
-import { turnedAway, unreachable, unusable } from './provider.ts';
+import { limited, retryAfterOf, turnedAway, unreachable, unusable } from './provider.ts';
 import type { AzureSettings } from './settings.ts';
 
 /** A token is got anew so long before it ends. */
 const MARGIN_SECONDS = 120;
 const KEY = 'references.azureKv';
+const MACHINE = 'the identity endpoint of this machine';
+const MAX_REPLY_BYTES = 64 * 1024;
 
 /** The identity endpoint writes numbers as text. */
 const tokenReply = z.object({
@@ -16,7 +19,7 @@ const tokenReply = z.object({
   expires_in: z.coerce.number().min(0),
 });
 
-type LoginParts = { link: ProviderLink; monotonic: () => number };
+type LoginParts = { link: ProviderLink; now: () => number; monotonic: () => number };
 
 /**
  * Tokens for Key Vault: from Microsoft Entra by OAuth 2.0 client credentials (RFC 6749, section 4.4; RFC 7523 with a
@@ -96,17 +99,40 @@ export class AzureLogin {
     const query = new URLSearchParams({ 'api-version': '2018-02-01', resource });
     if (clientId !== undefined) query.set('client_id', clientId);
     const url = `${identityEndpoint}/metadata/identity/oauth2/token?${query.toString()}`;
-    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const asked = request(url, { headers: { metadata: 'true' }, signal, agent: false });
-    asked.once('error', (cause) =>
-      reject(unreachable('the identity endpoint of this machine is not reached', undefined, cause)),
-    );
-    asked.once('response', (response) => {
-      if (response.statusCode === 200) resolve(json(response));
-      else reject(turnedAway('the identity endpoint of this machine', KEY));
-      response.resume();
-    });
+    asked.on('error', () => {});
     asked.end();
-    return promise;
+    try {
+      const [response]: IncomingMessage[] = await once(asked, 'response');
+      if (response?.statusCode !== 200) throw this.#refusal(response);
+      return JSON.parse(await textOf(response));
+    } catch (error) {
+      if (error instanceof AgentError) throw error;
+      // Not the parser's: it quotes the reply.
+      if (error instanceof SyntaxError)
+        throw unusable(`${MACHINE} answers something that is no JSON`);
+      throw unreachable(`${MACHINE} is not reached`, undefined, error);
+    } finally {
+      asked.destroy();
+    }
   }
+
+  /** As the documentation of managed identities has it: 404 and 410 are to be tried again, too. */
+  #refusal({ statusCode = 0, headers = {} }: Partial<IncomingMessage> = {}): AgentError {
+    const retryAfterMs = retryAfterOf(headers, this.#parts.now());
+    if (statusCode === 429) return limited(MACHINE, retryAfterMs);
+    if (statusCode >= 500 || statusCode === 404 || statusCode === 410)
+      return unreachable(`${MACHINE} answers ${statusCode}`, retryAfterMs);
+    if ([400, 401, 403].includes(statusCode)) return turnedAway(MACHINE, KEY);
+    return unusable(`${MACHINE} answers ${statusCode}`);
+  }
+}
+
+async function textOf(response: IncomingMessage): Promise<string> {
+  let text = '';
+  for await (const chunk of response.setEncoding('utf8')) {
+    text += String(chunk);
+    if (text.length > MAX_REPLY_BYTES) throw unusable(`${MACHINE} answers too much`);
+  }
+  return text;
 }

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { open, readlink, realpath, type FileHandle } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { codeOf } from '../state/system-error.ts';
 import { MOST_BYTES, withoutLineEnd } from './line-end.ts';
 import { memberOf } from './member.ts';
@@ -9,6 +9,11 @@ import type { ReferenceOf } from './reference.ts';
 
 /** A pipe or a device would hold a thread; a link may have taken the file's place since it was resolved. */
 const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY | constants.O_NOFOLLOW;
+
+/** Who writes a file anew puts another in its place, and may do so again while that is looked for. */
+const ATTEMPTS = 3;
+/** As many as Linux follows (path_resolution(7)). */
+const MAX_LINKS = 40;
 
 /** Files below the listed directories, by where they really are: no link leads out. */
 export class FileProvider implements Provider<'file'> {
@@ -36,12 +41,36 @@ export class FileProvider implements Provider<'file'> {
     // Before anything is looked at: what lies elsewhere is not told to be there, or not.
     const given = this.#directories.filter((directory) => isBelow(path, directory));
     if (given.length === 0) throw outside();
-    const real = await realpath(path);
-    if (!(await this.#holds(real))) throw outside();
-    await using file = await open(real, FLAGS);
-    if ((await whereIs(file, real)) !== real) throw outside();
-    if (!(await file.stat()).isFile()) throw unusable('what the secret refers to is no file');
-    return await bytesOf(file);
+    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+      const found = await this.#readAt(await this.#resolved(path));
+      if (found !== undefined) return found;
+    }
+    throw outside();
+  }
+
+  /** Undefined where something else was put in its place meanwhile. */
+  async #readAt(real: string): Promise<Buffer | undefined> {
+    try {
+      await using file = await open(real, FLAGS);
+      // The second is one that was there until another took its place.
+      if (![real, `${real} (deleted)`].includes(await whereIs(file, real))) return undefined;
+      if (!(await file.stat()).isFile()) throw unusable('what the secret refers to is no file');
+      return await bytesOf(file);
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ELOOP') return undefined;
+      throw error;
+    }
+  }
+
+  /** Where it really is. What lies outside is not told to be there, or not, by way of a link either. */
+  async #resolved(path: string): Promise<string> {
+    try {
+      const real = await realpath(path);
+      if (await this.#holds(real)) return real;
+    } catch (error) {
+      if (await this.#holds(await wouldBe(path))) throw error;
+    }
+    throw outside();
   }
 
   async #holds(real: string): Promise<boolean> {
@@ -50,6 +79,15 @@ export class FileProvider implements Provider<'file'> {
     );
     return directories.some((directory) => directory !== undefined && isBelow(real, directory));
   }
+}
+
+/** Where a path leads that cannot be resolved: as far as it is there, by where that really is. */
+async function wouldBe(path: string, links = MAX_LINKS): Promise<string> {
+  const above = dirname(path);
+  const parent = await realpath(above).catch(() => wouldBe(above, links));
+  const at = join(parent, basename(path));
+  const target = await readlink(at).catch(() => undefined);
+  return target === undefined || links === 0 ? at : wouldBe(resolve(parent, target), links - 1);
 }
 
 function isBelow(path: string, directory: string): boolean {

@@ -92,6 +92,31 @@ describe('[AT-05] [AT-13] Azure is logged in to', () => {
     expect(await errorOf(agent.read(URI))).toMatchObject({ code: 'reference.unreachable' });
   });
 
+  test.each([
+    [429, {}, 'reference.rate_limited', 7_000],
+    [503, {}, 'reference.unreachable', 7_000],
+    [404, {}, 'reference.unreachable', 7_000],
+    [400, {}, 'reference.denied', undefined],
+    [418, {}, 'reference.failed', undefined],
+    [200, 'canary', 'reference.failed', undefined],
+    [200, 'canary'.repeat(20_000), 'reference.failed', undefined],
+  ])('not by a machine that answers %d', async (status, text, code, retryAfterMs) => {
+    const server = createServer((_, response) => {
+      response.writeHead(status, { 'retry-after': '7' });
+      response.end(text === 'canary' ? text : JSON.stringify(text));
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const address = server.address();
+    const port = typeof address === 'object' ? address?.port : undefined;
+    const identityEndpoint = `http://127.0.0.1:${port}`;
+    const agent = await agentWith({ auth: 'managed-identity', identityEndpoint });
+    const error = await errorOf(agent.read(URI));
+    server.close();
+    await once(server, 'close');
+    expect(error).toMatchObject({ code, retryAfterMs });
+    expect(JSON.stringify([error, String(error)])).not.toContain('canary');
+  });
+
   test('not with a wrong secret, which is told without it', async () => {
     const clientSecretFile = await put('secret', 'another-secret');
     const agent = await agentWith({ auth: 'client-secret', clientSecretFile });

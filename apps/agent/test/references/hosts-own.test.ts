@@ -85,6 +85,36 @@ describe('[AT-13] a file', () => {
     expect(String(there)).toBe(String(missing));
   });
 
+  test('outside is refused whether it is there or not, by links as well', async () => {
+    await symlink('../closed', join(open, 'there'));
+    await symlink('../missing', join(open, 'missing'));
+    await symlink('..', join(open, 'up'));
+    await symlink('inside', join(open, 'dangling'));
+    const files = withFiles();
+    const found = (name: string) => errorOf(files.read(`file://${open}/${name}`)).then(String);
+    const outside = await found('there');
+    for (const name of ['missing', 'up/closed', 'up/missing', 'up/no/folder'])
+      expect(await found(name)).toBe(outside);
+    for (const name of ['dangling', 'none', 'no/folder'])
+      expect(await found(name)).toMatch(/is not there/);
+  });
+
+  test('is read while another is put in its place', async () => {
+    const files = withFiles();
+    let isOver = false;
+    const replace = async () => {
+      while (!isOver) {
+        await writeFile(join(open, 'next'), 'of the file');
+        await rename(join(open, 'next'), join(open, 'value'));
+      }
+    };
+    const replacing = replace();
+    for (let count = 0; count < 300; count += 1)
+      expect(await errorOf(files.read(`file://${open}/value`))).toEqual({ value: 'of the file' });
+    isOver = true;
+    await replacing;
+  });
+
   test('that is a pipe or a folder is refused at once', async () => {
     await promisify(execFile)('mkfifo', [join(open, 'pipe')]);
     expect(await errorOf(withFiles().read(`file://${open}/pipe`))).toMatchObject({
