@@ -12,6 +12,7 @@ import {
   Hub,
   readRevision,
   SafetyNet,
+  tellOfEndedLeases,
   type PullDeps,
 } from './delivery/index.ts';
 import { createAgentApp } from './http/agent-app.ts';
@@ -21,7 +22,6 @@ import { createOperatorApp } from './http/operator-app.ts';
 import { RequestLimits } from './http/request-limits.ts';
 import { StoreWatch } from './http/store-watch.ts';
 import { UnreadableReports } from './keyrings/index.ts';
-import { agentsOfEnded } from './leases/index.ts';
 import { DialCredentials, DialledSockets, LinkDialer } from './links/index.ts';
 import { startMaintenance } from './maintenance/index.ts';
 import { createFirstOwner, SignInLimits, type FirstOwner } from './operators/index.ts';
@@ -75,9 +75,6 @@ export type ControlPlane = {
   stop(): Promise<void>;
 };
 
-/** For longer the wake-ups are not listened for in vain: pulls of agents that hold leases come more often. */
-const DEAF_AT_MOST_MS = 60_000;
-
 /** Two, so that one writer prepares what it can while another holds the group. */
 const GROUP_TURNS = { concurrency: 2, queued: 64, patienceMs: 5_000, refusal: groupBusy };
 
@@ -119,7 +116,6 @@ export async function compose({
   const credentials = await DialCredentials.open({ clock, log, authorities, config });
   const auditKeys = await openAuditKeys(platform);
   const unreadable = new UnreadableReports(platform);
-
   const backend = await openQueueBackend(
     { databaseUrl, ownerUrl, redisUrl: config.redis.url?.reveal(), prefix: queuePrefix },
     log,
@@ -167,20 +163,11 @@ export async function compose({
         return linksChanged.ring();
     }
   };
-  /** What was ended while nothing was heard. */
-  const tellOfEndedLeases = async () => {
-    const since = new Date(clock.now() - DEAF_AT_MOST_MS);
-    const agents = await db
-      .read((reader) => agentsOfEnded(reader, since))
-      // Then the agents that hold leases hear of it with their next pull.
-      .catch(() => []);
-    for (const agentId of agents) hub.settle(agentId, 'leases');
-  };
   const listener = new WakeupListener(databaseUrl, log, {
     wakeup: onWakeup,
     connected: () => {
       feed.forgetAll();
-      void tellOfEndedLeases();
+      void tellOfEndedLeases(platform, hub);
       void safetyNet.lookAfresh();
       void renewal?.look();
     },
@@ -210,7 +197,7 @@ export async function compose({
     isCurrent,
   };
   const issueCertificate = () =>
-    trust.authorities.issueServerCertificate(config.publicHosts, clock.now());
+    authorities.issueServerCertificate(config.publicHosts, clock.now());
   const certificate = await issueCertificate();
   const authenticator = new AgentAuthenticator({ trust, revocations, connections, clock });
   const limits = new RequestLimits(clock, config.rateLimits);
@@ -273,7 +260,7 @@ export async function compose({
     },
     { app: operatorApp, tls: config.operatorApi.tls, own: () => own.certificateOf('operatorApi') },
   ];
-  const changed = () => db.read((reader) => trust.authorities.reload(reader));
+  const changed = () => db.read((reader) => authorities.reload(reader));
   const source = { first: certificate, issue: issueCertificate, changed };
   const presented = new CertificateRenewal(listeners, source, platform);
   renewal = presented;

@@ -87,10 +87,7 @@ export class ValueFifos implements AsyncDisposable {
     this.#spares.delete(path);
     await rename(next, path);
     // Not waited for: a reader that takes its time keeps no other waiting.
-    const given = this.#give(pipe, path)
-      .catch(() => {})
-      .finally(() => pipe.close())
-      .finally(() => this.#giving.delete(given));
+    const given = this.#give(pipe, path).finally(() => this.#giving.delete(given));
     this.#giving.add(given);
   }
 
@@ -101,25 +98,25 @@ export class ValueFifos implements AsyncDisposable {
     return spare;
   }
 
-  /** A pipe takes 64 KiB at a time, and the rest as its reader goes on. */
+  /** A pipe takes 64 KiB at a time, and the rest as its reader goes on. A reader that has gone is no fault. */
   async #give(pipe: Pipe, path: string): Promise<void> {
-    const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(GIVE_WITHIN_MS)]);
+    await using _pipe = pipe;
     const value = Buffer.from(this.#values.get(path) ?? []);
-    try {
-      for (let at = 0; at < value.byteLength && !signal.aborted;) {
-        const written = await pipe.write(value, at).catch((error: unknown) => {
-          if (codeOf(error) === 'EAGAIN') return { bytesWritten: 0 };
-          throw error;
-        });
-        at += written.bytesWritten;
-        if (written.bytesWritten === 0) await sleep(LOOK_EVERY_MS);
-      }
-    } catch (error) {
-      // The reader has gone.
-      if (codeOf(error) !== 'EPIPE') throw error;
-    } finally {
-      value.fill(0);
-    }
+    const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(GIVE_WITHIN_MS)]);
+    await writeAll(pipe, value, signal).catch(() => {});
+    value.fill(0);
+  }
+}
+
+async function writeAll(pipe: Pipe, value: Buffer, signal: AbortSignal): Promise<void> {
+  for (let at = 0; at < value.byteLength && !signal.aborted;) {
+    const { bytesWritten } = await pipe.write(value, at).catch((error: unknown) => {
+      // It is full.
+      if (codeOf(error) === 'EAGAIN') return { bytesWritten: 0 };
+      throw error;
+    });
+    at += bytesWritten;
+    if (bytesWritten === 0) await sleep(LOOK_EVERY_MS);
   }
 }
 

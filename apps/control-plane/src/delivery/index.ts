@@ -7,3 +7,4 @@ export { GroupFeed } from './group-feed.ts';
 export { Hub } from './hub.ts';
 export { checkCurrent, type PullDeps } from './pull.ts';
 export { SafetyNet } from './safety-net.ts';
+export { tellOfEndedLeases } from './ended-leases.ts';

@@ -1,18 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { MAX_LEASES, PROTOCOL } from '@sallyport/contract';
-import { forgetExpired } from '../../src/maintenance/maintenance.ts';
 import type { AgentClient } from '../agent-client.ts';
 import { sql } from '../audit/chain.ts';
 import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
+import { CANARY, eventsOf, leasesOf, lendingIn, NOON, policy } from '../lending.ts';
 import { field, OperatorClient } from '../operator-client.ts';
-
-const CANARY = 'canary-9f2c7d10';
-const policy = { ttlSeconds: 60, maxTtlSeconds: 100, maxUses: 1, windows: [] as object[] };
-/** Noon on a Tuesday. */
-const NOON = Date.UTC(2030, 0, 1, 12);
-const DAY_MS = 86_400_000;
 
 let controlPlane: TestControlPlane;
 let owner: OperatorClient;
@@ -22,21 +16,9 @@ beforeAll(async () => {
 });
 afterAll(() => controlPlane.end());
 
-/** A group with a secret that is lent out, and an agent of it. */
-async function lending(group: string, lease: object = policy): Promise<AgentClient> {
-  const agent = await agentIn(owner, group, controlPlane);
-  await owner.call('PUT', `/groups/${group}/secrets/db`, { value: CANARY, lease });
-  return agent;
-}
-
-const audited = (subject: string) =>
-  sql<{ action: string; outcome: string; details: object }>(
-    controlPlane.databaseUrl,
-    `SELECT action, outcome, details FROM audit_events WHERE subject = '${subject}' ORDER BY at, id`,
-  );
-
-const listed = async (group: string, query = '') =>
-  (await owner.call('GET', `/groups/${group}/leases${query}`)).body;
+const lending = (group: string, lease?: object) => lendingIn(controlPlane, owner, group, lease);
+const audited = (subject: string) => eventsOf(controlPlane, subject);
+const listed = (group: string, query?: string) => leasesOf(owner, group, query);
 
 describe('a lease', () => {
   test('brings the value to the agent that asked alone, and names the program that it is for', async () => {
@@ -217,109 +199,6 @@ describe('renewing a lease', () => {
     for (const reply of [await renew(other, id), await other.call('POST', `/leases/${id}/revoke`)])
       expect(reply).toMatchObject({ status: 404, body: { code: 'lease.not_found' } });
     expect(await listed('own')).toMatchObject({ items: [{ state: 'active' }] });
-  });
-});
-
-describe('the end of a lease', () => {
-  test('by an operator is told to its agent at once, also of one that it did not name yet', async () => {
-    const agent = await lending('told');
-    await agent.pull();
-    agent.leases = [];
-    const waiting = agent.pull(30);
-    const id = randomUUID();
-    await agent.takeLease('db', { id });
-    expect((await owner.call('POST', `/groups/told/leases/${id}/revoke`)).body).toMatchObject({
-      state: 'ended',
-    });
-    expect(await waiting).toMatchObject({ endedLeases: [], tasks: [] });
-    agent.leases = [id];
-    expect(await agent.pull(30)).toMatchObject({ endedLeases: [id] });
-    expect(await audited(`lease:${id}`)).toMatchObject([
-      { action: 'lease:grant' },
-      { action: 'lease:revoke', details: { secret: 'db' } },
-    ]);
-  });
-
-  test('[SG-06] comes for those that its agent knows no more of, as after a start, and not for those that it names', async () => {
-    const agent = await lending('restarted');
-    const [lost, held] = [randomUUID(), randomUUID()];
-    for (const id of [lost, held]) await agent.takeLease('db', { id });
-    agent.leases = [held];
-    agent.leasesForgotten = true;
-    await agent.pull();
-    expect(await listed('restarted', '?state=active')).toMatchObject({ items: [{ id: held }] });
-    expect(await listed('restarted', '?state=ended')).toMatchObject({ items: [{ id: lost }] });
-  });
-
-  test('is heard of within ten seconds by an agent that waits, though nobody told it', async () => {
-    const agent = await lending('deaf');
-    const id = randomUUID();
-    await agent.takeLease('db', { id });
-    agent.leases = [id];
-    await agent.pull();
-    const waiting = agent.pull(55);
-    await sql(
-      controlPlane.databaseUrl,
-      `UPDATE leases SET ended_at = granted_at WHERE id = '${id}'`,
-    );
-    await waiting;
-    expect(await agent.pull()).toMatchObject({ endedLeases: [id] });
-  }, 20_000);
-
-  test('comes with that of its secret', async () => {
-    const agent = await lending('deleted');
-    const id = randomUUID();
-    await agent.takeLease('db', { id });
-    agent.leases = [id];
-    await agent.pull();
-    await owner.call('DELETE', '/groups/deleted/secrets/db');
-    expect(await agent.pull(10)).toMatchObject({ endedLeases: [id] });
-  });
-
-  test('comes with that of its agent', async () => {
-    const agent = await lending('revoked');
-    await agent.takeLease('db');
-    await owner.call('POST', `/agents/${agent.id}/revoke`);
-    expect(await listed('revoked', '?state=ended')).toMatchObject({ items: [{ secret: 'db' }] });
-    expect((await agent.takeLease('db')).status).toBe(401);
-  });
-
-  test('comes with a move of its agent to another group', async () => {
-    const agent = await lending('left');
-    await owner.call('POST', '/groups', { name: 'entered' });
-    await agent.takeLease('db');
-    await owner.call('POST', `/agents/${agent.id}/move`, { group: 'entered' });
-    expect(await listed('left', '?state=active')).toEqual({ items: [] });
-  });
-
-  test('a second time changes nothing and is not recorded again', async () => {
-    const agent = await lending('twice');
-    const id = randomUUID();
-    await agent.takeLease('db', { id });
-    for (const _ of [1, 2]) {
-      await agent.call('POST', `/leases/${id}/revoke`);
-      await owner.call('POST', `/groups/twice/leases/${id}/revoke`);
-    }
-    expect(await audited(`lease:${id}`)).toHaveLength(2);
-  });
-
-  test('leaves a record for thirty days, and then only that of the audit', async () => {
-    const agent = await lending('forgotten');
-    await agent.takeLease('db');
-    const { platform, clock, databaseUrl } = controlPlane;
-    const kept = () =>
-      sql(databaseUrl, `SELECT FROM leases WHERE agent_id = '${agent.id}'`).then(
-        (rows) => rows.length,
-      );
-    clock.advance(29 * DAY_MS);
-    await forgetExpired(platform);
-    expect(await kept()).toBe(1);
-    clock.advance(2 * DAY_MS);
-    await forgetExpired(platform);
-    expect(await kept()).toBe(0);
-    clock.set(NOON);
-    // Sessions were forgotten too.
-    owner = await OperatorClient.signedIn(controlPlane.operatorApp);
   });
 });
 
