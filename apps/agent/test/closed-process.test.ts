@@ -75,6 +75,23 @@ describe('[SG-33] an agent that was started to be looked into', () => {
     expect(stderr).not.toMatch(/"listening"/);
   });
 
+  test.each([['NODE_DEBUG'], ['NODE_DEBUG_NATIVE']])('does not run, by %s', async (name) => {
+    const { code, stderr } = await runAgentProcess(['run'], { ...settings(), [name]: 'http' });
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/Node was started with NODE_DEBUG.*, which prints what/);
+    expect(stderr).not.toMatch(/"listening"/);
+  });
+
+  test('does not run, by a file of Node’s options', async () => {
+    const file = join(workingDirectory, 'node.config.json');
+    await writeFile(file, '{}');
+    const [node, main] = agentCommand;
+    const command = [node, `--experimental-config-file=${file}`, main, 'run'];
+    const agent = startProcess({ command, env: settings() });
+    expect(await agent.exited).toEqual({ code: 2, signal: null });
+    expect(agent.output()).toMatch(/started with --experimental-config-file/);
+  });
+
   test('does not run, by its command line', async () => {
     const [node, main] = agentCommand;
     const command = [node, '--inspect=127.0.0.1:0', main, 'run'];

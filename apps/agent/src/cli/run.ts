@@ -12,7 +12,7 @@ const STOP_WITHIN_MS = 1_900;
 /** `run`: the daemon, in the foreground, until SIGTERM or SIGINT. */
 export async function runAgent(flags: ConfigFlags, { env }: CliContext): Promise<void> {
   process.umask(OWNER_ONLY);
-  closeProcess(env['NODE_OPTIONS']);
+  closeProcess(env);
   const { config, warnings } = readAgentConfig(flags, env);
   const log = createLog(config.log.level);
   for (const detail of warnings) log.warn({ detail }, 'configuration');

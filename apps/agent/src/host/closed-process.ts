@@ -1,9 +1,12 @@
+import type { Environment } from '@sallyport/config/load';
 import { AgentError } from '../agent-error.ts';
 import { libc } from './libc.ts';
 
 /** Options of Node that hand what this process holds to others, and that nothing takes back once it runs. */
 const EXPOSING =
-  /^--(inspect|inspect-brk|inspect-wait|heapsnapshot-signal|heapsnapshot-near-heap-limit|tls-keylog)$/;
+  /^--(inspect|inspect-brk|inspect-wait|heapsnapshot-signal|heapsnapshot-near-heap-limit|tls-keylog|experimental-config-file|experimental-default-config-file)$/;
+/** Variables that make Node print what it sends and gets, headers with tokens among it. */
+const TELLING = ['NODE_DEBUG', 'NODE_DEBUG_NATIVE'];
 
 /**
  * Closes this process to debuggers, diagnostic reports and core dumps for as long as it runs. What the host cannot
@@ -11,8 +14,9 @@ const EXPOSING =
  *
  * @throws AgentError `process.exposed` where Node was started to be looked into
  */
-export function closeProcess(nodeOptions: string | undefined): void {
-  refuseExposed(nodeOptions);
+export function closeProcess(env: Environment): void {
+  refuseExposed(env['NODE_OPTIONS']);
+  refuseTelling(env);
   // In place of Node's own listener, which opens a debugger's port.
   process.on('SIGUSR1', () => {});
   process.report.reportOnSignal = false;
@@ -29,6 +33,16 @@ function refuseExposed(nodeOptions = ''): void {
     'process.exposed',
     `Node was started with ${option}, which lets others read what this process holds`,
     { advice: 'take it out of the command, of NODE_OPTIONS and of Node’s configuration file' },
+  );
+}
+
+function refuseTelling(env: Environment): void {
+  const variable = TELLING.find((name) => (env[name] ?? '') !== '');
+  if (variable === undefined) return;
+  throw new AgentError(
+    'process.exposed',
+    `Node was started with ${variable}, which prints what this process sends`,
+    { advice: 'take it out of the environment' },
   );
 }
 
