@@ -219,7 +219,7 @@ const exec = z.strictObject({
           .int()
           .min(1)
           .max(60)
-          .default(10)
+          .default(5)
           .meta({ description: 'When it is killed, with all that it started' }),
         environment: z
           .record(z.string().regex(/^[A-Za-z_]\w*$/, 'use names of variables'), z.string())
@@ -231,44 +231,53 @@ const exec = z.strictObject({
 });
 
 /** How references are resolved on this host. A provider that is not set resolves nothing. */
-export const referenceSettings = z.strictObject({
-  cacheSeconds: z
-    .int()
-    .min(0)
-    .max(86_400)
-    .default(60)
-    .meta({
-      env: `${VARIABLES}_CACHE_SECONDS`,
-      description: 'How long a value that was fetched is served before it is fetched again',
-    }),
-  staleSeconds: z
-    .int()
-    .min(0)
-    .max(604_800)
-    .default(0)
-    .meta({
-      env: `${VARIABLES}_STALE_SECONDS`,
-      description:
-        'For how much longer it is served, marked as stale, while its provider does not answer',
-    }),
-  timeoutSeconds: z
-    .int()
-    .min(1)
-    .max(120)
-    .default(10)
-    .meta({
-      env: `${VARIABLES}_TIMEOUT_SECONDS`,
-      description: 'How long a program waits for a value at most',
-    }),
-  tls: tlsSettings('Vaults that references lead to', `${VARIABLES}_TLS`).prefault({}),
-  vault: vault.optional(),
-  awsSm: awsSm.optional(),
-  azureKv: azureKv.optional(),
-  k8s: k8s.optional(),
-  file: file.prefault({}),
-  env: env.prefault({}),
-  exec: exec.prefault({}),
-});
+export const referenceSettings = z
+  .strictObject({
+    cacheSeconds: z
+      .int()
+      .min(0)
+      .max(86_400)
+      .default(60)
+      .meta({
+        env: `${VARIABLES}_CACHE_SECONDS`,
+        description: 'How long a value that was fetched is served before it is fetched again',
+      }),
+    staleSeconds: z
+      .int()
+      .min(0)
+      .max(604_800)
+      .default(0)
+      .meta({
+        env: `${VARIABLES}_STALE_SECONDS`,
+        description:
+          'For how much longer it is served, marked as stale, while its provider does not answer',
+      }),
+    timeoutSeconds: z
+      .int()
+      .min(1)
+      .max(120)
+      .default(10)
+      .meta({
+        env: `${VARIABLES}_TIMEOUT_SECONDS`,
+        description: 'How long a program waits for a value at most',
+      }),
+    tls: tlsSettings('Vaults that references lead to', `${VARIABLES}_TLS`).prefault({}),
+    vault: vault.optional(),
+    awsSm: awsSm.optional(),
+    azureKv: azureKv.optional(),
+    k8s: k8s.optional(),
+    file: file.prefault({}),
+    env: env.prefault({}),
+    exec: exec.prefault({}),
+  })
+  .refine(
+    ({ timeoutSeconds, exec: { commands } }) =>
+      Object.values(commands).every((command) => command.timeoutSeconds < timeoutSeconds),
+    {
+      path: ['exec', 'commands'],
+      message: 'give each command less timeoutSeconds than references.timeoutSeconds',
+    },
+  );
 
 export type ReferenceSettings = z.output<typeof referenceSettings>;
 export type VaultSettings = NonNullable<ReferenceSettings['vault']>;

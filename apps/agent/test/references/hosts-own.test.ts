@@ -254,6 +254,15 @@ describe('[AT-13] a command', () => {
       });
   });
 
+  test('has to end before the program that waits for it is sent away, by default too', () => {
+    const parse = (more: Record<string, number>, timeoutSeconds = 10) => {
+      const exec = { commands: { own: { argv: ['/bin/true'], ...more } } };
+      return agentConfig.safeParse({ references: { exec, timeoutSeconds } }).success;
+    };
+    expect([parse({}), parse({ timeoutSeconds: 9 })]).toEqual([true, true]);
+    expect([parse({ timeoutSeconds: 10 }), parse({}, 5)]).toEqual([false, false]);
+  });
+
   test('begins with an absolute path', () => {
     const parse = (program: string) =>
       agentConfig.safeParse({ references: { exec: { commands: { own: { argv: [program] } } } } });
