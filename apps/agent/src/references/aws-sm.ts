@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { z } from 'zod';
+import { aborted } from '../aborted.ts';
 import { AgentError } from '../agent-error.ts';
 import type { AwsSdk, RequestHandler } from './aws-sdk.ts';
 import { memberOf } from './member.ts';
@@ -73,10 +74,18 @@ export class AwsProvider implements Provider<'aws-sm'> {
   }
 
   async resolve({ secretId, field }: ReferenceOf<'aws-sm'>, signal: AbortSignal): Promise<Buffer> {
-    const sdk = await (this.#sdk ??= this.#load());
-    const value = await sdk.read(secretId, signal).catch((error: unknown) => {
+    const loading = (this.#sdk ??= this.#load());
+    const reading = loading.then(async (sdk) => ({ value: await sdk.read(secretId, signal) }));
+    const read = await Promise.race([reading, aborted(signal)]).catch((error: unknown) => {
       throw this.#faultOf(error);
     });
+    if (read === undefined) {
+      // Its chain of credentials heeds no signal, and what waits there everybody waits for.
+      if (this.#sdk === loading) this.#sdk = undefined;
+      void loading.then((sdk) => sdk.close()).catch(() => {});
+      throw unreachable(`${NAME} did not answer in time`);
+    }
+    const { value } = read;
     if (value === undefined) throw unusable(`${NAME} answers something that is no secret`);
     return memberOf(Buffer.from(value), field);
   }

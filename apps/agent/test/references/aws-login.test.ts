@@ -1,7 +1,9 @@
-import { writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
+import { until } from '../harness.ts';
 import { AwsPeer, awsCredentials } from './aws-peer.ts';
 import { Guarded } from './guarded.ts';
 import { Peer } from './peer.ts';
@@ -45,11 +47,11 @@ async function put(name: string, text: string): Promise<string> {
   return file;
 }
 
-async function agentWith(env: Record<string, string>): Promise<Guarded> {
+async function agentWith(env: Record<string, string>, timeoutSeconds = 10): Promise<Guarded> {
   const truststore = { file: await put('ca.pem', aws.peer.ca) };
   const awsSm = { region: 'eu-central-1', endpoint: aws.peer.url, truststore };
   const nowhere = { AWS_CONFIG_FILE: '/none', AWS_SHARED_CREDENTIALS_FILE: '/none' };
-  guarded = new Guarded({ settings: { awsSm }, env: { ...nowhere, ...env } });
+  guarded = new Guarded({ settings: { awsSm }, env: { ...nowhere, ...env } }, { timeoutSeconds });
   return guarded;
 }
 
@@ -85,4 +87,21 @@ describe('[AT-05] [AT-13] AWS is asked', () => {
       retryable: true,
     });
   });
+});
+
+test('[SG-34] AWS is asked anew after what finds its credentials hung', async () => {
+  const { AWS_ACCESS_KEY_ID: AccessKeyId, AWS_SECRET_ACCESS_KEY: SecretAccessKey } = awsCredentials;
+  const found = await put('found', JSON.stringify({ Version: 1, AccessKeyId, SecretAccessKey }));
+  const gate = join(home.path, 'gate');
+  const script = await put(
+    'find',
+    `[ -e ${gate} ] && exec cat ${found}; echo $$ > ${gate}; exec sleep 20`,
+  );
+  const config = await put('config', `[default]\ncredential_process = sh ${script}\n`);
+  const agent = await agentWith({ AWS_CONFIG_FILE: config }, 3);
+  expect(await errorOf(agent.read(URI))).toMatchObject({ code: 'reference.unreachable' });
+  expect(await agent.read(URI)).toBe('first');
+  const hung = Number(await readFile(gate, 'utf8'));
+  process.kill(hung, 'SIGKILL');
+  await until(() => !existsSync(`/proc/${hung}`));
 });
