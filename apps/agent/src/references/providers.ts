@@ -28,14 +28,21 @@ type Closable = { close?(): void };
  */
 export class Providers {
   readonly #table: Table;
-  readonly #loaded: Promise<Closable>[] = [];
+  readonly #loaded = new Set<Promise<Closable>>();
 
   constructor(parts: ProvidersParts) {
     this.#table = tableOf(parts, (load) => {
       let loading: ReturnType<typeof load> | undefined;
       return () => {
-        if (loading === undefined) this.#loaded.push((loading = load()));
-        return loading;
+        if (loading !== undefined) return loading;
+        const begun = load().catch((error: unknown) => {
+          // What kept it from being loaded may be mended.
+          loading = undefined;
+          this.#loaded.delete(begun);
+          throw error;
+        });
+        this.#loaded.add(begun);
+        return (loading = begun);
       };
     });
   }
@@ -50,7 +57,8 @@ export class Providers {
   }
 
   async close(): Promise<void> {
-    for (const provider of await Promise.all(this.#loaded)) provider.close?.();
+    for (const loaded of await Promise.allSettled(this.#loaded))
+      if (loaded.status === 'fulfilled') loaded.value.close?.();
   }
 
   async #resolveBy<Each extends Scheme>(
