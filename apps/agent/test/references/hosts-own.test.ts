@@ -5,10 +5,7 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { titleOrLeftOut } from '@sallyport/testkit/left-out';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
-import { systemClock } from '../../src/clock.ts';
 import { agentConfig } from '../../src/config.ts';
-import { silentLog } from '../../src/log.ts';
-import { Providers } from '../../src/references/providers.ts';
 import { until } from '../harness.ts';
 import { asUser, whyNoOtherUser } from '../other-user.ts';
 import { Guarded } from './guarded.ts';
@@ -299,23 +296,3 @@ async function untilGone(pidFile: string): Promise<void> {
     return /\) Z/.test(state);
   });
 }
-
-test('[SG-34] a provider that could not be loaded is loaded again, and does not keep the agent from stopping', async () => {
-  let isMended = false;
-  const commands = {
-    get own() {
-      if (!isMended) throw new Error('not yet');
-      return { argv: ['/bin/echo', 'value'], timeoutSeconds: 5, environment: {} };
-    },
-  };
-  const { references, proxy } = agentConfig.parse({});
-  const settings = { ...references, exec: { commands } };
-  const parts = { settings, proxy, env: {}, clock: systemClock, log: silentLog };
-  const providers = new Providers(parts);
-  const { signal } = new AbortController();
-  const read = () => providers.resolve({ scheme: 'exec', command: 'own' }, signal);
-  await expect(read()).rejects.toThrow('not yet');
-  await providers.close();
-  isMended = true;
-  expect((await read()).toString()).toBe('value');
-});
