@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { ControlPlaneDouble } from './control-plane-double.ts';
-import { enrollWith, startDaemon, until, type Enrolled } from './harness.ts';
+import { enrollWith, ROOMY, startDaemon, until, type Enrolled } from './harness.ts';
 import { runAgent } from './run-agent.ts';
 
 let double: ControlPlaneDouble;
@@ -15,15 +15,12 @@ afterAll(async () => {
   await enrolled.home.remove();
 });
 
-/** It runs in the process of the tests. */
-const ROOMY = { maxMemoryMiB: 1_000_000, maxCpuPercent: 10_000, minFreeDiskMiB: 0 };
-
 const status = async () =>
   (await runAgent(['status', '--socket', enrolled.socket, '--state-dir', enrolled.stateDir]))
     .stdout;
 
 test('[AT-46] [F-01] a healthy agent has no condition; one whose control plane goes away says so within its next pull, and is well again', async () => {
-  await using daemon = await startDaemon({ ...enrolled, resources: ROOMY });
+  await using daemon = await startDaemon(enrolled);
   await daemon.untilHealth(
     ({ status: is, conditions }) => is === 'ready' && conditions.length === 0,
   );

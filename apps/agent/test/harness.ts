@@ -79,6 +79,9 @@ export type TestDaemon = AsyncDisposable & {
   stop(): Promise<void>;
 };
 
+/** What it takes is that of all tests in this process. */
+export const ROOMY = { maxMemoryMiB: 1_000_000, maxCpuPercent: 10_000, minFreeDiskMiB: 0 };
+
 /** Starts the daemon, and resolves once its socket answers. */
 export async function startDaemon({
   stateDir,
@@ -105,7 +108,12 @@ export async function startDaemon({
   const record = recordTo(log, ({ message }) => message === 'listening' && markListening());
   const stopping = new AbortController();
   const { config: defaults } = readAgentConfig({ stateDir, socket }, {});
-  const config: AgentConfig = { ...defaults, log: { level: 'debug' }, ...settings };
+  const config: AgentConfig = {
+    ...defaults,
+    resources: ROOMY,
+    log: { level: 'debug' },
+    ...settings,
+  };
   const running = runDaemon(config, { log: record, env, signal: stopping.signal });
   const ask: TestDaemon['ask'] = (path, options) => askSocket(socket, path, options);
   const stop = async () => {

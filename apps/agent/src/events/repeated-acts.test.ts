@@ -74,10 +74,10 @@ describe('acts that repeat', () => {
     const of = (uid: number) => ({ ...read.application, uid });
     for (let at = 0; at < 1_000; at += 1) {
       acts.note({ ...read, application: of(666) }, `noise-${at}`);
-      acts.note({ ...read, application: of(1), outcome: 'refused' }, `refused-${at}`);
+      acts.note({ ...read, action: 'value:refuse', application: of(1) }, `refused-${at}`);
     }
     acts.note({ ...read, application: of(1) }, 'shop-1');
     expect(recorded.at(-1)).toMatchObject({ requestId: 'shop-1' });
-    expect(recorded.some(({ outcome }) => outcome === 'refused')).toBe(false);
+    expect(recorded.some(({ action }) => action === 'value:refuse')).toBe(false);
   });
 });

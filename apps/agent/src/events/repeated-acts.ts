@@ -44,8 +44,9 @@ export class RepeatedActs {
 
   /** `requestId` is what the program named, undefined where it named none. */
   note(act: Act, requestId: string | undefined): void {
-    // What is refused is anybody's, and would use up what others have.
-    if (requestId !== undefined && act.outcome === 'done' && this.#mayTrace(act.application))
+    // Whoever is refused would use up what others have.
+    const isRefused = act.action === 'value:refuse';
+    if (requestId !== undefined && !isRefused && this.#mayTrace(act.application))
       return this.#record({ ...act, requestId });
     const { action, subject, outcome, code, version, application } = act;
     const { listener, pid, uid } = application;

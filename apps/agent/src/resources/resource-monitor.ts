@@ -69,13 +69,14 @@ export class ResourceMonitor {
   }
 }
 
-/** Measures this process and the file system that a directory is on. */
+/** Measures this process and the file system that a directory is on. What it took to start counts for nothing. */
 export function measureProcess(directory: string): () => Promise<Usage> {
-  let before = { cpu: process.cpuUsage(), at: performance.now() };
+  let before: { cpu: NodeJS.CpuUsage; at: number } | undefined;
   return async () => {
     const now = { cpu: process.cpuUsage(), at: performance.now() };
-    const busyMs = (now.cpu.user + now.cpu.system - before.cpu.user - before.cpu.system) / 1000;
-    const cpuPercent = Math.round((100 * busyMs) / Math.max(now.at - before.at, 1));
+    const { cpu, at } = before ?? now;
+    const busyMs = (now.cpu.user + now.cpu.system - cpu.user - cpu.system) / 1000;
+    const cpuPercent = Math.round((100 * busyMs) / Math.max(now.at - at, 1));
     before = now;
     const { bavail, bsize } = await statfs(directory);
     return { memoryBytes: process.memoryUsage.rss(), cpuPercent, freeDiskBytes: bavail * bsize };
