@@ -62,7 +62,7 @@ const MAX_REMEMBERED = 4 * MAX_LEASES;
 export class Leases {
   readonly #parts: LeaseParts;
   readonly #held = new Map<string, Held>();
-  /** Asked for, and not answered yet; true: ended meanwhile. */
+  /** Asked for, and not answered yet. */
   readonly #asking = new Map<string, { isEnded: boolean; place: string }>();
   readonly #over = new Map<string, End>();
   #key: Uint8Array | undefined;
@@ -140,19 +140,13 @@ export class Leases {
 
   /** What is known of a lease that is held. @throws AgentError `lease.*` */
   find(id: string): Lease {
-    const held = this.#held.get(id);
-    // Its timer may be late.
-    if (held !== undefined && this.#parts.clock.monotonic() >= held.endsAtMs)
-      this.#drop(id, 'expired');
-    else if (held !== undefined) return viewOf(held);
-    throw this.#missing(id);
+    return viewOf(this.#holding(id));
   }
 
   /** Reads the value of a lease, which is a use of it. @throws AgentError `lease.*` */
   read(id: string): Lent {
-    this.find(id);
-    const held = this.#held.get(id);
-    if (held === undefined || this.#key === undefined) throw notFound();
+    const held = this.#holding(id);
+    if (this.#key === undefined) throw notFound();
     const value = openValue(this.#key, held.sealed, placeOf(held));
     if (held.usesLeft !== null) held.usesLeft -= 1;
     if (held.usesLeft === 0) this.#giveUp(id, 'used up');
@@ -162,16 +156,14 @@ export class Leases {
   /** Prolongs a lease. @throws AgentError `lease.*` */
   async renew(id: string, asked: RenewLease): Promise<Lease> {
     const { controlPlane, clock } = this.#parts;
-    this.find(id);
+    this.#holding(id);
     const askedAtMs = clock.monotonic();
     const term = await controlPlane.renewLease(id, asked).catch((error: unknown) => {
       if (error instanceof AgentError && error.code === 'lease.ended') this.#drop(id, 'ended');
       return lendingRefusal(error);
     });
     // It may have ended meanwhile.
-    this.find(id);
-    const held = this.#held.get(id);
-    if (held === undefined) throw notFound();
+    const held = this.#holding(id);
     held.expiresAt = term.expiresAt;
     this.#endAt(held, askedAtMs + term.ttlSeconds * 1000);
     return viewOf(held);
@@ -179,7 +171,7 @@ export class Leases {
 
   /** Forgets the value of a lease at once, and tells the control plane. @throws AgentError `lease.*` */
   giveBack(id: string): void {
-    this.find(id);
+    this.#holding(id);
     this.#giveUp(id, 'ended');
   }
 
@@ -202,6 +194,15 @@ export class Leases {
     this.#isForgetful = true;
     if (this.#key !== undefined) this.#parts.keyMemory.release(this.#key);
     this.#key = undefined;
+  }
+
+  #holding(id: string): Held {
+    const held = this.#held.get(id);
+    // Its timer may be late.
+    if (held !== undefined && this.#parts.clock.monotonic() >= held.endsAtMs)
+      this.#drop(id, 'expired');
+    else if (held !== undefined) return held;
+    throw this.#missing(id);
   }
 
   #hold(lease: Lease, value: Uint8Array, endsAtMs: number): void {

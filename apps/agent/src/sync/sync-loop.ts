@@ -88,6 +88,7 @@ async function pull(parts: SyncParts, signal: AbortSignal): Promise<PullReply | 
   const health = parts.isDegraded() ? 'degraded' : 'ready';
   const taskCapacity = tasks.capacity();
   const waitSeconds = taskCapacity === 0 ? BUSY_WAIT_SECONDS : MAX_PULL_WAIT_SECONDS;
+  const named = leases.named();
   const body: PullBody = {
     protocol: PROTOCOL,
     revision,
@@ -95,7 +96,7 @@ async function pull(parts: SyncParts, signal: AbortSignal): Promise<PullReply | 
     status: revision === 0 ? 'starting' : health,
     waitSeconds: contact.state === 'connected' && !leases.isForgetful ? waitSeconds : 0,
     taskCapacity,
-    ...(leases.named().length === 0 ? {} : { leases: leases.named() }),
+    ...(named.length === 0 ? {} : { leases: named }),
     ...(leases.isForgetful ? { leasesForgotten: true } : {}),
   };
   const reply = await controlPlane.pull(body, signal);

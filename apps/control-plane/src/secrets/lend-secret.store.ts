@@ -5,17 +5,13 @@ import {
   type LeasePolicy,
 } from '@sallyport/contract';
 import type { Db } from '../platform/db.ts';
+import type { SealedVersion } from './open-version.ts';
 
 /** A secret's current version as it is sealed; `policy` is null where it is not lent out. */
-export type Lendable = {
+export type Lendable = SealedVersion & {
   id: string;
   policy: LeasePolicy | null;
   version: number;
-  versionId: string;
-  sealedValue: Uint8Array;
-  keyVersion: number;
-  /** Null of a key that is destroyed: nothing opens then. */
-  wrappedKey: Uint8Array | null;
 };
 
 /** What can be lent, held until the commit: a deletion comes before it, or ends the lease. */

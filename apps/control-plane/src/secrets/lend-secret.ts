@@ -10,7 +10,6 @@ import { sealLeaseValue } from '@sallyport/crypto/lease-value';
 import { agentMoved, agentRevoked, checkProtocol } from '../agents/index.ts';
 import { appendAuditEvent, recordDenial } from '../audit/index.ts';
 import { Operation } from '../authorization/index.ts';
-import { Keyring } from '../keyrings/index.ts';
 import {
   countOpen,
   endLeases,
@@ -26,7 +25,7 @@ import { AppError } from '../platform/app-error.ts';
 import type { Db } from '../platform/db.ts';
 import type { Platform } from '../platform/platform.ts';
 import { findLendable, holdBorrower, type Lendable } from './lend-secret.store.ts';
-import { secretValueField } from './secret-field.ts';
+import { openVersion } from './open-version.ts';
 import { secretNotFound } from './secrets.service.ts';
 
 /**
@@ -62,7 +61,8 @@ export async function lendSecret(
       };
     });
     const { version, maxUses } = lease;
-    const value = await openFor(platform, agent.groupId, lendable).catch(async (error: unknown) => {
+    const opening = openVersion(platform, agent.groupId, lendable);
+    const value = await opening.catch(async (error: unknown) => {
       // Nobody has its value.
       await db.transaction((tx) => endLeases(tx, { id: lease.id }, new Date(nowMs)));
       throw error;
@@ -161,17 +161,6 @@ async function existingLendable(
   throw new AppError(
     'secret.not_lent',
     'This secret is delivered, not lent out: read it as any other secret.',
-  );
-}
-
-async function openFor(
-  platform: Platform,
-  groupId: string,
-  { versionId, sealedValue, keyVersion, wrappedKey }: Lendable,
-): Promise<Buffer> {
-  const wrapped = wrappedKey === null ? [] : [{ version: keyVersion, wrappedKey }];
-  return Keyring.lend(platform, groupId, wrapped, async (keyring) =>
-    keyring.open(secretValueField(versionId), { sealed: sealedValue, keyVersion }),
   );
 }
 

@@ -1,10 +1,9 @@
 import { recordAct } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
 import { authorizedGroup } from '../groups/index.ts';
-import { Keyring } from '../keyrings/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
-import { secretValueField } from './secret-field.ts';
+import { openVersion } from './open-version.ts';
 import { secretNotFound, type SecretPath } from './secrets.service.ts';
 import { findSealedVersion } from './secrets.store.ts';
 
@@ -30,10 +29,8 @@ export async function revealSecret(
       'This secret has no such version; list its versions first.',
     );
   const { version, sealedValue, keyVersion, wrappedKey } = row;
-  const wrapped = wrappedKey === null ? [] : [{ version: keyVersion, wrappedKey }];
-  const value = await Keyring.lend(platform, group.id, wrapped, async (keyring) =>
-    keyring.open(secretValueField(row.id), { sealed: sealedValue, keyVersion }),
-  );
+  const sealed = { versionId: row.id, sealedValue, keyVersion, wrappedKey };
+  const value = await openVersion(platform, group.id, sealed);
   await recordAct(platform, op, {
     action: 'secret:reveal',
     subject: `secret:${path.secret}`,

@@ -1,0 +1,23 @@
+import { Keyring } from '../keyrings/index.ts';
+import type { Platform } from '../platform/platform.ts';
+import { secretValueField } from './secret-field.ts';
+
+export type SealedVersion = {
+  versionId: string;
+  sealedValue: Uint8Array;
+  keyVersion: number;
+  /** Null of a key that is destroyed: nothing opens then. */
+  wrappedKey: Uint8Array | null;
+};
+
+/** The value of one version of a secret of this group, for the caller to overwrite once it has left. */
+export async function openVersion(
+  platform: Platform,
+  groupId: string,
+  { versionId, sealedValue, keyVersion, wrappedKey }: SealedVersion,
+): Promise<Buffer> {
+  const wrapped = wrappedKey === null ? [] : [{ version: keyVersion, wrappedKey }];
+  return Keyring.lend(platform, groupId, wrapped, async (keyring) =>
+    keyring.open(secretValueField(versionId), { sealed: sealedValue, keyVersion }),
+  );
+}
