@@ -16,6 +16,8 @@ export type Libc = {
   /** From now on no core of this process is written, and only root reads its memory. Whether that is so. */
   forbidDumps(): boolean;
   areDumpsForbidden(): boolean;
+  /** From now on memory that is freed goes back to the host soon, at the price of asking for it again. */
+  returnFreed(): void;
   /**
    * A page that is never swapped out, dumped or handed to a child, between two that nobody can touch; it stays
    * until the process ends. Undefined where the host refuses it.
@@ -40,6 +42,11 @@ const PR_GET_DUMPABLE = 3;
 const PR_SET_DUMPABLE = 4;
 const RLIMIT_CORE = 4;
 const RLIMIT_BYTES = 16;
+/** What of glibc's `mallopt` (malloc.h) is set, and to what, in bytes: left alone it raises both with what is freed. */
+const M_TRIM_THRESHOLD = -1;
+const M_MMAP_THRESHOLD = -3;
+const M_ARENA_MAX = -8;
+const KEPT_BYTES = 64 * 1024;
 
 const signatures = {
   getpagesize: { arguments: [], return: 'int32' },
@@ -55,6 +62,9 @@ const signatures = {
   setrlimit: { arguments: ['int32', 'buffer'], return: 'int32' },
   socketpair: { arguments: ['int32', 'int32', 'int32', 'buffer'], return: 'int32' },
 } as const;
+
+/** Not in every C library. */
+const tuning = { mallopt: { arguments: ['int32', 'int32'], return: 'int32' } } as const;
 
 const open = (ffi: Ffi) => ffi.dlopen(null, signatures).functions;
 type Native = ReturnType<typeof open>;
@@ -101,6 +111,7 @@ function over(ffi: Ffi, native: Native): Libc {
       return areDumpsForbidden();
     },
     areDumpsForbidden,
+    returnFreed: () => returnFreed(ffi),
     lockedPage: () => lockedPage(ffi, native),
   };
 }
@@ -128,6 +139,17 @@ function tellsPeers(native: Native, peerOf: Libc['peerOf']): boolean {
     return ends.every((end) => isDeepStrictEqual(peerOf(end), own));
   } finally {
     for (const end of ends) closeSync(end);
+  }
+}
+
+function returnFreed(ffi: Ffi): void {
+  try {
+    const { mallopt } = ffi.dlopen(null, tuning).functions;
+    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_MMAP_THRESHOLD, KEPT_BYTES);
+    mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
+  } catch {
+    // Another C library, such as musl, has no such settings.
   }
 }
 
