@@ -38,6 +38,7 @@ export type OwnErrorCode =
   | 'values.too_old'
   | 'reply.unexpected'
   | 'local_api.unusable'
+  | 'secret.expired'
   | 'secret.version_not_found'
   | 'secret.field_not_found'
   | 'secret.not_json'

@@ -3,6 +3,7 @@ import { AgentError } from './agent-error.ts';
 import { ValueCache, type Change, type HeldEntry } from './cache/value-cache.ts';
 import { systemClock, type Clock } from './clock.ts';
 import type { AgentEvents } from './events/agent-events.ts';
+import { Freshness } from './freshness.ts';
 import { KeyMemory } from './host/key-memory.ts';
 import { Leases } from './leases/leases.ts';
 import type { Link } from './link/call.ts';
@@ -45,6 +46,8 @@ export type AgentParts = {
   references?: Resolver;
   /** How old values may be that the control plane does not confirm; absent: any age. */
   maxStaleSeconds?: number | undefined;
+  /** How old each secret may be; absent: any age. */
+  freshness?: Freshness;
   /** Keeps on disk which group the agent is in; absent: it is told again after every start. */
   keepGroup?: (group: Identity['group']) => Promise<void>;
   /** Records the agent's own acts; absent: nobody is told of them. */
@@ -67,6 +70,7 @@ const emptyDisk: Diagnosis['disk'] = {
 export class Agent {
   readonly cache: ValueCache;
   readonly contact: Contact;
+  readonly freshness: Freshness;
   readonly leases: Leases;
   readonly serverClock: ServerClock;
   readonly keyMemory: KeyMemory;
@@ -92,6 +96,7 @@ export class Agent {
     this.keyMemory = parts.keyMemory ?? KeyMemory.ordinary();
     this.cache = new ValueCache(identity.group.id, this.keyMemory);
     this.contact = new Contact(clock);
+    this.freshness = parts.freshness ?? new Freshness([]);
     this.serverClock = new ServerClock(clock);
     this.#replica = new Replica(identity, this.cache, this.keyMemory);
     const { cache, contact, serverClock } = this;

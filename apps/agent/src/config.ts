@@ -8,6 +8,7 @@ import { tlsSettings, tlsWarnings } from '@sallyport/tls/settings';
 import { storeSettings } from '@sallyport/tls/store-settings';
 import { z } from 'zod';
 import { AgentError } from './agent-error.ts';
+import { freshnessSettings } from './freshness.ts';
 import { listenSettings } from './listen-settings.ts';
 import { localApiSettings, socketMode } from './local-api-settings.ts';
 import { logLevels } from './log.ts';
@@ -57,6 +58,7 @@ const settings = z.strictObject({
     description:
       'Seconds without the control plane, at least 120, after which values are no longer served and are wiped from memory, and the agent exits; unset: they are served for as long as it takes',
   }),
+  freshness: freshnessSettings,
   certificateFiles: z
     .array(
       z.strictObject({
@@ -116,6 +118,14 @@ const settings = z.strictObject({
 
 /** Everything of the agent that can be set; the reference page is made from this. */
 export const agentConfig = settings
+  .refine(
+    ({ freshness, maxStaleSeconds = Infinity }) =>
+      freshness.every((entry) => (entry.maxStaleSeconds ?? 0) <= maxStaleSeconds),
+    {
+      path: ['freshness'],
+      message: 'may give no secret more maxStaleSeconds than the agent’s own, which ends them all',
+    },
+  )
   .refine(
     ({ authentication, listen }) =>
       authentication !== 'certificate' || listen.address === undefined,

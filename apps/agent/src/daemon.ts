@@ -9,6 +9,7 @@ import { EventSpool } from './events/event-spool.ts';
 import { CertificateFiles } from './files/certificate-files.ts';
 import { keepFresh } from './files/keep-fresh.ts';
 import { agentToken, readTokenFile } from './files/token-file.ts';
+import { Freshness } from './freshness.ts';
 import { KeyMemory } from './host/key-memory.ts';
 import { openLink } from './link/open-link.ts';
 import { LocalApi } from './local-api/server.ts';
@@ -72,6 +73,7 @@ export async function runDaemon(config: AgentConfig, { log, env, signal }: Run):
     generations: new Generations(state),
     keepGroup: (group) => keepGroup(state, identity, group),
     maxStaleSeconds: config.maxStaleSeconds,
+    freshness: new Freshness(config.freshness),
     onRevoked: async () => {
       localApi.revoke();
       // What is still being written would come back after the wipe.

@@ -48,6 +48,7 @@ const byCode: Partial<Record<AgentErrorCode, number>> = {
   'secret.field_not_found': exitCodes.notFound,
   'secret.not_json': exitCodes.notFound,
   'secret.not_lent': exitCodes.notFound,
+  'secret.expired': exitCodes.notReady,
   'lease.not_found': exitCodes.notFound,
   'lease.used_up': exitCodes.notFound,
   'lease.expired': exitCodes.notFound,

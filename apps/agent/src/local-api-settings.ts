@@ -1,9 +1,10 @@
 import { secret } from '@sallyport/config/fields';
-import { linkAddress, resourceName, splitAddress } from '@sallyport/contract';
+import { linkAddress, splitAddress } from '@sallyport/contract';
 import { tlsSettings } from '@sallyport/tls/settings';
 import { storeSettings } from '@sallyport/tls/store-settings';
 import { z } from 'zod';
 import { isLoopback } from './local-api/loopback.ts';
+import { namePattern } from './name-patterns.ts';
 
 const MAX_SOCKETS = 32;
 
@@ -18,13 +19,10 @@ const account = z.union([
   z.string().regex(/^[a-z_][\w.-]*\$?$/i, 'use a name or a number'),
 ]);
 
-/** A name, everything below one as `db/*`, or `*` for everything. */
-const pattern = z.string().refine(isPattern, 'name one, all below it as in db/*, or * for all');
-
 /** What programs may read at a listener: nothing that is not here. `as` makes the metadata of each list. */
 function allowSettings(as: (kind: string, what: string) => { description: string; env?: string }) {
   const list = (kind: string, what: string) =>
-    z.array(pattern).max(1_000).default([]).meta(as(kind, what));
+    z.array(namePattern).max(1_000).default([]).meta(as(kind, what));
   return z
     .strictObject({
       secrets: list('SECRETS', 'Secrets'),
@@ -129,8 +127,4 @@ export type Allowed = SocketSettings['allow'];
 
 export function listensOnTcp(settings: TcpSettings): settings is TcpConfig {
   return settings.address !== undefined;
-}
-
-function isPattern(text: string): boolean {
-  return text === '*' || resourceName.safeParse(text.replace(/\/\*$/, '')).success;
 }

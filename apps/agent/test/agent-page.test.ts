@@ -111,6 +111,14 @@ describe('[SG-40] [SG-41] the page of the agent', () => {
     ]);
   });
 
+  test('[SG-39] shows how old some secrets may be, by a configuration that is good', async () => {
+    const [yaml = ''] = blocks('How old a secret may be', 'yaml');
+    const file = join(home.path, 'freshness.yaml');
+    await writeFile(file, yaml);
+    const { freshness } = readAgentConfig({ config: file }, {}).config;
+    expect(freshness).toMatchObject([{ maxStaleSeconds: 0 }, { secrets: ['db/*'] }]);
+  });
+
   test('[SG-18] [SG-20] shows how a command gets values, and what follows a change', async () => {
     await using _daemon = await running();
     const [give, follow] = blocks('Give values to a command', 'sh');

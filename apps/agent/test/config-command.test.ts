@@ -34,6 +34,39 @@ describe('[SG-37] [AX-23] config check', () => {
     ]);
   });
 
+  test.each([
+    ['[0].maxStale (', '{ secrets: [db/*], maxStale: 5, cacheSeconds: 1 }'],
+    ['[0] (', '{ secrets: [db/*] }'],
+    ['[0] (', '{ secrets: [db/*], cacheSeconds: }'],
+    ['[0].secrets', '{ cacheSeconds: 5 }'],
+    ['[0].secrets', '{ secrets: [], cacheSeconds: 5 }'],
+    ['[0].secrets[1]', '{ secrets: [db, d*], cacheSeconds: 5 }'],
+    ['[0].maxStaleSeconds', '{ secrets: [db], maxStaleSeconds: -1 }'],
+    ['[0].maxStaleSeconds', '{ secrets: [db], maxStaleSeconds: 31536001 }'],
+    ['[0].cacheSeconds', '{ secrets: [db], cacheSeconds: 86401 }'],
+    ['[0].staleSeconds', '{ secrets: [db], staleSeconds: 604801 }'],
+    ['[0].staleSeconds', '{ secrets: [db], staleSeconds: 0.5 }'],
+  ])('[SG-39] refuses, by one problem of freshness%s: %s', async (key, entry) => {
+    const { code, stdout } = await check(`freshness: [${entry}]\n`, '--json');
+    expect([code, JSON.parse(stdout).problems]).toEqual([
+      2,
+      [expect.stringContaining(`freshness${key}`)],
+    ]);
+  });
+
+  test('[SG-39] takes how old some secrets may be, up to what all may be', async () => {
+    const of = (maxStaleSeconds: number) =>
+      check(`
+maxStaleSeconds: 600
+freshness:
+  - { secrets: [db/*], maxStaleSeconds: ${maxStaleSeconds}, cacheSeconds: 0, staleSeconds: 604800 }
+`);
+    expect((await of(600)).code).toBe(0);
+    const { code, stdout } = await of(601);
+    expect(code).toBe(2);
+    expect(stdout).toMatch(/freshness \(.*\): may give no secret more maxStaleSeconds/);
+  });
+
   test('takes a proxy’s URL in plain text, unless a password is in it', async () => {
     const of = (url: string) => check(`proxy: { url: "${url}" }\n`);
     expect((await of('http://sallyport@proxy.example:3128')).code).toBe(0);

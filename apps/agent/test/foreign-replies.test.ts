@@ -141,6 +141,7 @@ describe('text from elsewhere', () => {
       revision: 1,
       epoch: 1,
       entries: 1,
+      withheld: 0,
       staleSince: since,
       offline: false,
       controlPlane: {

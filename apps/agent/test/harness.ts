@@ -93,6 +93,7 @@ export async function startDaemon({
       AgentConfig,
       | 'certificateFiles'
       | 'controlPlane'
+      | 'freshness'
       | 'listen'
       | 'localApi'
       | 'maxStaleSeconds'

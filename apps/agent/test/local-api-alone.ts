@@ -1,5 +1,5 @@
 import { HttpsLink } from '@sallyport/tls/https-link';
-import { createAgent, type Agent } from '../src/agent.ts';
+import { createAgent, type Agent, type AgentParts } from '../src/agent.ts';
 import { localApiSettings } from '../src/local-api-settings.ts';
 import { LocalApi, type LocalApiParts } from '../src/local-api/server.ts';
 import { silentLog } from '../src/log.ts';
@@ -10,21 +10,22 @@ import { until, type Enrolled } from './harness.ts';
 /** An agent that has everything, and its local API, without a daemon around them and its timers. */
 export class LocalApiAlone implements AsyncDisposable {
   readonly api: LocalApi;
-  readonly #agent: Agent;
+  readonly agent: Agent;
 
   private constructor(api: LocalApi, agent: Agent) {
     this.api = api;
-    this.#agent = agent;
+    this.agent = agent;
   }
 
   static async start(
     double: ControlPlaneDouble,
     enrolled: Enrolled,
     parts: Partial<LocalApiParts> & Pick<LocalApiParts, 'socket'>,
+    ofAgent: Pick<AgentParts, 'clock' | 'freshness'> = {},
   ): Promise<LocalApiAlone> {
     const identity = await importIdentity(enrolled.identity);
     const link = new HttpsLink({ baseUrl: double.url, ca: double.ca });
-    const agent = createAgent({ identity, link });
+    const agent = createAgent({ identity, link, ...ofAgent });
     const api = await LocalApi.listen({
       agent,
       identity,
@@ -46,6 +47,6 @@ export class LocalApiAlone implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.api.close();
-    await this.#agent.stop();
+    await this.agent.stop();
   }
 }

@@ -25,6 +25,7 @@ const passing: ReadonlySet<string> = new Set([
   'agent.unreachable',
   'agent.not_ready',
   'agent.busy',
+  'secret.expired',
   'reference.unreachable',
   'reference.rate_limited',
 ]);

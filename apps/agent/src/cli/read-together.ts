@@ -6,7 +6,7 @@ import { secretPath, type LocalClient } from './local-client.ts';
 export type Wanted = { secret: string; field: string | undefined };
 
 /** Codes of what is wrong with one of the things that were asked for, and not with the agent. */
-const OF_ONE_NAME = /not_found$|^reference\./;
+const OF_ONE_NAME = /not_found$|^reference\.|^secret\.expired$/;
 
 /** How often values are read that come from different revisions. */
 const MAX_ATTEMPTS = 5;

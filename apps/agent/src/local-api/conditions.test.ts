@@ -12,6 +12,7 @@ const healthy: Omit<Health, 'conditions'> = {
   revision: 1,
   epoch: 1,
   entries: 1,
+  withheld: 0,
   staleSince: null,
   offline: false,
   controlPlane: { url: 'https://cp', state: 'connected', since: at(0), lastError: null },
@@ -40,6 +41,7 @@ describe('[AT-46] an agent says apart', () => {
 
   test.each<[string, Partial<Health>, string]>([
     ['stale values', { staleSince: at(-1) }, 'stale'],
+    ['secrets that are too old to be served', { withheld: 1 }, 'values_expired'],
     ['a control plane out of reach', contact('unreachable'), 'control_plane_unreachable'],
     ['one that refuses it', contact('refused'), 'control_plane_refuses'],
     ['one that sends what it does not trust', contact('distrusted'), 'control_plane_distrusted'],

@@ -4,6 +4,7 @@ import type { Health } from './health.ts';
 /** What is to be told apart of an agent that is not quite well; the agent serves all the same, or `status` says that it does not. */
 export const conditionCode = z.enum([
   'stale',
+  'values_expired',
   'control_plane_unreachable',
   'control_plane_refuses',
   'control_plane_distrusted',
@@ -39,6 +40,9 @@ export function conditionsOf(health: Omit<Health, 'conditions'>, nowMs: number):
     health.staleSince === null
       ? undefined
       : { code: 'stale', detail: `not confirmed since ${health.staleSince}` },
+    health.withheld === 0
+      ? undefined
+      : { code: 'values_expired', detail: `${health.withheld} secrets` },
     contact && { code: contact, detail: controlPlane.lastError?.code ?? controlPlane.state },
     expiryOf(health.authentication.expiresAt, nowMs),
     ...providers.map(({ provider, failing }): Condition | undefined =>

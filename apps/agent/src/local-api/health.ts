@@ -33,6 +33,8 @@ export const health = z.object({
   revision: z.int(),
   epoch: z.int(),
   entries: z.int(),
+  /** Secrets among them that are not served for now: they are older than `freshness` allows. */
+  withheld: z.int(),
   staleSince: z.iso.datetime().nullable(),
   offline: z.boolean(),
   controlPlane: z.object({
@@ -149,6 +151,7 @@ function describe({
     revision: held?.revision ?? 0,
     epoch: held?.epoch ?? 0,
     entries: cache.size().entries,
+    withheld: withheldBy(agent, everything),
     staleSince: isoOrNull(held && contact.staleSinceMs()),
     offline: held !== undefined && !contact.hasBeenMade,
     controlPlane: {
@@ -180,11 +183,19 @@ export function healthFor(whole: Health, { agent }: HealthParts, rights: Rights)
   const told = {
     ...whole,
     entries: mayRead('secret') + mayRead('reference') + mayRead('plugin') + mayRead('certificate'),
+    withheld: withheldBy(agent, rights),
     fileProblems: [],
     providers: [],
     files: whole.files.filter(({ certificate }) => rights.allows('certificate', certificate)),
   };
   return { ...told, conditions: conditionsOf(told, Date.now()) };
+}
+
+function withheldBy({ cache, contact, freshness }: Agent, rights: Rights): number {
+  return cache
+    .list('secret')
+    .filter(({ name }) => rights.allows('secret', name) && freshness.withholds(name, contact))
+    .length;
 }
 
 function providerOf({ scheme, calls, failures, hits, failing }: ProviderState) {

@@ -17,6 +17,7 @@ export const statuses: Partial<Record<AgentErrorCode, number>> = {
   'secret.field_not_found': 404,
   'secret.not_json': 422,
   'secret.not_lent': 409,
+  'secret.expired': 503,
   'lease.not_found': 404,
   'lease.outside_window': 403,
   'lease.too_many': 429,

@@ -1,4 +1,5 @@
 import type { Allowed } from '../local-api-settings.ts';
+import { NameSet } from '../name-patterns.ts';
 import type { EntryKind } from '../sync/open-bundle.ts';
 
 /** What the programs at one listener may read. */
@@ -20,20 +21,4 @@ export function rightsOf({ secrets, configs, certificates }: Allowed): Rights {
     certificate: new NameSet(certificates),
   };
   return { allows: (kind, name) => lists[kind].has(name) };
-}
-
-class NameSet {
-  readonly #names = new Set<string>();
-  readonly #prefixes: string[] = [];
-
-  constructor(patterns: readonly string[]) {
-    for (const pattern of patterns) {
-      if (pattern.endsWith('*')) this.#prefixes.push(pattern.slice(0, -1));
-      else this.#names.add(pattern);
-    }
-  }
-
-  has(name: string): boolean {
-    return this.#names.has(name) || this.#prefixes.some((prefix) => name.startsWith(prefix));
-  }
 }

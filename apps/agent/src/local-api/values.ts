@@ -117,6 +117,7 @@ export function sendValue(
   if (!rights.allows(collection.kind, name)) throw notAllowed(collection);
   const entry = agent.cache.find(collection.kind, name);
   if (entry === undefined) throw missing(collection, name, held.complete);
+  assertFresh(agent, entry);
   assertVersion(query, entry.version);
   const headers = {
     ...replyHeaders(agent),
@@ -178,6 +179,16 @@ export function notAllowed({ kind, list }: Collection): AgentError {
     'request.not_allowed',
     `programs may not read a ${kind} of this name here`,
     { advice: `ask at another socket, or add it to allow.${list} of this one` },
+  );
+}
+
+/** @throws AgentError `secret.expired` */
+function assertFresh({ contact, freshness }: Agent, { kind, name }: CachedEntry): void {
+  if (kind !== 'secret' || !freshness.withholds(name, contact)) return;
+  throw new AgentError(
+    'secret.expired',
+    'the control plane has not confirmed the secret within the maxStaleSeconds that it has here',
+    { advice: 'wait until it is reached, or see why not with: sallyport-agent status' },
   );
 }
 

@@ -1,6 +1,7 @@
 import { AgentError } from '../agent-error.ts';
 import type { HeldEntry } from '../cache/value-cache.ts';
 import type { Clock } from '../clock.ts';
+import type { Freshness } from '../freshness.ts';
 import type { KeyMemory } from '../host/key-memory.ts';
 import type { Log } from '../log.ts';
 import type { GuardedProviders, ProviderState } from './guarded-providers.ts';
@@ -21,6 +22,8 @@ const OUTAGES: ReadonlySet<string> = new Set([
 export type ResolverParts = {
   providers: GuardedProviders;
   settings: { cacheSeconds: number; staleSeconds: number };
+  /** What is set for some secrets in place of that. */
+  freshness: Freshness;
   clock: Pick<Clock, 'monotonic'>;
   log: Log;
   keyMemory: KeyMemory;
@@ -41,7 +44,7 @@ type Flight = { of: string; isOver: boolean };
 type Refusal = { of: string; error: AgentError; untilMs: number };
 
 /**
- * Finds the values of references when programs ask for them, and not before. A value is served for `cacheSeconds`;
+ * Finds the values of references when programs ask for them, and not before. A value is served for its `cacheSeconds`;
  * who asks for the same meanwhile waits for the same call. After that it is served only while its provider does not
  * answer, for `staleSeconds` more, and says so.
  */
@@ -62,9 +65,9 @@ export class Resolver {
    * @throws AgentError `reference.*`, `agent.busy`, `agent.not_ready` when the reference changed meanwhile
    */
   async resolve(entry: HeldEntry, readUri: () => Buffer): Promise<Resolved> {
-    const { cacheSeconds, staleSeconds } = this.#parts.settings;
+    const { cachedMs, servedMs } = this.#limitsOf(entry.name);
     const held = this.#heldFor(entry);
-    if (held !== undefined && this.#ageMs(held) < cacheSeconds * 1000) {
+    if (held !== undefined && this.#ageMs(held) < cachedMs) {
       this.#parts.providers.hit(held.scheme);
       return this.#resolved(entry, held, false);
     }
@@ -73,7 +76,7 @@ export class Resolver {
     } catch (error) {
       const kept = this.#heldFor(entry);
       const mayBeOld = error instanceof AgentError && isOutage(error) && kept !== undefined;
-      if (!mayBeOld || this.#ageMs(kept) >= (cacheSeconds + staleSeconds) * 1000) throw error;
+      if (!mayBeOld || this.#ageMs(kept) >= servedMs) throw error;
       this.#parts.providers.hit(kept.scheme);
       return this.#resolved(entry, kept, true);
     }
@@ -95,9 +98,8 @@ export class Resolver {
 
   /** Drops what is too old to be served. */
   async refresh(): Promise<void> {
-    const { cacheSeconds, staleSeconds } = this.#parts.settings;
-    const oldestMs = this.#parts.clock.monotonic() - (cacheSeconds + staleSeconds) * 1000;
-    this.#values.dropUntil(oldestMs);
+    const nowMs = this.#parts.clock.monotonic();
+    this.#values.dropUntil((name) => nowMs - this.#limitsOf(name).servedMs);
   }
 
   /** Forgets every value, beyond recovery. */
@@ -117,6 +119,14 @@ export class Resolver {
   /** Every provider that was asked. */
   states(): ProviderState[] {
     return this.#parts.providers.states();
+  }
+
+  /** For how long the value of a secret is served, and for how long where its provider does not answer. */
+  #limitsOf(name: string): { cachedMs: number; servedMs: number } {
+    const { settings, freshness } = this.#parts;
+    const { cacheSeconds = settings.cacheSeconds, staleSeconds = settings.staleSeconds } =
+      freshness.of(name);
+    return { cachedMs: cacheSeconds * 1000, servedMs: (cacheSeconds + staleSeconds) * 1000 };
   }
 
   #heldFor({ name, etag }: HeldEntry): ReferencedValue | undefined {

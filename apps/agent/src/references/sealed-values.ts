@@ -60,9 +60,9 @@ export class SealedValues {
     this.#values.delete(name);
   }
 
-  /** Drops what was sealed at this time or before. */
-  dropUntil(atMs: number): void {
-    for (const [name, value] of this.#values) if (value.atMs <= atMs) this.drop(name);
+  /** Drops what was asked for at the time that `latestMs` says of its name, or before. */
+  dropUntil(latestMs: (name: string) => number): void {
+    for (const [name, value] of this.#values) if (value.atMs <= latestMs(name)) this.drop(name);
   }
 
   /** Forgets everything, beyond recovery. */

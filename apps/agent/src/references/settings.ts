@@ -5,6 +5,7 @@ import type { StoreKind } from '@sallyport/tls/keystore-error';
 import { tlsSettings } from '@sallyport/tls/settings';
 import { storeSettings } from '@sallyport/tls/store-settings';
 import { z } from 'zod';
+import { cacheSeconds, staleSeconds } from '../freshness.ts';
 
 const VARIABLES = 'SALLYPORT_AGENT_REFERENCES';
 /** Where Kubernetes puts what a pod shows to its API (ServiceAccount admission controller). */
@@ -233,25 +234,15 @@ const exec = z.strictObject({
 /** How references are resolved on this host. A provider that is not set resolves nothing. */
 export const referenceSettings = z
   .strictObject({
-    cacheSeconds: z
-      .int()
-      .min(0)
-      .max(86_400)
-      .default(60)
-      .meta({
-        env: `${VARIABLES}_CACHE_SECONDS`,
-        description: 'How long a value that was fetched is served before it is fetched again',
-      }),
-    staleSeconds: z
-      .int()
-      .min(0)
-      .max(604_800)
-      .default(0)
-      .meta({
-        env: `${VARIABLES}_STALE_SECONDS`,
-        description:
-          'For how much longer it is served, marked as stale, while its provider does not answer',
-      }),
+    cacheSeconds: cacheSeconds.default(60).meta({
+      env: `${VARIABLES}_CACHE_SECONDS`,
+      description: 'How long a value that was fetched is served before it is fetched again',
+    }),
+    staleSeconds: staleSeconds.default(0).meta({
+      env: `${VARIABLES}_STALE_SECONDS`,
+      description:
+        'For how much longer it is served, marked as stale, while its provider does not answer',
+    }),
     timeoutSeconds: z
       .int()
       .min(1)

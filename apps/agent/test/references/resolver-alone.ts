@@ -1,6 +1,7 @@
 import { createClock } from '@sallyport/testkit/clock';
 import type { AgentError } from '../../src/agent-error.ts';
 import type { HeldEntry } from '../../src/cache/value-cache.ts';
+import { Freshness, type FreshnessSettings } from '../../src/freshness.ts';
 import { KeyMemory } from '../../src/host/key-memory.ts';
 import type { Log } from '../../src/log.ts';
 import { GuardedProviders } from '../../src/references/guarded-providers.ts';
@@ -45,6 +46,7 @@ type Settings = {
   staleSeconds?: number;
   timeoutSeconds?: number;
   random?: () => number;
+  freshness?: FreshnessSettings;
 };
 
 /** The resolver with a provider in memory, by a clock that stands still. */
@@ -81,6 +83,7 @@ export class ResolverAlone {
 
   #open(settings: Settings): Resolver {
     const { cacheSeconds = 60, staleSeconds = 0, timeoutSeconds = 10, random = () => 1 } = settings;
+    const freshness = new Freshness(settings.freshness ?? []);
     const now = () => this.clock.now();
     const parts = { clock: { now, monotonic: now }, log: logTo(this.log) };
     const providers = new GuardedProviders({
@@ -95,6 +98,7 @@ export class ResolverAlone {
       keyMemory,
       providers,
       settings: { cacheSeconds, staleSeconds },
+      freshness,
     });
   }
 }

@@ -116,6 +116,71 @@ describe('[SG-32] [SG-34] the value of a reference', () => {
   });
 });
 
+describe('[SG-32] [SG-39] the values of references that have times of their own', () => {
+  beforeEach(async () => {
+    alone.reopen({
+      cacheSeconds: 60,
+      freshness: [
+        { secrets: ['db'], cacheSeconds: 5, staleSeconds: 600 },
+        { secrets: ['api', 'db'], staleSeconds: 30 },
+      ],
+    });
+    for (const name of ['api', 'other']) alone.source.values.set(name, 'first');
+    for (const name of ['db', 'api', 'other']) await alone.read(name);
+    for (const name of ['db', 'api', 'other']) alone.source.values.set(name, 'second');
+  });
+
+  test('are asked for again by those', async () => {
+    alone.clock.advance(4_999);
+    expect(await alone.read('db')).toMatchObject({ value: 'first' });
+    alone.clock.advance(1);
+    expect(await alone.read('db')).toMatchObject({ value: 'second' });
+    for (const name of ['api', 'other'])
+      expect(await alone.read(name)).toMatchObject({ value: 'first' });
+    expect(alone.source.calls).toBe(4);
+    alone.clock.advance(55_000);
+    for (const name of ['api', 'other'])
+      expect(await alone.read(name)).toMatchObject({ value: 'second' });
+  });
+
+  test('are served as stale only where they may be, marked, and for so long', async () => {
+    alone.source.fault = unreachable('away');
+    alone.clock.advance(89_999);
+    for (const name of ['db', 'api'])
+      expect(await alone.read(name)).toMatchObject({ ageSeconds: 89, isStale: true });
+    expect(await alone.tried('other')).toMatchObject({ code: 'reference.unreachable' });
+    alone.clock.advance(1);
+    expect(await alone.tried('api')).toMatchObject({ code: 'reference.unreachable' });
+    alone.clock.advance(514_999);
+    expect(await alone.read('db')).toMatchObject({ ageSeconds: 604, isStale: true });
+    alone.clock.advance(1);
+    expect(await alone.tried('db')).toMatchObject({ code: 'reference.unreachable' });
+  });
+
+  test('are dropped from memory by those, each', async () => {
+    const held = await Promise.all(['db', 'api', 'other'].map((name) => alone.read(name)));
+    const isThere = () => held.map(({ open }) => opens(open));
+    for (const [afterMs, there] of [
+      [59_999, [true, true, true]],
+      [1, [true, true, false]],
+      [30_000, [true, false, false]],
+      [515_000, [false, false, false]],
+    ] as const) {
+      alone.clock.advance(afterMs);
+      await alone.resolver.refresh();
+      expect(isThere()).toEqual(there);
+    }
+  });
+});
+
+function opens(open: () => string): boolean {
+  try {
+    return open() === 'first';
+  } catch {
+    return false;
+  }
+}
+
 describe('[SG-33] of a value in memory', () => {
   test('the plaintext is zeroed once it is sealed', async () => {
     await alone.read();

@@ -1,0 +1,41 @@
+import { describe, expect, test } from '@jest/globals';
+import { Freshness } from './freshness.ts';
+
+describe('[SG-39] how old a secret may be', () => {
+  const freshness = new Freshness([
+    { secrets: ['db/password', 'api/*'], maxStaleSeconds: 5 },
+    { secrets: ['db/*'], maxStaleSeconds: 60, cacheSeconds: 1 },
+  ]);
+
+  test.each([
+    ['db/password', { maxStaleSeconds: 5 }],
+    ['api/a/b', { maxStaleSeconds: 5 }],
+    ['db/login', { maxStaleSeconds: 60, cacheSeconds: 1 }],
+    ['db', {}],
+    ['dbs/login', {}],
+  ])('is for %s what the first entry says that names it, and nothing more: %j', (name, limits) => {
+    expect(freshness.of(name)).toEqual(limits);
+  });
+});
+
+describe('[SG-32] a secret', () => {
+  const freshness = new Freshness([
+    { secrets: ['now'], maxStaleSeconds: 0 },
+    { secrets: ['a'], maxStaleSeconds: 60 },
+    { secrets: ['referred'], cacheSeconds: 60 },
+  ]);
+
+  test.each([
+    ['a', 'stale', 59, 'served'],
+    ['a', 'stale', 60, 'withheld'],
+    ['a', 'current', 60, 'served'],
+    ['now', 'current', 70, 'served'],
+    ['now', 'stale', 0, 'withheld'],
+    ['referred', 'stale', 1e6, 'served'],
+    ['b', 'stale', 1e6, 'served'],
+  ])('%s that is %s and %i s old is %s', (name, state, age, outcome) => {
+    const staleSinceMs = () => (state === 'stale' ? 1 : undefined);
+    const isWithheld = freshness.withholds(name, { ageSeconds: () => age, staleSinceMs });
+    expect(isWithheld).toBe(outcome === 'withheld');
+  });
+});

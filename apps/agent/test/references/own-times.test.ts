@@ -1,0 +1,34 @@
+import { expect, test } from '@jest/globals';
+import { agentConfig } from '../../src/config.ts';
+import { STALE } from '../../src/local-api/values.ts';
+import { runningAgent } from '../running-agent.ts';
+import { vaultSubject } from './subjects.ts';
+
+test('[SG-32] [SG-39] a reference with times of its own is asked for sooner than another, and alone served as stale, marked', async () => {
+  await using vault = await vaultSubject();
+  await vault.put('db', 'canary');
+  const { references, freshness } = agentConfig.parse({
+    references: vault.settings,
+    freshness: [{ secrets: ['db/*'], cacheSeconds: 0, staleSeconds: 600 }],
+  });
+  const names = ['db/password', 'other', 'another'];
+  const { daemon, end } = await runningAgent(
+    (double) => {
+      for (const name of names) double.putReference(name, vault.uriOf('db'));
+    },
+    { references, freshness },
+  );
+  const ask = (name: string) => daemon.ask(`/v1/secrets/${name}`);
+  const askedVault = async (name: string) => {
+    const before = vault.peer?.askedFor('/v1/kv/data/').length ?? 0;
+    await ask(name);
+    await ask(name);
+    return (vault.peer?.askedFor('/v1/kv/data/').length ?? 0) - before;
+  };
+  expect(await askedVault('other')).toBe(1);
+  expect(await askedVault('db/password')).toBe(2);
+  vault.peer?.failAll({ status: 500 });
+  expect(await ask('db/password')).toMatchObject({ status: 200, headers: { warning: STALE } });
+  expect((await ask('another')).status).toBe(503);
+  await end();
+});
