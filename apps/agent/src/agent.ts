@@ -22,6 +22,7 @@ import { Contact } from './sync/contact.ts';
 import { Move } from './sync/move.ts';
 import { Replica, type Applied, type DurableCopy } from './sync/replica.ts';
 import { runSyncLoop, type SyncParts } from './sync/sync-loop.ts';
+import { Wake } from './sync/wake.ts';
 import { diagnose, type DiagnosisParts } from './tasks/diagnose.ts';
 import { TaskRunner } from './tasks/task-runner.ts';
 
@@ -85,7 +86,7 @@ export class Agent {
   readonly #listeners = new Set<(event: AppliedEvent) => void>();
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
-  #outdated = new AbortController();
+  readonly #outdated = new Wake();
   #watching: Promise<void> | undefined;
   #isRevoked = false;
 
@@ -112,12 +113,13 @@ export class Agent {
       replica: this.#replica,
       clock,
       log,
-      interrupt: () => this.#interrupt(),
+      interrupt: () => this.#outdated.now(),
       wipe: () => this.wipe(),
       keep: async (group) => durableStore?.moveOn(async () => parts.keepGroup?.(group)),
     });
     const onGroup = (group: Identity['group']) => this.#move.learn(group);
-    const session = new Session({ ...parts, serverClock, onGroup });
+    const answered = new Wake();
+    const session = new Session({ ...parts, serverClock, onGroup, onAnswer: () => answered.now() });
     const controlPlane = new ControlPlane(session);
     this.#controlPlane = controlPlane;
     this.leases = new Leases({ ...parts, controlPlane, keyMemory: this.keyMemory });
@@ -145,6 +147,7 @@ export class Agent {
         void (await Promise.all([this.#move.complete(), durableStore?.keep(copy)])),
       isDegraded: () => durableStore?.state().error !== undefined,
       outdated: () => this.#outdated.signal,
+      answered: () => answered.signal,
     };
   }
 
@@ -253,18 +256,13 @@ export class Agent {
   wipe(): void {
     this.#parts.events?.record({ action: 'values:wipe', subject: `group:${this.group.name}` });
     this.#forget();
-    this.#interrupt();
+    this.#outdated.now();
   }
 
   #forget(): void {
     this.#replica.wipe();
     this.leases.wipe();
     this.#parts.references?.wipe();
-  }
-
-  #interrupt(): void {
-    this.#outdated.abort();
-    this.#outdated = new AbortController();
   }
 
   async #watchAge(): Promise<void> {

@@ -2,12 +2,16 @@ import { fileURLToPath, URL } from 'node:url';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { titleOrLeftOut } from '@sallyport/testkit/left-out';
 import { expectNoLeftovers, startProcess } from '@sallyport/testkit/process';
+import { z } from 'zod';
 
 afterAll(() => expectNoLeftovers());
 
 const isGlibc = JSON.stringify(process.report.getReport()).includes('"glibcVersionRuntime"');
 const why = isGlibc && process.arch === 'x64' ? undefined : 'this is not Linux on x64 with glibc';
 const describeOnGlibc = why === undefined ? describe : describe.skip;
+
+/** In MiB. */
+const told = z.object({ taken: z.number(), left: z.number() });
 
 const module = fileURLToPath(new URL('small-memory.ts', import.meta.url));
 
@@ -32,13 +36,13 @@ const script = `
   console.log(JSON.stringify({ taken, left: mib() - before, kept: kept.length }));
 `;
 
-async function leftOf(mode: 'small' | 'as it is'): Promise<{ taken: number; left: number }> {
+async function leftOf(mode: 'small' | 'as it is'): Promise<z.infer<typeof told>> {
   const node = [process.execPath, '--disable-warning=ExperimentalWarning', '--expose-gc'];
   const command = [...node, '--input-type=module', '--eval', script, mode];
   const child = startProcess({ command });
   const [json] = await child.waitForLine(/^\{.*\}$/);
   await child.exited;
-  return JSON.parse(json) as { taken: number; left: number };
+  return told.parse(JSON.parse(json));
 }
 
 describeOnGlibc(titleOrLeftOut('[SG-07] memory that a process has freed', why), () => {

@@ -11,6 +11,8 @@ const MAY_WAIT = /^(?:token_file\..*|reference\..*|hashing\.busy)$/;
 export type SessionParts = OpenerParts & {
   /** Told the group that the agent is in, each time that a session is open and the control plane named it. */
   onGroup?: (group: JoinedGroup) => void;
+  /** Told of every reply that is no refusal. */
+  onAnswer?: () => void;
 };
 
 /**
@@ -53,7 +55,9 @@ export class Session {
   }
 
   async #sendOnce(request: Call): Promise<LinkReply> {
-    return callWith(await this.#current(request.signal), this.#parts, request);
+    const reply = await callWith(await this.#current(request.signal), this.#parts, request);
+    this.#parts.onAnswer?.();
+    return reply;
   }
 
   /** Requests that find no token wait for the same new session. */

@@ -35,6 +35,8 @@ export type SyncParts = {
    * and would wait for the next revision.
    */
   outdated: () => AbortSignal;
+  /** Aborts when the control plane answers anything that the agent asks. */
+  answered: () => AbortSignal;
 };
 
 /** A pull that took longer than this was held back by the control plane, as it should be. */
@@ -71,10 +73,16 @@ export async function runSyncLoop(
       if (fault.code === 'link.aborted') continue;
       const delayMs = Math.round(backoff.next(fault));
       report(fault, delayMs, parts);
-      await clock.sleep(delayMs, signal);
+      const wake = mayBeBack(fault) ? AbortSignal.any([signal, parts.answered()]) : signal;
+      await clock.sleep(delayMs, wake);
     }
   }
   return undefined;
+}
+
+/** Whether the next answer to anything tells that it is over; what the control plane itself refused is not. */
+function mayBeBack({ status, code }: AgentError): boolean {
+  return status === undefined && code.startsWith('link.');
 }
 
 /**

@@ -1,0 +1,73 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { HttpsLink } from '@sallyport/tls/https-link';
+import { createAgent } from '../src/agent.ts';
+import { systemClock, type Clock } from '../src/clock.ts';
+import { AgentEvents } from '../src/events/agent-events.ts';
+import { EventSpool } from '../src/events/event-spool.ts';
+import { silentLog } from '../src/log.ts';
+import { loadIdentity } from '../src/state/identity.ts';
+import { StateDirectory } from '../src/state/state-directory.ts';
+import { ControlPlaneDouble } from './control-plane-double.ts';
+import { Refusal } from './double/authority.ts';
+import { enrollWith, until, type Enrolled } from './harness.ts';
+
+let double: ControlPlaneDouble;
+let enrolled: Enrolled;
+beforeEach(async () => {
+  double = await ControlPlaneDouble.start();
+  enrolled = await enrollWith(double);
+});
+afterEach(async () => {
+  await double.stop();
+  await enrolled.home.remove();
+});
+
+/** Its pauses last until they are ended early. */
+const endless: Clock = {
+  ...systemClock,
+  sleep: async (_ms, signal) => {
+    if (signal?.aborted !== true)
+      await new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve()));
+  },
+};
+
+/** An agent that waits for ever after each failure, and events that are reported all the same. */
+async function startPatient() {
+  using state = await StateDirectory.open(enrolled.stateDir);
+  const identity = await loadIdentity(state);
+  const spool = new EventSpool(state.path, { key: identity.eventsKey, log: silentLog });
+  await spool.restore();
+  const parts = { clock: systemClock, random: () => 0, log: silentLog };
+  const events = new AgentEvents({ spool, group: identity.group.id, ...parts });
+  const link = new HttpsLink({ baseUrl: double.url, ca: double.ca });
+  const agent = createAgent({ identity, link, clock: endless, events });
+  agent.start();
+  await until(() => agent.contact.failures === 1);
+  return {
+    agent,
+    /** Has one answered; what that set off has reached the control plane, too. */
+    report: async () => {
+      events.record({ action: 'values:wipe', subject: 'agent' });
+      await until(() => double.reports.length === 1 && spool.waiting === 0);
+      await link.request('GET', '/agent/v1/cacerts');
+    },
+  };
+}
+
+test('[F-02] an agent that waits after an outage asks again once anything of it was answered', async () => {
+  await double.stop();
+  const { agent, report } = await startPatient();
+  await double.start();
+  await report();
+  await until(() => agent.contact.state === 'connected');
+  await agent.stop();
+});
+
+test('[F-02] what the control plane refused is not asked for sooner than it said', async () => {
+  double.failNext('/agent/v1/pull', new Refusal(503, 'server.unavailable'));
+  const { agent, report } = await startPatient();
+  await report();
+  await agent.stop();
+  expect(double.requestsTo('/agent/v1/pull')).toHaveLength(1);
+  expect(agent.contact.state).toBe('unreachable');
+});
