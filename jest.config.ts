@@ -25,6 +25,7 @@ export default {
     {
       ...nativeModules,
       displayName: 'unit',
+      globalSetup: '<rootDir>/packages/testkit/src/built-programs.ts',
       testMatch: ['<rootDir>/{packages,apps,bench,tools}/**/*.test.ts'],
       testPathIgnorePatterns: ['/node_modules/', '<rootDir>/apps/control-plane/test/'],
     },

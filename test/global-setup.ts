@@ -1,3 +1,4 @@
+import buildPrograms from '@sallyport/testkit/built-programs';
 import {
   ADMIN_URL_VARIABLE,
   asAdmin,
@@ -7,7 +8,6 @@ import {
 import { startTestPostgres, type TestPostgres } from '@sallyport/testkit/postgres';
 import { REDIS_URL_VARIABLE, startTestRedis } from '@sallyport/testkit/redis';
 import { migrate } from '../apps/control-plane/src/platform/migrate.ts';
-import { buildPrograms } from './built-programs.ts';
 import { onTeardown } from './servers.ts';
 
 /** Starts the servers of the whole run once, and migrates the template that each test file clones. */

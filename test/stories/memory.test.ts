@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { builtProgram } from '@sallyport/testkit/built-programs';
 import { titleOrLeftOut } from '@sallyport/testkit/left-out';
 import { expectNoLeftovers, startProcess, type TestProcess } from '@sallyport/testkit/process';
 import { health, type Health } from '../../apps/agent/src/local-api/health.ts';
 import { ControlPlaneDouble } from '../../apps/agent/test/control-plane-double.ts';
 import { askSocket, enrollWith, until, type Enrolled } from '../../apps/agent/test/harness.ts';
-import { builtProgram } from '../built-programs.ts';
 import { findCanaries, makeCanary, textOf, type Canary } from '../fixtures/canaries.ts';
 import { filesBelow } from '../fixtures/places.ts';
 import { findInMemory, flagsAt, searchMemory, whyNoMemory } from '../fixtures/process-memory.ts';

@@ -1,13 +1,11 @@
 import { execFile } from 'node:child_process';
-import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { builtProgram } from '@sallyport/testkit/built-programs';
+import { compileCache } from '@sallyport/testkit/process';
 import { runProgram } from '../src/cli/program.ts';
 
-/** `sallyport-agent` as a command: Node and the program. */
-export const agentCommand = [
-  process.execPath,
-  join(import.meta.dirname, '../src/main.ts'),
-] as const;
+/** `sallyport-agent` as a command: Node and the program, as it is shipped. */
+export const agentCommand = [process.execPath, builtProgram('agent')] as const;
 
 export type Outcome = { code: number; stdout: string; stderr: string };
 
@@ -27,13 +25,13 @@ export async function runAgent(
   return { code, ...written };
 }
 
-/** The same as a process of its own, with no other environment than PATH and the given one. */
+/** The same as a process of its own, with no other environment than PATH, Node's compile cache and the given one. */
 export function runAgentProcess(
   args: readonly string[],
   given: Record<string, string>,
 ): Promise<Outcome> {
   const [node, main] = agentCommand;
-  const env = { PATH: process.env['PATH'] ?? '', ...given };
+  const env = { PATH: process.env['PATH'] ?? '', ...compileCache, ...given };
   return new Promise((resolve) => {
     execFile(node, [main, ...args], { env }, (error, stdout, stderr) => {
       resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr });

@@ -8,8 +8,7 @@ import { createTempDirectory } from '@sallyport/testkit/temp';
 import { StateDirectory } from '../src/state/state-directory.ts';
 import { ControlPlaneDouble } from './control-plane-double.ts';
 import { askSocket, enrollWith, until, type Enrolled } from './harness.ts';
-
-const main = join(import.meta.dirname, '../src/main.ts');
+import { agentCommand } from './run-agent.ts';
 
 let double: ControlPlaneDouble;
 let enrolled: Enrolled;
@@ -28,7 +27,7 @@ beforeEach(async () => {
 afterEach(() => enrolled.home.remove());
 
 function sallyportAgent(...args: string[]): TestProcess {
-  return startProcess({ command: [process.execPath, main, ...args] });
+  return startProcess({ command: [...agentCommand, ...args] });
 }
 
 function run(socket = enrolled.socket, stateDir = enrolled.stateDir): TestProcess {
@@ -118,7 +117,7 @@ describe('a state directory that an enrolment writes to', () => {
     await writeFile(caFile, double.ca);
     const enrolling = startProcess({
       command: [
-        ...[process.execPath, main, 'enroll', '--state-dir', stateDir, '--ca-file', caFile],
+        ...[...agentCommand, 'enroll', '--state-dir', stateDir, '--ca-file', caFile],
         ...['--url', `https://127.0.0.1:${port}`, '--token-file', '-'],
       ],
       input: double.mintToken(),

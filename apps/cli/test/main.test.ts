@@ -1,10 +1,9 @@
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeEach, expect, test } from '@jest/globals';
+import { builtProgram } from '@sallyport/testkit/built-programs';
 import { expectNoLeftovers, startProcess, type TestProcess } from '@sallyport/testkit/process';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
 import { startOperatorApi, type OperatorApi } from './operator-api.ts';
 
-const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 const roles = [{ role: 'owner', group: null }];
 const operator = {
   kind: 'operator',
@@ -30,7 +29,7 @@ const onLinux = process.platform === 'linux' ? test : test.skip;
 
 function sallyport(...args: string[]): TestProcess {
   return startProcess({
-    command: [process.execPath, main, ...args],
+    command: [process.execPath, builtProgram('cli'), ...args],
     env: { SALLYPORT_CONFIG_DIR: `${temp.path}/config`, SALLYPORT_PASSWORD: password },
   });
 }
@@ -69,7 +68,14 @@ test('as a program it says in one line what is wrong, without a stack', async ()
 
 onLinux('what cannot be written is a failure, and not an empty file that looks whole', async () => {
   const full = startProcess({
-    command: ['sh', '-c', '"$0" "$@" > /dev/full', process.execPath, main, '--version'],
+    command: [
+      'sh',
+      '-c',
+      '"$0" "$@" > /dev/full',
+      process.execPath,
+      builtProgram('cli'),
+      '--version',
+    ],
   });
   expect(await full.exited).toEqual({ code: 1, signal: null });
   expect(full.output()).toBe('sallyport: standard output cannot be written (ENOSPC)');
@@ -77,7 +83,14 @@ onLinux('what cannot be written is a failure, and not an empty file that looks w
 
 onLinux('what cannot be told has its exit code all the same', async () => {
   const unheard = startProcess({
-    command: ['sh', '-c', '"$0" "$@" 2> /dev/full', process.execPath, main, 'whoami'],
+    command: [
+      'sh',
+      '-c',
+      '"$0" "$@" 2> /dev/full',
+      process.execPath,
+      builtProgram('cli'),
+      'whoami',
+    ],
     env: { SALLYPORT_CONFIG_DIR: `${temp.path}/config` },
   });
   expect(await unheard.exited).toEqual({ code: 4, signal: null });

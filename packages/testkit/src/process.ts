@@ -89,13 +89,15 @@ export async function expectNoLeftovers(): Promise<void> {
 }
 
 /** The same programs are started again and again: Node keeps what it compiled of them, as users may have it do. */
-const COMPILE_CACHE = fileURLToPath(
-  new URL('../../../node_modules/.cache/node-compile', import.meta.url),
-);
+export const compileCache = {
+  NODE_COMPILE_CACHE: fileURLToPath(
+    new URL('../../../node_modules/.cache/node-compile', import.meta.url),
+  ),
+};
 
 function handedOn(): Record<string, string> {
   const { PATH = '', HOME = '' } = process.env;
-  return { PATH, HOME, NODE_COMPILE_CACHE: COMPILE_CACHE };
+  return { PATH, HOME, ...compileCache };
 }
 
 async function ended(child: ChildProcess): Promise<ProcessExit> {
