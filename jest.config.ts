@@ -25,7 +25,7 @@ export default {
     {
       ...nativeModules,
       displayName: 'unit',
-      globalSetup: '<rootDir>/packages/testkit/src/built-programs.ts',
+      globalSetup: '<rootDir>/test/global-programs.ts',
       testMatch: ['<rootDir>/{packages,apps,bench,tools}/**/*.test.ts'],
       testPathIgnorePatterns: ['/node_modules/', '<rootDir>/apps/control-plane/test/'],
     },

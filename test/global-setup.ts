@@ -1,4 +1,4 @@
-import buildPrograms from '@sallyport/testkit/built-programs';
+import { buildPrograms } from '@sallyport/testkit/built-programs';
 import {
   ADMIN_URL_VARIABLE,
   asAdmin,

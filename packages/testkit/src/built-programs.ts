@@ -16,7 +16,7 @@ export function builtProgram(name: 'agent' | 'cli'): string {
 let building: Promise<void> | undefined;
 
 /** Builds both from the sources as they are, once for all kinds of tests in a run. */
-export default function buildPrograms(): Promise<void> {
+export function buildPrograms(): Promise<void> {
   return (building ??= build());
 }
 
