@@ -4,6 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { startProcess } from '@sallyport/testkit/process';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
 import { Issuer } from '@sallyport/tls/test/issuer';
+import { ValuesFollower } from '../src/dev/values-follower.ts';
+import { silentLog, type LogFields } from '../src/log.ts';
 import { runAgent } from './run-agent.ts';
 import { valuesFile } from './running-dev.ts';
 
@@ -124,4 +126,24 @@ describe('[SG-45] a values file', () => {
       stderr: `sallyport-agent: ${path} is no regular file\n`,
     });
   });
+});
+
+test('[SG-45] a values file that is not taken is told once, and anew when it was taken meanwhile', async () => {
+  const path = await valuesFile(home, 'secrets: { pin: 1234567 }');
+  const told: LogFields[] = [];
+  const log = { ...silentLog, error: (fields: LogFields) => void told.push(fields) };
+  const taken: string[] = [];
+  const replace = (contents: readonly { value: string }[]) =>
+    void taken.push(...contents.map(({ value }) => value));
+  const follower = new ValuesFollower(path, { replace }, log);
+  await follower.look();
+  await follower.look();
+  expect(told).toEqual([{ detail: expect.stringContaining('secrets.pin.value') }]);
+  expect(follower.problems).toHaveLength(1);
+  await writeFile(path, 'secrets: { pin: "1234567" }');
+  await follower.look();
+  expect({ taken, problems: follower.problems }).toEqual({ taken: ['1234567'], problems: [] });
+  await writeFile(path, 'secrets: { pin: 1234567 }');
+  await follower.look();
+  expect(told).toHaveLength(2);
 });

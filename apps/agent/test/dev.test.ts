@@ -14,7 +14,7 @@ const VALUES = `
 secrets:
   db/password: only-for-tests
   db/login: { value: '{"user":"shop"}' }
-  db/root: { value: of a lease, lease: { ttlSeconds: 60, maxTtlSeconds: 90 } }
+  db/root: { value: of a lease, lease: { ttlSeconds: 60 } }
   db/once: { value: of one use, lease: { ttlSeconds: 60, maxUses: 1 } }
   api/key: { reference: env://API_KEY }
 config:
@@ -119,11 +119,10 @@ describe('[SG-45] a lease', () => {
     });
     const path = `/v1/leases/${String(taken.json['id'])}`;
     expect(await json(path)).toMatchObject({ status: 200, json: { value: 'of a lease' } });
-    const { json: term } = await json(`${path}/renew`, {});
-    const gained =
-      Date.parse(String(term['expiresAt'])) - Date.parse(String(taken.json['expiresAt']));
-    expect(gained).toBeGreaterThan(30_000);
-    expect(gained).toBeLessThan(50_000);
+    const { lastsUntil } = taken.json;
+    // What it lasts longer by is the rest of its time, to the millisecond.
+    expect(await json(`${path}/renew`, {})).toMatchObject({ json: { expiresAt: lastsUntil } });
+    expect(codeOf(await json(`${path}/renew`, {}))).toEqual([409, 'lease.not_renewable']);
     expect((await askSocket(socket, path, { method: 'DELETE' })).status).toBe(204);
     expect(codeOf(await json(path))).toEqual([410, 'lease.ended']);
   });
@@ -188,14 +187,14 @@ describe('[SG-45] a file that changes', () => {
     expect(await running.json('/v1/certificates/web')).toMatchObject({ json: { version: 2 } });
   });
 
-  test('and is bad leaves the values that there were, and is told once, without what is in it', async () => {
+  test('and is bad leaves the values that there were, and is told without what is in it', async () => {
     await using running = await dev('secrets: { a: one }');
     await running.write('secrets: { a: canary, "b c": canary }');
     await running.process.waitForLine(/secrets\.b c .*the values file is not taken/);
     const { body } = await askSocket(running.socket, '/healthz');
     expect(health.parse(JSON.parse(body))).toMatchObject({
       status: 'ready',
-      fileProblems: [expect.stringContaining('secrets.b c')],
+      fileProblems: [expect.stringMatching(/^secrets\.b c .*[^.]\.$/)],
       conditions: [{ code: 'files_refused' }],
     });
     expect(await running.json('/v1/secrets/a')).toMatchObject({ json: { value: 'one' } });
@@ -203,7 +202,6 @@ describe('[SG-45] a file that changes', () => {
     await running.process.waitForLine(/has no values in it.*the values file is not taken/);
     await running.write('secrets: { a: two }');
     await until(async () => (await running.json('/v1/secrets/a')).json['value'] === 'two');
-    expect(running.process.output().match(/secrets\.b c/g)).toHaveLength(1);
     expect(running.process.output()).not.toContain('canary');
   });
 });

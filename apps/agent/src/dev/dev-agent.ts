@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { ConfigError, type Environment } from '@sallyport/config/load';
+import type { Environment } from '@sallyport/config/load';
 import { generateEncryptionJwk, importEncryptionPublicKey } from '@sallyport/crypto/encryption-key';
 import { generateSigningJwk } from '@sallyport/crypto/signing-key';
 import { createAgent, type Agent } from '../agent.ts';
@@ -14,6 +14,7 @@ import { importIdentity, type Identity } from '../state/identity.ts';
 import { DEVELOPMENT_URL, DevelopmentControlPlane } from './control-plane.ts';
 import { DesiredState } from './desired-state.ts';
 import { readValues } from './values-file.ts';
+import { ValuesFollower } from './values-follower.ts';
 
 /** Somebody waits for it, and a file of values is small. */
 const LOOK_EVERY_MS = 500;
@@ -64,37 +65,6 @@ export async function startDevAgent(parts: DevParts): Promise<AsyncDisposable> {
   };
 }
 
-/** Takes what the file holds by now; a file that is not taken leaves what there was. */
-class ValuesFollower {
-  readonly #path: string;
-  readonly #controlPlane: DevelopmentControlPlane;
-  readonly #log: Log;
-  problems: readonly string[] = [];
-
-  constructor(path: string, controlPlane: DevelopmentControlPlane, log: Log) {
-    this.#path = path;
-    this.#controlPlane = controlPlane;
-    this.#log = log;
-  }
-
-  async look(): Promise<void> {
-    try {
-      this.#controlPlane.replace(await readValues(this.#path));
-      this.problems = [];
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-      const told = this.problems.join();
-      this.problems = error.problems;
-      if (told === error.problems.join()) return;
-      for (const detail of error.problems)
-        this.#log.error(
-          { detail },
-          'the values file is not taken; what it held before still counts',
-        );
-    }
-  }
-}
-
 type Served = { agent: Agent; identity: Identity; follower: ValuesFollower };
 
 async function listen(
@@ -111,7 +81,8 @@ async function listen(
     localApi: localApiSettings.parse({}),
     tls: () => undefined,
     identityExpiresAtMs: () => undefined,
-    fileProblems: () => [...follower.problems],
+    // As sentences, which some of them are.
+    fileProblems: () => follower.problems.map((problem) => problem.replace(/\.?$/, '.')),
     durable: () => ({ revision: undefined, bytes: 0, error: undefined }),
     files: () => [],
   });
