@@ -18,6 +18,9 @@ import { referenceSettings } from './references/settings.ts';
 import { resourceSettings } from './resources/settings.ts';
 import { defaultSocket, defaultStateDirectory } from './state/default-paths.ts';
 
+/** Where programs and the commands that read find the agent. */
+export const SOCKET_VARIABLE = 'SALLYPORT_AGENT_SOCKET';
+
 const settings = z.strictObject({
   stateDir: z.string().min(1).optional().meta({
     env: 'SALLYPORT_AGENT_STATE_DIR',
@@ -25,7 +28,7 @@ const settings = z.strictObject({
       'Directory of identity and durable bundle, 0700; unset: /var/lib/sallyport-agent for root, else ~/.local/state/sallyport-agent',
   }),
   socket: z.string().min(1).optional().meta({
-    env: 'SALLYPORT_AGENT_SOCKET',
+    env: SOCKET_VARIABLE,
     description:
       'Path of the unix socket that applications use; unset: agent.sock in the state directory',
   }),

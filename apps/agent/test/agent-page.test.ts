@@ -37,7 +37,8 @@ beforeAll(async () => {
       .replaceAll('127.0.0.1:8200', `127.0.0.1:${port}`)
       .replaceAll('/etc/shop', home.path)
       .replaceAll('--group root', `--group ${process.getgid?.()}`)
-      .replaceAll(/\bshop-(server|reload)$/gm, 'echo $1')
+      .replaceAll('dev.yaml', join(home.path, 'dev.yaml'))
+      .replaceAll(/\bshop-(server|reload|tests)$/gm, 'echo $1')
       .replaceAll(/^sallyport-agent/gm, agentCommand.join(' '));
 });
 afterAll(async () => {
@@ -155,6 +156,19 @@ describe('[SG-40] [SG-41] the page of the agent', () => {
       stdout: expect.stringMatching(/shop\.env:1:1[^]*secret:shop\/db-password/),
     });
     await rm(join(home.path, 'shop.env'));
+  });
+
+  test('[SG-45] shows a file of values, and how a test reads from it', async () => {
+    const heading = 'In tests and on a developer’s machine';
+    const [values = ''] = blocks(heading, 'yaml');
+    const leaf = await (await (await Issuer.root()).intermediate()).leaf();
+    const files = { 'dev.yaml': values, 'web.pem': leaf.chain, 'web.key': leaf.key };
+    for (const [name, content] of Object.entries(files))
+      await writeFile(join(home.path, name), content);
+    const [commands] = blocks(heading, 'sh');
+    const [read = '', tests] = await texts(commands);
+    expect(JSON.parse(read)).toMatchObject({ version: 1, value: 'only-for-tests' });
+    expect(tests).toBe('tests\n');
   });
 
   test('shows a socket for one program, which may read what is listed and nothing else', async () => {

@@ -1,4 +1,3 @@
-import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { didYouMean } from './closest-name.ts';
 import { coerceText } from './coerce.ts';
@@ -7,6 +6,7 @@ import type { Findings } from './findings.ts';
 import type { Environment } from './load.ts';
 import { exposureOf, readText } from './protected-file.ts';
 import { unwrap } from './settings.ts';
+import { parseYaml } from './yaml-document.ts';
 
 type Path = ReadonlyArray<string | number>;
 
@@ -92,26 +92,6 @@ class FileReader {
       this.#findings.warning(path, this.#file, what);
     }
     return names.length > 0 ? coerceText(schema, text) : text;
-  }
-}
-
-/** The document, or undefined with the problem told. YAML's own messages quote the line, so only its code is kept. */
-function parseYaml(file: string, text: string, findings: Findings): unknown {
-  const lineCounter = new LineCounter();
-  const document = parseDocument(text, { lineCounter, prettyErrors: false });
-  const faults = [...document.errors, ...document.warnings];
-  for (const fault of faults) {
-    const { line, col } = lineCounter.linePos(fault.pos[0]);
-    findings.problems.push(`${file}, line ${line}, column ${col}: not valid YAML (${fault.code})`);
-  }
-  if (faults.length > 0) return undefined;
-  try {
-    return document.toJS() ?? {};
-  } catch {
-    findings.problems.push(
-      `${file}: not valid YAML; an alias names no anchor, or expands to too much`,
-    );
-    return undefined;
   }
 }
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { readConfigFile } from './config-file.ts';
 import { readEnvironment, refuseUnknownVariables } from './environment.ts';
+import { expected } from './expectation.ts';
 import { Findings } from './findings.ts';
 import { type Setting, settingsOf, unwrap, variablesOf } from './settings.ts';
 
@@ -69,23 +70,6 @@ function addRequiredSections(schema: z.core.$ZodObject, values: Values): void {
     if (!(core instanceof z.core.$ZodObject) || (optional && !isValues(values[name]))) continue;
     addRequiredSections(core, sectionAt(values, [name]));
   }
-}
-
-const expectations: Readonly<Record<string, string>> = {
-  array: 'a list',
-  boolean: 'true or false',
-  int: 'a whole number',
-  number: 'a number',
-  object: 'keys and values',
-  record: 'keys and values',
-  string: 'text, in quotes where YAML would read a number or true',
-};
-
-function expected(issue: z.core.$ZodIssue): string {
-  if (issue.code === 'invalid_type') {
-    return `expected ${expectations[issue.expected] ?? issue.expected}`;
-  }
-  return issue.message.charAt(0).toLowerCase() + issue.message.slice(1);
 }
 
 function missing(setting: Setting | undefined, file: string | undefined): string {

@@ -24,6 +24,11 @@ export function readText(path: string): FileText {
     const code = systemCodeOf(error);
     return { refused: reasons[code] ?? `cannot be read (${code})` };
   }
+  return decodeText(bytes);
+}
+
+/** Bytes of a file as UTF-8. */
+export function decodeText(bytes: Uint8Array): FileText {
   try {
     return { text: new TextDecoder('utf-8', { fatal: true }).decode(bytes) };
   } catch {

@@ -5,6 +5,7 @@ import { exitCodes } from '../exit-codes.ts';
 import { VERSION } from '../version.ts';
 import { addBundle } from './bundle-commands.ts';
 import type { CliContext } from './context.ts';
+import type { DevFlags } from './dev.ts';
 import type { EnrollFlags } from './enroll.ts';
 import type { ExecFlags } from './exec.ts';
 import type { GetFlags } from './get.ts';
@@ -33,6 +34,7 @@ export async function runProgram(args: string[], context: CliContext): Promise<n
   addDoctor(program, context, endWith);
   addConfig(program, context, endWith);
   addScan(program, context, endWith);
+  addDev(program, context, endWith);
   addCompletion(program, context);
   addBundle(program, context);
   try {
@@ -262,6 +264,18 @@ function addScan(program: Command, context: CliContext, endWith: (code: number) 
     .option('--json', 'print JSON')
     .action(async (path: string, flags: ScanFlags) =>
       endWith(await (await import('./scan.ts')).scanTree(path, flags, context)),
+    );
+}
+
+function addDev(program: Command, context: CliContext, endWith: (code: number) => void): void {
+  program
+    .command('dev')
+    .description('serve the values of a file in plain text, for tests and development')
+    .argument('[command...]', 'after --, what is run beside it, and what it ends with')
+    .requiredOption('--values <file>', 'YAML file of secrets, config and certificates')
+    .option('--socket <path>', 'where it serves; by default in a directory of its own')
+    .action(async (command: string[], flags: DevFlags) =>
+      endWith(await (await import('./dev.ts')).developWith(command, flags, context)),
     );
 }
 

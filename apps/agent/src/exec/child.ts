@@ -68,16 +68,12 @@ async function exitCodeOf(child: ChildProcess, outputs: readonly MaskedOutput[])
 /** Without the command: somebody may have put a secret in its place. */
 function cannotRun(cause: unknown): AgentError {
   return codeOf(cause) === 'ENOENT'
-    ? new AgentError('command.not_found', 'the command of exec is not there', {
+    ? new AgentError('command.not_found', 'the command is not there', {
         advice: 'check the name and PATH',
         cause,
       })
-    : new AgentError(
-        'command.not_executable',
-        `the command of exec cannot be run (${codeOf(cause)})`,
-        {
-          advice: 'check its permissions',
-          cause,
-        },
-      );
+    : new AgentError('command.not_executable', `the command cannot be run (${codeOf(cause)})`, {
+        advice: 'check its permissions',
+        cause,
+      });
 }

@@ -1,0 +1,149 @@
+import { access, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { startProcess } from '@sallyport/testkit/process';
+import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
+import { Issuer } from '@sallyport/tls/test/issuer';
+import { ValuesFollower } from '../src/dev/values-follower.ts';
+import { silentLog, type LogFields } from '../src/log.ts';
+import { runAgent } from './run-agent.ts';
+import { valuesFile } from './running-dev.ts';
+
+let home: TempDirectory;
+beforeAll(async () => {
+  home = await createTempDirectory('dev-values');
+  const { key } = await (await Issuer.root()).leaf();
+  await writeFile(join(home.path, 'web.key'), key);
+});
+afterAll(() => home.remove());
+
+describe('[SG-45] a values file', () => {
+  const refused = async (path: string) => {
+    const socket = join(home.path, 'never.sock');
+    const marker = join(home.path, 'started');
+    const outcome = await runAgent([
+      'dev',
+      '--values',
+      path,
+      '--socket',
+      socket,
+      '--',
+      'touch',
+      marker,
+    ]);
+    for (const none of [socket, marker])
+      await expect(access(none)).rejects.toMatchObject({ code: 'ENOENT' });
+    return outcome;
+  };
+
+  test.each([
+    ['with an unknown key', 'secrets: { a: canary }\nsecret: {}', 'secret (F): unknown key'],
+    [
+      'with an unknown key in an entry',
+      'secrets: { a: { valeu: canary } }',
+      'secrets.a.valeu (F): unknown key',
+    ],
+    [
+      'with a number for a secret',
+      'secrets: { pin: 1234567 }',
+      'secrets.pin.value (F): expected text, in quotes',
+    ],
+    [
+      'with a text for a configuration',
+      'config: { web: canary }',
+      'config.web (F): expected keys and values',
+    ],
+    ['with a bad name', 'secrets: { "a b": canary }', 'secrets.a b (F): use letters'],
+    [
+      'with a secret twice',
+      'secrets: { a: canary, a: canary }',
+      'F, line 1, column 23: not valid YAML (DUPLICATE_KEY)',
+    ],
+    [
+      'with a value and a reference',
+      'secrets: { a: { value: canary, reference: env://canary } }',
+      'secrets.a (F): give either',
+    ],
+    [
+      'with a reference that is lent out',
+      'secrets: { a: { reference: env://canary, lease: { ttlSeconds: 9 } } }',
+      'secrets.a (F): give either',
+    ],
+    [
+      'with a reference that is none',
+      'secrets: { a: { reference: canary } }',
+      'secrets.a.reference (F): use vault://',
+    ],
+    [
+      'with a lease beyond its bounds',
+      'secrets: { a: { value: canary, lease: { ttlSeconds: 9, maxTtlSeconds: 8 } } }',
+      'secrets.a.lease.maxTtlSeconds (F): may not be less',
+    ],
+    [
+      'with a certificate that is not there',
+      'certificates: { a: { chainFile: none, keyFile: web.key } }',
+      'certificates.a.chainFile (F): none cannot be read (ENOENT)',
+    ],
+    [
+      'with a certificate that is none',
+      'certificates: { a: { chainFile: web.key, keyFile: web.key } }',
+      'certificates.a.chainFile (F): The chain holds something',
+    ],
+    [
+      'that is no YAML',
+      'secrets: { a: "canary',
+      'F, line 1, column 22: not valid YAML (MISSING_CHAR)',
+    ],
+    ['that is a text', 'canary', 'the configuration (F): expected keys and values'],
+    ['that is empty', '', 'F has no values in it'],
+  ])('%s is one error without a value, and serves nothing', async (_, yaml, told) => {
+    const path = await valuesFile(home, yaml);
+    const { code, stdout, stderr } = await refused(path);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(/^sallyport-agent: [^\n]*\n$/);
+    expect(stderr.replace(path, 'F')).toContain(`sallyport-agent: ${told}`);
+    expect(stderr).not.toMatch(/canary|1234567/);
+  });
+
+  test.each([
+    ['that is not there', 'none.yaml', 'cannot be read (ENOENT)'],
+    ['that is a folder', '.', 'is no regular file'],
+    ['that is larger than a group', 'large.yaml', 'is larger than 8388608 bytes'],
+    ['that is not UTF-8', 'latin.yaml', 'is not UTF-8 text'],
+  ])('%s is refused', async (_, name, told) => {
+    await writeFile(join(home.path, 'large.yaml'), Buffer.alloc(8 * 1024 * 1024 + 1, '#'));
+    await writeFile(join(home.path, 'latin.yaml'), Buffer.from('secrets: { a: ä }', 'latin1'));
+    const path = join(home.path, name);
+    const { code, stderr } = await refused(path);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: `sallyport-agent: ${path} ${told}\n` });
+  });
+
+  test('that is a pipe is refused, and not waited for', async () => {
+    const path = join(home.path, 'pipe');
+    await startProcess({ command: ['mkfifo', path] }).exited;
+    expect(await refused(path)).toMatchObject({
+      code: 2,
+      stderr: `sallyport-agent: ${path} is no regular file\n`,
+    });
+  });
+});
+
+test('[SG-45] a values file that is not taken is told once, and anew when it was taken meanwhile', async () => {
+  const path = await valuesFile(home, 'secrets: { pin: 1234567 }');
+  const told: LogFields[] = [];
+  const log = { ...silentLog, error: (fields: LogFields) => void told.push(fields) };
+  const taken: string[] = [];
+  const replace = (contents: readonly { value: string }[]) =>
+    void taken.push(...contents.map(({ value }) => value));
+  const follower = new ValuesFollower(path, { replace }, log);
+  await follower.look();
+  await follower.look();
+  expect(told).toEqual([{ detail: expect.stringContaining('secrets.pin.value') }]);
+  expect(follower.problems).toHaveLength(1);
+  await writeFile(path, 'secrets: { pin: "1234567" }');
+  await follower.look();
+  expect({ taken, problems: follower.problems }).toEqual({ taken: ['1234567'], problems: [] });
+  await writeFile(path, 'secrets: { pin: 1234567 }');
+  await follower.look();
+  expect(told).toHaveLength(2);
+});
