@@ -60,23 +60,7 @@ export function answer(
   let release: (() => void) | undefined;
   try {
     admit(access, exchange);
-    const [url = ''] = (request.url ?? '').split('?', 1);
-    if (isAboutLeases(url)) {
-      refuseWhenFull(access);
-      const borrower = { leases: parts.health.agent.leases, acts: parts.acts, ...access };
-      const lend = (free: () => void) => {
-        if (response.closed) free();
-        else release = free;
-      };
-      const lent = answerLease(borrower, request.url ?? '', exchange, lend);
-      lent.then(
-        () => access.unread.await(response, request.socket),
-        (error: unknown) => {
-          // Who has hung up amid its request is told nothing.
-          if (!response.destroyed) refuse(parts, access, exchange, error);
-        },
-      );
-    } else release = route(parts, access, exchange);
+    release = route(parts, access, exchange);
   } catch (error) {
     refuse(parts, access, exchange, error);
   }
@@ -125,6 +109,12 @@ function admit(access: Access, { request, response, peer }: Exchange): void {
 function route(parts: AnswerParts, access: Access, exchange: Exchange): (() => void) | undefined {
   const { request } = exchange;
   const [url, query] = splitQuery(request.url ?? '');
+  if (isAboutLeases(url)) {
+    refuseWhenFull(access);
+    const borrower = { leases: parts.health.agent.leases, acts: parts.acts, ...access };
+    const sent = answerLease(borrower, request.url ?? '', exchange);
+    return onceSent(sent, { ...exchange, parts, access });
+  }
   if (request.method !== 'GET')
     throw new AgentError('request.method_not_allowed', 'this path is only read', {
       advice: 'use GET',
@@ -157,6 +147,7 @@ function onceSent(
       return release;
     },
     (error: unknown) => {
+      // Who has hung up meanwhile is told nothing.
       if (!response.destroyed) refuse(parts, access, exchange, error);
       return undefined;
     },

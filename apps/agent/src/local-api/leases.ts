@@ -24,8 +24,8 @@ export function isAboutLeases(url: string): boolean {
 const LEASES = '/v1/leases';
 
 /**
- * `POST /v1/leases`, `GET` and `DELETE /v1/leases/{id}`, `POST /v1/leases/{id}/renew`. `lend` is told what gives a
- * value's plaintext back, once the reply is gone.
+ * `POST /v1/leases`, `GET` and `DELETE /v1/leases/{id}`, `POST /v1/leases/{id}/renew`. Resolves with what gives a
+ * value's plaintext back, undefined where none was sent.
  *
  * @throws AgentError `request.*`, `secret.*`, `lease.*`
  */
@@ -33,8 +33,7 @@ export async function answerLease(
   borrower: Borrower,
   url: string,
   exchange: Exchange,
-  lend: (release: () => void) => void,
-): Promise<void> {
+): Promise<(() => void) | undefined> {
   const { request, response, requestId } = exchange;
   const { method = '' } = request;
   const [, id = '', act] = /^\/v1\/leases\/([0-9a-f-]{36})(\/renew)?$/.exec(url) ?? [];
@@ -42,24 +41,26 @@ export async function answerLease(
     allowOnly(['POST'], method, response);
     const taken = await take(borrower, exchange);
     borrower.acts.record(readOf(taken.lease), requestId);
-    return sendTaken(borrower, taken, exchange, lend);
+    return sendTaken(borrower, taken, exchange);
   }
   if (id === '') throw nowhere();
   if (act !== undefined) {
     allowOnly(['POST'], method, response);
     const { ttlSeconds } = await bodyOf(exchange, renewBody);
     ownLease(borrower, id);
-    return sendLease(await borrower.leases.renew(id, { ttlSeconds, requestId }), exchange);
+    sendLease(await borrower.leases.renew(id, { ttlSeconds, requestId }), exchange);
+    return undefined;
   }
   allowOnly(['GET', 'DELETE'], method, response);
   ownLease(borrower, id);
   if (method === 'GET') {
     const lent = borrower.leases.read(id);
     borrower.acts.note(readOf(lent.lease), exchange.named);
-    return sendLent(lent, { ...exchange, status: 200 }, lend);
+    return sendLent(lent, { ...exchange, status: 200 });
   }
   borrower.leases.giveBack(id);
   response.writeHead(204, { 'x-request-id': exchange.requestId }).end();
+  return undefined;
 }
 
 async function take({ leases, rights, place }: Borrower, exchange: Exchange): Promise<Lent> {
@@ -90,23 +91,22 @@ function sendTaken(
   { leases }: Borrower,
   taken: Lent,
   exchange: Exchange,
-  lend: (release: () => void) => void,
-): void {
-  if (!exchange.response.closed) return sendLent(taken, { ...exchange, status: 201 }, lend);
+): (() => void) | undefined {
+  if (!exchange.response.closed) return sendLent(taken, { ...exchange, status: 201 });
   taken.value.fill(0);
   if (taken.lease.usesLeft !== 0) leases.giveBack(taken.lease.id);
+  return undefined;
 }
 
 function sendLent(
   { lease, value }: Lent,
   { response, requestId, status }: Exchange & { status: number },
-  lend: (release: () => void) => void,
-): void {
+): () => void {
   const about = JSON.stringify(shown(lease));
   const body = jsonAround(`${about.slice(0, -1)},"value":"`, value, '"}');
   value.fill(0);
-  lend(() => body.fill(0));
   response.writeHead(status, headersOf(body, requestId)).end(body);
+  return () => body.fill(0);
 }
 
 function sendLease(lease: Lease, { response, requestId }: Exchange): void {
