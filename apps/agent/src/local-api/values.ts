@@ -206,8 +206,9 @@ function missing({ kind, notFound }: Collection, name: string, complete: boolean
   if (!resourceName.safeParse(name).success)
     return new AgentError('request.invalid', 'the path does not hold a valid name');
   if (complete)
-    return new AgentError(notFound, `the group has no ${kind} of this name`, {
-      advice: 'see what there is with: sallyport-agent list',
+    // What is lent out is in no bundle: whether it is there, the agent cannot know.
+    return new AgentError(notFound, `the group is delivered no ${kind} of this name`, {
+      advice: `see what there is with: sallyport-agent list${kind === 'secret' ? ', or, if it is lent out, take it with: sallyport-agent lease take' : ''}`,
     });
   return new AgentError(
     'agent.not_ready',
