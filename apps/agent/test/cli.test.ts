@@ -130,6 +130,7 @@ describe('[SG-25] exec', () => {
 
   test.each([
     ['is missing', 'X=secret:nowhere', 3, 'nowhere: the group is delivered no secret'],
+    ['has no fields', 'X=secret:with-nul#user', 3, 'with-nul: the secret is no JSON'],
     ['cannot be a variable’s value', 'X=secret:with-nul', 2, 'NUL'],
     ['is not asked for in the right form', 'X=db/password', 2, 'NAME=secret:'],
     ['has no valid variable', '1X=secret:db/password', 2, 'NAME=secret:'],

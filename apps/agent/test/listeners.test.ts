@@ -19,6 +19,7 @@ import {
   type Enrolled,
   type TestDaemon,
 } from './harness.ts';
+import { runAgent } from './run-agent.ts';
 
 let double: ControlPlaneDouble;
 let enrolled: Enrolled;
@@ -85,6 +86,15 @@ describe('[SG-38] a further socket', () => {
 
   test('tells nothing of what is there and not allowed', async () => {
     expect(await problemAt('/v1/secrets/api/key')).toEqual(await problemAt('/v1/secrets/no/such'));
+  });
+
+  test('[SG-25] tells exec which of the secrets it is that may not be read there', async () => {
+    const given = ['--env', 'A=secret:db/password', '--env', 'B=secret:api/key'];
+    expect(await runAgent(['exec', '--socket', own, ...given, '--', 'true'])).toEqual({
+      code: 13,
+      stdout: '',
+      stderr: expect.stringContaining('api/key: programs may not read a secret of this name here'),
+    });
   });
 
   test('lists what may be read there, and the agent’s own socket everything', async () => {
