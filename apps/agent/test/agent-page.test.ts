@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -155,6 +155,12 @@ describe('[SG-40] [SG-41] the page of the agent', () => {
       stdout: expect.stringMatching(/shop\.env:1:1[^]*secret:shop\/db-password/),
     });
     await rm(join(home.path, 'shop.env'));
+    // What takes its place is nothing that is hard-coded.
+    const [template = ''] = blocks('Write files from templates', 'liquid');
+    const templates = join(home.path, 'templates');
+    await mkdir(templates);
+    await writeFile(join(templates, 'shop.ini.liquid'), template);
+    await texts(command.replace(home.path, templates));
   });
 
   test('shows a socket for one program, which may read what is listed and nothing else', async () => {
