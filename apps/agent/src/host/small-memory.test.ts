@@ -38,7 +38,8 @@ async function leftOf(mode: 'small' | 'as it is'): Promise<{ taken: number; left
   const child = startProcess({ command });
   const [json] = await child.waitForLine(/^\{.*\}$/);
   await child.exited;
-  return JSON.parse(json) as { taken: number; left: number };
+  const { taken, left }: { taken: number; left: number } = JSON.parse(json);
+  return { taken, left };
 }
 
 describeOnGlibc(titleOrLeftOut('[SG-07] memory that a process has freed', why), () => {
