@@ -22,6 +22,7 @@ import { StateDirectory } from '../state/state-directory.ts';
 import { codeOf } from '../state/system-error.ts';
 import type { CliContext } from './context.ts';
 import { promptHidden } from './hidden-prompt.ts';
+import { startCommand } from './start-command.ts';
 
 export type EnrollFlags = ConfigFlags & {
   url?: string;
@@ -89,14 +90,14 @@ type Enrolled = {
 
 export function tellEnrolled(
   report: Enrolled,
-  { json }: Pick<EnrollFlags, 'json'>,
+  { json, ...flags }: EnrollFlags,
   { stdout }: Pick<CliContext, 'stdout'>,
 ): void {
   const { name, agentId, group } = report;
   stdout.write(
     json === true
       ? `${JSON.stringify(report)}\n`
-      : `Enrolled as ${name} (${agentId}) in group ${group}. Start it with: sallyport-agent run\n`,
+      : `Enrolled as ${name} (${agentId}) in group ${group}. Start it with: ${startCommand(flags)}\n`,
   );
 }
 
