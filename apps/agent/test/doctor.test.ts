@@ -183,7 +183,9 @@ describe('doctor finds', () => {
 
   test('an agent that was revoked', async () => {
     await writeFile(join(enrolled.stateDir, 'revoked.json'), '{}', { mode: 0o600 });
-    expect((await doctor()).of('identity')).toEqual([bad('failed', /was revoked/, /new enroll/)]);
+    expect((await doctor()).of('identity')).toEqual([
+      bad('failed', /was revoked/, /^stop the agent, enrol it again/),
+    ]);
   });
 
   test('a token file that everybody may read', async () => {

@@ -7,6 +7,7 @@ import type { RepeatedActs } from '../events/repeated-acts.ts';
 import { keyAndChain } from '../files/certificate-value.ts';
 import type { Peer } from '../host/libc.ts';
 import type { Allowed } from '../local-api-settings.ts';
+import { ENROL_ANEW } from '../state/revocation.ts';
 import type { EntryKind } from '../sync/open-bundle.ts';
 import { applicationAt } from './application-at.ts';
 import { jsonAround } from './json-bytes.ts';
@@ -164,7 +165,7 @@ function representation({ kind, contentType }: Collection, { etag }: { etag: str
 export function heldBy(agent: Agent): { revision: number; complete: boolean } {
   if (agent.isRevoked) {
     throw new AgentError('agent.revoked', 'this agent was revoked and holds nothing any more', {
-      advice: 'enrol it again with a new enrollment token',
+      advice: ENROL_ANEW,
     });
   }
   const held = agent.cache.revision();
