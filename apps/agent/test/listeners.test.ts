@@ -108,6 +108,16 @@ describe('[SG-38] a further socket', () => {
     expect(await namesAt(join(enrolled.home.path, 'nothing.sock'), '/v1/secrets')).toEqual([]);
   });
 
+  test('[SG-25] whose list is empty has list say so, beside what a program reads', async () => {
+    const nothing = join(enrolled.home.path, 'nothing.sock');
+    expect(await runAgent(['list', '--socket', nothing])).toEqual({
+      code: 0,
+      stdout: '',
+      stderr: expect.stringMatching(/^sallyport-agent: nothing is delivered that may be read here/),
+    });
+    expect(await runAgent(['list', '--socket', own])).toMatchObject({ code: 0, stderr: '' });
+  });
+
   test('tells watchers of no change to what may not be read there', async () => {
     const sent = request({ socketPath: own, path: '/v1/watch', agent: false });
     sent.end();
