@@ -22,6 +22,7 @@ test('[SG-33] [SG-38] doctor tells where keys are not locked, and where nobody t
     SALLYPORT_AGENT_SOCKET: enrolled.socket,
   };
   const there = await runAgentProcess(['doctor'], env);
+  expect(there.stdout).toMatch(/^ok +configuration .*none is named by --config/m);
   expect(there.stdout).toMatch(/^ok +programs +it is known whose/m);
   expect(there.stdout).toMatch(/^ok +memory +keys are never swapped out/m);
   const without = { ...env, NODE_OPTIONS: '--no-experimental-ffi' };
@@ -50,6 +51,7 @@ test('[SG-35] doctor looks at the folders, users and groups of programs’ socke
   const state = ['--state-dir', enrolled.stateDir, '--config', config];
   const { code, stdout } = await runAgent(['doctor', ...state]);
   expect(code).toBe(11);
+  expect(stdout).toContain(`${config} is valid`);
   expect(stdout.match(/^\S+ +program sockets .*$/gm)).toEqual([
     expect.stringMatching(/^ok .* can be used$/),
     expect.stringMatching(/^failed .*nowhere is missing/),
