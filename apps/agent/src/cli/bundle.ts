@@ -43,7 +43,7 @@ export async function requestAdmission(
   where.write(
     json === true
       ? `${JSON.stringify({ name, thumbprint, output: output ?? null })}\n`
-      : `Key of ${name}: ${thumbprint}\nHave the request admitted with: sallyport agent admit\n`,
+      : `Thumbprint of ${name}’s key: ${thumbprint}\nHave the request admitted with: sallyport agent admit\n`,
   );
 }
 
