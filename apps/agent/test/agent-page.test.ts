@@ -30,7 +30,6 @@ beforeAll(async () => {
   const port = await unusedPort();
   onThisHost = (text) =>
     text
-      .replaceAll('/var/lib/sallyport-agent/agent.sock', enrolled.socket)
       .replaceAll('/run/sallyport', home.path)
       .replaceAll('group: root', `group: ${process.getgid?.()}`)
       .replaceAll('users: [root]', `users: [${process.getuid?.()}]`)
@@ -65,7 +64,7 @@ async function running(yaml = ''): Promise<TestDaemon> {
 /** What each command prints, as text. */
 async function texts(script: string | undefined): Promise<string[]> {
   const commands = (script ?? '').trim().split('\n');
-  const env = { ...process.env, SALLYPORT_AGENT_SOCKET: enrolled.socket };
+  const env = { ...process.env, SALLYPORT_AGENT_SOCKET: enrolled.socket, S: enrolled.socket };
   return Promise.all(
     commands.map(
       async (command) => (await promisify(execFile)('sh', ['-euc', command], { env })).stdout,
