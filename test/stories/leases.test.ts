@@ -38,7 +38,10 @@ test('[SG-27] [SG-06] a secret is lent out as docs/leases.md says: taken, seen, 
   const show = await installation.done(['secret', 'show', '--group', 'demo', 'db/root']);
   expect(show).toContain('A lease lasts 900 seconds, 14400 with renewals, and is read 1 times');
   expect(show).toContain('from 06:00 to 20:00 (Europe/Berlin)');
-  expect((await host.agent(['get', 'db/root'])).code).toBe(3);
+  expect(await host.agent(['get', 'db/root'])).toMatchObject({
+    code: 3,
+    stderr: expect.stringContaining('if it is lent out, take it with: sallyport-agent lease take'),
+  });
 
   // Whatever the hour is, and with a use more.
   const always = setWords

@@ -55,7 +55,7 @@ async function onEdge(args: string[]): Promise<string> {
 
 test('[SG-13] a host that never has a network is admitted, served, kept up to date and forgotten, as docs/offline.md says', async () => {
   const asked = await onEdge(onHost('bundle request'));
-  const thumbprint = /Key of edge-7: (\S{43})/.exec(asked)?.[1] ?? '';
+  const thumbprint = /Thumbprint of edge-7’s key: (\S{43})/.exec(asked)?.[1] ?? '';
   const admitted = await installation.done(shownCommand(page, 'agent admit'));
   expect(admitted).toContain(`Its key is ${thumbprint}:`);
   const agentId = /\(([0-9a-f-]{36})\)/.exec(admitted)?.[1] ?? '';

@@ -22,7 +22,7 @@ import { measureProcess, ResourceMonitor } from './resources/resource-monitor.ts
 import { DurableStore } from './state/durable-store.ts';
 import { Generations } from './state/generations.ts';
 import { keepGroup, loadIdentity, type Identity } from './state/identity.ts';
-import { assertNotRevoked, wipeState } from './state/revocation.ts';
+import { assertNotRevoked, ENROL_ANEW, wipeState } from './state/revocation.ts';
 import { StateDirectory } from './state/state-directory.ts';
 import { VERSION } from './version.ts';
 
@@ -214,7 +214,7 @@ async function forget(
   try {
     await wipeState(state, identity, systemClock.now());
     durableStore.forget();
-    log.warn({}, 'identity and bundles are removed; enrol again with a new enrollment token');
+    log.warn({}, `identity and bundles are removed; ${ENROL_ANEW}`);
   } catch (error) {
     const fault = error instanceof AgentError ? error : internalError(error);
     log.error(

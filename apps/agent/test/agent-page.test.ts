@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -30,7 +30,6 @@ beforeAll(async () => {
   const port = await unusedPort();
   onThisHost = (text) =>
     text
-      .replaceAll('/var/lib/sallyport-agent/agent.sock', enrolled.socket)
       .replaceAll('/run/sallyport', home.path)
       .replaceAll('group: root', `group: ${process.getgid?.()}`)
       .replaceAll('users: [root]', `users: [${process.getuid?.()}]`)
@@ -66,7 +65,7 @@ async function running(yaml = ''): Promise<TestDaemon> {
 /** What each command prints, as text. */
 async function texts(script: string | undefined): Promise<string[]> {
   const commands = (script ?? '').trim().split('\n');
-  const env = { ...process.env, SALLYPORT_AGENT_SOCKET: enrolled.socket };
+  const env = { ...process.env, SALLYPORT_AGENT_SOCKET: enrolled.socket, S: enrolled.socket };
   return Promise.all(
     commands.map(
       async (command) => (await promisify(execFile)('sh', ['-euc', command], { env })).stdout,
@@ -156,6 +155,12 @@ describe('[SG-40] [SG-41] the page of the agent', () => {
       stdout: expect.stringMatching(/shop\.env:1:1[^]*secret:shop\/db-password/),
     });
     await rm(join(home.path, 'shop.env'));
+    // What takes its place is nothing that is hard-coded.
+    const [template = ''] = blocks('Write files from templates', 'liquid');
+    const templates = join(home.path, 'templates');
+    await mkdir(templates);
+    await writeFile(join(templates, 'shop.ini.liquid'), template);
+    await texts(command.replace(home.path, templates));
   });
 
   test('[SG-45] shows a file of values, and how a test reads from it', async () => {

@@ -56,7 +56,7 @@ describe('[SG-25] get', () => {
       code: 3,
       stdout: '',
       stderr:
-        'sallyport-agent: the group has no secret of this name — see what there is with: sallyport-agent list\n',
+        'sallyport-agent: the group is delivered no secret of this name — see what there is with: sallyport-agent list, or, if it is lent out, take it with: sallyport-agent lease take\n',
     });
   });
 
@@ -129,7 +129,8 @@ describe('[SG-25] exec', () => {
   });
 
   test.each([
-    ['is missing', 'X=secret:nowhere', 3, 'nowhere: the group has no secret'],
+    ['is missing', 'X=secret:nowhere', 3, 'nowhere: the group is delivered no secret'],
+    ['has no fields', 'X=secret:with-nul#user', 3, 'with-nul: the secret is no JSON'],
     ['cannot be a variable’s value', 'X=secret:with-nul', 2, 'NUL'],
     ['is not asked for in the right form', 'X=db/password', 2, 'NAME=secret:'],
     ['has no valid variable', '1X=secret:db/password', 2, 'NAME=secret:'],

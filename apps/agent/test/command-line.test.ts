@@ -22,6 +22,11 @@ describe('a command line that is wrong', () => {
     ['an empty socket', ['get', 'x', '--socket', ''], /--socket is empty — give it a path/],
     ['an empty state directory', ['run', '--state-dir='], /--state-dir is empty/],
     ['an empty configuration file', ['list', '--config='], /--config is empty/],
+    [
+      'a missing bundle',
+      ['bundle', 'import', '/no/edge.bundle'],
+      /\/no\/edge\.bundle cannot be read/,
+    ],
     ['a missing configuration file', ['list', '--config', '/no/file.yaml'], /\/no\/file\.yaml/],
   ])('because of %s exits 2 and names it', async (_, args, message) => {
     const config = join(home.path, 'agent.yaml');

@@ -20,7 +20,10 @@ async function check(yaml: string, ...more: string[]) {
 describe('[SG-37] [AX-23] config check', () => {
   test('is content with a configuration that the daemon would take', async () => {
     const { code, stdout } = await check('socketMode: "0660"\nlog: { level: debug }\n');
-    expect({ code, stdout }).toEqual({ code: 0, stdout: 'The configuration is good.\n' });
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: expect.stringMatching(/^The configuration is good\. .*sallyport-agent doctor\n$/),
+    });
     expect(JSON.parse((await check('', '--json')).stdout)).toEqual({ ok: true, problems: [] });
   });
 
@@ -52,6 +55,21 @@ describe('[SG-37] [AX-23] config check', () => {
       2,
       [expect.stringContaining(`freshness${key}`)],
     ]);
+  });
+
+  test('[SG-38] knows the users and groups of sockets, as the daemon does, and names those that are not there', async () => {
+    const of = (socket: string) =>
+      check(`localApi: { sockets: [{ path: /run/a.sock, ${socket} }] }`);
+    expect((await of('owner: root, group: root, users: [root]')).code).toBe(0);
+    for (const [key, what] of [
+      ['group: nogroup-here', 'group nogroup-here in /etc/group'],
+      ['owner: nobody-here', 'user nobody-here in /etc/passwd'],
+      ['users: [nobody-here]', 'user nobody-here in /etc/passwd'],
+    ] as const)
+      expect(await of(key)).toMatchObject({
+        code: 2,
+        stdout: expect.stringContaining(`there is no ${what} — name one that is there`),
+      });
   });
 
   test('[SG-39] takes how old some secrets may be, up to what all may be', async () => {

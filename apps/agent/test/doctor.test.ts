@@ -89,7 +89,8 @@ test('doctor finds nothing wrong beside an agent that runs well, and prints no s
     ...['configuration', 'state directory', 'identity', 'client certificate'],
     ...['running agent', 'files'],
     ...['certificate files', 'references', 'name resolution', 'connection', 'tls'],
-    ...['certificates', 'clock', 'durable bundle', 'local socket', 'programs', 'memory'],
+    ...['certificates', 'clock', 'durable bundle', 'local socket'],
+    ...['program sockets', 'programs', 'memory'],
   ]);
   expect(of('running agent')[0]?.detail).toMatch(/^an agent runs/);
   expect(of('tls')[0]?.detail).toContain('X25519MLKEM768');
@@ -183,7 +184,9 @@ describe('doctor finds', () => {
 
   test('an agent that was revoked', async () => {
     await writeFile(join(enrolled.stateDir, 'revoked.json'), '{}', { mode: 0o600 });
-    expect((await doctor()).of('identity')).toEqual([bad('failed', /was revoked/, /new enroll/)]);
+    expect((await doctor()).of('identity')).toEqual([
+      bad('failed', /was revoked/, /^stop the agent, enrol it again/),
+    ]);
   });
 
   test('a token file that everybody may read', async () => {

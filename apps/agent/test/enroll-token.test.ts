@@ -96,6 +96,12 @@ describe('the enrollment token', () => {
     });
   });
 
+  test('of which nothing came is missing, and not mistyped', async () => {
+    const { code, stderr } = await runAgent([...target(), '--token-file', '-'], { stdin: '\n' });
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^sallyport-agent: no enrollment token was given: .* is empty — give/);
+  });
+
   test('that is mistyped is refused before anything is sent, and is not printed', async () => {
     const token = double.mintToken();
     const mistyped = token.slice(0, -1) + (token.endsWith('A') ? 'B' : 'A');

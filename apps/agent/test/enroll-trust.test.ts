@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { Issuer } from '@sallyport/tls/test/issuer';
 import { ControlPlaneDouble } from './control-plane-double.ts';
 import { NewHost } from './new-host.ts';
 import { runAgent } from './run-agent.ts';
@@ -48,6 +49,22 @@ describe('the control plane that is enrolled with', () => {
     const caFile = join(host.home.path, 'ca.pem');
     await writeFile(caFile, double.ca);
     expect((await host.enroll('--ca-file', caFile)).code).toBe(0);
+  });
+
+  test('is trusted by its CA once, however that is written: the first session names no other', async () => {
+    const caFile = join(host.home.path, 'ca.pem');
+    await writeFile(caFile, double.ca.replaceAll('\n', '\r\n'));
+    expect((await host.enroll('--ca-file', caFile)).code).toBe(0);
+    expect((await host.readIdentity()).trustAnchors).toEqual([double.ca]);
+  });
+
+  test('is trusted by a CA that was given and that it does not name, too', async () => {
+    const caFile = join(host.home.path, 'ca.pem');
+    const other = (await Issuer.root('CN=Corp')).rootPem;
+    await writeFile(caFile, `${double.ca}\n${other}`);
+    expect((await host.enroll('--ca-file', caFile)).code).toBe(0);
+    const { trustAnchors } = await host.readIdentity();
+    expect(trustAnchors.map((pem) => pem.trim())).toEqual([other.trim(), double.ca.trim()]);
   });
 
   test('[AX-16] of another fingerprint is refused before the token is sent', async () => {

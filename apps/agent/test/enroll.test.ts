@@ -26,7 +26,7 @@ describe('[SG-22] enrolment with a single-use token', () => {
     });
     expect(identity).toMatchObject({ group: { name: 'plant-7' }, controlPlane: double.url });
     expect(stdout).toBe(
-      `Enrolled as web-1 (${identity.agentId}) in group plant-7. Start it with: sallyport-agent run\n`,
+      `Enrolled as web-1 (${identity.agentId}) in group plant-7. Start it with: sallyport-agent run --state-dir ${host.stateDir}\n`,
     );
     expect((await stat(join(host.stateDir, 'identity.json'))).mode & 0o777).toBe(0o600);
     expect((await readdir(host.stateDir)).toSorted()).toEqual([

@@ -136,7 +136,7 @@ describe('[SG-04] exec --on-change restart', () => {
     const child = exec(['--on-change', 'restart'], SAYS);
     await child.waitForLine(/^a1 b1 /);
     agent.double.deleteSecret('a');
-    await child.waitForLine(/a change could not be followed: a: the group has no secret/);
+    await child.waitForLine(/a change could not be followed: a: the group is delivered no secret/);
     await change({ a: 'a2' });
     await child.waitForLine(/^a2 b1 /);
     expect(child.stdout).toHaveLength(2);

@@ -19,6 +19,7 @@ import {
   type Enrolled,
   type TestDaemon,
 } from './harness.ts';
+import { runAgent } from './run-agent.ts';
 
 let double: ControlPlaneDouble;
 let enrolled: Enrolled;
@@ -87,6 +88,15 @@ describe('[SG-38] a further socket', () => {
     expect(await problemAt('/v1/secrets/api/key')).toEqual(await problemAt('/v1/secrets/no/such'));
   });
 
+  test('[SG-25] tells exec which of the secrets it is that may not be read there', async () => {
+    const given = ['--env', 'A=secret:db/password', '--env', 'B=secret:api/key'];
+    expect(await runAgent(['exec', '--socket', own, ...given, '--', 'true'])).toEqual({
+      code: 13,
+      stdout: '',
+      stderr: expect.stringContaining('api/key: programs may not read a secret of this name here'),
+    });
+  });
+
   test('lists what may be read there, and the agent’s own socket everything', async () => {
     const namesAt = async (socket: string, path: string) =>
       JSON.parse((await askSocket(socket, path)).body).items.map(
@@ -96,6 +106,16 @@ describe('[SG-38] a further socket', () => {
     expect(await namesAt(own, '/v1/config')).toEqual(['rate-limit']);
     expect(await namesAt(enrolled.socket, '/v1/secrets')).toEqual(['db/password', 'api/key']);
     expect(await namesAt(join(enrolled.home.path, 'nothing.sock'), '/v1/secrets')).toEqual([]);
+  });
+
+  test('[SG-25] whose list is empty has list say so, beside what a program reads', async () => {
+    const nothing = join(enrolled.home.path, 'nothing.sock');
+    expect(await runAgent(['list', '--socket', nothing])).toEqual({
+      code: 0,
+      stdout: '',
+      stderr: expect.stringMatching(/^sallyport-agent: nothing is delivered that may be read here/),
+    });
+    expect(await runAgent(['list', '--socket', own])).toMatchObject({ code: 0, stderr: '' });
   });
 
   test('tells watchers of no change to what may not be read there', async () => {

@@ -21,7 +21,9 @@ describe('[SG-13] bundle request', () => {
     const request = admissionRequest.parse(JSON.parse(stdout));
     expect(request).toMatchObject({ name: 'edge-7', facts: { platform: process.platform } });
     const kept = JSON.parse((await host.state())?.['identity.requested.json'] ?? '');
-    expect(stderr).toContain(`Key of edge-7: ${importSigningKey(kept.signingKey).thumbprint}`);
+    expect(stderr).toContain(
+      `Thumbprint of edge-7’s key: ${importSigningKey(kept.signingKey).thumbprint}`,
+    );
     for (const { d } of [kept.signingKey, kept.encryptionKey]) expect(stdout).not.toContain(d);
     expect((await stat(join(host.stateDir, 'identity.requested.json'))).mode & 0o777).toBe(0o600);
   });
@@ -39,7 +41,7 @@ describe('[SG-13] bundle request', () => {
     const ask = () => host.agent(['bundle', 'request', '--name', 'edge-7', '--output', output]);
     expect(await ask()).toMatchObject({
       code: 0,
-      stdout: expect.stringContaining('Key of edge-7'),
+      stdout: expect.stringContaining('Thumbprint of edge-7’s key'),
     });
     const written = await readFile(output, 'utf8');
     admissionRequest.parse(JSON.parse(written));

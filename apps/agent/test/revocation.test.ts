@@ -44,11 +44,17 @@ describe('[F-11] revoked while its pull waits, the agent', () => {
 
     expect(await files()).toEqual(['lock', 'revoked.json']);
     const { status, body } = await daemon.ask('/v1/secrets/db/password');
-    expect({ status, code: JSON.parse(body).code }).toEqual({ status: 403, code: 'agent.revoked' });
+    const { code, detail } = JSON.parse(body);
+    expect({ status, code }).toEqual({ status: 403, code: 'agent.revoked' });
     expect((await daemon.ask('/v1/secrets')).status).toBe(403);
     const report = await daemon.ask('/healthz');
     expect(report.status).toBe(503);
-    expect(JSON.parse(report.body)).toMatchObject({ status: 'revoked', revision: 0, entries: 0 });
+    const told = JSON.parse(report.body);
+    expect(told).toMatchObject({ status: 'revoked', revision: 0, entries: 0 });
+    // It still has its directory and its sockets: nobody can enrol there before it is stopped.
+    const logged = daemon.log.map(({ message }) => message).join('\n');
+    for (const text of [detail, told.controlPlane.lastError.advice, logged])
+      expect(text).toContain('stop the agent, enrol it again with a new enrollment token');
   });
 
   test('is given nothing more', async () => {

@@ -45,6 +45,14 @@ describe('[SG-21] scan', () => {
     ['app.ini', '[db]\npassword = correct-horse ; of the database\n', 'password', 'shop/password'],
     ['app.py', "client_secret = 'correct-horse'\n", 'client_secret', 'shop/client-secret'],
     ['pom.xml', '<password>correct-horse</password>', 'password', 'shop/password'],
+    [
+      'a.liquid',
+      '{{ "a" | secret: "b" }}{% assign password = "correct-horse" %}',
+      'password',
+      'shop/password',
+    ],
+    ['b.liquid', '{{ "a" | secret: "b" }} password: "correct-horse"', 'password', 'shop/password'],
+    ['c.md', '{{ a | password: "b" }} | password: "correct-horse"', 'password', 'shop/password'],
     ['run.sh', 'export SMTP_PASSWD=correct-horse', 'SMTP_PASSWD', 'shop/smtp-passwd'],
   ])(
     'finds what is assigned in %s, proposes a name, and does not tell it',
@@ -76,6 +84,8 @@ describe('[SG-21] scan', () => {
   test.each([
     ['a reference of the environment', 'password: ${DB_PASSWORD}'],
     ['a template', 'password = {{ "db/password" | secret }}'],
+    ['a filter of a template', 'user = {{ "db/login" | secret: "user" }}'],
+    ['one of several lines', '{%- assign user = "db/login"\n  | secret: "user" -%}'],
     ['a reference of ours', 'password: secret:db/password'],
     ['a call', 'const token = readToken(path)'],
     ['a member', 'password = process.env.DB_PASSWORD'],

@@ -109,7 +109,8 @@ const functionOf = (name: string) => `_${name.replaceAll('-', '_')}`;
 const plain = (words: Place['words']) => words.map(({ text }) => text).join(' ');
 const list = (words: Place['words']) => quoted(plain(words));
 
-function quoted(text: string): string {
+/** A text as one word of a POSIX shell. */
+export function quoted(text: string): string {
   return `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 

@@ -12,6 +12,7 @@ import { codeOf } from '../state/system-error.ts';
 import type { CliContext } from './context.ts';
 import { chooseName } from './enroll.ts';
 import { LocalClient } from './local-client.ts';
+import { startCommand } from './start-command.ts';
 
 export type RequestFlags = ConfigFlags & {
   name?: string;
@@ -42,7 +43,7 @@ export async function requestAdmission(
   where.write(
     json === true
       ? `${JSON.stringify({ name, thumbprint, output: output ?? null })}\n`
-      : `Key of ${name}: ${thumbprint}\nHave the request admitted with: sallyport agent admit\n`,
+      : `Thumbprint of ${name}’s key: ${thumbprint}\nHave the request admitted with: sallyport agent admit\n`,
   );
 }
 
@@ -73,7 +74,7 @@ export async function importFile(
   const { stateDir, socket } = config;
   const imported = await importBundle({ stateDir, jws, signer, clock: systemClock });
   if (imported.isRunning) await untilTaken(imported, { stateDir, client: new LocalClient(socket) });
-  tell(imported, json, stdout);
+  tell(imported, { json, ...flags }, stdout);
 }
 
 /** @throws AgentError with the code by which the daemon refused it, or `agent.not_ready` when it has not looked in time */
@@ -108,14 +109,14 @@ function notTaken(code: string | null): AgentError {
 
 function tell(
   { bundle, isFirst, isRunning }: Imported,
-  json: boolean | undefined,
+  { json, ...flags }: ConfigFlags & { json: boolean | undefined },
   stdout: CliContext['stdout'],
 ): void {
   const { agentId, name, revision, issuedAt, expiresAt } = bundle;
   const group = bundle.group.name;
   const report = { agentId, name, group, revision, issuedAt, expiresAt, isRunning };
   const who = isFirst ? `This host is ${name} (${agentId}) in group ${group}.\n` : '';
-  const when = isRunning ? '' : ' Start it with: sallyport-agent run';
+  const when = isRunning ? '' : ` Start it with: ${startCommand(flags)}`;
   stdout.write(
     json === true
       ? `${JSON.stringify(report)}\n`

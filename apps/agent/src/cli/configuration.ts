@@ -1,27 +1,46 @@
 import { ConfigError } from '@sallyport/config/load';
 import { settingsOf, variablesOf, type Setting } from '@sallyport/config/settings';
+import { AgentError, sentenceOf } from '../agent-error.ts';
 import { agentConfig, readAgentConfig, type ConfigFlags } from '../config.ts';
 import { exitCodes } from '../exit-codes.ts';
+import type { SocketSettings } from '../local-api-settings.ts';
+import { socketAccessOf } from '../local-api/socket-access.ts';
 import type { CliContext } from './context.ts';
 
 type PrintFlags = ConfigFlags & { json?: boolean };
 
-/** `config check`: whether `run` would take the configuration, without a warning. Returns the exit code. */
+const GOOD =
+  'The configuration is good. Whether its files, folders and addresses can be used on this host: sallyport-agent doctor';
+
+/**
+ * `config check`: whether `run` would take the configuration, without a warning, and knows the users and groups in it.
+ * Returns the exit code.
+ */
 export function checkConfig(flags: PrintFlags, { env, stdout }: CliContext): number {
   const problems = problemsOf(flags, env);
   if (flags.json === true)
     stdout.write(`${JSON.stringify({ ok: problems.length === 0, problems })}\n`);
-  else
-    stdout.write(`${problems.length === 0 ? 'The configuration is good.' : problems.join('\n')}\n`);
+  else stdout.write(`${problems.length === 0 ? GOOD : problems.join('\n')}\n`);
   return problems.length === 0 ? exitCodes.ok : exitCodes.usage;
 }
 
 function problemsOf(flags: ConfigFlags, env: CliContext['env']): string[] {
   try {
-    return readAgentConfig(flags, env).warnings;
+    const { config, warnings } = readAgentConfig(flags, env);
+    return [...warnings, ...config.localApi.sockets.flatMap(unknownIn)];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     return [...error.problems];
+  }
+}
+
+function unknownIn(socket: SocketSettings): string[] {
+  try {
+    socketAccessOf(socket);
+    return [];
+  } catch (error) {
+    if (!(error instanceof AgentError)) throw error;
+    return [sentenceOf(error)];
   }
 }
 

@@ -1,8 +1,9 @@
+import { valueOf } from '@sallyport/config/expand';
 import { ConfigError } from '@sallyport/config/load';
 import { printable } from '@sallyport/contract';
 import { sentenceOf } from '../agent-error.ts';
 import { systemClock } from '../clock.ts';
-import { readAgentConfig, type ConfigFlags } from '../config.ts';
+import { CONFIG_FILE_VARIABLE, readAgentConfig, type ConfigFlags } from '../config.ts';
 import { examine, type Finding } from '../doctor/checks.ts';
 import { failed, ok, warning, type Found } from '../doctor/finding.ts';
 import { Host } from '../doctor/host.ts';
@@ -31,14 +32,20 @@ async function examineAll(flags: ConfigFlags, { env }: CliContext): Promise<Find
     const { config, warnings } = readAgentConfig(flags, env);
     const host = new Host(config, env, systemClock);
     const own =
-      warnings.length === 0
-        ? [ok('can be read and is valid')]
-        : warnings.map((text) => warning(text));
+      warnings.length === 0 ? [ok(validated(flags, env))] : warnings.map((text) => warning(text));
     return [...own.map(of), ...(await examine(host))];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     return error.problems.map((problem) => of(failed(problem)));
   }
+}
+
+/** A file that the agent was started with and that this command was not is easily missed. */
+function validated({ config }: ConfigFlags, env: CliContext['env']): string {
+  const file = config ?? valueOf(env, CONFIG_FILE_VARIABLE);
+  return file === undefined
+    ? `is valid, without a file: none is named by --config or ${CONFIG_FILE_VARIABLE}`
+    : `${file} is valid`;
 }
 
 function shown({ check, outcome, detail, advice }: Finding) {

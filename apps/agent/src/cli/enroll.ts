@@ -22,6 +22,7 @@ import { StateDirectory } from '../state/state-directory.ts';
 import { codeOf } from '../state/system-error.ts';
 import type { CliContext } from './context.ts';
 import { promptHidden } from './hidden-prompt.ts';
+import { startCommand } from './start-command.ts';
 
 export type EnrollFlags = ConfigFlags & {
   url?: string;
@@ -36,6 +37,7 @@ export type EnrollFlags = ConfigFlags & {
 };
 
 const PIN_TIMEOUT_MS = 10_000;
+const TOKEN_ADVICE = `give --token-file with a path, or - for standard input, or set ${TOKEN_VARIABLE}`;
 
 /** `enroll`: joins a group with an enrollment token, which never is an argument. */
 export async function enrollAgent(flags: EnrollFlags, context: CliContext): Promise<void> {
@@ -89,14 +91,14 @@ type Enrolled = {
 
 export function tellEnrolled(
   report: Enrolled,
-  { json }: Pick<EnrollFlags, 'json'>,
+  { json, ...flags }: EnrollFlags,
   { stdout }: Pick<CliContext, 'stdout'>,
 ): void {
   const { name, agentId, group } = report;
   stdout.write(
     json === true
       ? `${JSON.stringify(report)}\n`
-      : `Enrolled as ${name} (${agentId}) in group ${group}. Start it with: sallyport-agent run\n`,
+      : `Enrolled as ${name} (${agentId}) in group ${group}. Start it with: ${startCommand(flags)}\n`,
   );
 }
 
@@ -107,6 +109,10 @@ export async function readToken({ tokenFile }: EnrollFlags, context: CliContext)
       ? await tokenFromEnvironment(context)
       : await tokenFromFile(tokenFile, '--token-file', context);
   const token = given.trim();
+  if (token === '')
+    throw new AgentError('usage.invalid', 'no enrollment token was given: what was read is empty', {
+      advice: TOKEN_ADVICE,
+    });
   parseToken(token, 'enroll');
   return token;
 }
@@ -123,7 +129,7 @@ async function tokenFromEnvironment(context: CliContext): Promise<string> {
   if (token !== undefined) return token;
   if (file !== undefined) return tokenFromFile(file, TOKEN_FILE_VARIABLE, context);
   throw new AgentError('usage.invalid', 'there is no enrollment token', {
-    advice: `give --token-file with a path, or - for standard input, or set ${TOKEN_VARIABLE}`,
+    advice: TOKEN_ADVICE,
   });
 }
 

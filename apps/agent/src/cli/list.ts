@@ -3,11 +3,12 @@ import { readAgentConfig, type ConfigFlags } from '../config.ts';
 import { listReply } from '../local-api/replies.ts';
 import type { CliContext } from './context.ts';
 import { LocalClient } from './local-client.ts';
+import { reportNotice } from './report-failure.ts';
 
 /** `list`: the names and versions of all that applications can read. */
 export async function listNames(
   flags: ConfigFlags & { json?: boolean },
-  { env, stdout }: CliContext,
+  { env, stdout, stderr }: CliContext,
 ): Promise<void> {
   const client = new LocalClient(readAgentConfig(flags, env).config.socket);
   const secrets = await client.read('/v1/secrets', listReply);
@@ -19,6 +20,10 @@ export async function listNames(
     );
     return;
   }
+  if ([secrets, configs, certificates].every(({ items }) => items.length === 0))
+    reportNotice('nothing is delivered that may be read here; what is lent out is never listed', {
+      stderr,
+    });
   for (const { name, version } of secrets.items)
     stdout.write(`secret  ${printable(name)}  version ${version}\n`);
   for (const { name, version } of configs.items)

@@ -6,7 +6,8 @@ import { secretPath, type LocalClient } from './local-client.ts';
 export type Wanted = { secret: string; field: string | undefined };
 
 /** Codes of what is wrong with one of the things that were asked for, and not with the agent. */
-const OF_ONE_NAME = /not_found$|^reference\.|^secret\.expired$/;
+const OF_ONE_NAME =
+  /not_found$|^(?:reference|secret)\.|^lease\.outside_window$|^request\.not_allowed$/;
 
 /** How often values are read that come from different revisions. */
 const MAX_ATTEMPTS = 5;
@@ -47,7 +48,7 @@ export async function untilOneRevision<Result>(
   );
 }
 
-/** One secret, whose name is in the error where it is not there. */
+/** One secret, whose name is in the error where that is what is wrong. */
 export async function readSecret({ secret, field }: Wanted, client: LocalClient) {
   return client.read(secretPath(secret, field), secretReply).catch((error: unknown) => {
     throw named(error, secret);

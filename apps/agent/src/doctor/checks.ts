@@ -4,7 +4,7 @@ import { certificateFiles, files } from './files.ts';
 import { foundOf, type Found } from './finding.ts';
 import type { Host } from './host.ts';
 import { certificates, clock, connection, tls } from './link.ts';
-import { localSocket } from './local-socket.ts';
+import { localSocket, programSockets } from './local-socket.ts';
 import { memory, programs } from './memory.ts';
 import { nameResolution } from './name.ts';
 import { references } from './references.ts';
@@ -28,6 +28,7 @@ export const checks: readonly (readonly [name: string, check: Check])[] = [
   ['clock', clock],
   ['durable bundle', durableBundle],
   ['local socket', localSocket],
+  ['program sockets', programSockets],
   ['programs', programs],
   ['memory', memory],
 ];

@@ -59,6 +59,17 @@ export async function inspect({ key, path, read }: NamedFile): Promise<Found> {
   return read().then(() => ok(`${path}, of ${key}, can be used`), foundOf);
 }
 
+/** Whether this user may use what some key names so. */
+export async function mayUse(path: string, mode: number, key: string): Promise<Found> {
+  try {
+    await access(path, mode);
+    return ok(`${path}, of ${key}, can be used`);
+  } catch (error) {
+    const what = codeOf(error) === 'ENOENT' ? 'is missing' : 'cannot be used by this user';
+    return failed(`${path} ${what}`, `mend it, or take it out of ${key}`);
+  }
+}
+
 /** Every file that the configuration has the agent write. */
 export async function certificateFiles(host: Host): Promise<Found[]> {
   const { certificateFiles: kept } = host.config;

@@ -1,8 +1,12 @@
+import { constants } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { AgentError } from '../agent-error.ts';
 import { LocalClient } from '../cli/local-client.ts';
 import { health, type Health } from '../local-api/health.ts';
+import { socketAccessOf } from '../local-api/socket-access.ts';
 import { isLocked } from '../state/lock.ts';
-import { failed, ok, warning, type Found } from './finding.ts';
+import { mayUse } from './files.ts';
+import { failed, foundOf, ok, warning, type Found } from './finding.ts';
 import type { Host } from './host.ts';
 
 /** What programs use. That nothing answers is no fault where no agent runs. */
@@ -21,6 +25,17 @@ export async function localSocket(host: Host): Promise<Found> {
     const tell = isLocked(stateDir) ? failed : warning;
     return tell(error.message, error.advice);
   }
+}
+
+/** Those of further programs: whom they are for, and the folders that they are made in. */
+export async function programSockets({ config }: Host): Promise<Found[]> {
+  const { sockets } = config.localApi;
+  if (sockets.length === 0) return [ok('none is set')];
+  const looked = sockets.map(async (socket) => {
+    socketAccessOf(socket);
+    return mayUse(dirname(socket.path), constants.W_OK | constants.X_OK, 'localApi.sockets');
+  });
+  return Promise.all(looked.map((found) => found.catch(foundOf)));
 }
 
 /** A link that is good is of no use to an agent that the control plane refuses: it knows why. */

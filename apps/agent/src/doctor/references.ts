@@ -1,12 +1,11 @@
-import { access, constants } from 'node:fs/promises';
+import { constants } from 'node:fs/promises';
 import { systemClock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import { silentLog } from '../log.ts';
 import { readCredential } from '../references/credential.ts';
 import { Providers } from '../references/providers.ts';
 import { parseReference } from '../references/reference.ts';
-import { codeOf } from '../state/system-error.ts';
-import { inspect, neither, storesOf, type NamedFile } from './files.ts';
+import { inspect, mayUse, neither, storesOf, type NamedFile } from './files.ts';
 import { failed, ok, warning, type Found } from './finding.ts';
 import type { Host } from './host.ts';
 
@@ -68,16 +67,6 @@ async function directory(path: string): Promise<Found> {
 
 async function command(name: string, program = ''): Promise<Found> {
   return mayUse(program, constants.X_OK, `references.exec.commands.${name}`);
-}
-
-async function mayUse(path: string, mode: number, key: string): Promise<Found> {
-  try {
-    await access(path, mode);
-    return ok(`${path}, of ${key}, can be used`);
-  } catch (error) {
-    const what = codeOf(error) === 'ENOENT' ? 'is missing' : 'cannot be used by this user';
-    return failed(`${path} ${what}`, `mend it, or take it out of ${key}`);
-  }
 }
 
 /** The agent may have been started with others. */

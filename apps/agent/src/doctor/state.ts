@@ -1,4 +1,5 @@
 import { isLocked } from '../state/lock.ts';
+import { ENROL_ANEW } from '../state/revocation.ts';
 import { failed, ok, type Found } from './finding.ts';
 import type { Host } from './host.ts';
 
@@ -15,7 +16,7 @@ export async function stateDirectory(host: Host): Promise<Found> {
 export async function identity(host: Host): Promise<Found> {
   const state = await host.state();
   if ((await state.read('revoked.json')) !== undefined)
-    return failed(`the agent in ${state.path} was revoked`, `${ENROL} with a new enrollment token`);
+    return failed(`the agent in ${state.path} was revoked`, ENROL_ANEW);
   const { agentId, name, group, signingKey } = await host.openIdentity();
   return ok(`${name} (${agentId}), group ${group.name}, key ${signingKey.thumbprint}`);
 }

@@ -5,6 +5,9 @@ import { codeOf } from '../state/system-error.ts';
 /** Whom a file belongs to, by number; what is absent stays as it was born. */
 export type Ownership = { user?: number | undefined; group?: number | undefined };
 
+/** What a file is that cannot be made theirs. */
+export const NOT_GIVEN = 'cannot be given to its owner and group';
+
 /** As they are named: numbers, or names of this host's own accounts. */
 type Named = { owner?: string | number | undefined; group?: string | number | undefined };
 

@@ -17,7 +17,7 @@ import { deriveHighWaterKey, encodeHighWater } from '../state/high-water.ts';
 import { privateKeys, type PrivateKeys, type StoredIdentity } from '../state/identity.ts';
 import { forgetBundles } from '../state/revocation.ts';
 import type { StateDirectory } from '../state/state-directory.ts';
-import { givenBesides } from '../state/trust-anchors.ts';
+import { givenBesides, withGiven } from '../state/trust-anchors.ts';
 import { call, errorFromReply, parseReply, type Link } from './call.ts';
 import { ServerClock } from './server-clock.ts';
 
@@ -57,11 +57,12 @@ export async function enroll(enrollment: Enrollment): Promise<StoredIdentity> {
   const keys = await pendingKeys(enrollment);
   const request = enrollment.certified ? await createCertificateRequest() : undefined;
   const reply = await register(enrollment, keys, request?.csr);
-  const trustAnchors =
-    trustAnchor === undefined ? [] : [...new Set([trustAnchor, ...reply.trustAnchors])];
   const { agentId, group, verificationKeys } = reply;
   const givenAnchor =
     trustAnchor === undefined ? undefined : givenBesides(trustAnchor, reply.trustAnchors);
+  // As sessions will name them: a CA that is here twice, in two writings, would look like a change there.
+  const trustAnchors =
+    trustAnchor === undefined ? [] : withGiven(reply.trustAnchors, { givenAnchor });
   const identity: StoredIdentity = {
     format: 1,
     agentId,

@@ -1,4 +1,5 @@
 import type { ErrorCode } from '@sallyport/contract';
+import { ENROL_ANEW } from '../state/revocation.ts';
 
 /** Refusals that only a person can lift: the agent asks again, but slowly. */
 const lasting: ReadonlySet<string> = new Set<ErrorCode>([
@@ -16,6 +17,7 @@ const lasting: ReadonlySet<string> = new Set<ErrorCode>([
 
 /** Where the agent's side knows more than the control plane's own sentence says. */
 const advice: Partial<Record<ErrorCode, string>> = {
+  'agent.revoked': ENROL_ANEW,
   'token.used_up':
     'if an earlier attempt from this host was cut off, also revoke the agent that it left behind',
   'agent.keys_taken':

@@ -2,7 +2,6 @@ import { AgentError } from '../agent-error.ts';
 import { systemClock } from '../clock.ts';
 import type { AgentEvents } from '../events/agent-events.ts';
 import { RepeatedActs } from '../events/repeated-acts.ts';
-import { ownershipOf } from '../files/ownership.ts';
 import type { LocalApiSettings, TcpConfig } from '../local-api-settings.ts';
 import { listensOnTcp } from '../local-api-settings.ts';
 import { peerFields, type Log } from '../log.ts';
@@ -14,10 +13,11 @@ import type { Answer } from './in-turn.ts';
 import { RequestCounts } from './request-counts.ts';
 import { everything, rightsOf, type Rights } from './rights.ts';
 import { SharedBodies } from './shared-bodies.ts';
+import { socketAccessOf } from './socket-access.ts';
 import { openSocket, type Listener } from './socket-listener.ts';
 import type { TcpListener } from './tcp-listener.ts';
 import { UnreadReplies } from './unread-replies.ts';
-import { admitUser, usersOf, type Users } from './users.ts';
+import { admitUser, type Users } from './users.ts';
 import { WatchHub } from './watch.ts';
 
 /** At the agent's own socket, and at each of the further places: none keeps the programs at another waiting. */
@@ -97,12 +97,9 @@ export class LocalApi {
   async #openAll(): Promise<void> {
     const { socket, socketMode, localApi, log } = this.#parts;
     await this.#openSocket(socket, { mode: socketMode }, this.#access(socket, everything, OWN));
-    for (const { path, mode, allow, users: named, ...owned } of localApi.sockets) {
-      const file = {
-        mode: Number.parseInt(mode, 8),
-        ownership: ownershipOf(owned, 'localApi.sockets'),
-      };
-      const users = usersOf(path, named);
+    for (const settings of localApi.sockets) {
+      const { path, allow } = settings;
+      const { file, users } = socketAccessOf(settings);
       await this.#openSocket(path, file, this.#access(path, rightsOf(allow), FURTHER), users);
       log.info({ path }, 'listening for programs');
     }

@@ -1,6 +1,6 @@
 import { chmodSync, chownSync, closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { AgentError } from '../agent-error.ts';
-import type { Ownership } from '../files/ownership.ts';
+import { NOT_GIVEN, type Ownership } from '../files/ownership.ts';
 import { codeOf } from '../state/system-error.ts';
 
 /** O_PATH (open(2)): a handle of the file itself, whatever is put in its place meanwhile. */
@@ -35,7 +35,7 @@ export function giveSocket(
   } catch (error) {
     const code = codeOf(error);
     if (code === undefined) throw error;
-    throw unusable(path, `cannot be given to its owner and group (${code})`, error);
+    throw unusable(path, `${NOT_GIVEN} (${code})`, error);
   }
 }
 

@@ -7,6 +7,7 @@ import type { RepeatedActs } from '../events/repeated-acts.ts';
 import { keyAndChain } from '../files/certificate-value.ts';
 import type { Peer } from '../host/libc.ts';
 import type { Allowed } from '../local-api-settings.ts';
+import { ENROL_ANEW } from '../state/revocation.ts';
 import type { EntryKind } from '../sync/open-bundle.ts';
 import { applicationAt } from './application-at.ts';
 import { jsonAround } from './json-bytes.ts';
@@ -164,7 +165,7 @@ function representation({ kind, contentType }: Collection, { etag }: { etag: str
 export function heldBy(agent: Agent): { revision: number; complete: boolean } {
   if (agent.isRevoked) {
     throw new AgentError('agent.revoked', 'this agent was revoked and holds nothing any more', {
-      advice: 'enrol it again with a new enrollment token',
+      advice: ENROL_ANEW,
     });
   }
   const held = agent.cache.revision();
@@ -206,8 +207,9 @@ function missing({ kind, notFound }: Collection, name: string, complete: boolean
   if (!resourceName.safeParse(name).success)
     return new AgentError('request.invalid', 'the path does not hold a valid name');
   if (complete)
-    return new AgentError(notFound, `the group has no ${kind} of this name`, {
-      advice: 'see what there is with: sallyport-agent list',
+    // What is lent out is in no bundle: whether it is there, the agent cannot know.
+    return new AgentError(notFound, `the group is delivered no ${kind} of this name`, {
+      advice: `see what there is with: sallyport-agent list${kind === 'secret' ? ', or, if it is lent out, take it with: sallyport-agent lease take' : ''}`,
     });
   return new AgentError(
     'agent.not_ready',

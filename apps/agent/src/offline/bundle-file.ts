@@ -16,7 +16,7 @@ export async function readBundleFile(path: string): Promise<Buffer> {
   } catch (error) {
     const code = codeOf(error);
     if (code === undefined) throw error;
-    throw new AgentError('usage.invalid', `the bundle cannot be read (${code})`, {
+    throw new AgentError('usage.invalid', `the bundle ${path} cannot be read (${code})`, {
       advice: 'check the path of the file and its permissions',
       cause: error,
     });

@@ -23,6 +23,10 @@ const PLACEHOLDERS = [
   /^(?:\.{0,2}\/|~\/|[A-Za-z]:\\)/,
 ];
 
+/** What stands before a filter of a template: `{{ "db/login" |` before `secret: "user"`. */
+const BEFORE_FILTER = /\{[{%](?:(?![%}]\})[^])*\|\s*$/;
+const MAX_TAG = 512;
+
 /** Literals that are assigned to names that look secret, in a text of any kind. */
 export function assignments(text: string): Assignment[] {
   const found = new Map<number, Assignment>();
@@ -35,6 +39,7 @@ export function assignments(text: string): Assignment[] {
       if (!looksSecret(key) || PLACEHOLDERS.some((placeholder) => placeholder.test(value)))
         continue;
       const at = match.index + match[0].indexOf(key);
+      if (BEFORE_FILTER.test(text.slice(Math.max(0, at - MAX_TAG), at))) continue;
       while ((starts[line] ?? Infinity) <= at) line += 1;
       const column = at - (starts[line - 1] ?? 0) + 1;
       if (!found.has(line)) found.set(line, { line, column, rule: 'assignment', key });

@@ -5,6 +5,10 @@ import { agentIdIn, type Identity } from './identity.ts';
 import { Quarantine } from './quarantine.ts';
 import type { StateDirectory } from './state-directory.ts';
 
+/** Of an agent that was revoked while it runs: until it ends, nobody else may use its directory. */
+export const ENROL_ANEW =
+  'stop the agent, enrol it again with a new enrollment token, and start it';
+
 /** `revoked.json`: what was here, and when the control plane took it back. */
 const marker = z.strictObject({
   format: z.literal(1),

@@ -7,6 +7,13 @@ export function codeOf(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined;
 }
 
+/** The system call that failed so (`fchown`), undefined for any other error. */
+export function callOf(error: unknown): string | undefined {
+  return codeOf(error) !== undefined && Error.isError(error) && 'syscall' in error
+    ? String(error.syscall)
+    : undefined;
+}
+
 /** `state.unusable` for a system error met at a path of the state directory; any other error as it is. */
 export function unusable(path: string, error: unknown): unknown {
   const code = codeOf(error);
