@@ -37,7 +37,8 @@ async function startPatient() {
   const identity = await loadIdentity(state);
   const spool = new EventSpool(state.path, { key: identity.eventsKey, log: silentLog });
   await spool.restore();
-  const parts = { clock: systemClock, random: () => 0, log: silentLog };
+  const sleep = () => new Promise<void>((resolve) => setImmediate(resolve));
+  const parts = { clock: { ...systemClock, sleep }, random: () => 0, log: silentLog };
   const events = new AgentEvents({ spool, group: identity.group.id, ...parts });
   const link = new HttpsLink({ baseUrl: double.url, ca: double.ca });
   const agent = createAgent({ identity, link, clock: endless, events });
@@ -47,8 +48,9 @@ async function startPatient() {
     agent,
     /** Has one answered; what that set off has reached the control plane, too. */
     report: async () => {
+      const before = double.reports.length;
       events.record({ action: 'values:wipe', subject: 'agent' });
-      await until(() => double.reports.length === 1 && spool.waiting === 0);
+      await until(() => double.reports.length > before && spool.waiting === 0);
       await link.request('GET', '/agent/v1/cacerts');
     },
   };
@@ -61,6 +63,18 @@ test('[F-02] an agent that waits after an outage asks again once anything of it 
   await report();
   await until(() => agent.contact.state === 'connected');
   await agent.stop();
+});
+
+test('[F-02] it does so once: what else is answered ends no other wait before a pull was', async () => {
+  // More than there are pulls: each is tried anew where its connection was used before.
+  double.failNext('/agent/v1/pull', ...Array.from({ length: 9 }, () => 'hang up' as const));
+  const { agent, report } = await startPatient();
+  await report();
+  await until(() => agent.contact.failures === 2);
+  const pulls = double.requestsTo('/agent/v1/pull');
+  await report();
+  await agent.stop();
+  expect(double.requestsTo('/agent/v1/pull')).toHaveLength(pulls.length);
 });
 
 test('[F-02] what the control plane refused is not asked for sooner than it said', async () => {

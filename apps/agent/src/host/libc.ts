@@ -42,11 +42,11 @@ const PR_GET_DUMPABLE = 3;
 const PR_SET_DUMPABLE = 4;
 const RLIMIT_CORE = 4;
 const RLIMIT_BYTES = 16;
-/** What of glibc's `mallopt` (malloc.h) is set, and to what, in bytes: left alone it raises both with what is freed. */
+/** What of glibc's `mallopt` (malloc.h) is set, and to what, in bytes: left alone it raises both with what is freed. Replies are shorter. */
 const M_TRIM_THRESHOLD = -1;
 const M_MMAP_THRESHOLD = -3;
 const M_ARENA_MAX = -8;
-const KEPT_BYTES = 64 * 1024;
+const KEPT_BYTES = 256 * 1024;
 
 const signatures = {
   getpagesize: { arguments: [], return: 'int32' },

@@ -11,32 +11,43 @@ const why = isGlibc && process.arch === 'x64' ? undefined : 'this is not Linux o
 const describeOnGlibc = why === undefined ? describe : describe.skip;
 
 /** In MiB. */
-const told = z.object({ taken: z.number(), left: z.number() });
+const told = z.object({ taken: z.number(), left: z.number(), young: z.number() });
 
 const module = fileURLToPath(new URL('small-memory.ts', import.meta.url));
 
-/** Takes 400 buffers of 96 KiB with a small one after each, and lets the large ones go; prints what it still has of them. */
+/**
+ * Takes 100 buffers of 400 KiB with a small one after each, lets the large ones go, makes garbage, and prints what it
+ * still has of the buffers, and how much room V8 has for new objects.
+ */
 const script = `
   import { readFileSync } from 'node:fs';
+  import { getHeapSpaceStatistics } from 'node:v8';
   const mib = () => Number(/^RssAnon:\\s+(\\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))[1]) / 1024;
   const { keepMemorySmall } = await import(${JSON.stringify(module)});
   if (process.argv[1] === 'small') keepMemorySmall();
+  // Freed, it has the allocator keep blocks up to this size from then on.
+  for (const size of [1, 2, 3]) new Uint8Array(size * 1024 * 1024).fill(1);
+  gc();
+  gc();
   const before = mib();
   const kept = [];
   let large = [];
-  for (let taken = 0; taken < 400; taken += 1) {
-    large.push(new Uint8Array(96 * 1024).fill(1));
-    kept.push(new Uint8Array(1024).fill(1));
+  for (let taken = 0; taken < 100; taken += 1) {
+    large.push(new Uint8Array(400 * 1024).fill(1));
+    kept.push(new Uint8Array(16 * 1024).fill(1));
   }
   const taken = mib() - before;
   large = undefined;
   gc();
   // The first has them freed by another thread, for which the second waits.
   gc();
-  console.log(JSON.stringify({ taken, left: mib() - before, kept: kept.length }));
+  const left = mib() - before;
+  for (let made = 0; made < 2_000_000; made += 1) kept[made % 10_000] = { made };
+  const young = getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space');
+  console.log(JSON.stringify({ taken, left, young: young.space_size / 1024 / 1024 }));
 `;
 
-async function leftOf(mode: 'small' | 'as it is'): Promise<z.infer<typeof told>> {
+async function afterAllOf(mode: 'small' | 'as it is'): Promise<z.infer<typeof told>> {
   const node = [process.execPath, '--disable-warning=ExperimentalWarning', '--expose-gc'];
   const command = [...node, '--input-type=module', '--eval', script, mode];
   const child = startProcess({ command });
@@ -45,16 +56,18 @@ async function leftOf(mode: 'small' | 'as it is'): Promise<z.infer<typeof told>>
   return told.parse(JSON.parse(json));
 }
 
-describeOnGlibc(titleOrLeftOut('[SG-07] memory that a process has freed', why), () => {
-  test('goes back to the host', async () => {
-    const { taken, left } = await leftOf('small');
+describeOnGlibc(titleOrLeftOut('[SG-07] memory that a process has done with', why), () => {
+  test('goes back to the host, and there is little room for what is new', async () => {
+    const { taken, left, young } = await afterAllOf('small');
     expect(taken).toBeGreaterThan(35);
     expect(left).toBeLessThan(10);
+    expect(young).toBeLessThan(4);
   });
 
   test('is kept by one that does not ask for that', async () => {
-    const { taken, left } = await leftOf('as it is');
+    const { taken, left, young } = await afterAllOf('as it is');
     expect(taken).toBeGreaterThan(35);
     expect(left).toBeGreaterThan(30);
+    expect(young).toBeGreaterThan(6);
   });
 });

@@ -11,7 +11,7 @@ const MAY_WAIT = /^(?:token_file\..*|reference\..*|hashing\.busy)$/;
 export type SessionParts = OpenerParts & {
   /** Told the group that the agent is in, each time that a session is open and the control plane named it. */
   onGroup?: (group: JoinedGroup) => void;
-  /** Told of every reply that is no refusal. */
+  /** Told of every reply that is no refusal, but for those that open sessions. */
   onAnswer?: () => void;
 };
 

@@ -35,7 +35,7 @@ export type SyncParts = {
    * and would wait for the next revision.
    */
   outdated: () => AbortSignal;
-  /** Aborts when the control plane answers anything that the agent asks. */
+  /** Aborts when the control plane answers anything that the agent asks within its session. */
   answered: () => AbortSignal;
 };
 
@@ -56,12 +56,15 @@ export async function runSyncLoop(
 ): Promise<AgentError | undefined> {
   const { clock } = parts;
   const backoff = new Backoff(parts.random);
+  // Once an outage: programs have the agent ask much, and each answer would be another pull that fails.
+  let hasComeEarly = false;
   while (!signal.aborted) {
     try {
       const askedAt = clock.monotonic();
       const reply = await pull(parts, AbortSignal.any([signal, parts.outdated()]));
       const progress =
         reply === undefined ? confirmContact(parts) : await act(reply, parts, signal);
+      hasComeEarly = false;
       const heldBack = clock.monotonic() - askedAt > HELD_BACK_MS;
       if (progress || heldBack) backoff.reset();
       // A control plane that answers at once with nothing new must not be asked in a tight loop.
@@ -73,16 +76,17 @@ export async function runSyncLoop(
       if (fault.code === 'link.aborted') continue;
       const delayMs = Math.round(backoff.next(fault));
       report(fault, delayMs, parts);
-      const wake = mayBeBack(fault) ? AbortSignal.any([signal, parts.answered()]) : signal;
-      await clock.sleep(delayMs, wake);
+      const early: AbortSignal[] = !hasComeEarly && mayBeBack(fault) ? [parts.answered()] : [];
+      await clock.sleep(delayMs, AbortSignal.any([signal, ...early]));
+      hasComeEarly ||= early.some(({ aborted }) => aborted);
     }
   }
   return undefined;
 }
 
 /** Whether the next answer to anything tells that it is over; what the control plane itself refused is not. */
-function mayBeBack({ status, code }: AgentError): boolean {
-  return status === undefined && code.startsWith('link.');
+function mayBeBack({ status, code, retryable }: AgentError): boolean {
+  return retryable && status === undefined && code.startsWith('link.');
 }
 
 /**
