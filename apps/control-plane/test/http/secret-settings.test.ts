@@ -80,6 +80,28 @@ describe('a secret that is lent out', () => {
     expect(await agent.open(await agent.pull(10))).toEqual({ db: 'three' });
   });
 
+  test('[SG-27] keeps each restriction that a new version says nothing of, and loses one that it takes away', async () => {
+    const put = await putIn('restricted');
+    const windows = [{ days: ['mon'], from: '08:00', until: '17:30', timeZone: 'UTC' }];
+    const at = (lease: object) => put({ value: 'v', lease });
+    expect((await at({ ttlSeconds: 60 })).body).toMatchObject({
+      lease: { ttlSeconds: 60, maxTtlSeconds: 60, maxUses: null, windows: [] },
+    });
+    await at({ ...policy, windows });
+    expect((await at({ ttlSeconds: 30 })).body).toMatchObject({
+      lease: { ...policy, ttlSeconds: 30, windows },
+    });
+    expect((await at({ ttlSeconds: 301 })).body).toMatchObject({
+      issues: [{ field: 'body.lease.maxTtlSeconds' }],
+    });
+    expect((await at({ ttlSeconds: 30, maxUses: null })).body).toMatchObject({
+      lease: { maxTtlSeconds: 300, maxUses: null, windows },
+    });
+    expect((await at({ ttlSeconds: 30, windows: [] })).body).toMatchObject({
+      lease: { maxTtlSeconds: 300, maxUses: null, windows: [] },
+    });
+  });
+
   test('is kept on no disk from then on, where agents could keep it before', async () => {
     const put = await putIn('once-kept');
     await put({ value: 'one', offline: 'allow' });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { instant, resourceName, uuid } from '../names.ts';
-import { leasePolicy } from './lease-policy.ts';
+import { leaseChange, leasePolicy } from './lease-policy.ts';
 
 export const MAX_SECRET_BYTES = 64 * 1024;
 
@@ -36,7 +36,7 @@ export const putSecretBody = z
     value: secretValue.optional(),
     reference: secretReference.optional(),
     offline: offlinePolicy.optional(),
-    lease: leasePolicy.nullable().optional(),
+    lease: leaseChange.nullable().optional(),
   })
   .refine(({ value, reference }) => (value === undefined) !== (reference === undefined), {
     path: ['value'],
