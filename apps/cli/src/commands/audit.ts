@@ -142,7 +142,7 @@ function addReading(audit: Command, context: Context): void {
       if (to !== undefined) query.set('to', String(to));
       using api = await openApi(context);
       const path = `${route`/audit/export`}?${query.toString()}`;
-      const bytes = await writeNewFile(file, (into) => api.download(path, into));
+      const { bytes } = await writeNewFile(file, (into) => api.download(path, into));
       context.output.result({ file, bytes }, `Wrote ${file}.`);
     });
 }
