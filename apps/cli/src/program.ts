@@ -114,14 +114,20 @@ function tell({ output }: Context, error: unknown): void {
   output.failure(printable([message, reasons, `(${origin})`].filter(Boolean).join(' ')), failure);
 }
 
+/** With this program's own way out. */
+function inFull({ code, message }: LinkError): string {
+  if (code !== 'tls.unknown_ca') return message;
+  const way = 'sallyport login --url https://… --fingerprint SHA256:…';
+  return `${message.replace(/\.$/, '')}: ${way}, as the control plane prints them at its start`;
+}
+
 function failureOf(error: unknown): Failure {
   if (error instanceof ApiError) {
     const { code, message, requestId, issues } = error;
     return { code, message, requestId, issues };
   }
-  if (error instanceof CliError || error instanceof LinkError) {
-    return { code: error.code, message: error.message };
-  }
+  if (error instanceof CliError) return { code: error.code, message: error.message };
+  if (error instanceof LinkError) return { code: error.code, message: inFull(error) };
   if (error instanceof CommanderError) {
     return { code: 'usage.invalid', message: usageMessage(error) };
   }
