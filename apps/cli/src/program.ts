@@ -77,14 +77,16 @@ export function createProgram(context: Context): Command {
 export async function run(args: readonly string[], context: Context): Promise<number> {
   // Not from the parser: a command line that does not parse is refused in JSON too.
   context.output.json = args.includes('--json');
+  const program = createProgram(context);
   try {
-    await createProgram(context).parseAsync(args, { from: 'user' });
+    await program.parseAsync(args, { from: 'user' });
     return 0;
   } catch (error) {
     const exitCode = exitCodeOf(error);
-    const told =
-      error instanceof CommanderError && (exitCode === 0 || error.code === 'commander.help');
-    if (!told) tell(context, error);
+    if (!(error instanceof CommanderError)) tell(context, error);
+    // Help and version are told already.
+    else if (exitCode !== 0 && error.code !== 'commander.help')
+      tell(context, new CliError('usage.invalid', usageMessage(error, { program, args })));
     return exitCode;
   }
 }
@@ -128,9 +130,6 @@ function failureOf(error: unknown): Failure {
   }
   if (error instanceof CliError) return { code: error.code, message: error.message };
   if (error instanceof LinkError) return { code: error.code, message: inFull(error) };
-  if (error instanceof CommanderError) {
-    return { code: 'usage.invalid', message: usageMessage(error) };
-  }
   const message = 'sallyport met a defect of its own; report the command that shows it';
   return { code: 'cli.internal', message };
 }

@@ -119,6 +119,11 @@ describe('a command line that is wrong', () => {
   test.each([
     ['an unknown command', ['frobnicate'], 'unknown command'],
     ['an unknown option', ['group', 'list', '--frobnicate'], '--frobnicate'],
+    [
+      'an option misspelt that has to be there',
+      ['token', 'create', '--grup', 'demo'],
+      "unknown option '--grup'; did you mean --group?",
+    ],
     ['no group', ['secret', 'list'], "'--group <group>' not specified"],
     ['no name', ['group', 'create'], "missing required argument 'name'"],
     ['a malformed group', ['secret', 'list', '--group', 'Plant'], '--group: use 1 to 63'],
