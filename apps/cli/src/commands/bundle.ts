@@ -1,14 +1,14 @@
-import { exportBundleBody, exportedBundle, uuid } from '@sallyport/contract';
+import { exportBundleBody, exportedBundle } from '@sallyport/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { route } from '../api-client.ts';
 import { writeNewFile } from '../audit/new-file.ts';
 import { openApi, type Context } from '../context.ts';
-import { checked, wholeNumber } from '../usage.ts';
+import { agentId, checked, wholeNumber } from '../usage.ts';
 
 const { expiresInDays } = exportBundleBody.shape;
 const exportOptions = z.object({
-  agent: uuid,
+  agent: agentId,
   output: z.string(),
   days: wholeNumber.pipe(expiresInDays.unwrap()),
 });

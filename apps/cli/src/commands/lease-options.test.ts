@@ -12,7 +12,7 @@ describe('how a secret is lent out, as it is typed', () => {
   });
 
   test('takes a restriction away when that is said', () => {
-    expect(leaseIn({ lease: 60, leaseUses: 'any', leaseWindow: ['always'] })).toEqual({
+    expect(leaseIn({ lease: 60, leaseUses: null, leaseWindow: ['always'] })).toEqual({
       lease: { ttlSeconds: 60, maxUses: null, windows: [] },
     });
   });

@@ -1,5 +1,6 @@
 import {
   leaseChange,
+  leasePolicy,
   leaseWindow,
   weekday,
   type LeaseChange,
@@ -8,14 +9,20 @@ import {
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { CliError } from '../cli-error.ts';
-import { duration } from '../duration.ts';
+import { durationWithin } from '../duration.ts';
 import { checked, wholeNumber } from '../usage.ts';
+
+const policy = leasePolicy.shape;
+const leaseTyped = z.object({ lease: leaseChange });
 
 /** Of `secret set`. */
 export const leaseOptions = {
-  lease: z.union([duration, z.literal(false)]).optional(),
-  leaseMax: duration.optional(),
-  leaseUses: z.union([z.literal('any'), wholeNumber]).optional(),
+  // False of --no-lease.
+  lease: z.literal(false).or(durationWithin(policy.ttlSeconds)).optional(),
+  leaseMax: durationWithin(policy.maxTtlSeconds).optional(),
+  leaseUses: z
+    .union([z.literal('any').transform(() => null), wholeNumber], 'use a whole number, or any')
+    .optional(),
   leaseWindow: z.array(z.string()).optional(),
 };
 type LeaseOptions = z.output<z.ZodObject<typeof leaseOptions>>;
@@ -44,10 +51,10 @@ export function leaseIn(options: LeaseOptions): { lease?: LeaseChange | null } {
     const change = {
       ttlSeconds,
       ...(leaseMax === undefined ? {} : { maxTtlSeconds: leaseMax }),
-      ...(leaseUses === undefined ? {} : { maxUses: leaseUses === 'any' ? null : leaseUses }),
+      ...(leaseUses === undefined ? {} : { maxUses: leaseUses }),
       ...(windows === undefined ? {} : { windows: windowsIn(windows) }),
     };
-    return { lease: checked(leaseChange, change, '--lease') };
+    return checked(leaseTyped, { lease: change });
   }
   if ([leaseMax, leaseUses, windows].some((option) => option !== undefined))
     throw new CliError('usage.invalid', 'say with --lease how long a lease lasts');
