@@ -188,6 +188,11 @@ describe('a command line that is wrong', () => {
       '--offline: use allow or deny',
     ],
     [
+      'a file that is not absolute',
+      ['secret', 'set', 'x', '--group', 'a', '--reference', 'file://foo'],
+      '--reference: use vault://<mount>/<path>, ',
+    ],
+    [
       'a malformed operator',
       ['login', '--url', 'https://a', '--name', 'No One'],
       '--name: use 1 to 64',

@@ -50,6 +50,9 @@ describe('a reference', () => {
   test.each([
     ['of an unknown scheme', { reference: 'https://canary.test/kv' }],
     ['with a space in it', { reference: 'vault://canary/a b' }],
+    ['of a file on another host', { reference: 'file://canary/kv' }],
+    ['of a mount without a path', { reference: 'vault://canary' }],
+    ['of a Kubernetes secret without a key', { reference: 'k8s://plant-7/canary' }],
     ['beside a value', { reference: URI, value: 'canary' }],
     ['that is lent out', { reference: URI, lease: policy }],
   ])('%s is refused, and is not echoed', async (_, body) => {
