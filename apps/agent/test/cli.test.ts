@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { expectNoLeftovers, startProcess, type TestProcess } from '@sallyport/testkit/process';
 import { ControlPlaneDouble } from './control-plane-double.ts';
-import { enrollWith, type Enrolled } from './harness.ts';
+import { enrollWith, startDaemon, type Enrolled } from './harness.ts';
 import { agentCommand, runAgentProcess } from './run-agent.ts';
 
 let double: ControlPlaneDouble;
@@ -85,6 +85,21 @@ describe('[SG-25] list and status', () => {
       secrets: [{ name: 'db/password', version: 1 }, { name: 'with-nul' }],
       configs: [{ name: 'rate-limit' }],
     });
+  });
+
+  test('list of nothing says so, and not where a pipe reads', async () => {
+    const bare = await ControlPlaneDouble.start();
+    const { home, socket, stateDir } = await enrollWith(bare);
+    const itsDaemon = await startDaemon({ socket, stateDir });
+    await itsDaemon.untilHealth(({ status }) => status === 'ready');
+    expect(await sallyportAgent(['list', '--socket', socket])).toEqual({
+      code: 0,
+      stdout: '',
+      stderr: 'sallyport-agent: there is nothing that may be read at this socket\n',
+    });
+    await itsDaemon.stop();
+    await bare.stop();
+    await home.remove();
   });
 
   test('status tells how the agent is, for people and for programs', async () => {

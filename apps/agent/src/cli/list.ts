@@ -3,11 +3,12 @@ import { readAgentConfig, type ConfigFlags } from '../config.ts';
 import { listReply } from '../local-api/replies.ts';
 import type { CliContext } from './context.ts';
 import { LocalClient } from './local-client.ts';
+import { reportNotice } from './report-failure.ts';
 
 /** `list`: the names and versions of all that applications can read. */
 export async function listNames(
   flags: ConfigFlags & { json?: boolean },
-  { env, stdout }: CliContext,
+  { env, stdout, stderr }: CliContext,
 ): Promise<void> {
   const client = new LocalClient(readAgentConfig(flags, env).config.socket);
   const secrets = await client.read('/v1/secrets', listReply);
@@ -19,6 +20,8 @@ export async function listNames(
     );
     return;
   }
+  if ([secrets, configs, certificates].every(({ items }) => items.length === 0))
+    reportNotice('there is nothing that may be read at this socket', { stderr });
   for (const { name, version } of secrets.items)
     stdout.write(`secret  ${printable(name)}  version ${version}\n`);
   for (const { name, version } of configs.items)
