@@ -17,6 +17,11 @@ describe('a command line that is wrong', () => {
   test.each([
     ['an unknown command', ['lst'], /unknown command \(Did you mean list\?\)/],
     ['an unknown option', ['get', 'x', '--fast'], /unknown option '--fast'/],
+    [
+      'an option that was not typed to its end',
+      ['enroll', '--token', 'x'],
+      /unknown option '--token'; did you mean --token-file\?/,
+    ],
     ['a missing argument', ['get'], /missing required argument 'name'/],
     ['an unknown key in the configuration', ['list', '--config', 'CONFIG'], /sockets/],
     ['an empty socket', ['get', 'x', '--socket', ''], /--socket is empty — give it a path/],

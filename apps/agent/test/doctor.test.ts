@@ -224,6 +224,7 @@ describe('doctor finds', () => {
     const stranger = await doctor();
     expect(stranger.of('connection')[0]?.outcome).toBe('ok');
     expect(stranger.of('tls')).toEqual([bad('failed', /no trusted CA issued/)]);
+    expect(stranger.of('tls')[0]?.detail).toContain('enroll --force');
     expect(stranger.code).toBe(11);
   });
 

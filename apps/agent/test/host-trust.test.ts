@@ -91,6 +91,7 @@ test('[AT-36] a private CA is named by its file, which alone counts from then on
   double.tls = await other.issue();
   await double.start();
   expect(await serves(named)).toBe(false);
+  expect((await verify(named)).stderr).toContain('stop this agent and enroll --force');
   await writeFile(caFile, other.ca);
   expect(await serves(named)).toBe(true);
   // Without the file it is the CA of the enrolment that counts.

@@ -150,7 +150,9 @@ describe('[BM-22] link verify', () => {
     await restartWith(await stranger.issue());
     const { code, stderr, report } = await verify();
     expect(code).toBe(10);
-    expect(stderr).toMatch(/^sallyport-agent: [^\n]* no trusted CA issued; [^\n]*\n$/);
+    expect(stderr).toMatch(
+      /^sallyport-agent: [^\n]* no trusted CA issued; [^\n]*enroll --force[^\n]*\n$/,
+    );
     expect(report.failure?.code).toBe('tls.unknown_ca');
     expect(report.certificates.map(({ fingerprint }) => fingerprint)).toContain(
       certificateFingerprint(stranger.ca),

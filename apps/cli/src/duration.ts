@@ -2,6 +2,12 @@ import { z } from 'zod';
 
 const SHAPE = /^(?=\d)(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?$/;
 
+const UNITS = [
+  [86_400, 'd'],
+  [3600, 'h'],
+  [60, 'm'],
+] as const;
+
 /** A duration as people write it (`90s`, `1h30m`, `7d`), in seconds. A number without a unit is refused. */
 export const duration = z
   .string()
@@ -10,3 +16,15 @@ export const duration = z
     const [, days = 0, hours = 0, minutes = 0, seconds = 0] = SHAPE.exec(text) ?? [];
     return ((Number(days) * 24 + Number(hours)) * 60 + Number(minutes)) * 60 + Number(seconds);
   });
+
+/** A duration of so many seconds as the schema allows. */
+export function durationWithin(seconds: z.ZodNumber) {
+  const range = `use ${written(seconds.minValue ?? 0)} to ${written(seconds.maxValue ?? 0)}`;
+  return duration.refine((given) => seconds.safeParse(given).success, range);
+}
+
+/** Seconds in the largest unit of which they are a whole number. */
+function written(seconds: number): string {
+  const [size, unit] = UNITS.find(([each]) => seconds > 0 && seconds % each === 0) ?? [1, 's'];
+  return `${seconds / size}${unit}`;
+}

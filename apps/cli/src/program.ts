@@ -1,7 +1,7 @@
 import { usageMessage } from '@sallyport/config/usage-message';
 import { printable, withoutTokens, type ProblemIssue } from '@sallyport/contract';
 import { LinkError } from '@sallyport/tls/https-link';
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, type Option } from 'commander';
 import { ApiError, CliError } from './cli-error.ts';
 import { addAgentTokenCommands } from './commands/agent-token.ts';
 import { addAgentCommands } from './commands/agent.ts';
@@ -27,6 +27,7 @@ import { addSessionCommands } from './commands/session.ts';
 import { addTokenCommands } from './commands/token.ts';
 import type { Context } from './context.ts';
 import { exitCodeOf } from './exit-codes.ts';
+import { optionName } from './usage.ts';
 import { VERSION } from './version.ts';
 
 const JSON_OPTION = ['--json', 'print exactly one JSON value'] as const;
@@ -77,14 +78,20 @@ export function createProgram(context: Context): Command {
 export async function run(args: readonly string[], context: Context): Promise<number> {
   // Not from the parser: a command line that does not parse is refused in JSON too.
   context.output.json = args.includes('--json');
+  const program = createProgram(context);
+  let options: readonly Option[] = [];
+  program.hook('preAction', (_, acting) => {
+    ({ options } = acting);
+  });
   try {
-    await createProgram(context).parseAsync(args, { from: 'user' });
+    await program.parseAsync(args, { from: 'user' });
     return 0;
   } catch (error) {
     const exitCode = exitCodeOf(error);
-    const told =
-      error instanceof CommanderError && (exitCode === 0 || error.code === 'commander.help');
-    if (!told) tell(context, error);
+    if (!(error instanceof CommanderError)) tell(context, error, options);
+    // Help and version are told already.
+    else if (exitCode !== 0 && error.code !== 'commander.help')
+      tell(context, new CliError('usage.invalid', usageMessage(error, { program, args })));
     return exitCode;
   }
 }
@@ -102,16 +109,32 @@ type Failure = {
   issues?: readonly ProblemIssue[];
 };
 
-function tell({ output }: Context, error: unknown): void {
+function tell({ output }: Context, error: unknown, options: readonly Option[] = []): void {
   const told = failureOf(error);
   const failure = { ...told, message: withoutTokens(told.message) };
   const { code, message, requestId, issues = [] } = failure;
   const reasons = issues
     .filter((issue) => issue.message !== message)
-    .map((issue) => `${issue.field}: ${issue.message}`)
+    .map((issue) => `${calledAs(issue, options)}: ${issue.message}`)
     .join('; ');
+  // That it is not valid says less than what of it.
+  const what = code === 'request.invalid' && reasons !== '' ? '' : message;
   const origin = requestId === undefined ? code : `${code}, request ${requestId}`;
-  output.failure(printable([message, reasons, `(${origin})`].filter(Boolean).join(' ')), failure);
+  output.failure(printable([what, reasons, `(${origin})`].filter(Boolean).join(' ')), failure);
+}
+
+/** With this program's own way out. */
+function inFull({ code, message }: LinkError): string {
+  if (code !== 'tls.unknown_ca') return message;
+  const way = 'sallyport login --url https://… --fingerprint SHA256:…';
+  return `${message.replace(/\.$/, '')}: ${way}, as the control plane prints them at its start`;
+}
+
+/** The option of the command that a field of its request comes from; the field where it has none. */
+function calledAs({ field }: ProblemIssue, options: readonly Option[]): string {
+  const bare = field.replace(/^body\./, '');
+  const name = optionName(bare.split('.'));
+  return options.some(({ long }) => long === name) ? name : bare;
 }
 
 function failureOf(error: unknown): Failure {
@@ -119,12 +142,8 @@ function failureOf(error: unknown): Failure {
     const { code, message, requestId, issues } = error;
     return { code, message, requestId, issues };
   }
-  if (error instanceof CliError || error instanceof LinkError) {
-    return { code: error.code, message: error.message };
-  }
-  if (error instanceof CommanderError) {
-    return { code: 'usage.invalid', message: usageMessage(error) };
-  }
+  if (error instanceof CliError) return { code: error.code, message: error.message };
+  if (error instanceof LinkError) return { code: error.code, message: inFull(error) };
   const message = 'sallyport met a defect of its own; report the command that shows it';
   return { code: 'cli.internal', message };
 }

@@ -7,6 +7,23 @@ export const wholeNumber = z
   .regex(/^\d{1,9}$/, 'use a whole number')
   .transform(Number);
 
+/** An agent's id as it is typed. Its name is what people try first. */
+export const agentId = z
+  .uuid('give the id that `sallyport agent list --group …` shows')
+  .toLowerCase();
+
+/** Fields of the API, and of what is typed, whose options are not called as they are. */
+const calledOtherwise: Readonly<Record<string, string>> = {
+  cidrs: '--cidr',
+  expiresInDays: '--days',
+  expiresInSeconds: '--expires',
+  overlapSeconds: '--overlap',
+  'lease.ttlSeconds': '--lease',
+  'lease.maxTtlSeconds': '--lease-max',
+  'lease.maxUses': '--lease-uses',
+  'lease.windows': '--lease-window',
+};
+
 /**
  * Checks what was typed before anything is sent. `name` is what the message calls it; the fields of an object
  * are called as the options they come from.
@@ -18,7 +35,7 @@ export function checked<Schema extends z.ZodType>(
   value: unknown,
   name?: string,
 ): z.output<Schema> {
-  const result = schema.safeParse(value);
+  const result = schema.safeParse(value, { error: expected });
   if (result.success) return result.data;
   const reasons = result.error.issues.map(
     ({ path, message }) => `${name ?? optionName(path)}: ${message}`,
@@ -27,6 +44,37 @@ export function checked<Schema extends z.ZodType>(
 }
 
 /** `caFile` is typed as `--ca-file`. */
-function optionName([field]: PropertyKey[]): string {
-  return `--${String(field).replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+export function optionName([field, within]: readonly PropertyKey[]): string {
+  const [outer, inner] = [String(field), `${String(field)}.${String(within)}`];
+  return (
+    calledOtherwise[inner] ??
+    calledOtherwise[outer] ??
+    `--${outer.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+  );
+}
+
+/** What to type instead, where the schema does not say so itself: its own words are for those who write programs. */
+function expected(issue: z.core.$ZodRawIssue): string | undefined {
+  if (issue.code === 'invalid_format' && issue.format === 'uuid')
+    return 'give the id that its list shows';
+  if (issue.code === 'invalid_format' && issue.format === 'datetime')
+    return 'use a time such as 2030-01-31T00:00:00Z';
+  if (issue.code === 'invalid_value') return `use ${anyOf(issue.values.map(String))}`;
+  // The last of what may be typed is the general case.
+  if (issue.code === 'invalid_union') return issue.errors.at(-1)?.[0]?.message;
+  if (issue.schema instanceof z.ZodNumber) return rangeOf(issue.schema);
+  const what = issue.origin === 'string' ? ' characters' : '';
+  if (issue.code === 'too_small') return `give ${issue.minimum} or more${what}`;
+  return issue.code === 'too_big' ? `give ${issue.maximum} or fewer${what}` : undefined;
+}
+
+function rangeOf({ minValue, maxValue }: z.ZodNumber): string {
+  return maxValue === null || !Number.isSafeInteger(maxValue + 1)
+    ? `use at least ${minValue ?? 0}`
+    : `use ${minValue ?? 0} to ${maxValue}`;
+}
+
+/** `a, b or c`. */
+function anyOf(words: readonly string[]): string {
+  return words.join(', ').replace(/, ([^,]*)$/, ' or $1');
 }

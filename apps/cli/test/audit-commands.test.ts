@@ -198,7 +198,7 @@ describe('audit', () => {
       '5',
     ]);
     expect(stdout.split('\n')[1]).toBe(
-      `9         ${at}  operator ann  secret:reveal  secret:db  done`,
+      `9         ${at}  operator ann  secret:reveal  secret:db  done     version 2`,
     );
     const [{ query } = { query: undefined }] = signedIn.api.received;
     expect(Object.fromEntries(query ?? [])).toEqual({
@@ -208,6 +208,25 @@ describe('audit', () => {
       limit: '5',
     });
     expect((await cli(['audit', 'list', '--outcome', 'maybe'])).code).toBe(2);
+  });
+
+  test('[SG-03] list tells which version was read by which program, and why it was refused', async () => {
+    const agent = { kind: 'agent', id, name: 'edge-1' };
+    const program = { listener: '/run/shop.sock', pid: 7, uid: 1000 };
+    const details = [
+      { ...program, version: 3, count: 5 },
+      { ...program, code: 'request.not_allowed', before: { code: 'no' } },
+      { code: `\u001b[0m${'x'.repeat(100)}` },
+    ];
+    const items = chainEvents(
+      GENESIS,
+      details.map((each) => ({ ...event, actor: agent, details: each })),
+    );
+    signedIn.api.on('GET /audit', { body: { items } });
+    const lines = (await cli(['audit', 'list'])).stdout.split('\n');
+    expect(lines[1]).toMatch(/ agent edge-1 .* version 3, 5 times, pid 7 of user 1000$/);
+    expect(lines[2]).toMatch(/ request\.not_allowed, pid 7 of user 1000$/);
+    expect(lines[3]).toMatch(/ \\u\{1b\}\[0mx{1,64}…$/);
   });
 
   test('export writes what comes to a new file of its owner alone', async () => {

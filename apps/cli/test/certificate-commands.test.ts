@@ -90,7 +90,7 @@ describe('certificate set', () => {
     const pem = ['--chain', await file('chain', 'chain'), '--key', await file('key', 'canary')];
     const { code, stderr } = await set(...pem);
     expect(code).toBe(1);
-    expect(stderr).toContain('body.key: The key is of another certificate.');
+    expect(stderr).toContain('--key: The key is of another certificate.');
     expect(stderr).not.toContain('canary');
   });
 });

@@ -119,12 +119,53 @@ describe('a command line that is wrong', () => {
   test.each([
     ['an unknown command', ['frobnicate'], 'unknown command'],
     ['an unknown option', ['group', 'list', '--frobnicate'], '--frobnicate'],
+    [
+      'an option misspelt that has to be there',
+      ['token', 'create', '--grup', 'demo'],
+      "unknown option '--grup'; did you mean --group?",
+    ],
     ['no group', ['secret', 'list'], "'--group <group>' not specified"],
     ['no name', ['group', 'create'], "missing required argument 'name'"],
     ['a malformed group', ['secret', 'list', '--group', 'Plant'], '--group: use 1 to 63'],
     ['a malformed name', ['secret', 'reveal', '../x', '--group', 'a'], '<name>: use letters'],
-    ['a malformed id', ['agent', 'show', 'host-1'], '<id>, as `agent list` shows it: Invalid UUID'],
-    ['no uses', ['token', 'create', '--group', 'a', '--uses', '0'], '--uses: Too small'],
+    [
+      'a name for an id',
+      ['agent', 'revoke', 'host-1'],
+      '<id>: give the id that `sallyport agent list --group …` shows',
+    ],
+    [
+      'a name for an id in an option',
+      ['bundle', 'export', '--agent', 'host-1', '--output', 'x'],
+      '--agent: give the id that `sallyport agent list --group …` shows',
+    ],
+    ['a malformed id', ['api-key', 'show', 'x'], '<id>: give the id that its list shows'],
+    [
+      'too many days',
+      ['bundle', 'export', '--agent', id, '--output', 'x', '--days', '400'],
+      '--days: use 1 to 365',
+    ],
+    [
+      'a lease without a unit',
+      ['secret', 'set', 'x', '--group', 'a', '--lease', '5'],
+      '--lease: use a duration such as',
+    ],
+    [
+      'too long a lease',
+      ['secret', 'set', 'x', '--group', 'a', '--lease', '2d'],
+      '--lease: use 5s to 1d',
+    ],
+    [
+      'too many uses of a lease',
+      ['secret', 'set', 'x', '--group', 'a', '--lease', '5m', '--lease-uses', '9999999'],
+      '--lease-uses: use 1 to 1000000',
+    ],
+    [
+      'uses of a lease that are no number',
+      ['secret', 'set', 'x', '--group', 'a', '--lease', '5m', '--lease-uses', 'many'],
+      '--lease-uses: use a whole number, or any',
+    ],
+    ['no time', ['audit', 'list', '--since', 'today'], '--since: use a time such as 2030-01-31T'],
+    ['no uses', ['token', 'create', '--group', 'a', '--uses', '0'], '--uses: use 1 to'],
     [
       'uses that are no number',
       ['token', 'create', '--group', 'a', '--uses', 'many'],
@@ -138,13 +179,18 @@ describe('a command line that is wrong', () => {
     [
       'a life over the limit',
       ['token', 'create', '--group', 'a', '--expires', '31d'],
-      '--expires: Too big',
+      '--expires: use 1s to 30d',
     ],
     ['no network', ['token', 'create', '--group', 'a', '--cidr', '10.0.0.0'], '--cidr: use CIDR'],
     [
       'no policy',
       ['secret', 'set', 'x', '--group', 'a', '--offline', 'maybe'],
-      '--offline: Invalid option',
+      '--offline: use allow or deny',
+    ],
+    [
+      'a file that is not absolute',
+      ['secret', 'set', 'x', '--group', 'a', '--reference', 'file://foo'],
+      '--reference: use vault://<mount>/<path>, ',
     ],
     [
       'a malformed operator',

@@ -8,6 +8,22 @@ const id = '01890a5d-ac96-774b-bcce-b302099a8057';
 const otherId = '01890a5d-ac96-774b-bcce-b302099a8058';
 const facts = { agentVersion: '0.1.0', platform: 'linux', architecture: 'x64', runtime: 'node 26' };
 
+const agent = {
+  id,
+  name: 'host-1',
+  group: 'a',
+  state: 'active',
+  stateSince: null,
+  appliedRevision: 7,
+  keyThumbprint: 'thumbprint',
+  facts: { ...facts, platform: 'linux\u001b[2J' },
+  enrolledAt: at,
+  lastSeenAt: null,
+  revokedAt: null,
+  clonedAt: null,
+  certificateIdentity: null,
+};
+
 let operator: SignedIn;
 beforeEach(async () => {
   operator = await signIn();
@@ -116,22 +132,6 @@ describe('token', () => {
 });
 
 describe('agent', () => {
-  const agent = {
-    id,
-    name: 'host-1',
-    group: 'a',
-    state: 'active',
-    stateSince: null,
-    appliedRevision: 7,
-    keyThumbprint: 'thumbprint',
-    facts: { ...facts, platform: 'linux\u001b[2J' },
-    enrolledAt: at,
-    lastSeenAt: null,
-    revokedAt: null,
-    clonedAt: null,
-    certificateIdentity: null,
-  };
-
   test('list and show tell what is known, and obey nothing that the agent says of itself', async () => {
     operator.api.on('GET /groups/a/agents', { body: { items: [agent] } });
     operator.api.on(`GET /agents/${id}`, { body: agent });
@@ -199,7 +199,19 @@ describe('agent diagnose', () => {
   const dead = { ...queued, state: 'dead', attempts: 3, error: 'no disk', finishedAt: at };
   const one = `GET /agents/${id}/tasks/${otherId}`;
 
-  beforeEach(() => operator.api.on(`POST /agents/${id}/tasks`, { status: 201, body: queued }));
+  beforeEach(() => {
+    operator.api.on(`POST /agents/${id}/tasks`, { status: 201, body: queued });
+    operator.api.on(`GET /agents/${id}`, { body: agent });
+  });
+
+  test('of a lost agent says that it is lost, since when, and for how long is waited', async () => {
+    operator.api.on(`GET /agents/${id}`, { body: { ...agent, state: 'lost', stateSince: at } });
+    operator.api.on(one, { body: queued }, { body: completed });
+    const { stderr } = await cli(['agent', 'diagnose', id, '--timeout', '90s']);
+    expect(stderr.split('\n')[0]).toBe(
+      `host-1 is lost since ${at}: the task waits for it to come back, this command for 90 s.`,
+    );
+  });
 
   test('waits for the report, telling what happens meanwhile', async () => {
     operator.api.on(

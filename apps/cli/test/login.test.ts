@@ -168,6 +168,15 @@ describe('the control plane that is signed in to', () => {
     expect(api.received).toEqual([]);
   });
 
+  test('[AX-16] is told how to trust a control plane that was set up anew', async () => {
+    await login();
+    await api[Symbol.asyncDispose]();
+    api = await startOperatorApi(new URL(api.url).port);
+    const { code, stderr } = await cli(['group', 'list']);
+    expect(code).toBe(5);
+    expect(stderr).toContain('its fingerprint: sallyport login --url https://… --fingerprint');
+  });
+
   test('[AX-16] is refused with another fingerprint, and a malformed one is told apart', async () => {
     const other = `SHA256:${'AB:'.repeat(31)}AB`;
     expect(await cli(['login', '--url', api.url, '--fingerprint', other], { env })).toMatchObject({

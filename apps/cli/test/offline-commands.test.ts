@@ -86,7 +86,17 @@ describe('[SG-13] bundle export', () => {
     expect(await readFile(output, 'utf8')).toBe('a.b.c\n');
     expect((await stat(output)).mode & 0o777).toBe(0o600);
     expect(operator.api.received.map(({ body }) => body)).toEqual([{ expiresInDays: 7 }]);
-    expect((await write(output)).code).not.toBe(0);
+  });
+
+  test('[SG-15] asks for nothing, which would be recorded as done, where the file cannot be made', async () => {
+    operator.api.on(`POST /agents/${id}/bundle`, { body: exported });
+    const output = join(operator.directory, 'edge-7.bundle');
+    expect((await write(output)).code).toBe(0);
+    expect(await write(output)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(`${output} is there already; choose another name`),
+    });
+    expect(operator.api.received).toHaveLength(1);
     expect(await readFile(output, 'utf8')).toBe('a.b.c\n');
   });
 

@@ -42,7 +42,8 @@ export function problemAnswer(
   return { status, body: { ...common, status, code, ...more } };
 }
 
-export async function startOperatorApi(): Promise<OperatorApi> {
+/** On a free port when none is given. */
+export async function startOperatorApi(listenAt = '0'): Promise<OperatorApi> {
   const authority = await makeAuthority();
   const answers = new Map<string, Answer[]>();
   const received: Received[] = [];
@@ -59,7 +60,7 @@ export async function startOperatorApi(): Promise<OperatorApi> {
   });
   // A client that refuses the certificate is what some tests are after.
   server.on('tlsClientError', () => {});
-  server.listen(0, '127.0.0.1');
+  server.listen(Number(listenAt), '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;

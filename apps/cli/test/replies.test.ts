@@ -94,7 +94,20 @@ describe('a refusal by the control plane', () => {
       problemAnswer(400, 'request.invalid', { detail: 'It is not valid.', issues }),
     );
     expect((await operator.cli(['group', 'create', 'a'])).stderr).toBe(
-      'sallyport: It is not valid. body.name: use a-z; body.uses: use less\\u{a} (request.invalid, request 7f3a)\n',
+      'sallyport: name: use a-z; uses: use less\\u{a} (request.invalid, request 7f3a)\n',
+    );
+  });
+
+  test('that is not valid is told by the options of the command, where it has them', async () => {
+    const fields = ['body.offline', 'body.lease.maxTtlSeconds', 'body.value'];
+    const issues = fields.map((field) => ({ field, message: 'is amiss' }));
+    operator.api.on(
+      'PUT /groups/a/secrets/x',
+      problemAnswer(400, 'request.invalid', { detail: 'It is not valid: see body.', issues }),
+    );
+    const args = ['secret', 'set', 'x', '--group', 'a', '--offline', 'allow', '--lease', '5m'];
+    expect((await operator.cli(args, { stdin: 'v' })).stderr).toBe(
+      'sallyport: --offline: is amiss; --lease-max: is amiss; value: is amiss (request.invalid, request 7f3a)\n',
     );
   });
 

@@ -55,6 +55,25 @@ describe('secret', () => {
     expect(written.map((request) => request.body)).toEqual([body, body]);
   });
 
+  test('[SG-27] set says nothing of the restrictions that are not given, and prints those that hold', async () => {
+    const window = { days: ['mon', 'tue'], from: '08:00', until: '18:00', timeZone: 'UTC' };
+    const lease = { ttlSeconds: 600, maxTtlSeconds: 900, maxUses: 1, windows: [window] };
+    operator.api.on(`PUT ${path}`, { body: { ...metadata, delivery: 'lease', lease } });
+    const args = ['secret', 'set', 'db/password', '--group', 'a', '--lease', '10m'];
+    expect((await cli(args, { stdin: 'canary\n' })).stdout).toBe(
+      'db/password is at version 2 (lent out).\n' +
+        'A lease lasts 600 seconds, 900 with renewals, and is read once.\n' +
+        'Lent out on mon, tue from 08:00 to 18:00 (UTC).\n',
+    );
+    const taken = [...args, '--lease-uses', 'any', '--lease-window', 'always'];
+    expect(await cli(taken, { stdin: 'canary\n' })).toMatchObject({ code: 0 });
+    expect(operator.api.received.map(({ body }) => body)).toMatchObject([
+      { lease: { ttlSeconds: 600 } },
+      { lease: { ttlSeconds: 600, maxUses: null, windows: [] } },
+    ]);
+    expect(operator.api.received[0]?.body).toEqual({ value: 'canary', lease: { ttlSeconds: 600 } });
+  });
+
   test('set sends nothing when there is no value', async () => {
     expect(await cli(['secret', 'set', 'db/password', '--group', 'a'])).toMatchObject({ code: 2 });
     expect(operator.api.received).toEqual([]);

@@ -14,10 +14,15 @@ function distance(a: string, b: string): number {
   return previous.at(-1) ?? a.length;
 }
 
+/** How far a known name is from one that was mistyped, or not typed to its end. */
+function farFrom(typed: string, candidate: string): number {
+  return /\w/.test(typed) && candidate.startsWith(typed) ? 0 : distance(typed, candidate);
+}
+
 /** `; did you mean …?` for the known name most like a mistyped one, or nothing when none is alike. */
 export function didYouMean(name: string, known: readonly string[]): string {
   const ranked = known
-    .map((candidate) => ({ candidate, far: distance(name.toLowerCase(), candidate.toLowerCase()) }))
+    .map((candidate) => ({ candidate, far: farFrom(name.toLowerCase(), candidate.toLowerCase()) }))
     .sort((a, b) => a.far - b.far);
   const [best] = ranked;
   return best && best.far <= Math.max(2, name.length / 5)

@@ -1,22 +1,44 @@
 import { describe, expect, test } from '@jest/globals';
-import { usageMessage } from '../src/usage-message.ts';
+import { usageMessage, type CommandLine } from '../src/usage-message.ts';
 
-const say = (code: string, message: string) => usageMessage({ code: `commander.${code}`, message });
+/** Commands as commander has them, of which one takes options: what it does not know it leaves, and what follows. */
+const command = (
+  name: string,
+  longs: string[],
+  commands: CommandLine['program'][] = [],
+): CommandLine['program'] => ({
+  name: () => name,
+  options: longs.map((long) => ({ long, hidden: false })),
+  commands,
+  parseOptions(args: string[]) {
+    const at = args.findIndex((arg) => arg.startsWith('-') && !longs.includes(arg));
+    return at < 0
+      ? { operands: args, unknown: [] }
+      : { operands: args.slice(0, at), unknown: args.slice(at) };
+  },
+});
+const join = command('join', ['--group', '--socket', '--token-file']);
+const program = command('program', [], [command('agent', [], [join])]);
+
+const say = (code: string, message: string, ...args: string[]) =>
+  usageMessage({ code: `commander.${code}`, message }, { program, args });
+const unknown = (typed: string) =>
+  say('unknownOption', `error: unknown option '${typed}'`, 'agent', 'join', typed, 'canary');
 
 describe('what is wrong with a command line', () => {
   test.each([
-    ['a value after =', '--token=canary', '--token'],
-    ['a value without =', '--tokensp_canary', '--tokensp'],
-    ['a value after a letter', '-vcanary', '-v'],
-    ['a value with a quote', "--token=it's canary", '--token'],
-    ['no name at all', '-=canary', ''],
-  ])('names an unknown option, and not %s', (_what, typed, name) => {
-    expect(say('unknownOption', `error: unknown option '${typed}'`)).toBe(
-      `unknown option '${name}'`,
-    );
+    ['a value after =', '--tok=canary', '--tok', '; did you mean --token-file?'],
+    ['a value without =', '--tokensp_canary', '--tokensp', ''],
+    ['a value after a letter', '-vcanary', '-v', ''],
+    ['a value with a quote', "--wait=it's canary", '--wait', ''],
+    ['no name at all', '-=canary', '', ''],
+    ['no name but dashes', '--=canary', '--', ''],
+  ])('names an unknown option, and not %s', (_what, typed, name, hint) => {
+    expect(unknown(typed)).toBe(`unknown option '${name}'${hint}`);
   });
 
   test.each([
+    ['unknownOption', "error: unknown option '--canary'"],
     ['unknownCommand', "error: unknown command 'canary'"],
     ['excessArguments', 'error: too many arguments. Expected 0 arguments but got 1: canary.'],
     ['invalidArgument', "error: option '--uses <n>' argument 'canary' is invalid."],
@@ -28,16 +50,24 @@ describe('what is wrong with a command line', () => {
   test('keeps the suggestion, which is of the program’s own names', () => {
     const told = "error: unknown command 'gt'\n(Did you mean get?)";
     expect(say('unknownCommand', told)).toBe('unknown command (Did you mean get?); see --help');
-    const option = "error: unknown option '--tokenfile=x'\n(Did you mean --token-file?)";
-    expect(say('unknownOption', option)).toBe(
-      "unknown option '--tokenfile' (Did you mean --token-file?)",
-    );
+  });
+
+  test('suggests the option that goes on as was typed rather than one that is alike', () => {
+    expect(unknown('--token')).toBe("unknown option '--token'; did you mean --token-file?");
+    expect(unknown('--sokcet')).toBe("unknown option '--sokcet'; did you mean --socket?");
   });
 
   test('keeps what names the program’s own options and arguments', () => {
     const told = "error: required option '--url <url>' not specified";
-    expect(say('missingMandatoryOptionValue', told)).toBe(
+    expect(say('missingMandatoryOptionValue', told, 'agent', 'join', '--group', 'a')).toBe(
       "required option '--url <url>' not specified",
+    );
+  });
+
+  test('tells of an option that was misspelt, not that it is missing', () => {
+    const told = "error: required option '--group <group>' not specified";
+    expect(say('missingMandatoryOptionValue', told, 'agent', 'join', '--grup', 'canary')).toBe(
+      "unknown option '--grup'; did you mean --group?",
     );
   });
 });

@@ -25,6 +25,9 @@ describe('access tokens', () => {
     const token = issueAccessToken(issuer, claims, nowMs);
     const expiresAtMs = nowMs + ACCESS_TOKEN_TTL_SECONDS * 1000;
     expect(await verifyAccessToken(token, keyring, nowMs)).toEqual({ ...claims, expiresAtMs });
+    const named = { ...claims, agentName: 'edge-1' };
+    const withName = issueAccessToken(issuer, named, nowMs);
+    expect(await verifyAccessToken(withName, keyring, nowMs)).toEqual({ ...named, expiresAtMs });
   });
 
   test('[SG-23] are bound to a certificate as well as to a key', async () => {

@@ -21,9 +21,10 @@ const confirmation = z.union([
  */
 export type Confirmation = z.infer<typeof confirmation>;
 
-/** Who a session is; `tokenId` is the agent token that it was opened with. */
+/** Who a session is; `tokenId` is the agent token that it was opened with. Tokens of older versions have no name. */
 export type AccessClaims = {
   agentId: string;
+  agentName?: string;
   groupId: string;
   cnf: Confirmation;
   method: SessionMethod;
@@ -44,6 +45,7 @@ export function issueAccessToken(
   const iat = Math.floor(nowMs / 1000);
   const payload = {
     sub: claims.agentId,
+    ...(claims.agentName === undefined ? {} : { name: claims.agentName }),
     group: claims.groupId,
     aud: AGENT_API_AUDIENCE,
     iat,
@@ -73,6 +75,7 @@ export async function verifyAccessToken(
   const cnf = confirmation.safeParse(payload['cnf']);
   // Before agent tokens there was one way, and no claim that named it.
   const method = sessionMethod.default('key').safeParse(payload['method']);
+  const name = payload['name'];
   const tokenId = uuid.optional().safeParse(payload['token']);
   if (!agentId.success || !groupId.success || !cnf.success) {
     throw new CryptoError('jwt.invalid', 'it lacks an agent, a group or a key');
@@ -81,6 +84,7 @@ export async function verifyAccessToken(
     throw new CryptoError('jwt.invalid', 'it does not tell how the session was opened');
   return {
     agentId: agentId.data,
+    ...(typeof name === 'string' ? { agentName: name } : {}),
     groupId: groupId.data,
     cnf: cnf.data,
     method: method.data,

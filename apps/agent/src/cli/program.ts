@@ -41,7 +41,7 @@ export async function runProgram(args: string[], context: CliContext): Promise<n
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
   } catch (error) {
-    return reportFailure(error, context);
+    return reportFailure(error, context, { program, args });
   }
 }
 

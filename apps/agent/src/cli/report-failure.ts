@@ -1,5 +1,5 @@
 import { ConfigError } from '@sallyport/config/load';
-import { usageMessage } from '@sallyport/config/usage-message';
+import { usageMessage, type CommandLine } from '@sallyport/config/usage-message';
 import { printable, withoutTokens } from '@sallyport/contract';
 import { CryptoError } from '@sallyport/crypto/crypto-error';
 import { LinkError } from '@sallyport/tls/https-link';
@@ -9,8 +9,12 @@ import { exitCodeOf } from '../exit-codes.ts';
 import type { CliContext } from './context.ts';
 
 /** Prints why a command failed, one line for each problem and never a stack, and returns its exit code. */
-export function reportFailure(error: unknown, { stderr }: Pick<CliContext, 'stderr'>): number {
-  for (const line of linesOf(error)) reportNotice(line, { stderr });
+export function reportFailure(
+  error: unknown,
+  { stderr }: Pick<CliContext, 'stderr'>,
+  typed?: CommandLine,
+): number {
+  for (const line of linesOf(error, typed)) reportNotice(line, { stderr });
   return exitCodeOf(error);
 }
 
@@ -19,9 +23,10 @@ export function reportNotice(line: string, { stderr }: Pick<CliContext, 'stderr'
   stderr.write(`sallyport-agent: ${withoutTokens(printable(line))}\n`);
 }
 
-function linesOf(error: unknown): readonly string[] {
+function linesOf(error: unknown, typed: CommandLine | undefined): readonly string[] {
   if (error instanceof ConfigError) return error.problems;
-  if (error instanceof CommanderError) return isTold(error) ? [] : [usageMessage(error)];
+  if (error instanceof CommanderError && typed !== undefined)
+    return isTold(error) ? [] : [usageMessage(error, typed)];
   if (error instanceof AgentError) return [sentenceOf(error)];
   if (error instanceof LinkError || error instanceof CryptoError) return [error.message];
   return [sentenceOf(internalError(error))];

@@ -66,7 +66,8 @@ export function errorFromReply<Output>(read: () => Output): Output {
 }
 
 function fromLink(error: LinkError): AgentError {
-  return new AgentError(error.code, error.message, { retryable: error.retryable, cause: error });
+  const { code, message, retryable } = error;
+  return new AgentError(code, message, { retryable, advice: adviceFor(code), cause: error });
 }
 
 function refusal({ status, headers, body }: LinkReply, offsetMs: number | undefined): AgentError {

@@ -1,4 +1,5 @@
 import type { ErrorCode } from '@sallyport/contract';
+import type { LinkErrorCode } from '@sallyport/tls/https-link';
 import { ENROL_ANEW } from '../state/revocation.ts';
 
 /** Refusals that only a person can lift: the agent asks again, but slowly. */
@@ -15,8 +16,8 @@ const lasting: ReadonlySet<string> = new Set<ErrorCode>([
   'task.lock_lost',
 ]);
 
-/** Where the agent's side knows more than the control plane's own sentence says. */
-const advice: Partial<Record<ErrorCode, string>> = {
+/** Where the agent's side knows more than the control plane's own sentence says, or that of the link. */
+const advice: Partial<Record<ErrorCode | LinkErrorCode, string>> = {
   'agent.revoked': ENROL_ANEW,
   'token.used_up':
     'if an earlier attempt from this host was cut off, also revoke the agent that it left behind',
@@ -30,6 +31,8 @@ const advice: Partial<Record<ErrorCode, string>> = {
     'set authentication to certificate on this host; where it is, let the proxy on the way pass TLS through',
   'pull.superseded': 'stop the other process, or give it an enrolment of its own',
   'clock.skewed': 'set this host’s clock, best by NTP',
+  'tls.unknown_ca':
+    'if the control plane was set up anew, compare the fingerprint that it prints at its start, then stop this agent and enroll --force with it',
 };
 
 /** Statuses of refusals that another attempt, a moment later, may not meet. */
@@ -40,7 +43,7 @@ export function mayPass(code: string, status: number): boolean {
   return !lasting.has(code) && (status >= 500 || passing.has(status));
 }
 
-/** What a person at the agent's host can do about a refusal. */
+/** What a person at the agent's host can do about a refusal, or a link that fails. */
 export function adviceFor(code: string): string | undefined {
   return Object.entries(advice).find(([known]) => known === code)?.[1];
 }

@@ -11,6 +11,7 @@ import {
   type ShownCertificate,
 } from '@sallyport/tls/link-probe';
 import { detourTo } from '@sallyport/tls/route';
+import { sentenceOf } from '../agent-error.ts';
 import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import type { Identity } from '../state/identity.ts';
@@ -19,6 +20,7 @@ import {
   type Brought,
   type LinkToControlPlane,
 } from './link-to-control-plane.ts';
+import { adviceFor } from './refusals.ts';
 import { ServerClock } from './server-clock.ts';
 import { trustFor, type Trust } from './trust.ts';
 
@@ -64,8 +66,12 @@ export async function verifyLink(looked: Looked): Promise<LinkReport> {
     certificates: chain.map((certificate) => showCertificate(certificate, clock.now())),
     clockOffsetMilliseconds: heard?.offsetMs ?? null,
     offers: isReached === true ? await probeOffers(target) : [],
-    failure: why === undefined ? null : { code: why.code, message: why.message },
+    failure: why === undefined ? null : { code: why.code, message: inFull(why) },
   };
+}
+
+function inFull({ code, message }: LinkError): string {
+  return sentenceOf({ message, advice: adviceFor(code) });
 }
 
 async function describeWay(

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { secretReference } from '@sallyport/contract';
 import fc from 'fast-check';
 import { AgentError } from '../agent-error.ts';
 import { parseReference } from './reference.ts';
@@ -23,6 +24,8 @@ describe('[AT-13] a reference is read', () => {
   ])('%s', (uri, expected) => {
     const [scheme] = uri.split('://');
     expect(parseReference(uri, 'the secret db')).toEqual({ scheme, ...expected });
+    // The control plane takes whatever the agent can read.
+    expect(secretReference.parse(uri)).toBe(uri);
   });
 
   test.each([

@@ -14,7 +14,7 @@ beforeEach(async () => {
 afterEach(() => rm(directory, { recursive: true }));
 
 const full = Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
-const unusable = { code: 'input.unusable', message: 'the file cannot be written (ENOSPC)' };
+const unusable = () => ({ code: 'input.unusable', message: `${file} cannot be written (ENOSPC)` });
 
 /** Ends a stream as a full disk does: whoever writes to it hears of it, and it is closed. */
 async function fill(into: Writable): Promise<void> {
@@ -30,8 +30,8 @@ async function gone(): Promise<void> {
 
 describe('a new file', () => {
   test('holds what came, for its owner alone', async () => {
-    const bytes = await writeNewFile(file, async (into) => void into.write('all of it'));
-    expect([bytes, await readFile(file, 'utf8')]).toEqual([9, 'all of it']);
+    const { bytes, made } = await writeNewFile(file, async (into) => into.write('all of it'));
+    expect([bytes, made, await readFile(file, 'utf8')]).toEqual([9, true, 'all of it']);
     expect((await stat(file)).mode & 0o777).toBe(0o600);
   });
 
@@ -40,9 +40,9 @@ describe('a new file', () => {
       await fill(into);
       throw new Error('the connection broke');
     };
-    await expect(writeNewFile(file, said)).rejects.toMatchObject(unusable);
+    await expect(writeNewFile(file, said)).rejects.toMatchObject(unusable());
     await gone();
-    await expect(writeNewFile(file, fill)).rejects.toMatchObject(unusable);
+    await expect(writeNewFile(file, fill)).rejects.toMatchObject(unusable());
     await gone();
   });
 
@@ -56,10 +56,17 @@ describe('a new file', () => {
     await gone();
   });
 
-  test('is not made where there is one, which stays as it is', async () => {
+  test('is not made where there is one, which stays as it is, and nothing is asked for it', async () => {
     await writeFile(file, 'before');
-    await expect(writeNewFile(file, async () => {})).rejects.toMatchObject({
+    const write = async () => {
+      throw new Error('asked');
+    };
+    await expect(writeNewFile(file, write)).rejects.toMatchObject({
       code: 'input.unusable',
+      message: `${file} is there already; choose another name or remove it`,
+    });
+    await expect(writeNewFile(join(directory, 'no', 'x'), write)).rejects.toMatchObject({
+      message: expect.stringMatching(/\/no\/x cannot be made \(ENOENT\)/),
     });
     expect(await readFile(file, 'utf8')).toBe('before');
   });

@@ -10,16 +10,16 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { route } from '../api-client.ts';
 import { openApi, type Context } from '../context.ts';
-import { duration } from '../duration.ts';
+import { durationWithin } from '../duration.ts';
 import { fields, table } from '../output.ts';
-import { checked, wholeNumber } from '../usage.ts';
+import { agentId, checked, wholeNumber } from '../usage.ts';
 
 const AGENT = ['<agent>', 'as `agent list` shows it'] as const;
 const TOKEN = ['<id>', 'as `agent-token list` shows it'] as const;
 const days = wholeNumber.pipe(createAgentTokenBody.shape.expiresInDays.unwrap());
 const createOptions = z.object({ days });
 const rotateOptions = z.object({
-  overlap: duration.pipe(rotateAgentTokenBody.shape.overlapSeconds.unwrap()),
+  overlap: durationWithin(rotateAgentTokenBody.shape.overlapSeconds.unwrap()),
   days,
 });
 
@@ -37,7 +37,7 @@ export function addAgentTokenCommands(program: Command, context: Context): void 
     .action(async (given: unknown) => {
       using api = await openApi(context);
       const items = await api.list(
-        route`/agents/${checked(uuid, given, '<agent>')}/tokens`,
+        route`/agents/${checked(agentId, given, '<agent>')}/tokens`,
         agentToken,
       );
       const headings = ['ID', 'STATE', 'EXPIRES', 'LAST USED'];
@@ -57,7 +57,7 @@ export function addAgentTokenCommands(program: Command, context: Context): void 
     .argument(...TOKEN)
     .action(async (agent: unknown, given: unknown) => {
       const id = checked(uuid, given, '<id>');
-      const path = route`/agents/${checked(uuid, agent, '<agent>')}/tokens/${id}/revoke`;
+      const path = route`/agents/${checked(agentId, agent, '<agent>')}/tokens/${id}/revoke`;
       using api = await openApi(context);
       await api.postNothing(path);
       context.output.result({ id, revoked: true }, `Revoked the agent token ${id}.`);
@@ -71,7 +71,7 @@ function addMaking(tokens: Command, context: Context): void {
     .argument(...AGENT)
     .option('--days <number>', 'how long it lives', '90')
     .action(async (agent: unknown, options: unknown) => {
-      const path = route`/agents/${checked(uuid, agent, '<agent>')}/tokens`;
+      const path = route`/agents/${checked(agentId, agent, '<agent>')}/tokens`;
       const { days: expiresInDays } = checked(createOptions, options);
       using api = await openApi(context);
       showOnce(context, await api.post(path, { expiresInDays }, createdAgentToken));
@@ -86,7 +86,7 @@ function addMaking(tokens: Command, context: Context): void {
     .option('--days <number>', 'how long the new one lives', '90')
     .action(async (agent: unknown, given: unknown, options: unknown) => {
       const id = checked(uuid, given, '<id>');
-      const path = route`/agents/${checked(uuid, agent, '<agent>')}/tokens/${id}/rotate`;
+      const path = route`/agents/${checked(agentId, agent, '<agent>')}/tokens/${id}/rotate`;
       const { overlap: overlapSeconds, days: expiresInDays } = checked(rotateOptions, options);
       using api = await openApi(context);
       const body = { overlapSeconds, expiresInDays };

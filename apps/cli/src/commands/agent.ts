@@ -5,7 +5,6 @@ import {
   ban,
   certificateIdentity,
   groupName,
-  uuid,
   type Agent,
 } from '@sallyport/contract';
 import type { Command } from 'commander';
@@ -16,10 +15,9 @@ import { openApi, type Context } from '../context.ts';
 import { duration } from '../duration.ts';
 import { fields, table } from '../output.ts';
 import { readJson } from '../read-input.ts';
-import { checked } from '../usage.ts';
+import { agentId, checked } from '../usage.ts';
 import { diagnose } from './diagnose.ts';
 
-const ID = '<id>, as `agent list` shows it';
 const listOptions = z.object({ group: groupName, state: agentState.optional() });
 const banOptions = z.object({ name: z.boolean().default(false) });
 const moveOptions = z.object({ group: groupName });
@@ -69,7 +67,7 @@ function addLooks(agents: Command, context: Context): void {
     .description('Show an agent')
     .argument('<id>', 'as `agent list` shows it')
     .action(async (given: unknown) => {
-      const id = checked(uuid, given, ID);
+      const id = checked(agentId, given, '<id>');
       using api = await openApi(context);
       const found = await api.get(route`/agents/${id}`, agent);
       context.output.result(found, fields(rowsOf(found)));
@@ -84,7 +82,7 @@ function addLooks(agents: Command, context: Context): void {
     .option('--timeout <duration>', 'how long to wait', '2m')
     .action(async (given: unknown, options: unknown) => {
       const { timeout } = checked(diagnoseOptions, options);
-      await diagnose(context, checked(uuid, given, ID), timeout);
+      await diagnose(context, checked(agentId, given, '<id>'), timeout);
     });
 }
 
@@ -94,7 +92,7 @@ function addChanges(agents: Command, context: Context): void {
     .description('Revoke an agent for ever: it loses its secrets and may not come back')
     .argument('<id>', 'as `agent list` shows it')
     .action(async (given: unknown) => {
-      const id = checked(uuid, given, ID);
+      const id = checked(agentId, given, '<id>');
       using api = await openApi(context);
       const revoked = await api.post(route`/agents/${id}/revoke`, undefined, agent);
       context.output.result(revoked, `Revoked the agent ${revoked.name} (${id}).`);
@@ -106,7 +104,7 @@ function addChanges(agents: Command, context: Context): void {
     .argument('<id>', 'as `agent list` shows it')
     .option('--name', 'let no agent of its name join its group either')
     .action(async (given: unknown, options: unknown) => {
-      const id = checked(uuid, given, ID);
+      const id = checked(agentId, given, '<id>');
       const { name } = checked(banOptions, options);
       using api = await openApi(context);
       const made = await api.post(route`/agents/${id}/ban`, { banName: name }, ban);
@@ -120,7 +118,7 @@ function addChanges(agents: Command, context: Context): void {
     .argument('<id>', 'as `agent list` shows it')
     .requiredOption('--group <group>', 'group that it is to be in')
     .action(async (given: unknown, options: unknown) => {
-      const id = checked(uuid, given, ID);
+      const id = checked(agentId, given, '<id>');
       const { group } = checked(moveOptions, options);
       using api = await openApi(context);
       const moved = await api.post(route`/agents/${id}/move`, { group }, agent);
@@ -163,7 +161,7 @@ function addUpdate(agents: Command, context: Context): void {
       'such as uri:spiffe://corp/db-7, dns:db-7.corp, ip:10.0.0.7 or key:…; none to clear it',
     )
     .action(async (given: unknown, options: unknown) => {
-      const id = checked(uuid, given, '<id>, as `agent list` shows it');
+      const id = checked(agentId, given, '<id>');
       const body = checked(updateOptions, options);
       using api = await openApi(context);
       const updated = await api.patch(route`/agents/${id}`, body, agent);

@@ -10,7 +10,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { route } from '../api-client.ts';
 import { openApi, type Context } from '../context.ts';
-import { duration } from '../duration.ts';
+import { durationWithin } from '../duration.ts';
 import { fields, table } from '../output.ts';
 import { ROLE_HELP, rolesInWords, typedRole } from '../roles.ts';
 import { checked, wholeNumber } from '../usage.ts';
@@ -18,7 +18,7 @@ import { checked, wholeNumber } from '../usage.ts';
 const days = wholeNumber.pipe(createApiKeyBody.shape.expiresInDays.unwrap()).optional();
 const createOptions = z.object({ role: z.array(typedRole).min(1), days });
 const rotateOptions = z.object({
-  overlap: duration.pipe(rotateApiKeyBody.shape.overlapSeconds.unwrap()),
+  overlap: durationWithin(rotateApiKeyBody.shape.overlapSeconds.unwrap()),
   days,
 });
 

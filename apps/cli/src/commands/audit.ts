@@ -5,6 +5,7 @@ import {
   auditVerification,
   auditVerifierKeys,
   page,
+  type AuditEvent,
 } from '@sallyport/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
@@ -36,6 +37,9 @@ const exportOptions = z.object({
   to: wholeNumber.optional(),
 });
 const verifyOptions = z.object({ checkpoint: z.string().optional(), key: z.string().optional() });
+
+/** No line is to be longer than people can read for what an agent said. */
+const LONGEST_DETAIL = 64;
 
 /** `audit list`, `verify`, `checkpoint`, `key` and `export`. */
 export function addAuditCommands(program: Command, context: Context): void {
@@ -99,7 +103,7 @@ function addReading(audit: Command, context: Context): void {
   audit
     .command('list')
     .description('List events, newest first')
-    .option('--actor <name>', 'of this operator, API key or agent')
+    .option('--actor <who>', 'of this operator, API key or agent, by its name or id')
     .option('--action <action>', 'such as secret:reveal')
     .option('--subject <subject>', 'such as secret:db/password')
     .option('--group <group>', 'in this group')
@@ -117,7 +121,7 @@ function addReading(audit: Command, context: Context): void {
         if (value !== undefined) query.set(name, String(value));
       using api = await openApi(context);
       const { items } = await api.get(`${route`/audit`}?${query.toString()}`, page(auditEntry));
-      const headings = ['POSITION', 'AT', 'WHO', 'ACTION', 'ON', 'OUTCOME'];
+      const headings = ['POSITION', 'AT', 'WHO', 'ACTION', 'ON', 'OUTCOME', 'DETAILS'];
       const rows = items.map(({ position, event }) => [
         String(position),
         event.at,
@@ -125,6 +129,7 @@ function addReading(audit: Command, context: Context): void {
         event.action,
         event.subject,
         event.outcome,
+        detailsOf(event),
       ]);
       context.output.result(items, table(headings, rows, 'No event matches.'));
     });
@@ -142,9 +147,31 @@ function addReading(audit: Command, context: Context): void {
       if (to !== undefined) query.set('to', String(to));
       using api = await openApi(context);
       const path = `${route`/audit/export`}?${query.toString()}`;
-      const bytes = await writeNewFile(file, (into) => api.download(path, into));
+      const { bytes } = await writeNewFile(file, (into) => api.download(path, into));
       context.output.result({ file, bytes }, `Wrote ${file}.`);
     });
+}
+
+/** Of its details what leads on: which version, by which program, why not. The rest is in the JSON. */
+function detailsOf({ details }: AuditEvent): string {
+  const said = (name: string, inWords: (text: string) => string) => {
+    const value = details[name];
+    return typeof value === 'string' || typeof value === 'number' ? [inWords(short(value))] : [];
+  };
+  const user = said('uid', (uid) => ` of user ${uid}`).join('');
+  return [
+    ...said('version', (version) => `version ${version}`),
+    ...said('code', (code) => code),
+    ...said('count', (count) => (count === '1' ? '' : `${count} times`)),
+    ...said('pid', (pid) => `pid ${pid}${user}`),
+  ]
+    .filter(Boolean)
+    .join(', ');
+}
+
+function short(value: string | number): string {
+  const text = String(value);
+  return text.length > LONGEST_DETAIL ? `${text.slice(0, LONGEST_DETAIL)}…` : text;
 }
 
 function addProving(audit: Command, context: Context): void {

@@ -1,14 +1,14 @@
-import { exportBundleBody, exportedBundle, uuid } from '@sallyport/contract';
+import { exportBundleBody, exportedBundle } from '@sallyport/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { route } from '../api-client.ts';
 import { writeNewFile } from '../audit/new-file.ts';
 import { openApi, type Context } from '../context.ts';
-import { checked, wholeNumber } from '../usage.ts';
+import { agentId, checked, wholeNumber } from '../usage.ts';
 
 const { expiresInDays } = exportBundleBody.shape;
 const exportOptions = z.object({
-  agent: uuid,
+  agent: agentId,
   output: z.string(),
   days: wholeNumber.pipe(expiresInDays.unwrap()),
 });
@@ -27,9 +27,12 @@ export function addBundleCommands(program: Command, context: Context): void {
       const { agent, output, days } = checked(exportOptions, options);
       using api = await openApi(context);
       const path = route`/agents/${agent}/bundle`;
-      const exported = await api.post(path, { expiresInDays: days }, exportedBundle);
-      const { bundle, ...about } = exported;
-      await writeNewFile(output, async (into) => void into.write(`${bundle}\n`));
+      const { made: about } = await writeNewFile(output, async (into) => {
+        const exported = await api.post(path, { expiresInDays: days }, exportedBundle);
+        const { bundle, ...rest } = exported;
+        into.write(`${bundle}\n`);
+        return rest;
+      });
       const left = about.withheld
         ? 'Values that may not be kept on disk (offline: deny) are not in it, nor are leases.'
         : 'Leases are not in it.';

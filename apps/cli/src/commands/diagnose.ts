@@ -1,4 +1,4 @@
-import { printable, task, type Diagnosis, type Task } from '@sallyport/contract';
+import { agent, printable, task, type Diagnosis, type Task } from '@sallyport/contract';
 import { route, type ApiClient } from '../api-client.ts';
 import { CliError } from '../cli-error.ts';
 import { openApi, type Context } from '../context.ts';
@@ -19,6 +19,13 @@ export async function diagnose(
 ): Promise<void> {
   using api = await openApi(context);
   const created = await api.post(route`/agents/${agentId}/tasks`, { kind: 'diagnose' }, task);
+  const { name, state, stateSince } = await api.get(route`/agents/${agentId}`, agent);
+  if (state === 'lost')
+    context.output.progress(
+      printable(
+        `${name} is lost${stateSince === null ? '' : ` since ${stateSince}`}: the task waits for it to come back, this command for ${timeoutSeconds} s.`,
+      ),
+    );
   const finished = await finish(context, api, created, { agentId, timeoutSeconds });
   if (finished.result === null) {
     throw new CliError(

@@ -1,14 +1,20 @@
 import { describe, expect, test } from '@jest/globals';
 import { leaseIn } from './lease-options.ts';
 
-const window = (text: string) => leaseIn({ lease: 60, leaseWindow: [text] }).lease?.windows[0];
+const window = (text: string) => leaseIn({ lease: 60, leaseWindow: [text] }).lease?.windows?.[0];
 
 describe('how a secret is lent out, as it is typed', () => {
-  test('lasts as long as it says, and no longer unless it says so', () => {
-    expect(leaseIn({ lease: 60, leaseUses: 1 })).toEqual({
-      lease: { ttlSeconds: 60, maxTtlSeconds: 60, maxUses: 1, windows: [] },
+  test('says of its restrictions what is given, and nothing of the others', () => {
+    expect(leaseIn({ lease: 60, leaseUses: 1 })).toEqual({ lease: { ttlSeconds: 60, maxUses: 1 } });
+    expect(leaseIn({ lease: 60, leaseMax: 300 })).toEqual({
+      lease: { ttlSeconds: 60, maxTtlSeconds: 300 },
     });
-    expect(leaseIn({ lease: 60, leaseMax: 300 }).lease).toMatchObject({ maxTtlSeconds: 300 });
+  });
+
+  test('takes a restriction away when that is said', () => {
+    expect(leaseIn({ lease: 60, leaseUses: null, leaseWindow: ['always'] })).toEqual({
+      lease: { ttlSeconds: 60, maxUses: null, windows: [] },
+    });
   });
 
   test('is left as it is, or taken away', () => {
@@ -29,6 +35,12 @@ describe('how a secret is lent out, as it is typed', () => {
     });
   });
 
+  test('is refused windows beside always', () => {
+    expect(() => leaseIn({ lease: 60, leaseWindow: ['always', 'mon 08:00-18:00'] })).toThrow(
+      /--lease-window/,
+    );
+  });
+
   test.each(['', 'mon', 'mon 8:00-18:00', 'mon-fry 08:00-18:00', 'mon 08:00-18:00 Mars/Olympus'])(
     'is refused the window "%s"',
     (text) => {
@@ -36,9 +48,8 @@ describe('how a secret is lent out, as it is typed', () => {
     },
   );
 
-  test('is refused bounds without a lease, and a lease beyond its bounds', () => {
+  test('is refused bounds without a lease', () => {
     expect(() => leaseIn({ leaseUses: 1 })).toThrow(/--lease/);
     expect(() => leaseIn({ lease: false, leaseMax: 60 })).toThrow(/--lease/);
-    expect(() => leaseIn({ lease: 60, leaseMax: 30 })).toThrow(/may not be less/);
   });
 });

@@ -1,21 +1,28 @@
 import {
+  leaseChange,
   leasePolicy,
   leaseWindow,
   weekday,
-  type LeasePolicy,
+  type LeaseChange,
   type LeaseWindow,
 } from '@sallyport/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { CliError } from '../cli-error.ts';
-import { duration } from '../duration.ts';
+import { durationWithin } from '../duration.ts';
 import { checked, wholeNumber } from '../usage.ts';
+
+const policy = leasePolicy.shape;
+const leaseTyped = z.object({ lease: leaseChange });
 
 /** Of `secret set`. */
 export const leaseOptions = {
-  lease: z.union([duration, z.literal(false)]).optional(),
-  leaseMax: duration.optional(),
-  leaseUses: wholeNumber.optional(),
+  // False of --no-lease.
+  lease: z.literal(false).or(durationWithin(policy.ttlSeconds)).optional(),
+  leaseMax: durationWithin(policy.maxTtlSeconds).optional(),
+  leaseUses: z
+    .union([z.literal('any').transform(() => null), wholeNumber], 'use a whole number, or any')
+    .optional(),
   leaseWindow: z.array(z.string()).optional(),
 };
 type LeaseOptions = z.output<z.ZodObject<typeof leaseOptions>>;
@@ -29,29 +36,36 @@ export function addLeaseOptions(command: Command): Command {
     .option('--lease <duration>', 'lend it out, for so long at a time, such as 15m')
     .option('--no-lease', 'lend it out no more: deliver it with the rest')
     .option('--lease-max <duration>', 'how long a lease may last when it is renewed')
-    .option('--lease-uses <number>', 'how often the value of one lease can be read; 1: once')
+    .option(
+      '--lease-uses <number>',
+      'how often the value of one lease can be read, such as 1, or any',
+    )
     .option(
       '--lease-window <window>',
-      'lend it out within these hours only: "mon-fri 08:00-18:00 Europe/Berlin"; may be repeated',
+      'lend it out within these hours only, "mon-fri 08:00-18:00 Europe/Berlin", which may be repeated; or always',
       collect,
     );
 }
 
 /** What the options say of lending out; nothing where they do not say anything. @throws CliError `usage.invalid` */
-export function leaseIn(options: LeaseOptions): { lease?: LeasePolicy | null } {
+export function leaseIn(options: LeaseOptions): { lease?: LeaseChange | null } {
   const { lease: ttlSeconds, leaseMax, leaseUses, leaseWindow: windows } = options;
   if (typeof ttlSeconds === 'number') {
-    const policy = {
+    const change = {
       ttlSeconds,
-      maxTtlSeconds: leaseMax ?? ttlSeconds,
-      maxUses: leaseUses ?? null,
-      windows: (windows ?? []).map(windowIn),
+      ...(leaseMax === undefined ? {} : { maxTtlSeconds: leaseMax }),
+      ...(leaseUses === undefined ? {} : { maxUses: leaseUses }),
+      ...(windows === undefined ? {} : { windows: windowsIn(windows) }),
     };
-    return { lease: checked(leasePolicy, policy, '--lease') };
+    return checked(leaseTyped, { lease: change });
   }
   if ([leaseMax, leaseUses, windows].some((option) => option !== undefined))
     throw new CliError('usage.invalid', 'say with --lease how long a lease lasts');
   return ttlSeconds === false ? { lease: null } : {};
+}
+
+function windowsIn(texts: string[]): LeaseWindow[] {
+  return texts.length === 1 && texts[0] === 'always' ? [] : texts.map(windowIn);
 }
 
 /** @throws CliError `usage.invalid` */

@@ -61,7 +61,10 @@ function addSet(secrets: Command, context: Context): void {
 The value is UTF-8 text of at most 64 KiB, and never taken from the command line. Without --file it is asked
 for when a terminal is there, or else read from standard input less one line end, so that
   echo "$VALUE" | sallyport secret set --group plant-7 db/password
-writes what is meant. With --file every byte counts, line ends too.`,
+writes what is meant. With --file every byte counts, line ends too.
+
+How it is lent out stays as it is where no option says otherwise: --lease changes how long a lease lasts, and
+--lease-uses any and --lease-window always take a restriction away. What holds from then on is printed.`,
     )
     .action(async (given: unknown, options: unknown) => {
       const { group, file, reference, offline, ...lease } = checked(setOptions, options);
@@ -74,11 +77,14 @@ writes what is meant. With --file every byte counts, line ends too.`,
           : { reference };
       const body = { ...value, ...settings };
       const written = await api.put(route`/groups/${group}/secrets/${name}`, body, secret);
-      context.output.result(
-        written,
-        `${written.name} is at version ${written.version} (${kept(written)}).`,
-      );
+      context.output.result(written, described(written));
     });
+}
+
+/** Its version, and how it is delivered or lent out. */
+function described(shown: SecretMetadata): string {
+  const { name, version } = shown;
+  return [`${name} is at version ${version} (${kept(shown)}).`, ...policyOf(shown)].join('\n');
 }
 
 function kept({ kind, delivery, offline }: SecretMetadata): string {
@@ -142,17 +148,15 @@ function addShow(secrets: Command, context: Context): void {
       const name = checked(resourceName, given, '<name>');
       using api = await openApi(context);
       const shown = await api.get(route`/groups/${group}/secrets/${name}`, secret);
-      context.output.result(
-        shown,
-        [`${name} is at version ${shown.version} (${kept(shown)}).`, ...policyOf(shown)].join('\n'),
-      );
+      context.output.result(shown, described(shown));
     });
 }
 
 function policyOf({ lease }: SecretMetadata): string[] {
   if (lease === null) return [];
   const { ttlSeconds, maxTtlSeconds, maxUses, windows } = lease;
-  const uses = maxUses === null ? 'any number of times' : `${maxUses} times at most`;
+  const uses =
+    maxUses === null ? 'any number of times' : maxUses === 1 ? 'once' : `${maxUses} times at most`;
   return [
     `A lease lasts ${ttlSeconds} seconds, ${maxTtlSeconds} with renewals, and is read ${uses}.`,
     ...windows.map(

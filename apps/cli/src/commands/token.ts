@@ -10,7 +10,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { route } from '../api-client.ts';
 import { openApi, type Context } from '../context.ts';
-import { duration } from '../duration.ts';
+import { durationWithin } from '../duration.ts';
 import { fields, table } from '../output.ts';
 import { checked, wholeNumber } from '../usage.ts';
 
@@ -19,7 +19,7 @@ const createBody = createEnrollmentTokenBody.shape;
 const createOptions = z.object({
   group: groupName,
   uses: wholeNumber.pipe(createBody.uses.unwrap()),
-  expires: duration.pipe(createBody.expiresInSeconds.unwrap()),
+  expires: durationWithin(createBody.expiresInSeconds.unwrap()),
   cidr: createBody.cidrs,
 });
 type EnrollmentToken = z.infer<typeof enrollmentToken>;

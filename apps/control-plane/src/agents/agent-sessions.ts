@@ -80,8 +80,10 @@ export class AgentSessions {
     protocol: number,
   ): Promise<SessionReply> {
     await this.#checkCertificate(claims, request);
-    const { opener, standing } = await this.#allowed(claims, { protocol });
-    return this.#issue({ ...claims, groupId: opener.groupId }, { standing, request, protocol });
+    const { standing } = await this.#allowed(claims, { protocol });
+    const { agentName, group } = standing;
+    const still = { ...claims, agentName, groupId: group.id };
+    return this.#issue(still, { standing, request, protocol });
   }
 
   /** What a certificate stands for may have changed since it opened the session. */
@@ -120,7 +122,7 @@ export class AgentSessions {
     if (standing.agentRevoked) throw agentRevoked();
     // It would not be told of its new group, and refuse all that comes from there.
     if (standing.wasMoved) checkProtocol(protocol, NAMED_TRUST_PROTOCOL);
-    const opener = { ...shown, groupId: standing.group.id };
+    const opener = { ...shown, groupId: standing.group.id, agentName: standing.agentName };
     const { methods } = standing;
     if (method !== 'recovery' && methods.includes(method)) return { opener, standing };
     const byKey = method === 'recovery' || method === 'key';

@@ -12,6 +12,7 @@ import type { Database } from '../platform/db.ts';
 
 /** What a session stands on, as it is now. */
 export type Standing = {
+  agentName: string;
   group: JoinedGroup;
   /** Whether it was in another one before. */
   wasMoved: boolean;
@@ -27,7 +28,7 @@ export type Standing = {
 
 const STATEMENT = {
   name: 'agent-standing',
-  text: `SELECT a.revoked_at IS NOT NULL AS "agentRevoked", a.enrolled_at AS "enrolledAt",
+  text: `SELECT a.name AS "agentName", a.revoked_at IS NOT NULL AS "agentRevoked", a.enrolled_at AS "enrolledAt",
            g.agent_methods AS methods, g.clones, g.id AS "groupId", g.name AS "groupName",
            a.moved_at IS NOT NULL AS "wasMoved", a.recoverable_from AS "recoverableFrom",
            t.revoked_at IS NOT NULL AS "tokenRevoked", t.expires_at AS "expiresAt", asked.place::int
@@ -40,6 +41,7 @@ const STATEMENT = {
 type Asked = { agentId: string; tokenId: string | undefined };
 
 type Row = {
+  agentName: string;
   agentRevoked: boolean;
   enrolledAt: Date;
   methods: unknown;
@@ -87,8 +89,10 @@ export class Standings {
 }
 
 function standingOf(row: Row): Standing {
-  const { agentRevoked, enrolledAt, recoverableFrom, wasMoved, tokenRevoked, expiresAt } = row;
+  const { agentName, agentRevoked, enrolledAt, recoverableFrom, wasMoved } = row;
+  const { tokenRevoked, expiresAt } = row;
   return {
+    agentName,
     group: { id: row.groupId, name: row.groupName },
     wasMoved,
     agentRevoked,

@@ -18,7 +18,7 @@ const NOTED_MS = 3_600_000;
 export async function findClone(
   { db, clock }: Platform,
   from: { requestId: string; address: string },
-  { agentId, groupId }: AccessGrant,
+  { agentId, agentName = agentId, groupId }: AccessGrant,
   { shown, policy }: { shown: Generation | undefined; policy: ClonePolicy },
 ): Promise<void> {
   if (await db.read((writer) => takeGeneration(writer, agentId, shown))) return;
@@ -27,7 +27,7 @@ export async function findClone(
     const [now, noted] = [new Date(clock.now()), new Date(clock.now() - NOTED_MS)];
     if (!isRefused) await resetGeneration(tx, agentId, shown?.next ?? null);
     if (!(await markCloned(tx, agentId, now, noted))) return;
-    const actor = { kind: 'agent', id: agentId, name: agentId } as const;
+    const actor = { kind: 'agent', id: agentId, name: agentName } as const;
     const act = {
       action: 'agent:clone',
       subject: `agent:${agentId}`,

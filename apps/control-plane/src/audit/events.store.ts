@@ -8,7 +8,7 @@ import { EVENT_COLUMNS, headOf, LINK_COLUMNS } from './chain.store.ts';
 const FILTERED = `
   SELECT ${LINK_COLUMNS}, ${EVENT_COLUMNS}
     FROM audit_links l JOIN audit_events e ON e.seq = l.event_seq
-   WHERE ($1::text IS NULL OR e.actor_name = $1) AND ($2::text IS NULL OR e.action = $2)
+   WHERE ($1::text IS NULL OR $1 IN (e.actor_name, e.actor_id::text)) AND ($2::text IS NULL OR e.action = $2)
      AND ($3::text IS NULL OR e.subject = $3) AND ($4::text IS NULL OR e.outcome = $4)
      AND ($5::text IS NULL OR e.request_id = $5) AND ($6::timestamptz IS NULL OR e.at >= $6)
      AND ($7::timestamptz IS NULL OR e.at < $7) AND ($8::uuid[] IS NULL OR e.group_id = ANY ($8))`;

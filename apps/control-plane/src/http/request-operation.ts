@@ -18,14 +18,17 @@ declare module 'fastify' {
   }
 }
 
+const ANONYMOUS = { kind: 'anonymous', name: 'anonymous' } as const;
+
+function actorOf({ agentId, agentName = agentId }: AccessClaims) {
+  return { kind: 'agent', id: agentId, name: agentName } as const;
+}
+
 /** The act of whoever calls, signed in or not. */
 export function operationOf(request: FastifyRequest): Operation {
   if (request.operation !== null) return request.operation;
   const { agentClaims } = request;
-  const actor =
-    agentClaims === null
-      ? ({ kind: 'anonymous', name: 'anonymous' } as const)
-      : ({ kind: 'agent', id: agentClaims.agentId, name: agentClaims.agentId } as const);
+  const actor = agentClaims === null ? ANONYMOUS : actorOf(agentClaims);
   return new Operation(actor, request.id, request.ip);
 }
 

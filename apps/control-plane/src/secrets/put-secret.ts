@@ -75,8 +75,8 @@ export async function putSecret(
 }
 
 /** A lease is of a value that the control plane has, and that no disk keeps. */
-function refuseUnlendable({ delivery, kind, offline }: SecretRow): void {
-  if (delivery !== 'lease') return;
+function refuseUnlendable({ lease, kind, offline }: SecretRow): void {
+  if (lease === null) return;
   if (kind === 'reference')
     throw unlendable(
       'reference',
@@ -84,6 +84,9 @@ function refuseUnlendable({ delivery, kind, offline }: SecretRow): void {
     );
   if (offline === 'allow')
     throw unlendable('offline', 'may not be allow for a secret that is lent out');
+  // Not by the schema: either may be as it was before.
+  if (lease.maxTtlSeconds < lease.ttlSeconds)
+    throw unlendable('lease.maxTtlSeconds', 'may not be shorter than one lease lasts');
 }
 
 function unlendable(field: string, message: string): AppError {

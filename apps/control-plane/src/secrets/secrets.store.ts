@@ -1,4 +1,11 @@
-import { leasePolicy, offlinePolicy, secretKind, type PageQuery } from '@sallyport/contract';
+import {
+  leasePolicy,
+  offlinePolicy,
+  secretKind,
+  type LeaseChange,
+  type LeasePolicy,
+  type PageQuery,
+} from '@sallyport/contract';
 import { z } from 'zod';
 import type { SealedField } from '../keyrings/index.ts';
 import type { Database, Db } from '../platform/db.ts';
@@ -27,7 +34,7 @@ type Unparsed<Row> = {
 /** What a put says of a secret besides its value; what is undefined stays as it was. */
 export type SecretSettings = Pick<SecretRow, 'kind'> & {
   offline: OfflinePolicy | undefined;
-  lease: SecretRow['lease'] | undefined;
+  lease: LeaseChange | null | undefined;
 };
 /** What tells one state of a secret from another. */
 export type SecretState = Pick<SecretRow, 'id' | 'version'> & z.infer<typeof policies>;
@@ -72,7 +79,8 @@ export async function upsertSecret(
   { kind, offline, lease }: SecretSettings,
 ): Promise<{ secret: SecretRow; before: SecretState | undefined }> {
   const delivery = lease === undefined ? null : lease === null ? 'bundle' : 'lease';
-  const policy = lease === undefined || lease === null ? null : JSON.stringify(lease);
+  const change = lease ? JSON.stringify(lease) : null;
+  const policy = lease ? JSON.stringify(policyOf(lease)) : null;
   const [row] = await tx.$queryRaw<
     (Unparsed<SecretRow> & { before: z.input<typeof policies> | null })[]
   >`
@@ -89,7 +97,8 @@ export async function upsertSecret(
     ON CONFLICT (group_id, name) DO UPDATE
       SET version = secrets.version + 1, updated_at = excluded.updated_at, kind = excluded.kind,
           delivery = coalesce(${delivery}::text, secrets.delivery),
-          lease = CASE WHEN ${delivery}::text IS NULL THEN secrets.lease ELSE excluded.lease END,
+          lease = CASE WHEN ${delivery}::text IS NULL THEN secrets.lease
+                       ELSE coalesce(secrets.lease || ${change}::jsonb, excluded.lease) END,
           offline = coalesce(
             ${offline ?? null}::text, CASE WHEN ${delivery}::text = 'lease' THEN 'deny' END, secrets.offline)
     RETURNING id, name, kind, delivery, offline, lease, version, created_at AS "createdAt",
@@ -163,6 +172,16 @@ export async function listVersions(
 
 export async function deleteSecret(tx: Db, id: string): Promise<void> {
   await tx.secret.delete({ where: { id } });
+}
+
+/** How a secret is lent out that was not before. */
+function policyOf({
+  ttlSeconds,
+  maxTtlSeconds = ttlSeconds,
+  maxUses = null,
+  windows = [],
+}: LeaseChange): LeasePolicy {
+  return { ttlSeconds, maxTtlSeconds, maxUses, windows };
 }
 
 function parsed(row: Unparsed<SecretRow>): SecretRow {

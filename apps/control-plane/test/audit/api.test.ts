@@ -70,7 +70,9 @@ describe('[SG-43] the list of audit events', () => {
       'secret:write',
     ]);
     expect(actions(await list('action=group:create&order=oldest'))).toHaveLength(2);
-    expect(actions(await list(`actor=auditor&outcome=refused`))).toEqual(['secret:write']);
+    const refused = await list(`actor=auditor&outcome=refused`);
+    expect(actions(refused)).toEqual(['secret:write']);
+    expect(await list(`actor=${refused[0]?.event.actor.id}&outcome=refused`)).toEqual(refused);
     expect(actions(await list(`requestId=${revealed}`))).toEqual(['secret:reveal']);
     const [second, first] = await list('action=group:create');
     const between = `since=${first?.event.at}&until=${second?.event.at}&group=plant-7`;

@@ -37,7 +37,7 @@ test('[SG-03] what an agent tells is found by the id of the program’s request,
         event: {
           action: 'value:read',
           subject: 'secret:db/password',
-          actor: { kind: 'agent', id: agent.id },
+          actor: { kind: 'agent', id: agent.id, name: 'host-1' },
           details: { happenedAt: at, count: 5, version: 3, pid: 7, uid: 1000, gid: 100 },
         },
       },

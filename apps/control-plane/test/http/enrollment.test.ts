@@ -43,6 +43,24 @@ describe('enrolment', () => {
     expect(event).toEqual({ details: { code: 'token.used_up' } });
   });
 
+  test('[SG-22] two agents may have one name, and are two in the list and in the audit', async () => {
+    const token = field(await newToken({ uses: 2 }), 'token');
+    const ids: string[] = [];
+    for (const twin of [await newAgent(), await newAgent()]) {
+      expect((await twin.enroll(token, { name: 'twin' })).status).toBe(201);
+      ids.push(twin.id);
+    }
+    const listed = (await owner.call('GET', '/groups/plant-7/agents')).body;
+    for (const id of ids)
+      expect(listed).toMatchObject({
+        items: expect.arrayContaining([expect.objectContaining({ id, name: 'twin' })]),
+      });
+    const events = await query(
+      `SELECT actor_id AS id FROM audit_events WHERE action = 'agent:enroll' AND actor_name = 'twin' ORDER BY seq`,
+    );
+    expect(events).toEqual(ids.map((id) => ({ id })));
+  });
+
   test('[AX-17] an expired, a revoked, an unknown and a mistyped token are refused, each with its reason', async () => {
     const expired = field(await newToken({ expiresInSeconds: 1 }), 'token');
     controlPlane.clock.advance(1_001);

@@ -50,6 +50,9 @@ describe('a reference', () => {
   test.each([
     ['of an unknown scheme', { reference: 'https://canary.test/kv' }],
     ['with a space in it', { reference: 'vault://canary/a b' }],
+    ['of a file on another host', { reference: 'file://canary/kv' }],
+    ['of a mount without a path', { reference: 'vault://canary' }],
+    ['of a Kubernetes secret without a key', { reference: 'k8s://plant-7/canary' }],
     ['beside a value', { reference: URI, value: 'canary' }],
     ['that is lent out', { reference: URI, lease: policy }],
   ])('%s is refused, and is not echoed', async (_, body) => {
@@ -78,6 +81,28 @@ describe('a secret that is lent out', () => {
       lease: null,
     });
     expect(await agent.open(await agent.pull(10))).toEqual({ db: 'three' });
+  });
+
+  test('[SG-27] keeps each restriction that a new version says nothing of, and loses one that it takes away', async () => {
+    const put = await putIn('restricted');
+    const windows = [{ days: ['mon'], from: '08:00', until: '17:30', timeZone: 'UTC' }];
+    const at = (lease: object) => put({ value: 'v', lease });
+    expect((await at({ ttlSeconds: 60 })).body).toMatchObject({
+      lease: { ttlSeconds: 60, maxTtlSeconds: 60, maxUses: null, windows: [] },
+    });
+    await at({ ...policy, windows });
+    expect((await at({ ttlSeconds: 30 })).body).toMatchObject({
+      lease: { ...policy, ttlSeconds: 30, windows },
+    });
+    expect((await at({ ttlSeconds: 301 })).body).toMatchObject({
+      issues: [{ field: 'body.lease.maxTtlSeconds' }],
+    });
+    expect((await at({ ttlSeconds: 30, maxUses: null })).body).toMatchObject({
+      lease: { maxTtlSeconds: 300, maxUses: null, windows },
+    });
+    expect((await at({ ttlSeconds: 30, windows: [] })).body).toMatchObject({
+      lease: { maxTtlSeconds: 300, maxUses: null, windows: [] },
+    });
   });
 
   test('is kept on no disk from then on, where agents could keep it before', async () => {

@@ -27,21 +27,27 @@ export type LeaseWindow = z.infer<typeof leaseWindow>;
  * up to `maxTtlSeconds` in all. Its value can be read `maxUses` times, null: any number of times. Leases are granted
  * and renewed within the windows; without any, always.
  */
-export const leasePolicy = z
-  .strictObject({
-    ttlSeconds: z.int().min(5).max(DAY_SECONDS),
-    maxTtlSeconds: z
-      .int()
-      .min(5)
-      .max(30 * DAY_SECONDS),
-    maxUses: z.int().min(1).max(1_000_000).nullable(),
-    windows: z.array(leaseWindow).max(16),
-  })
-  .refine(({ ttlSeconds, maxTtlSeconds }) => ttlSeconds <= maxTtlSeconds, {
-    path: ['maxTtlSeconds'],
-    message: 'may not be less than ttlSeconds',
-  });
+export const leasePolicy = z.strictObject({
+  ttlSeconds: z.int().min(5).max(DAY_SECONDS),
+  maxTtlSeconds: z
+    .int()
+    .min(5)
+    .max(30 * DAY_SECONDS),
+  maxUses: z.int().min(1).max(1_000_000).nullable(),
+  windows: z.array(leaseWindow).max(16),
+});
 export type LeasePolicy = z.infer<typeof leasePolicy>;
+
+/**
+ * How a secret is to be lent out from now on. A restriction that is absent stays as it was; of a secret that was not
+ * lent out before, it is that there is none. `maxTtlSeconds` is `ttlSeconds` then.
+ */
+export const leaseChange = leasePolicy.partial({
+  maxTtlSeconds: true,
+  maxUses: true,
+  windows: true,
+});
+export type LeaseChange = z.infer<typeof leaseChange>;
 
 function isTimeZone(name: string): boolean {
   try {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { instant, resourceName, uuid } from '../names.ts';
-import { leasePolicy } from './lease-policy.ts';
+import { leaseChange, leasePolicy } from './lease-policy.ts';
 
 export const MAX_SECRET_BYTES = 64 * 1024;
 
@@ -18,13 +18,16 @@ export const secretValue = z
     'use at most 65536 bytes of UTF-8',
   );
 
-/** Where a secret's value is, for agents to find: the scheme says in what, the rest what it is called there. */
+/**
+ * Where a secret's value is, for agents to find: the scheme says in what, the rest what it is called there. Only the
+ * shape is looked at, so that what no agent can read is refused where it is typed; the agent is the judge of the rest.
+ */
 export const secretReference = z
   .string()
   .max(2048)
   .regex(
-    /^(?:vault|aws-sm|azure-kv|k8s|file|env|exec):\/\/[\x21-\x7e]+$/,
-    'use vault://, aws-sm://, azure-kv://, k8s://, file://, env:// or exec:// and printable ASCII without spaces',
+    /^(?=[\x21-\x7e]+$)(?:vault:\/\/[^/?#]+\/[^?#]+|aws-sm:\/\/[^?#]+|azure-kv:\/\/[^/?#]+\/[^/?#]+|k8s:\/\/[^/?#]+\/[^/?#]+\/[^/?#]+|file:\/\/\/[^?#]+|(?:env|exec):\/\/[^/?#]+)(?:[?#].*)?$/,
+    'use vault://<mount>/<path>, aws-sm://<name>, azure-kv://<vault>/<secret>, k8s://<namespace>/<secret>/<key>, file:///<path>, env://<NAME> or exec://<command>, in printable ASCII without spaces',
   );
 
 /**
@@ -36,7 +39,7 @@ export const putSecretBody = z
     value: secretValue.optional(),
     reference: secretReference.optional(),
     offline: offlinePolicy.optional(),
-    lease: leasePolicy.nullable().optional(),
+    lease: leaseChange.nullable().optional(),
   })
   .refine(({ value, reference }) => (value === undefined) !== (reference === undefined), {
     path: ['value'],
