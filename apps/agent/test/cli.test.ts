@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { expectNoLeftovers, startProcess, type TestProcess } from '@sallyport/testkit/process';
 import { ControlPlaneDouble } from './control-plane-double.ts';
-import { enrollWith, startDaemon, type Enrolled } from './harness.ts';
+import { enrollWith, type Enrolled } from './harness.ts';
 import { agentCommand, runAgentProcess } from './run-agent.ts';
 
 let double: ControlPlaneDouble;

@@ -34,7 +34,9 @@ export function runAgentProcess(
   const env = { PATH: process.env['PATH'] ?? '', ...compileCache, ...given };
   return new Promise((resolve) => {
     execFile(node, [main, ...args], { env }, (error, stdout, stderr) => {
-      resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr });
+      // Killed by a signal, or not started, it has no code of its own.
+      const code = typeof error?.code === 'number' ? error.code : 128;
+      resolve({ code: error === null ? 0 : code, stdout, stderr });
     });
   });
 }

@@ -9,13 +9,15 @@ import { failed, ok, warning, type Found } from '../doctor/finding.ts';
 import { Host } from '../doctor/host.ts';
 import { exitCodes } from '../exit-codes.ts';
 import type { CliContext } from './context.ts';
+import { waitingFor } from './waiting-for.ts';
 
 /** `doctor`: everything that an operator would look at by hand. Returns the exit code. */
 export async function showDoctor(
   flags: ConfigFlags & { json?: boolean },
   context: CliContext,
 ): Promise<number> {
-  const findings = await examineAll(flags, context);
+  const looking = examineAll(flags, context);
+  const findings = await waitingFor('looking at this host and its control plane', context, looking);
   const isWell = findings.every(({ outcome }) => outcome !== 'failed');
   const text =
     flags.json === true

@@ -23,6 +23,7 @@ import { codeOf } from '../state/system-error.ts';
 import type { CliContext } from './context.ts';
 import { promptHidden } from './hidden-prompt.ts';
 import { startCommand } from './start-command.ts';
+import { waitingFor } from './waiting-for.ts';
 
 export type EnrollFlags = ConfigFlags & {
   url?: string;
@@ -60,7 +61,7 @@ export async function enrollAgent(flags: EnrollFlags, context: CliContext): Prom
   const link = new HttpsLink({ baseUrl: controlPlane, ca: trustAnchor, identity, tls, route });
   try {
     const force = flags.force === true;
-    const { agentId, group } = await enroll({
+    const enrolling = enroll({
       state,
       link,
       controlPlane,
@@ -71,6 +72,8 @@ export async function enrollAgent(flags: EnrollFlags, context: CliContext): Prom
       force,
       clock: systemClock,
     });
+    const asking = 'asking the control plane, which checks the token';
+    const { agentId, group } = await waitingFor(asking, context, enrolling);
     tellEnrolled(
       { agentId, name, group: group.name, controlPlane, stateDir: state.path },
       flags,

@@ -2,6 +2,7 @@ import { readAgentConfig, type ConfigFlags } from '../config.ts';
 import { certificateReply, secretReply } from '../local-api/replies.ts';
 import type { CliContext } from './context.ts';
 import { certificatePath, LocalClient, secretPath } from './local-client.ts';
+import { waitingFor } from './waiting-for.ts';
 
 export type GetFlags = ConfigFlags & { json?: boolean; field?: string };
 
@@ -9,10 +10,12 @@ export type GetFlags = ConfigFlags & { json?: boolean; field?: string };
 export async function getSecret(
   name: string,
   flags: GetFlags,
-  { env, stdout }: CliContext,
+  { env, stdout, stderr }: CliContext,
 ): Promise<void> {
   const client = new LocalClient(readAgentConfig(flags, env).config.socket);
-  const reply = await client.read(secretPath(name, flags.field), secretReply);
+  // A reference is looked up elsewhere.
+  const asked = client.read(secretPath(name, flags.field), secretReply);
+  const reply = await waitingFor('asking the agent', { stderr }, asked);
   if (flags.json === true) stdout.write(`${JSON.stringify(reply)}\n`);
   else stdout.write(stdout.isTTY === true ? `${reply.value}\n` : reply.value);
 }

@@ -4,6 +4,7 @@ import { readAgentConfig, type ConfigFlags } from '../config.ts';
 import { leaseReply, lentReply } from '../local-api/replies.ts';
 import type { CliContext } from './context.ts';
 import { LocalClient } from './local-client.ts';
+import { waitingFor } from './waiting-for.ts';
 
 export type LeaseFlags = ConfigFlags & { json?: boolean; ttl?: string };
 
@@ -16,7 +17,8 @@ export async function takeLease(
   if (!resourceName.safeParse(secret).success)
     throw new AgentError('usage.invalid', 'that cannot be the name of a secret');
   const body = { secret, ...ttlOf(flags) };
-  const lent = await clientOf(flags, context).send('POST', '/v1/leases', lentReply, body);
+  const asked = clientOf(flags, context).send('POST', '/v1/leases', lentReply, body);
+  const lent = await waitingFor('asking the control plane, through the agent', context, asked);
   if (flags.json !== true)
     context.stderr.write(`sallyport-agent: lease ${lent.id}, until ${lent.expiresAt}\n`);
   show(lent, flags, context);

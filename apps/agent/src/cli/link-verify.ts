@@ -11,6 +11,7 @@ import { warningsOf } from '../link/warnings.ts';
 import { listens } from '../listen-settings.ts';
 import { viewIdentity } from '../state/view-identity.ts';
 import type { CliContext } from './context.ts';
+import { waitingFor } from './waiting-for.ts';
 
 /** `link verify`: what the link to the control plane is like, and what would fail. Returns the exit code. */
 export async function showLink(
@@ -24,7 +25,8 @@ export async function showLink(
     });
   const stores = await openOwnStores(config);
   const viewed = await viewIdentity(config, stores);
-  const report = await verifyLink({ ...viewed, stores, config, clock: systemClock });
+  const verified = verifyLink({ ...viewed, stores, config, clock: systemClock });
+  const report = await waitingFor('trying connections to the control plane', { stderr }, verified);
   const warnings = warningsOf(report);
   stdout.write(
     flags.json === true

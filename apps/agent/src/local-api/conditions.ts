@@ -42,7 +42,7 @@ export function conditionsOf(health: Omit<Health, 'conditions'>, nowMs: number):
       : { code: 'stale', detail: `not confirmed since ${health.staleSince}` },
     health.withheld === 0
       ? undefined
-      : { code: 'values_expired', detail: `${health.withheld} secrets` },
+      : { code: 'values_expired', detail: `${health.withheld} withheld` },
     contact && { code: contact, detail: controlPlane.lastError?.code ?? controlPlane.state },
     expiryOf(health.authentication.expiresAt, nowMs),
     ...providers.map(({ provider, failing }): Condition | undefined =>
