@@ -53,7 +53,66 @@ describe('[SG-45] a values file', () => {
       'config: { web: canary }',
       'config.web (F): expected keys and values',
     ],
-    ['with a bad name', 'secrets: { "a b": canary }', 'secrets.a b (F): use letters'],
+    [
+      'with a bad name',
+      'secrets: { "a b": canary }',
+      'a key of secrets on line 1 (F): use letters',
+    ],
+    [
+      'with no space after the colon of a secret',
+      'secrets:\n  { db/password:canary }',
+      'a key of secrets on line 2 (F): use letters',
+    ],
+    [
+      'with no space after the colon in an entry',
+      'secrets: { a: { value:canary } }',
+      'a key of secrets.a on line 1 (F): unknown key',
+    ],
+    [
+      'with no space after the colon of a section',
+      '{ config:canary }',
+      'a key on line 1 (F): unknown key',
+    ],
+    [
+      'with no space after the colon of a configuration',
+      'config: { web:canary }',
+      'a key of config on line 1 (F): use letters',
+    ],
+    [
+      'with no space deep in a configuration',
+      'config: { web: { "port:canary": .inf } }',
+      'config.web (F): use numbers',
+    ],
+    [
+      'with a list for a key',
+      'secrets: { ? [canary, a] : b }',
+      'F, line 1, column 14: not valid YAML (NON_STRING_KEY)',
+    ],
+    [
+      'with __proto__ for a name',
+      'secrets: { __proto__: canary, a: b }',
+      'F, line 1, column 12: __proto__ cannot be a key',
+    ],
+    [
+      'with __proto__ in a configuration',
+      'config: { web: { a: [{ __proto__: { port: canary } }] } }',
+      'F, line 1, column 24: __proto__ cannot be a key',
+    ],
+    [
+      'with bytes for a secret',
+      'secrets: { a: !!binary Y2FuYXJ5 }',
+      'F, line 1, column 15: not valid YAML (TAG_RESOLVE_FAILED)',
+    ],
+    [
+      'with bytes for a secret, in a YAML of old',
+      '%YAML 1.1\n---\nsecrets: { a: !!binary Y2FuYXJ5 }',
+      'F, line 3, column 15: not valid YAML (TAG_RESOLVE_FAILED)',
+    ],
+    [
+      'with a key in the place of its file',
+      'certificates: { a: { chainFile: web.key, keyFile: "-----BEGIN canary" } }',
+      'certificates.a.keyFile (F): the file cannot be read (ENOENT)',
+    ],
     [
       'with a secret twice',
       'secrets: { a: canary, a: canary }',
@@ -82,7 +141,7 @@ describe('[SG-45] a values file', () => {
     [
       'with a certificate that is not there',
       'certificates: { a: { chainFile: none, keyFile: web.key } }',
-      'certificates.a.chainFile (F): none cannot be read (ENOENT)',
+      'certificates.a.chainFile (F): the file cannot be read (ENOENT)',
     ],
     [
       'with a certificate that is none',
@@ -94,7 +153,7 @@ describe('[SG-45] a values file', () => {
       'secrets: { a: "canary',
       'F, line 1, column 22: not valid YAML (MISSING_CHAR)',
     ],
-    ['that is a text', 'canary', 'the configuration (F): expected keys and values'],
+    ['that is a text', 'canary', 'the values (F): expected keys and values'],
     ['that is empty', '', 'F has no values in it'],
   ])('%s is one error without a value, and serves nothing', async (_, yaml, told) => {
     const path = await valuesFile(home, yaml);

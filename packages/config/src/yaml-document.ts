@@ -1,4 +1,4 @@
-import { isScalar, LineCounter, parseDocument, visit, type Document } from 'yaml';
+import { isMap, isScalar, LineCounter, parseDocument, visit, type Document } from 'yaml';
 import type { Findings } from './findings.ts';
 
 type Fault = { at: number; what: string };
@@ -14,7 +14,10 @@ const OPTIONS = {
   logLevel: 'error',
 } as const;
 
-/** The document, or undefined with the problem told. YAML's own messages quote the line, so only its code is kept. */
+/**
+ * The document, or undefined with the problem told. YAML's own messages quote the line, so only its code is kept.
+ * The findings know from then on which line a key is on.
+ */
 export function parseYaml(file: string, text: string, findings: Findings): unknown {
   const lineCounter = new LineCounter();
   const document = parseDocument(text, { ...OPTIONS, lineCounter });
@@ -24,6 +27,10 @@ export function parseYaml(file: string, text: string, findings: Findings): unkno
     findings.problems.push(`${file}, line ${line}, column ${col}: ${fault.what}`);
     return undefined;
   }
+  findings.lineOf = (path) => {
+    const at = offsetOf(document, path);
+    return at === undefined ? undefined : lineCounter.linePos(at).line;
+  };
   try {
     return document.toJS() ?? {};
   } catch {
@@ -55,4 +62,12 @@ function faultOf(document: Document.Parsed): Fault | undefined {
     },
   });
   return faults[0];
+}
+
+/** Undefined for a key that is not there itself, but by an alias. */
+function offsetOf(document: Document.Parsed, path: readonly PropertyKey[]): number | undefined {
+  const parent = document.getIn(path.slice(0, -1), true);
+  if (!isMap(parent)) return undefined;
+  const pair = parent.items.find(({ key }) => isScalar(key) && key.value === path.at(-1));
+  return isScalar(pair?.key) ? pair.key.range?.[0] : undefined;
 }

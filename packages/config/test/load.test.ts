@@ -100,6 +100,19 @@ describe('mistyped names', () => {
     ]);
   });
 
+  test('a key with a value on it, for want of a space, is told by its section and line alone', () => {
+    using folder = new TempFolder();
+    const file = folder.write(
+      'c.yaml',
+      'operatorApi: { port:s3cr3t }\nproviders:\n  - { name: a, clientSecret:s3cr3t }\n',
+    );
+    expect(problemsOf(needed, file)).toEqual([
+      `a key of operatorApi on line 1 (${file}): unknown key`,
+      `a key of providers[0] on line 3 (${file}): unknown key`,
+      `providers[0].clientSecret: required; set the key in ${file}`,
+    ]);
+  });
+
   test('an unknown SALLYPORT_ variable is refused with the nearest known one', () => {
     expect(problemsOf({ ...needed, SALLYPORT_OPERATR_API_PORT: '1' })).toEqual([
       'SALLYPORT_OPERATR_API_PORT: unknown variable; did you mean SALLYPORT_OPERATOR_API_PORT?',

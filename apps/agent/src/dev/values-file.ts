@@ -37,7 +37,7 @@ const WITHOUT_WAITING = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_
  * @throws ConfigError with every problem, each naming file and key, never a value
  */
 export async function readValues(path: string): Promise<Content[]> {
-  const findings = new Findings();
+  const findings = new Findings('the values');
   const values = valuesIn(path, await readText(path, MAX_GROUP_BYTES), findings);
   const contents = values === undefined ? [] : await contentsOf(path, values, findings);
   // Also what an editor leaves for a moment, while it writes the file anew.
@@ -96,7 +96,7 @@ async function certificateOf(
   const textOf = async (key: 'chainFile' | 'keyFile') => {
     const content = await readText(resolve(dirname(path), given[key]), MAX_CHAIN_BYTES);
     if ('text' in content) return content.text;
-    problem(key, `${given[key]} ${content.refused}`);
+    problem(key, `the file ${content.refused}`);
     return undefined;
   };
   const [chain, key] = [await textOf('chainFile'), await textOf('keyFile')];
