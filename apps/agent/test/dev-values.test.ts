@@ -4,16 +4,16 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { startProcess } from '@sallyport/testkit/process';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
 import { Issuer } from '@sallyport/tls/test/issuer';
-import { ValuesFollower } from '../src/dev/values-follower.ts';
-import { silentLog, type LogFields } from '../src/log.ts';
+import { readValues } from '../src/dev/values-file.ts';
 import { runAgent } from './run-agent.ts';
 import { valuesFile } from './running-dev.ts';
 
 let home: TempDirectory;
 beforeAll(async () => {
   home = await createTempDirectory('dev-values');
-  const { key } = await (await Issuer.root()).leaf();
+  const { key, chain } = await (await (await Issuer.root()).intermediate()).leaf();
   await writeFile(join(home.path, 'web.key'), key);
+  await writeFile(join(home.path, 'web.pem'), chain);
 });
 afterAll(() => home.remove());
 
@@ -109,6 +109,11 @@ describe('[SG-45] a values file', () => {
       'F, line 3, column 15: not valid YAML (TAG_RESOLVE_FAILED)',
     ],
     [
+      'with a certificate that is larger than its size tells',
+      'certificates: { a: { chainFile: /proc/self/smaps, keyFile: web.key } }',
+      'certificates.a.chainFile (F): the file is larger than 65536 bytes',
+    ],
+    [
       'with a key in the place of its file',
       'certificates: { a: { chainFile: web.key, keyFile: "-----BEGIN canary" } }',
       'certificates.a.keyFile (F): the file cannot be read (ENOENT)',
@@ -187,22 +192,33 @@ describe('[SG-45] a values file', () => {
   });
 });
 
-test('[SG-45] a values file that is not taken is told once, and anew when it was taken meanwhile', async () => {
-  const path = await valuesFile(home, 'secrets: { pin: 1234567 }');
-  const told: LogFields[] = [];
-  const log = { ...silentLog, error: (fields: LogFields) => void told.push(fields) };
-  const taken: string[] = [];
-  const replace = (contents: readonly { value: string }[]) =>
-    void taken.push(...contents.map(({ value }) => value));
-  const follower = new ValuesFollower(path, { replace }, log);
-  await follower.look();
-  await follower.look();
-  expect(told).toEqual([{ detail: expect.stringContaining('secrets.pin.value') }]);
-  expect(follower.problems).toHaveLength(1);
-  await writeFile(path, 'secrets: { pin: "1234567" }');
-  await follower.look();
-  expect({ taken, problems: follower.problems }).toEqual({ taken: ['1234567'], problems: [] });
-  await writeFile(path, 'secrets: { pin: 1234567 }');
-  await follower.look();
-  expect(told).toHaveLength(2);
+describe('[SG-45] what a values file may hold', () => {
+  const yaml = (copies: number, letters: number) =>
+    `config: { a: { t: &t ${'x'.repeat(letters)} }, b: { l: [${'*t, '.repeat(copies)}] } }\n`;
+  const tooLarge = [expect.stringMatching(/holds more than 8388608 bytes/)];
+
+  test('is what a group may hold, however short it is written', async () => {
+    const fits = await readValues(await valuesFile(home, yaml(79, 104_700)));
+    expect(fits.problems).toEqual([]);
+    const { problems, contents } = await readValues(await valuesFile(home, yaml(80, 104_900)));
+    expect({ problems, contents }).toEqual({ problems: tooLarge, contents: [] });
+  });
+
+  test('counts in the form in which it is kept', async () => {
+    const quotes = `config: { a: { t: '${'"'.repeat(5_000_000)}' } }`;
+    expect((await readValues(await valuesFile(home, quotes))).problems).toEqual(tooLarge);
+    const names = Array.from({ length: 90_000 }, (_, index) => `  n${index}: v\n`).join('');
+    const { problems } = await readValues(await valuesFile(home, `secrets:\n${names}`));
+    expect(problems).toEqual(tooLarge);
+  });
+
+  test('counts certificates too', async () => {
+    const path = await valuesFile(
+      home,
+      `${yaml(79, 104_840)}certificates: { web: { chainFile: web.pem, keyFile: web.key } }`,
+    );
+    expect((await readValues(path)).problems).toEqual(tooLarge);
+    await writeFile(path, yaml(79, 104_840));
+    expect((await readValues(path)).problems).toEqual([]);
+  });
 });
