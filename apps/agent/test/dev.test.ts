@@ -95,12 +95,6 @@ describe('[SG-45] the values of a file', () => {
   });
 });
 
-test('[SG-45] the directory of the socket is gone when the agent was ended', async () => {
-  const running = await dev();
-  expect(await running.process.stop()).toEqual({ code: 0, signal: null });
-  await expect(access(dirname(running.socket))).rejects.toMatchObject({ code: 'ENOENT' });
-});
-
 describe('[SG-45] a lease', () => {
   let running: RunningDev;
   beforeAll(async () => (running = await dev()));
