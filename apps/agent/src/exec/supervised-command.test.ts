@@ -23,3 +23,9 @@ test('[SG-04] SIGHUP is for a command that runs, also while it is started anew',
   await restarted;
   expect(await supervised.ended).toBe(5);
 });
+
+test('an empty command is one that is not there', async () => {
+  using supervised = new SupervisedCommand({ command: '', args: [] }, undefined);
+  supervised.start({});
+  await expect(supervised.ended).rejects.toMatchObject({ code: 'command.not_found' });
+});
