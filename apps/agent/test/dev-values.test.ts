@@ -109,6 +109,11 @@ describe('[SG-45] a values file', () => {
       'F, line 3, column 15: not valid YAML (TAG_RESOLVE_FAILED)',
     ],
     [
+      'with a configuration that is in itself',
+      'config: { web: &web { canary: *web } }',
+      'F holds more than 8388608 bytes',
+    ],
+    [
       'with a certificate that is larger than its size tells',
       'certificates: { a: { chainFile: /proc/self/smaps, keyFile: web.key } }',
       'certificates.a.chainFile (F): the file is larger than 65536 bytes',

@@ -71,12 +71,13 @@ function tooLarge(path: string): string {
   return `${path} holds more than ${MAX_GROUP_BYTES} bytes, the most that a group may`;
 }
 
-/** The text in it at least, counted once for each alias. `known` has what was counted. */
+/** The text in it at least, counted once for each alias; without end where it is in itself. `known` has what was counted. */
 function expandedBytes(value: unknown, known = new Map<unknown, number>()): number {
   if (typeof value === 'string') return Buffer.byteLength(value);
   if (typeof value !== 'object' || value === null) return 1;
   let bytes = known.get(value);
   if (bytes === undefined) {
+    known.set(value, Infinity);
     bytes = 1;
     for (const [key, inner] of Object.entries(value))
       bytes += Buffer.byteLength(key) + expandedBytes(inner, known);
