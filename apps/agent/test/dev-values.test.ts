@@ -4,16 +4,16 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { startProcess } from '@sallyport/testkit/process';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
 import { Issuer } from '@sallyport/tls/test/issuer';
-import { ValuesFollower } from '../src/dev/values-follower.ts';
-import { silentLog, type LogFields } from '../src/log.ts';
+import { readValues } from '../src/dev/values-file.ts';
 import { runAgent } from './run-agent.ts';
 import { valuesFile } from './running-dev.ts';
 
 let home: TempDirectory;
 beforeAll(async () => {
   home = await createTempDirectory('dev-values');
-  const { key } = await (await Issuer.root()).leaf();
+  const { key, chain } = await (await (await Issuer.root()).intermediate()).leaf();
   await writeFile(join(home.path, 'web.key'), key);
+  await writeFile(join(home.path, 'web.pem'), chain);
 });
 afterAll(() => home.remove());
 
@@ -53,7 +53,76 @@ describe('[SG-45] a values file', () => {
       'config: { web: canary }',
       'config.web (F): expected keys and values',
     ],
-    ['with a bad name', 'secrets: { "a b": canary }', 'secrets.a b (F): use letters'],
+    [
+      'with a bad name',
+      'secrets: { "a b": canary }',
+      'a key of secrets on line 1 (F): use letters',
+    ],
+    [
+      'with no space after the colon of a secret',
+      'secrets:\n  { db/password:canary }',
+      'a key of secrets on line 2 (F): use letters',
+    ],
+    [
+      'with no space after the colon in an entry',
+      'secrets: { a: { value:canary } }',
+      'a key of secrets.a on line 1 (F): unknown key',
+    ],
+    [
+      'with no space after the colon of a section',
+      '{ config:canary }',
+      'a key on line 1 (F): unknown key',
+    ],
+    [
+      'with no space after the colon of a configuration',
+      'config: { web:canary }',
+      'a key of config on line 1 (F): use letters',
+    ],
+    [
+      'with no space deep in a configuration',
+      'config: { web: { "port:canary": .inf } }',
+      'config.web (F): use numbers',
+    ],
+    [
+      'with a list for a key',
+      'secrets: { ? [canary, a] : b }',
+      'F, line 1, column 14: not valid YAML (NON_STRING_KEY)',
+    ],
+    [
+      'with __proto__ for a name',
+      'secrets: { __proto__: canary, a: b }',
+      'F, line 1, column 12: __proto__ cannot be a key',
+    ],
+    [
+      'with __proto__ in a configuration',
+      'config: { web: { a: [{ __proto__: { port: canary } }] } }',
+      'F, line 1, column 24: __proto__ cannot be a key',
+    ],
+    [
+      'with bytes for a secret',
+      'secrets: { a: !!binary Y2FuYXJ5 }',
+      'F, line 1, column 15: not valid YAML (TAG_RESOLVE_FAILED)',
+    ],
+    [
+      'with bytes for a secret, in a YAML of old',
+      '%YAML 1.1\n---\nsecrets: { a: !!binary Y2FuYXJ5 }',
+      'F, line 3, column 15: not valid YAML (TAG_RESOLVE_FAILED)',
+    ],
+    [
+      'with a configuration that is in itself',
+      'config: { web: &web { canary: *web } }',
+      'F holds more than 8388608 bytes',
+    ],
+    [
+      'with a certificate that is larger than its size tells',
+      'certificates: { a: { chainFile: /proc/self/smaps, keyFile: web.key } }',
+      'certificates.a.chainFile (F): the file is larger than 65536 bytes',
+    ],
+    [
+      'with a key in the place of its file',
+      'certificates: { a: { chainFile: web.key, keyFile: "-----BEGIN canary" } }',
+      'certificates.a.keyFile (F): the file cannot be read (ENOENT)',
+    ],
     [
       'with a secret twice',
       'secrets: { a: canary, a: canary }',
@@ -82,7 +151,7 @@ describe('[SG-45] a values file', () => {
     [
       'with a certificate that is not there',
       'certificates: { a: { chainFile: none, keyFile: web.key } }',
-      'certificates.a.chainFile (F): none cannot be read (ENOENT)',
+      'certificates.a.chainFile (F): the file cannot be read (ENOENT)',
     ],
     [
       'with a certificate that is none',
@@ -94,7 +163,7 @@ describe('[SG-45] a values file', () => {
       'secrets: { a: "canary',
       'F, line 1, column 22: not valid YAML (MISSING_CHAR)',
     ],
-    ['that is a text', 'canary', 'the configuration (F): expected keys and values'],
+    ['that is a text', 'canary', 'the values (F): expected keys and values'],
     ['that is empty', '', 'F has no values in it'],
   ])('%s is one error without a value, and serves nothing', async (_, yaml, told) => {
     const path = await valuesFile(home, yaml);
@@ -128,22 +197,33 @@ describe('[SG-45] a values file', () => {
   });
 });
 
-test('[SG-45] a values file that is not taken is told once, and anew when it was taken meanwhile', async () => {
-  const path = await valuesFile(home, 'secrets: { pin: 1234567 }');
-  const told: LogFields[] = [];
-  const log = { ...silentLog, error: (fields: LogFields) => void told.push(fields) };
-  const taken: string[] = [];
-  const replace = (contents: readonly { value: string }[]) =>
-    void taken.push(...contents.map(({ value }) => value));
-  const follower = new ValuesFollower(path, { replace }, log);
-  await follower.look();
-  await follower.look();
-  expect(told).toEqual([{ detail: expect.stringContaining('secrets.pin.value') }]);
-  expect(follower.problems).toHaveLength(1);
-  await writeFile(path, 'secrets: { pin: "1234567" }');
-  await follower.look();
-  expect({ taken, problems: follower.problems }).toEqual({ taken: ['1234567'], problems: [] });
-  await writeFile(path, 'secrets: { pin: 1234567 }');
-  await follower.look();
-  expect(told).toHaveLength(2);
+describe('[SG-45] what a values file may hold', () => {
+  const yaml = (copies: number, letters: number) =>
+    `config: { a: { t: &t ${'x'.repeat(letters)} }, b: { l: [${'*t, '.repeat(copies)}] } }\n`;
+  const tooLarge = [expect.stringMatching(/holds more than 8388608 bytes/)];
+
+  test('is what a group may hold, however short it is written', async () => {
+    const fits = await readValues(await valuesFile(home, yaml(79, 104_700)));
+    expect(fits.problems).toEqual([]);
+    const { problems, contents } = await readValues(await valuesFile(home, yaml(80, 104_900)));
+    expect({ problems, contents }).toEqual({ problems: tooLarge, contents: [] });
+  });
+
+  test('counts in the form in which it is kept', async () => {
+    const quotes = `config: { a: { t: '${'"'.repeat(5_000_000)}' } }`;
+    expect((await readValues(await valuesFile(home, quotes))).problems).toEqual(tooLarge);
+    const names = Array.from({ length: 90_000 }, (_, index) => `  n${index}: v\n`).join('');
+    const { problems } = await readValues(await valuesFile(home, `secrets:\n${names}`));
+    expect(problems).toEqual(tooLarge);
+  });
+
+  test('counts certificates too', async () => {
+    const path = await valuesFile(
+      home,
+      `${yaml(79, 104_840)}certificates: { web: { chainFile: web.pem, keyFile: web.key } }`,
+    );
+    expect((await readValues(path)).problems).toEqual(tooLarge);
+    await writeFile(path, yaml(79, 104_840));
+    expect((await readValues(path)).problems).toEqual([]);
+  });
 });

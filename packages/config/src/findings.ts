@@ -2,26 +2,44 @@ import { keyOf } from './settings.ts';
 
 type Path = ReadonlyArray<PropertyKey>;
 
+/** What a key is made of. In YAML any other may be a key and its value, for want of a space: `password:value`. */
+const SHOWN = /^(?=.{1,128}$)\w[\w.-]*(?:\/\w[\w.-]*)*$/;
+
 /** What is wrong with a configuration, collected so that all of it can be told at once. Never holds a value. */
 export class Findings {
   readonly problems: string[] = [];
   readonly warnings: string[] = [];
+  /** The line that a key of the file stands on, once the file has been parsed. */
+  lineOf: (path: Path) => number | undefined = () => undefined;
+  readonly #whole: string;
   readonly #reported = new Set<string>();
+
+  /** `whole` is what is wrong where no key is. */
+  constructor(whole = 'the configuration') {
+    this.#whole = whole;
+  }
 
   /** `origin` is the file or the variable that the value came from. */
   problem(path: Path, origin: string | undefined, what: string): void {
-    const key = keyOf(path);
-    this.#reported.add(key);
-    const subject = key === '' ? 'the configuration' : key;
+    this.#reported.add(keyOf(path));
+    const subject = this.#subject(path);
     this.problems.push(`${subject}${origin === undefined ? '' : ` (${origin})`}: ${what}`);
   }
 
   warning(path: Path, origin: string, what: string): void {
-    this.warnings.push(`${keyOf(path)} (${origin}): ${what}`);
+    this.warnings.push(`${this.#subject(path)} (${origin}): ${what}`);
   }
 
   /** Whether this key, or a section that it is in, already has a problem. */
   isReported(path: Path): boolean {
     return path.some((_part, index) => this.#reported.has(keyOf(path.slice(0, index + 1))));
+  }
+
+  #subject(path: Path): string {
+    const hidden = path.findIndex((part) => typeof part === 'string' && !SHOWN.test(part));
+    if (hidden === -1) return keyOf(path) || this.#whole;
+    const parent = hidden === 0 ? '' : ` of ${keyOf(path.slice(0, hidden))}`;
+    const line = this.lineOf(path.slice(0, hidden + 1));
+    return `a key${parent}${line === undefined ? '' : ` on line ${line}`}`;
   }
 }

@@ -1,17 +1,36 @@
-import { LineCounter, parseDocument } from 'yaml';
+import { isMap, isScalar, LineCounter, parseDocument, visit, type Document } from 'yaml';
 import type { Findings } from './findings.ts';
 
-/** The document, or undefined with the problem told. YAML's own messages quote the line, so only its code is kept. */
+type Fault = { at: number; what: string };
+
+const OPTIONS = {
+  // No sets, dates or bytes, whatever the file says it is.
+  schema: 'core',
+  resolveKnownTags: false,
+  stringKeys: true,
+  // The library compares each key with all before it.
+  uniqueKeys: false,
+  prettyErrors: false,
+  logLevel: 'error',
+} as const;
+
+/**
+ * The document, or undefined with the problem told. YAML's own messages quote the line, so only its code is kept.
+ * The findings know from then on which line a key is on.
+ */
 export function parseYaml(file: string, text: string, findings: Findings): unknown {
   const lineCounter = new LineCounter();
-  const document = parseDocument(text, { lineCounter, prettyErrors: false });
-  // What comes after the first is most often of the same mistake.
-  const [fault] = [...document.errors, ...document.warnings];
+  const document = parseDocument(text, { ...OPTIONS, lineCounter });
+  const fault = faultOf(document);
   if (fault !== undefined) {
-    const { line, col } = lineCounter.linePos(fault.pos[0]);
-    findings.problems.push(`${file}, line ${line}, column ${col}: not valid YAML (${fault.code})`);
+    const { line, col } = lineCounter.linePos(fault.at);
+    findings.problems.push(`${file}, line ${line}, column ${col}: ${fault.what}`);
     return undefined;
   }
+  findings.lineOf = (path) => {
+    const at = offsetOf(document, path);
+    return at === undefined ? undefined : lineCounter.linePos(at).line;
+  };
   try {
     return document.toJS() ?? {};
   } catch {
@@ -20,4 +39,35 @@ export function parseYaml(file: string, text: string, findings: Findings): unkno
     );
     return undefined;
   }
+}
+
+/** The first: what comes after it is most often of the same mistake. */
+function faultOf(document: Document.Parsed): Fault | undefined {
+  const notValid = (code: string) => `not valid YAML (${code})`;
+  const [told] = [...document.errors, ...document.warnings];
+  if (told !== undefined) return { at: told.pos[0], what: notValid(told.code) };
+  const faults: Fault[] = [];
+  visit(document, {
+    Map(_, { items }) {
+      const seen = new Set<unknown>();
+      for (const { key } of items) {
+        if (!isScalar(key)) continue;
+        const at = key.range?.[0] ?? 0;
+        if (seen.has(key.value)) faults.push({ at, what: notValid('DUPLICATE_KEY') });
+        // What copies an object takes it for the prototype, and leaves it out.
+        if (key.value === '__proto__') faults.push({ at, what: '__proto__ cannot be a key' });
+        seen.add(key.value);
+      }
+      return faults.length > 0 ? visit.BREAK : undefined;
+    },
+  });
+  return faults[0];
+}
+
+/** Undefined for a key that is not there itself, but by an alias. */
+function offsetOf(document: Document.Parsed, path: readonly PropertyKey[]): number | undefined {
+  const parent = document.getIn(path.slice(0, -1), true);
+  if (!isMap(parent)) return undefined;
+  const pair = parent.items.find(({ key }) => isScalar(key) && key.value === path.at(-1));
+  return isScalar(pair?.key) ? pair.key.range?.[0] : undefined;
 }

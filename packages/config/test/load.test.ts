@@ -100,6 +100,19 @@ describe('mistyped names', () => {
     ]);
   });
 
+  test('a key with a value on it, for want of a space, is told by its section and line alone', () => {
+    using folder = new TempFolder();
+    const file = folder.write(
+      'c.yaml',
+      'operatorApi: { port:s3cr3t }\nproviders:\n  - { name: a, clientSecret:s3cr3t }\n',
+    );
+    expect(problemsOf(needed, file)).toEqual([
+      `a key of operatorApi on line 1 (${file}): unknown key`,
+      `a key of providers[0] on line 3 (${file}): unknown key`,
+      `providers[0].clientSecret: required; set the key in ${file}`,
+    ]);
+  });
+
   test('an unknown SALLYPORT_ variable is refused with the nearest known one', () => {
     expect(problemsOf({ ...needed, SALLYPORT_OPERATR_API_PORT: '1' })).toEqual([
       'SALLYPORT_OPERATR_API_PORT: unknown variable; did you mean SALLYPORT_OPERATOR_API_PORT?',
@@ -183,6 +196,10 @@ describe('problems', () => {
   test.each([
     ['a: [1', 'BAD_'],
     ['verbose: true\nverbose: false', 'DUPLICATE_KEY'],
+    ['verbose: 1\n"verbose": 2', 'line 2, column 1: not valid YAML (DUPLICATE_KEY)'],
+    ['labels: { 1: a, "1": b }', 'line 1, column 17: not valid YAML (DUPLICATE_KEY)'],
+    ['? [a]\n: b', 'NON_STRING_KEY'],
+    ['labels: { __proto__: a }', 'line 1, column 11: __proto__ cannot be a key'],
     ['verbose: true\n---\nverbose: false', 'MULTIPLE_DOCS'],
     ['verbose: *nowhere', 'an alias names no anchor'],
     ['verbose: !!js/function x', 'TAG_RESOLVE_FAILED'],
@@ -193,6 +210,15 @@ describe('problems', () => {
     const [problem] = problemsOf(needed, folder.write('c.yaml', `${text}\n`));
     expect(problem).toContain('c.yaml');
     expect(problem).toContain(reason);
+  });
+
+  test('twenty thousand keys are looked through in a moment', () => {
+    using folder = new TempFolder();
+    const keys = Array.from({ length: 20_000 }, (_, index) => `  k${index}: v\n`).join('');
+    const file = folder.write('c.yaml', `labels:\n${keys}`);
+    const { user } = process.cpuUsage();
+    expect(problemsOf(needed, file)).toEqual([]);
+    expect(process.cpuUsage().user - user).toBeLessThan(3_000_000);
   });
 
   test('a configuration file that is not there is refused', () => {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { Bundle } from '@sallyport/contract';
 import { sealBundlePart } from '@sallyport/crypto/bundle';
 import {
@@ -21,6 +22,8 @@ export class DesiredState {
   readonly signer: SigningKey;
   readonly #delivery: DeliveryKey = generateDeliveryKey(this.group.id, 1);
   #contents = new Map<string, HeldContent>();
+  /** Also of names that are gone: one that comes back is another. */
+  readonly #versions = new Map<string, number>();
   #revision = 0;
 
   private constructor(signer: SigningKey) {
@@ -42,12 +45,21 @@ export class DesiredState {
   /** Puts these in the place of what there was. What differs gets the next version; whether anything does. */
   replace(contents: readonly Content[]): boolean {
     const before = this.#contents;
-    const after = new Map(contents.map((content) => [keyOf(content), nextOf(content, before)]));
+    const after = new Map(contents.map((content) => [keyOf(content), this.#next(content)]));
     const isNews =
       before.size !== after.size || [...after].some(([key, each]) => before.get(key) !== each);
     this.#contents = after;
+    for (const [key, { version }] of after) this.#versions.set(key, version);
     if (isNews) this.#revision += 1;
     return isNews;
+  }
+
+  #next(content: Content): HeldContent {
+    const key = keyOf(content);
+    const held = this.#contents.get(key);
+    if (held !== undefined && isDeepStrictEqual({ ...content, version: held.version }, held))
+      return held;
+    return { ...content, version: (this.#versions.get(key) ?? 0) + 1 };
   }
 
   /** A secret, however it is kept. */
@@ -82,11 +94,4 @@ export class DesiredState {
 /** A reference and a secret of one name are the same secret. */
 function keyOf({ kind, name }: Content): string {
   return `${kind === 'reference' ? 'secret' : kind}:${name}`;
-}
-
-function nextOf(content: Content, before: ReadonlyMap<string, HeldContent>): HeldContent {
-  const held = before.get(keyOf(content));
-  if (held === undefined) return { ...content, version: 1 };
-  const same = JSON.stringify({ ...content, version: held.version }) === JSON.stringify(held);
-  return same ? held : { ...content, version: held.version + 1 };
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Environment } from '@sallyport/config/load';
+import { ConfigError, type Environment } from '@sallyport/config/load';
 import { generateEncryptionJwk, importEncryptionPublicKey } from '@sallyport/crypto/encryption-key';
 import { generateSigningJwk } from '@sallyport/crypto/signing-key';
 import { createAgent, type Agent } from '../agent.ts';
@@ -34,11 +34,12 @@ export type DevParts = {
  * Serves a file of values by an agent like any other, and follows the file. When this resolves all of them are
  * there; disposed of, the agent has ended and its socket is gone.
  *
- * @throws ConfigError of `readValues`; AgentError of `LocalApi.listen`
+ * @throws ConfigError with every problem of the file; AgentError of `LocalApi.listen`
  */
 export async function startDevAgent(parts: DevParts): Promise<AsyncDisposable> {
   const { values, config, env, log } = parts;
-  const contents = await readValues(values);
+  const { contents, problems } = await readValues(values);
+  if (problems.length > 0) throw new ConfigError('sallyport-agent', problems);
   const state = await DesiredState.create();
   const identity = await makeIdentity(state);
   const recipient = await importEncryptionPublicKey(identity.encryptionKey.publicJwk);

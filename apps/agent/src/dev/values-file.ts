@@ -1,12 +1,10 @@
-import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { expected } from '@sallyport/config/expectation';
 import { Findings } from '@sallyport/config/findings';
-import { ConfigError } from '@sallyport/config/load';
-import { decodeText, type FileText } from '@sallyport/config/protected-file';
+import type { FileText } from '@sallyport/config/protected-file';
 import { parseYaml } from '@sallyport/config/yaml-document';
 import {
+  ENTRY_BYTES,
   MAX_CHAIN_BYTES,
   MAX_GROUP_BYTES,
   type BundleEntry,
@@ -15,7 +13,7 @@ import {
 } from '@sallyport/contract';
 import { CertificateError, readServerIdentity } from '@sallyport/tls/server-identity';
 import type { z } from 'zod';
-import { codeOf } from '../state/system-error.ts';
+import { readText } from './regular-file.ts';
 import { valuesSchema } from './values-schema.ts';
 
 /** One entry of the group. With `lease` it is lent out, and not delivered. */
@@ -26,25 +24,22 @@ export type Content = {
   lease?: LeasePolicy | undefined;
 };
 
+/** `files` are those that were read; the problems name file and key, never a value. */
+export type ReadValues = { contents: Content[]; problems: readonly string[]; files: string[] };
+
 type Values = z.output<typeof valuesSchema>;
+type Reading = { path: string; findings: Findings; files: string[] };
 
-/** A pipe would hold a thread until somebody wrote into it. */
-const WITHOUT_WAITING = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
-
-/**
- * Everything that a values file holds, with the certificates that it names, as the control plane would take it.
- *
- * @throws ConfigError with every problem, each naming file and key, never a value
- */
-export async function readValues(path: string): Promise<Content[]> {
-  const findings = new Findings();
+/** Everything that a values file holds, with the certificates that it names, as the control plane would take it. */
+export async function readValues(path: string): Promise<ReadValues> {
+  const reading = { path, findings: new Findings('the values'), files: [path] };
+  const { files, findings } = reading;
   const values = valuesIn(path, await readText(path, MAX_GROUP_BYTES), findings);
-  const contents = values === undefined ? [] : await contentsOf(path, values, findings);
+  const contents = values === undefined ? [] : await contentsOf(values, reading);
   // Also what an editor leaves for a moment, while it writes the file anew.
   if (contents.length === 0 && findings.problems.length === 0)
     findings.problems.push(`${path} has no values in it`);
-  if (findings.problems.length > 0) throw new ConfigError('sallyport-agent', findings.problems);
-  return contents;
+  return { contents, problems: findings.problems, files };
 }
 
 function valuesIn(path: string, content: FileText, findings: Findings): Values | undefined {
@@ -54,6 +49,11 @@ function valuesIn(path: string, content: FileText, findings: Findings): Values |
   }
   const document = parseYaml(path, content.text, findings);
   if (document === undefined) return undefined;
+  // By its aliases it may hold a hundred times what is written, and all that comes now would copy it.
+  if (expandedBytes(document) > MAX_GROUP_BYTES) {
+    findings.problems.push(tooLarge(path));
+    return undefined;
+  }
   const { data, error } = valuesSchema.safeParse(document);
   for (const issue of error?.issues ?? []) tell(issue, path, findings);
   return data;
@@ -67,36 +67,65 @@ function tell(issue: z.core.$ZodIssue, path: string, findings: Findings): void {
   else findings.problem(issue.path, path, expected(issue));
 }
 
+function tooLarge(path: string): string {
+  return `${path} holds more than ${MAX_GROUP_BYTES} bytes, the most that a group may`;
+}
+
+/** The text in it at least, counted once for each alias; without end where it is in itself. `known` has what was counted. */
+function expandedBytes(value: unknown, known = new Map<unknown, number>()): number {
+  if (typeof value === 'string') return Buffer.byteLength(value);
+  if (typeof value !== 'object' || value === null) return 1;
+  let bytes = known.get(value);
+  if (bytes === undefined) {
+    known.set(value, Infinity);
+    bytes = 1;
+    for (const [key, inner] of Object.entries(value))
+      bytes += Buffer.byteLength(key) + expandedBytes(inner, known);
+    known.set(value, bytes);
+  }
+  return bytes;
+}
+
 async function contentsOf(
-  path: string,
   { secrets, config, certificates }: Values,
-  findings: Findings,
+  reading: Reading,
 ): Promise<Content[]> {
-  const pairs = certificates.map(async ([name, files]): Promise<Content | undefined> => {
-    const value = await certificateOf({ path, name, ...files }, findings);
-    return value && { kind: 'certificate', name, value: JSON.stringify(value) };
-  });
-  return [
-    ...secrets.map(([name, secret]) => ({ name, ...secret })),
+  const contents = [
+    ...secrets.map(([name, secret]): Content => ({ name, ...secret })),
     ...config.map(([name, value]): Content => {
       return { kind: 'plugin', name, value: JSON.stringify(value) };
     }),
-    ...(await Promise.all(pairs)).filter((each) => each !== undefined),
   ];
+  let bytes = contents.reduce((sum, content) => sum + bytesOf(content), 0);
+  for (const [name, files] of certificates) {
+    if (bytes > MAX_GROUP_BYTES) break;
+    const value = await certificateOf({ name, ...files }, reading);
+    if (value === undefined) continue;
+    const content: Content = { kind: 'certificate', name, value: JSON.stringify(value) };
+    bytes += bytesOf(content);
+    contents.push(content);
+  }
+  if (bytes > MAX_GROUP_BYTES) reading.findings.problems.push(tooLarge(reading.path));
+  return contents;
+}
+
+function bytesOf({ name, value }: Content): number {
+  return Buffer.byteLength(name) + Buffer.byteLength(value) + ENTRY_BYTES;
 }
 
 /** A chain and its key, held against one another as the control plane does. */
 async function certificateOf(
-  given: { path: string; name: string; chainFile: string; keyFile: string },
-  findings: Findings,
+  given: { name: string; chainFile: string; keyFile: string },
+  { path, findings, files }: Reading,
 ): Promise<CertificateValue | undefined> {
-  const { path, name } = given;
   const problem = (key: 'chainFile' | 'keyFile', what: string) =>
-    findings.problem(['certificates', name, key], path, what);
+    findings.problem(['certificates', given.name, key], path, what);
   const textOf = async (key: 'chainFile' | 'keyFile') => {
-    const content = await readText(resolve(dirname(path), given[key]), MAX_CHAIN_BYTES);
+    const file = resolve(dirname(path), given[key]);
+    files.push(file);
+    const content = await readText(file, MAX_CHAIN_BYTES);
     if ('text' in content) return content.text;
-    problem(key, `${given[key]} ${content.refused}`);
+    problem(key, `the file ${content.refused}`);
     return undefined;
   };
   const [chain, key] = [await textOf('chainFile'), await textOf('keyFile')];
@@ -108,20 +137,5 @@ async function certificateOf(
     if (!(error instanceof CertificateError)) throw error;
     problem(error.field === 'key' ? 'keyFile' : 'chainFile', error.message);
     return undefined;
-  }
-}
-
-/** The text of a regular file, or why there is none, as the end of a sentence. */
-async function readText(path: string, maxBytes: number): Promise<FileText> {
-  try {
-    await using file = await open(path, WITHOUT_WAITING);
-    const stats = await file.stat();
-    if (!stats.isFile()) return { refused: 'is no regular file' };
-    if (stats.size > maxBytes) return { refused: `is larger than ${maxBytes} bytes` };
-    return decodeText(await file.readFile());
-  } catch (error) {
-    const code = codeOf(error);
-    if (code === undefined) throw error;
-    return { refused: `cannot be read (${code})` };
   }
 }

@@ -47,7 +47,7 @@ function start(
   try {
     return spawn(command, args, options);
   } catch (error) {
-    throw cannotRun(error);
+    throw cannotRun(command, error);
   }
 }
 
@@ -55,7 +55,7 @@ async function exitCodeOf(child: ChildProcess, outputs: readonly MaskedOutput[])
   const exitCode = await new Promise<number>((resolve, reject) => {
     // Once it runs, an error is of a signal that this user may not send to it: it runs on, and ends by itself.
     child.on('error', (error) => {
-      if (child.pid === undefined) reject(cannotRun(error));
+      if (child.pid === undefined) reject(cannotRun(child.spawnfile, error));
     });
     child.once('exit', (code, signal) =>
       resolve(code ?? exitCodes.signalBase + constants.signals[signal ?? 'SIGKILL']),
@@ -65,9 +65,9 @@ async function exitCodeOf(child: ChildProcess, outputs: readonly MaskedOutput[])
   return exitCode;
 }
 
-/** Without the command: somebody may have put a secret in its place. */
-function cannotRun(cause: unknown): AgentError {
-  return codeOf(cause) === 'ENOENT'
+/** The command is not told: somebody may have put a secret in its place. Node refuses an empty one by itself. */
+function cannotRun(command: string, cause: unknown): AgentError {
+  return codeOf(cause) === 'ENOENT' || command === ''
     ? new AgentError('command.not_found', 'the command is not there', {
         advice: 'check the name and PATH',
         cause,

@@ -92,8 +92,10 @@ export class SupervisedCommand implements Disposable {
   }
 
   #pass(signal: NodeJS.Signals): void {
-    // A program may take SIGINT for something else, and go on; the others it is to end by.
-    if (stops.has(signal) && (this.#isReplaced || signal !== 'SIGINT')) this.#stoppedBy = signal;
+    // A program may take SIGINT for something else, and go on; the others it is to end by. SIGHUP tells many to read
+    // their files anew, and is a stop only while there is none yet.
+    const isStop = signal === 'SIGHUP' ? this.#child === undefined : stops.has(signal);
+    if (isStop && (this.#isReplaced || signal !== 'SIGINT')) this.#stoppedBy = signal;
     if (!process.stdin.isTTY || !fromTerminal.has(signal)) this.#child?.kill(signal);
   }
 }

@@ -1,6 +1,7 @@
 import {
   agentMethod,
   clonePolicy,
+  ENTRY_BYTES,
   type AgentMethod,
   type ClonePolicy,
   type PageQuery,
@@ -101,9 +102,6 @@ export async function advanceGroup(
   if (moved === undefined) throw new Error('there is no such group');
   return moved;
 }
-
-/** Besides its name, what an entry takes of a bundle's manifest at most, in bytes. */
-const ENTRY_BYTES = 96;
 
 /** The bytes that one value takes once it is sealed, with its name and its place in the manifest. */
 export function entryBytes(name: string, value: Uint8Array): number {

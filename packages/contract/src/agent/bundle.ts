@@ -7,6 +7,9 @@ export const MAX_REPLY_BYTES = 16 * 1024 * 1024;
 /** What a group's values and their names may take together, in bytes; a bundle is 16/9 of it, base64 twice. */
 export const MAX_GROUP_BYTES = 8 * 1024 * 1024;
 
+/** Besides its name, what an entry takes of a bundle's manifest at most, in bytes. It counts towards the group. */
+export const ENTRY_BYTES = 96;
+
 /**
  * A revision as bytes: each part a compact JWE around a compact JWS. `durable` may be kept on disk
  * exactly as received; `live` is for memory only and absent when the group has nothing of the kind.

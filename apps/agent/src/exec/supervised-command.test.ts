@@ -1,0 +1,31 @@
+import { expect, test } from '@jest/globals';
+import { SupervisedCommand } from './supervised-command.ts';
+
+test.each([
+  ['SIGTERM', 143],
+  ['SIGINT', 130],
+  ['SIGQUIT', 131],
+  ['SIGHUP', 129],
+] as const)('[SG-45] a command is not started after %s', async (signal, code) => {
+  using supervised = new SupervisedCommand({ command: 'false', args: [] }, undefined);
+  process.emit(signal, signal);
+  supervised.start({});
+  expect(await supervised.ended).toBe(code);
+});
+
+test('[SG-04] SIGHUP is for a command that runs, also while it is started anew', async () => {
+  const script = 'test "$ROUND" = 2 && exit 5; exec sleep 60';
+  const env = (ROUND: string) => ({ PATH: process.env['PATH'], ROUND });
+  using supervised = new SupervisedCommand({ command: 'sh', args: ['-c', script] }, undefined);
+  supervised.start(env('1'));
+  const restarted = supervised.restart(10_000, env('2'));
+  process.emit('SIGHUP', 'SIGHUP');
+  await restarted;
+  expect(await supervised.ended).toBe(5);
+});
+
+test('an empty command is one that is not there', async () => {
+  using supervised = new SupervisedCommand({ command: '', args: [] }, undefined);
+  supervised.start({});
+  await expect(supervised.ended).rejects.toMatchObject({ code: 'command.not_found' });
+});
