@@ -27,7 +27,11 @@ const lease = z
     maxTtlSeconds: policy.maxTtlSeconds ?? policy.ttlSeconds,
     windows: always,
   }))
-  .pipe(leasePolicy);
+  .pipe(leasePolicy)
+  .refine((policy) => policy.ttlSeconds <= policy.maxTtlSeconds, {
+    path: ['maxTtlSeconds'],
+    message: 'may not be less than ttlSeconds',
+  });
 
 const secret = z.preprocess(
   (given) => (typeof given === 'object' && given !== null ? given : { value: given }),
