@@ -160,7 +160,7 @@ for (const [program, kind] of legs) {
     test('[AT-34] whose certificate no trusted CA issued is a named error, and nothing reaches the control plane', async () => {
       const { port } = await start(program, kind, { identity: await double.tlsAuthority.issue() });
       const failure = await failureThrough(`https://127.0.0.1:${port}`);
-      expect(failure).toMatchObject({ code: 'tls.unknown_ca', retryable: false });
+      expect(failure).toMatchObject({ code: 'proxy.unknown_ca', retryable: false });
       expect(failure?.message).toContain('proxy.ca');
       expect(double.handshakes).toEqual([]);
     });

@@ -54,6 +54,15 @@ describe('[SG-21] scan', () => {
     ['b.liquid', '{{ "a" | secret: "b" }} password: "correct-horse"', 'password', 'shop/password'],
     ['c.md', '{{ a | password: "b" }} | password: "correct-horse"', 'password', 'shop/password'],
     ['run.sh', 'export SMTP_PASSWD=correct-horse', 'SMTP_PASSWD', 'shop/smtp-passwd'],
+    // What looks like the beginning of a template's tag is none.
+    ['d.sh', `printf '{%s}' x | PGPASSWORD='correct-horse' psql`, 'PGPASSWORD', 'shop/pgpassword'],
+    [
+      'e.yaml',
+      'log: "{%Y-%m-%d}"\nstringData: |\n  password: correct-horse\n',
+      'password',
+      'shop/password',
+    ],
+    ['f.txt', '{{ open | password: "correct-horse"\n', 'password', 'shop/password'],
   ])(
     'finds what is assigned in %s, proposes a name, and does not tell it',
     async (file, text, key, name) => {

@@ -20,6 +20,7 @@ export type LinkErrorCode =
   | 'proxy.refused'
   | 'proxy.reset'
   | 'proxy.timeout'
+  | 'proxy.unknown_ca'
   | 'tls.agent_certificate'
   | 'tls.certificate_unusable'
   | 'tls.chain_incomplete'

@@ -191,7 +191,7 @@ describe('an HTTPS proxy', () => {
     const seen = await start('https');
     const url = `https://agent:password@127.0.0.1:${seen.port}`;
     const failure = await linkErrorOf(ask({ proxy: parseProxy(url, { ca: authority.ca }) }));
-    expect(failure).toMatchObject({ code: 'tls.unknown_ca', retryable: false });
+    expect(failure).toMatchObject({ code: 'proxy.unknown_ca', retryable: false });
     expect(failure.message).toContain(`The proxy https://127.0.0.1:${seen.port}`);
     expect(failure.message).toContain('proxy.ca');
     expect(seen.destinations).toEqual([]);

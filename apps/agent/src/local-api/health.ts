@@ -34,7 +34,7 @@ export const health = z.object({
   epoch: z.int(),
   entries: z.int(),
   /** Secrets among them that are not served for now: they are older than `freshness` allows. */
-  withheld: z.int(),
+  withheld: z.int().default(0),
   staleSince: z.iso.datetime().nullable(),
   offline: z.boolean(),
   controlPlane: z.object({

@@ -23,27 +23,34 @@ const PLACEHOLDERS = [
   /^(?:\.{0,2}\/|~\/|[A-Za-z]:\\)/,
 ];
 
-/** What stands before a filter of a template: `{{ "db/login" |` before `secret: "user"`. */
-const BEFORE_FILTER = /\{[{%](?:(?![%}]\})[^])*\|\s*$/;
-const MAX_TAG = 512;
+/** A tag of a template, from its opening to its end: `{{ "db/login" | secret: "user" }}`. */
+const TAG = /\{\{(?:(?!\{[{%])[^]){0,512}?\}\}|\{%-?\s(?:(?!\{[{%])[^]){0,512}?%\}/g;
+const BEFORE_FILTER = /\|\s*$/;
 
 /** Literals that are assigned to names that look secret, in a text of any kind. */
 export function assignments(text: string): Assignment[] {
   const found = new Map<number, Assignment>();
   const starts = [0, ...[...text.matchAll(/\n/g)].map(({ index }) => index + 1)];
+  const tags = [...text.matchAll(TAG)];
   for (const form of FORMS) {
-    let line = 1;
-    // In the order of the text.
+    // In the order of the text, as the tags and lines are.
+    let [line, tag] = [1, 0];
     for (const match of text.matchAll(form)) {
       const { key = '', value = '' } = match.groups ?? {};
       if (!looksSecret(key) || PLACEHOLDERS.some((placeholder) => placeholder.test(value)))
         continue;
       const at = match.index + match[0].indexOf(key);
-      if (BEFORE_FILTER.test(text.slice(Math.max(0, at - MAX_TAG), at))) continue;
+      while (tag < tags.length && endOf(tags[tag]) <= at) tag += 1;
+      const begin = tags[tag]?.index ?? at;
+      if (begin < at && BEFORE_FILTER.test(text.slice(begin, at))) continue;
       while ((starts[line] ?? Infinity) <= at) line += 1;
       const column = at - (starts[line - 1] ?? 0) + 1;
       if (!found.has(line)) found.set(line, { line, column, rule: 'assignment', key });
     }
   }
   return [...found.values()];
+}
+
+function endOf(tag: RegExpExecArray | undefined): number {
+  return tag === undefined ? Infinity : tag.index + tag[0].length;
 }

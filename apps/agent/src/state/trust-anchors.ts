@@ -76,4 +76,5 @@ export function givenBesides(given: string, named: readonly string[]): string | 
   return own === undefined || own.length === 0 ? undefined : own.join('\n');
 }
 
-const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+/** As OpenSSL takes it, which has older names for it, too. */
+const PEM = /-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----[^-]+-----END \1-----/g;

@@ -86,7 +86,7 @@ export async function runSyncLoop(
 
 /** Whether the next answer to anything tells that it is over; what the control plane itself refused is not. */
 function mayBeBack({ status, code, retryable }: AgentError): boolean {
-  return retryable && status === undefined && code.startsWith('link.');
+  return retryable && status === undefined && /^(?:link|proxy)\./.test(code);
 }
 
 /**

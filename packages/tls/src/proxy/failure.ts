@@ -12,6 +12,7 @@ const codes: Partial<Record<LinkErrorCode, LinkErrorCode>> = {
   'link.refused': 'proxy.refused',
   'link.reset': 'proxy.reset',
   'link.timeout': 'proxy.timeout',
+  'tls.unknown_ca': 'proxy.unknown_ca',
 };
 
 function proxyError(code: LinkErrorCode, text: string, retryable: boolean): LinkError {
