@@ -217,6 +217,7 @@ describe('audit', () => {
       { ...program, version: 3, count: 5 },
       { ...program, code: 'request.not_allowed', before: { code: 'no' } },
       { code: `\u001b[0m${'x'.repeat(100)}` },
+      { ...program, pid: null, version: 3, count: 2 },
     ];
     const items = chainEvents(
       GENESIS,
@@ -227,6 +228,35 @@ describe('audit', () => {
     expect(lines[1]).toMatch(/ agent edge-1 .* version 3, 5 times, pid 7 of user 1000$/);
     expect(lines[2]).toMatch(/ request\.not_allowed, pid 7 of user 1000$/);
     expect(lines[3]).toMatch(/ \\u\{1b\}\[0mx{1,64}…$/);
+    expect(lines[4]).toMatch(/ version 3, 2 times, user 1000$/);
+  });
+
+  test.each([
+    ['what was dropped', 'events:drop', { count: 399 }, / agent +done +399 events$/],
+    ['one that was dropped', 'events:drop', { count: 1 }, / agent +done +1 event$/],
+    [
+      'when it happened, where it was told later',
+      'agent:stop',
+      { happenedAt: '2029-12-31T23:58:59.999Z' },
+      / agent +done +happened 2029-12-31T23:58:59\.999Z$/,
+    ],
+    [
+      'when it happened by a clock that is ahead',
+      'agent:stop',
+      { happenedAt: '2030-01-01T00:01:00.001Z' },
+      / agent +done +happened 2030-01-01T00:01:00\.001Z$/,
+    ],
+    [
+      'no time that is about the same',
+      'agent:stop',
+      { happenedAt: '2029-12-31T23:59:00.000Z' },
+      / agent +done *$/,
+    ],
+    ['no time that is none', 'agent:stop', { happenedAt: 'later' }, / agent +done *$/],
+  ])('list tells %s', async (_, action, details, line) => {
+    const items = chainEvents(GENESIS, [{ ...event, action, subject: 'agent', details }]);
+    signedIn.api.on('GET /audit', { body: { items } });
+    expect((await cli(['audit', 'list'])).stdout.split('\n')[1]).toMatch(line);
   });
 
   test('export writes what comes to a new file of its owner alone', async () => {

@@ -2,7 +2,8 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { expectNoLeftovers, startProcess } from '@sallyport/testkit/process';
 import { writeNewFile } from './new-file.ts';
 
 let directory: string;
@@ -12,9 +13,18 @@ beforeEach(async () => {
   file = join(directory, 'export.jsonl');
 });
 afterEach(() => rm(directory, { recursive: true }));
+afterAll(expectNoLeftovers);
 
 const full = Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
 const unusable = () => ({ code: 'input.unusable', message: `${file} cannot be written (ENOSPC)` });
+
+/** Writes half of the file and waits for the rest, which never comes. */
+const waiting = `
+  const { writeNewFile } = await import(process.argv[1]);
+  await writeNewFile(process.argv[2], (into) => new Promise(() => {
+    into.write('half', () => console.log('waiting'));
+    setInterval(() => {}, 60_000);
+  }));`;
 
 /** Ends a stream as a full disk does: whoever writes to it hears of it, and it is closed. */
 async function fill(into: Writable): Promise<void> {
@@ -54,6 +64,28 @@ describe('a new file', () => {
     };
     await expect(writeNewFile(file, half)).rejects.toBe(broken);
     await gone();
+  });
+
+  test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+    'is not left behind by %s, which ends the program as before',
+    async (signal) => {
+      const module = import.meta.resolve('./new-file.ts');
+      const evaluate = ['--input-type=module', '--eval', waiting, '--', module, file];
+      const writing = startProcess({ command: [process.execPath, ...evaluate] });
+      await writing.waitForLine(/^waiting$/);
+      expect(await readFile(file, 'utf8')).toBe('half');
+      writing.kill(signal);
+      expect(await writing.exited).toEqual({ code: null, signal });
+      await gone();
+    },
+  );
+
+  test('that is made, or failed, is left alone by signals', async () => {
+    const before = process.listenerCount('SIGINT');
+    await writeNewFile(file, async () => expect(process.listenerCount('SIGINT')).toBe(before + 1));
+    await expect(writeNewFile(file, async () => {})).rejects.toThrow('is there already');
+    await expect(writeNewFile(`${file}.2`, fill)).rejects.toThrow('ENOSPC');
+    expect(process.listenerCount('SIGINT')).toBe(before);
   });
 
   test('is not made where there is one, which stays as it is, and nothing is asked for it', async () => {

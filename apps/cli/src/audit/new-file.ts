@@ -1,13 +1,15 @@
-import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, openSync, rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { CliError } from '../cli-error.ts';
 
+const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 /**
- * Makes a file, of its owner alone, of what is written; what did not arrive as a whole is not left behind.
- * The file is made before anything is asked for: what is recorded as released is not to fail for want of a place.
+ * Makes a file, of its owner alone, of what is written; what did not arrive as a whole is not left behind, not even by
+ * a signal that ends the program: the next try would be refused for it. The file is made before anything is asked for:
+ * what is recorded as released is not to fail for want of a place.
  *
  * @throws CliError `input.unusable` when it is there already, cannot be made or cannot be written; and what `write` throws
  */
@@ -15,10 +17,8 @@ export async function writeNewFile<Made>(
   file: string,
   write: (into: Writable) => Promise<Made>,
 ): Promise<{ bytes: number; made: Made }> {
-  const stream = createWriteStream(file, { flags: 'wx', mode: 0o600 });
-  await once(stream, 'open').catch((cause: unknown) => {
-    throw new CliError('input.unusable', `${file} ${whyNotMade(cause)}`, cause);
-  });
+  using unfinished = new UnfinishedFile(file);
+  const stream = createWriteStream(file, { fd: unfinished.fd });
   // Asked for below: what is still under way when the rest is given up fails too.
   stream.on('error', () => {});
   try {
@@ -34,6 +34,40 @@ export async function writeNewFile<Made>(
     if (errored === null) throw error;
     const message = `${file} cannot be written (${codeOf(errored)})`;
     throw new CliError('input.unusable', message, errored);
+  }
+}
+
+/** A new file that a signal removes before it ends the program. */
+class UnfinishedFile implements Disposable {
+  readonly fd: number;
+  readonly #file: string;
+  #made = false;
+
+  constructor(file: string) {
+    this.#file = file;
+    // Before it is made: a signal in between would leave it.
+    for (const signal of ENDING_SIGNALS) process.on(signal, this.#endedBy);
+    try {
+      this.fd = openSync(file, 'wx', 0o600);
+      this.#made = true;
+    } catch (cause) {
+      this[Symbol.dispose]();
+      throw new CliError('input.unusable', `${file} ${whyNotMade(cause)}`, cause);
+    }
+  }
+
+  readonly #endedBy = (signal: NodeJS.Signals): void => {
+    try {
+      if (this.#made) rmSync(this.#file, { force: true });
+    } finally {
+      this[Symbol.dispose]();
+      // Nobody listens to it any more: it does what it would have done.
+      process.kill(process.pid, signal);
+    }
+  };
+
+  [Symbol.dispose](): void {
+    for (const signal of ENDING_SIGNALS) process.off(signal, this.#endedBy);
   }
 }
 

@@ -40,6 +40,8 @@ const verifyOptions = z.object({ checkpoint: z.string().optional(), key: z.strin
 
 /** No line is to be longer than people can read for what an agent said. */
 const LONGEST_DETAIL = 64;
+/** What is told later than this, or by a clock that is wrong by more, is shown with its own time. */
+const LATE_MS = 60_000;
 
 /** `audit list`, `verify`, `checkpoint`, `key` and `export`. */
 export function addAuditCommands(program: Command, context: Context): void {
@@ -152,21 +154,31 @@ function addReading(audit: Command, context: Context): void {
     });
 }
 
-/** Of its details what leads on: which version, by which program, why not. The rest is in the JSON. */
-function detailsOf({ details }: AuditEvent): string {
+/** Of its details what leads on: which version, by which program, why not, when. The rest is in the JSON. */
+function detailsOf({ action, at, details }: AuditEvent): string {
   const said = (name: string, inWords: (text: string) => string) => {
     const value = details[name];
     return typeof value === 'string' || typeof value === 'number' ? [inWords(short(value))] : [];
   };
-  const user = said('uid', (uid) => ` of user ${uid}`).join('');
+  const [user] = said('uid', (uid) => `user ${uid}`);
+  const [process] = said('pid', (pid) => `pid ${pid}`);
   return [
     ...said('version', (version) => `version ${version}`),
     ...said('code', (code) => code),
-    ...said('count', (count) => (count === '1' ? '' : `${count} times`)),
-    ...said('pid', (pid) => `pid ${pid}${user}`),
+    ...said('count', (count) => howMany(action, count)),
+    // Readings that are told as one event may be of several processes, but are of one user.
+    [process, user].filter(Boolean).join(' of '),
+    ...said('happenedAt', (then) =>
+      Math.abs(Date.parse(then) - Date.parse(at)) > LATE_MS ? `happened ${then}` : '',
+    ),
   ]
     .filter(Boolean)
     .join(', ');
+}
+
+function howMany(action: string, count: string): string {
+  if (action === 'events:drop') return count === '1' ? '1 event' : `${count} events`;
+  return count === '1' ? '' : `${count} times`;
 }
 
 function short(value: string | number): string {

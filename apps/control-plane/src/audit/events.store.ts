@@ -1,4 +1,4 @@
-import type { AuditEntry, AuditQuery } from '@sallyport/contract';
+import { uuid, type AuditEntry, type AuditQuery } from '@sallyport/contract';
 import type { AuditRow } from '../platform/audit-row.ts';
 import type { Database } from '../platform/db.ts';
 import { eventOf } from './audit-event.ts';
@@ -8,23 +8,29 @@ import { EVENT_COLUMNS, headOf, LINK_COLUMNS } from './chain.store.ts';
 const FILTERED = `
   SELECT ${LINK_COLUMNS}, ${EVENT_COLUMNS}
     FROM audit_links l JOIN audit_events e ON e.seq = l.event_seq
-   WHERE ($1::text IS NULL OR $1 IN (e.actor_name, e.actor_id::text)) AND ($2::text IS NULL OR e.action = $2)
-     AND ($3::text IS NULL OR e.subject = $3) AND ($4::text IS NULL OR e.outcome = $4)
-     AND ($5::text IS NULL OR e.request_id = $5) AND ($6::timestamptz IS NULL OR e.at >= $6)
-     AND ($7::timestamptz IS NULL OR e.at < $7) AND ($8::uuid[] IS NULL OR e.group_id = ANY ($8))`;
+   WHERE ($1::text IS NULL OR e.actor_name = $1) AND ($2::uuid IS NULL OR e.actor_id = $2)
+     AND ($3::text IS NULL OR e.action = $3) AND ($4::text IS NULL OR e.subject = $4)
+     AND ($5::text IS NULL OR e.outcome = $5) AND ($6::text IS NULL OR e.request_id = $6)
+     AND ($7::timestamptz IS NULL OR e.at >= $7) AND ($8::timestamptz IS NULL OR e.at < $8)
+     AND ($9::uuid[] IS NULL OR e.group_id = ANY ($9))`;
 const ORDERS = {
-  newest: `${FILTERED} AND ($9::bigint IS NULL OR l.position < $9) ORDER BY l.position DESC LIMIT $10`,
-  oldest: `${FILTERED} AND ($9::bigint IS NULL OR l.position > $9) ORDER BY l.position LIMIT $10`,
+  newest: `${FILTERED} AND ($10::bigint IS NULL OR l.position < $10) ORDER BY l.position DESC LIMIT $11`,
+  oldest: `${FILTERED} AND ($10::bigint IS NULL OR l.position > $10) ORDER BY l.position LIMIT $11`,
 };
 
-/** A page of the events that match, and one more. `groups` are ids; `undefined` leaves none out. */
+/**
+ * A page of the events that match, and one more. `groups` are ids; `undefined` leaves none out. An actor that is an id
+ * is looked for by that alone: names are chosen, and one may be another's id.
+ */
 export async function findEvents(
   db: Database,
   query: AuditQuery,
   groups: readonly string[] | undefined,
 ): Promise<AuditEntry[]> {
   const { actor, action, subject, outcome, requestId, since, until, cursor, limit } = query;
-  const filters = [actor, action, subject, outcome, requestId, since, until, groups, cursor];
+  const id = uuid.safeParse(actor).data;
+  const name = id === undefined ? actor : undefined;
+  const filters = [name, id, action, subject, outcome, requestId, since, until, groups, cursor];
   const rows = await db.direct<AuditRow & { position: string; hash: string }>(
     { text: ORDERS[query.order] },
     [...filters.map((filter) => filter ?? null), limit + 1],

@@ -71,7 +71,8 @@ export async function listSecrets(
 
 /**
  * Creates the secret with version 1, or moves it to its next version. `before` is what was there: one statement, since
- * every change waits for it. The group's row must be held. What is lent out is never kept on a disk.
+ * every change waits for it. The group's row must be held. What is lent out is never kept on a disk, and a lease that
+ * could not be renewed cannot be when it lasts another time.
  */
 export async function upsertSecret(
   tx: Db,
@@ -98,7 +99,13 @@ export async function upsertSecret(
       SET version = secrets.version + 1, updated_at = excluded.updated_at, kind = excluded.kind,
           delivery = coalesce(${delivery}::text, secrets.delivery),
           lease = CASE WHEN ${delivery}::text IS NULL THEN secrets.lease
-                       ELSE coalesce(secrets.lease || ${change}::jsonb, excluded.lease) END,
+                       ELSE coalesce(
+                         secrets.lease
+                           || CASE WHEN secrets.lease -> 'maxTtlSeconds' = secrets.lease -> 'ttlSeconds'
+                                   THEN jsonb_build_object('maxTtlSeconds', ${change}::jsonb -> 'ttlSeconds')
+                                   ELSE '{}' END
+                           || ${change}::jsonb,
+                         excluded.lease) END,
           offline = coalesce(
             ${offline ?? null}::text, CASE WHEN ${delivery}::text = 'lease' THEN 'deny' END, secrets.offline)
     RETURNING id, name, kind, delivery, offline, lease, version, created_at AS "createdAt",

@@ -80,6 +80,22 @@ describe('[SG-43] the list of audit events', () => {
     expect(await list('actor=nobody')).toEqual([]);
   });
 
+  test('tells whose id it is asked for from whose name that is', async () => {
+    const [mine] = await list('actor=owner&limit=1');
+    const id = String(mine?.event.actor.id);
+    const body = { name: id, roles: [{ role: 'auditor', group: 'plant-7' }] };
+    const named = new OperatorClient(controlPlane.operatorApp);
+    named.token = field((await owner.call('POST', '/api-keys', body)).body, 'key');
+    await named.call('PUT', '/groups/plant-7/secrets/db', { value: 'x' });
+    await allPlaced(controlPlane.databaseUrl);
+    const [theirs] = await list('limit=1&outcome=refused');
+    expect(theirs?.event.actor).toMatchObject({ kind: 'apiKey', name: id });
+    const byId = await list(`actor=${id}&limit=200`);
+    expect(new Set(byId.map(({ event }) => event.actor.name))).toEqual(new Set(['owner']));
+    expect(await list(`actor=${id.toUpperCase()}&limit=200`)).toEqual(byId);
+    expect(await list(`actor=${theirs?.event.actor.id}`)).toEqual([theirs]);
+  });
+
   test.each([
     'cursor=-1',
     'cursor=x',

@@ -90,6 +90,14 @@ describe('a secret that is lent out', () => {
     expect((await at({ ttlSeconds: 60 })).body).toMatchObject({
       lease: { ttlSeconds: 60, maxTtlSeconds: 60, maxUses: null, windows: [] },
     });
+    // That it cannot be renewed was said by nobody: it is no restriction to keep.
+    for (const ttlSeconds of [3600, 30])
+      expect((await at({ ttlSeconds })).body).toMatchObject({
+        lease: { ttlSeconds, maxTtlSeconds: ttlSeconds, maxUses: null, windows: [] },
+      });
+    expect((await at({ ttlSeconds: 60, maxTtlSeconds: 90 })).body).toMatchObject({
+      lease: { ttlSeconds: 60, maxTtlSeconds: 90 },
+    });
     await at({ ...policy, windows });
     expect((await at({ ttlSeconds: 30 })).body).toMatchObject({
       lease: { ...policy, ttlSeconds: 30, windows },

@@ -40,7 +40,8 @@ export type LeasePolicy = z.infer<typeof leasePolicy>;
 
 /**
  * How a secret is to be lent out from now on. A restriction that is absent stays as it was; of a secret that was not
- * lent out before, it is that there is none. `maxTtlSeconds` is `ttlSeconds` then.
+ * lent out before, it is that there is none. `maxTtlSeconds` is `ttlSeconds` then, and follows it for as long as the two
+ * are the same.
  */
 export const leaseChange = leasePolicy.partial({
   maxTtlSeconds: true,
