@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { MAX_CHAIN_BYTES, MAX_SECRET_BYTES, secretValue } from '@sallyport/contract';
 import { CliError } from './cli-error.ts';
 import { promptHidden } from './prompt.ts';
+import { codeBehind } from './system-error.ts';
 import type { Terminal } from './terminal.ts';
 
 /** A password of 1,024 characters in UTF-8, and a line end. */
@@ -103,8 +104,11 @@ async function readBytes(terminal: Terminal, input: Input, maxBytes: number): Pr
     }
   } catch (error) {
     if (error instanceof CliError) throw error;
-    const code = Error.isError(error) && 'code' in error ? ` (${String(error.code)})` : '';
-    throw new CliError('input.unusable', `${nameOf(input)} cannot be read${code}`, error);
+    throw new CliError(
+      'input.unusable',
+      `${nameOf(input)} cannot be read${codeBehind(error)}`,
+      error,
+    );
   }
   return Buffer.concat(chunks);
 }

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { instant } from '@sallyport/contract';
 import { z } from 'zod';
 import { CliError } from './cli-error.ts';
+import { codeBehind, codeOf } from './system-error.ts';
 
 const GROUP_AND_OTHERS = 0o077;
 
@@ -115,12 +116,15 @@ async function usable<Result>(path: string, act: () => Promise<Result>): Promise
     return await act();
   } catch (error) {
     if (error instanceof CliError) throw error;
-    const code = Error.isError(error) && 'code' in error ? ` (${String(error.code)})` : '';
-    throw new CliError('session_file.unusable', `${path} cannot be used${code}`, error);
+    throw new CliError(
+      'session_file.unusable',
+      `${path} cannot be used${codeBehind(error)}`,
+      error,
+    );
   }
 }
 
 function ignoreMissing(error: unknown): undefined {
-  if (Error.isError(error) && 'code' in error && error.code === 'ENOENT') return undefined;
+  if (codeOf(error) === 'ENOENT') return undefined;
   throw error;
 }

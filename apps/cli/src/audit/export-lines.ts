@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { CliError } from '../cli-error.ts';
+import { codeBehind } from '../system-error.ts';
 
 /** Longer than any event: what is longer is no export, and must not fill the memory. */
 const MAX_LINE_BYTES = 256 * 1024;
@@ -22,8 +23,7 @@ export async function* linesOf(file: string): AsyncGenerator<string> {
     }
   } catch (error) {
     if (error instanceof CliError) throw error;
-    const code = Error.isError(error) && 'code' in error ? ` (${String(error.code)})` : '';
-    throw new CliError('input.unusable', `the export cannot be read${code}`, error);
+    throw new CliError('input.unusable', `the export cannot be read${codeBehind(error)}`, error);
   }
   if (rest.byteLength > 0) yield rest.toString('utf8');
 }

@@ -10,10 +10,10 @@ import {
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { route } from '../api-client.ts';
-import { writeNewFile } from '../audit/new-file.ts';
 import { broken, inWords, verifyExport } from '../audit/verify-export.ts';
 import { CliError } from '../cli-error.ts';
 import { openApi, type Context } from '../context.ts';
+import { writeNewFile } from '../new-file.ts';
 import { fields, table } from '../output.ts';
 import { readNote } from '../read-input.ts';
 import { checked, wholeNumber } from '../usage.ts';

@@ -2,8 +2,8 @@ import { exportBundleBody, exportedBundle } from '@sallyport/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { route } from '../api-client.ts';
-import { writeNewFile } from '../audit/new-file.ts';
 import { openApi, type Context } from '../context.ts';
+import { writeNewFile } from '../new-file.ts';
 import { agentId, checked, wholeNumber } from '../usage.ts';
 
 const { expiresInDays } = exportBundleBody.shape;

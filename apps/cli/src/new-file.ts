@@ -2,8 +2,10 @@ import { createWriteStream, openSync, rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
-import { CliError } from '../cli-error.ts';
+import { CliError } from './cli-error.ts';
+import { codeOf } from './system-error.ts';
 
+const UNKNOWN = 'unknown reason';
 const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
@@ -32,7 +34,7 @@ export async function writeNewFile<Made>(
     // Half of an export would look like one that was cut off.
     await rm(file, { force: true });
     if (errored === null) throw error;
-    const message = `${file} cannot be written (${codeOf(errored)})`;
+    const message = `${file} cannot be written (${codeOf(errored) ?? UNKNOWN})`;
     throw new CliError('input.unusable', message, errored);
   }
 }
@@ -75,9 +77,5 @@ function whyNotMade(cause: unknown): string {
   const code = codeOf(cause);
   return code === 'EEXIST'
     ? 'is there already; choose another name or remove it'
-    : `cannot be made (${code}); choose a folder that is there and may be written to`;
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason';
+    : `cannot be made (${code ?? UNKNOWN}); choose a folder that is there and may be written to`;
 }
