@@ -59,13 +59,13 @@ export async function runDaemon(config: AgentConfig, { log, env, signal }: Run):
   const { link, credentials } = await openLink(state, identity, config, log);
   // Also when something else cannot start: one that listens would keep the process alive.
   using _link = { [Symbol.dispose]: () => link.close() };
-  const keyMemory = KeyMemory.locked();
-  const resolving = resolver(config, { env, keyMemory, log });
+  const freshness = new Freshness(config.freshness);
+  const shared = { freshness, keyMemory: KeyMemory.locked(), log };
+  const resolving = resolver(config, { env, ...shared });
   const agent = createAgent({
     identity,
     link,
-    log,
-    keyMemory,
+    ...shared,
     durableStore,
     events,
     ...resolving,
@@ -73,7 +73,6 @@ export async function runDaemon(config: AgentConfig, { log, env, signal }: Run):
     generations: new Generations(state),
     keepGroup: (group) => keepGroup(state, identity, group),
     maxStaleSeconds: config.maxStaleSeconds,
-    freshness: new Freshness(config.freshness),
     onRevoked: async () => {
       localApi.revoke();
       // What is still being written would come back after the wipe.
@@ -178,7 +177,7 @@ async function openEvents(
 /** What finds the values of references, the agent's own token among them. */
 function resolver(
   config: AgentConfig,
-  parts: { env: Environment; keyMemory: KeyMemory; log: Log },
+  parts: Parameters<typeof openResolver>[1],
 ): Pick<AgentParts, 'readToken'> & { references: Resolver } {
   const references = openResolver(config, parts);
   const { tokenFile, tokenReference } = config;

@@ -1,18 +1,14 @@
 import { appendFile, chmod, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
-import { Issuer } from '@sallyport/tls/test/issuer';
+import type { TempDirectory } from '@sallyport/testkit/temp';
 import { ValuesFollower } from '../src/dev/values-follower.ts';
 import { silentLog, type LogFields } from '../src/log.ts';
-import { valuesFile } from './running-dev.ts';
+import { homeWithCertificate, valuesFile } from './running-dev.ts';
 
 let home: TempDirectory;
 beforeAll(async () => {
-  home = await createTempDirectory('dev-follow');
-  const { key, chain } = await (await (await Issuer.root()).intermediate()).leaf();
-  await writeFile(join(home.path, 'web.key'), key);
-  await writeFile(join(home.path, 'web.pem'), chain);
+  home = await homeWithCertificate('dev-follow');
 });
 afterAll(() => home.remove());
 

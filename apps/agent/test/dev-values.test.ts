@@ -2,18 +2,14 @@ import { access, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { startProcess } from '@sallyport/testkit/process';
-import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
-import { Issuer } from '@sallyport/tls/test/issuer';
+import type { TempDirectory } from '@sallyport/testkit/temp';
 import { readValues } from '../src/dev/values-file.ts';
 import { runAgent } from './run-agent.ts';
-import { valuesFile } from './running-dev.ts';
+import { homeWithCertificate, valuesFile } from './running-dev.ts';
 
 let home: TempDirectory;
 beforeAll(async () => {
-  home = await createTempDirectory('dev-values');
-  const { key, chain } = await (await (await Issuer.root()).intermediate()).leaf();
-  await writeFile(join(home.path, 'web.key'), key);
-  await writeFile(join(home.path, 'web.pem'), chain);
+  home = await homeWithCertificate('dev-values');
 });
 afterAll(() => home.remove());
 

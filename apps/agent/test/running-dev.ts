@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startProcess, type TestProcess } from '@sallyport/testkit/process';
-import type { TempDirectory } from '@sallyport/testkit/temp';
+import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
+import { Issuer } from '@sallyport/tls/test/issuer';
 import { askSocket } from './harness.ts';
 import { agentCommand } from './run-agent.ts';
 
@@ -14,6 +15,15 @@ export type RunningDev = {
   write(yaml: string): Promise<void>;
   json(path: string, body?: object): Promise<{ status: number; json: Record<string, unknown> }>;
 };
+
+/** A directory with a certificate that a values file may name, `web.pem`, and its key, `web.key`. */
+export async function homeWithCertificate(name: string): Promise<TempDirectory> {
+  const home = await createTempDirectory(name);
+  const { key, chain } = await (await (await Issuer.root()).intermediate()).leaf();
+  await writeFile(join(home.path, 'web.key'), key);
+  await writeFile(join(home.path, 'web.pem'), chain);
+  return home;
+}
 
 /** A file of its own, in a directory that outlives it. */
 export async function valuesFile(

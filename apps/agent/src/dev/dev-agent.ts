@@ -5,6 +5,7 @@ import { generateSigningJwk } from '@sallyport/crypto/signing-key';
 import { createAgent, type Agent } from '../agent.ts';
 import type { AgentConfig } from '../config.ts';
 import { keepFresh } from '../files/keep-fresh.ts';
+import { Freshness } from '../freshness.ts';
 import { KeyMemory } from '../host/key-memory.ts';
 import { localApiSettings } from '../local-api-settings.ts';
 import { LocalApi } from '../local-api/server.ts';
@@ -46,7 +47,8 @@ export async function startDevAgent(parts: DevParts): Promise<AsyncDisposable> {
   const controlPlane = new DevelopmentControlPlane(state, recipient);
   controlPlane.replace(contents);
   const keyMemory = KeyMemory.ordinary();
-  const references = openResolver(config, { env, keyMemory, log });
+  const freshness = new Freshness(config.freshness);
+  const references = openResolver(config, { env, freshness, keyMemory, log });
   const agent = createAgent({ identity, link: controlPlane, log, keyMemory, references });
   const follower = new ValuesFollower(values, controlPlane, log);
   const localApi = await listen(parts, { agent, identity, follower });

@@ -1,10 +1,7 @@
-import { constants } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { decodeText, type FileText } from '@sallyport/config/protected-file';
+import { readAtMost, WITHOUT_WAITING } from '../files/read-at-most.ts';
 import { codeOf } from '../state/system-error.ts';
-
-/** A pipe would hold a thread until somebody wrote into it. */
-const WITHOUT_WAITING = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
 
 /** The text of a regular file, or why there is none, as the end of a sentence. */
 export async function readText(path: string, maxBytes: number): Promise<FileText> {
@@ -12,12 +9,8 @@ export async function readText(path: string, maxBytes: number): Promise<FileText
     async () => {
       await using file = await open(path, WITHOUT_WAITING);
       if (!(await file.stat()).isFile()) return { refused: 'is no regular file' };
-      // Not by its size, which may be none, as in /proc, or have grown. `end` is read too.
-      const chunks = await Array.fromAsync(
-        file.createReadStream({ end: maxBytes, autoClose: false }),
-      );
-      const bytes = Buffer.concat(chunks);
-      return bytes.byteLength > maxBytes
+      const bytes = await readAtMost(file, maxBytes);
+      return bytes === undefined
         ? { refused: `is larger than ${maxBytes} bytes` }
         : decodeText(bytes);
     },

@@ -1,11 +1,10 @@
-import { constants, type Stats } from 'node:fs';
+import type { Stats } from 'node:fs';
 import { open, statfs, type FileHandle } from 'node:fs/promises';
 import { AgentError } from '../agent-error.ts';
 import { codeOf } from '../state/system-error.ts';
+import { readAtMost, WITHOUT_WAITING } from './read-at-most.ts';
 
 const MAX_BYTES = 4_096;
-/** A pipe would hold a thread until somebody wrote into it, and with it the end of the process. */
-const WITHOUT_WAITING = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
 const CHANGED_BY_OTHERS = 0o022;
 const READ_BY_OTHERS = 0o004;
 /** tmpfs and ramfs (statfs(2)): where Docker, Kubernetes and systemd hand secrets over, readable within the mount. */
@@ -55,9 +54,8 @@ export async function readTokenFile(path: string, kind: TokenKind): Promise<stri
 }
 
 async function tokenIn(file: FileHandle, pattern: RegExp): Promise<string | undefined> {
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(MAX_BYTES + 1));
-  const text = buffer.toString('latin1', 0, bytesRead).trim();
-  return bytesRead <= MAX_BYTES && pattern.test(text) ? text : undefined;
+  const text = (await readAtMost(file, MAX_BYTES))?.toString('latin1').trim();
+  return text !== undefined && pattern.test(text) ? text : undefined;
 }
 
 /** Whoever can change the file decides who is let in with it, and who can read it is let in. */

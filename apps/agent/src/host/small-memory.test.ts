@@ -59,6 +59,7 @@ const script = `
   }
   const { space_size: young } = getHeapSpaceStatistics().find((each) => each.space_name === 'new_space');
   const grown = most / base;
+  // Held until here.
   lasting.length = 0;
   console.log(JSON.stringify({ taken, left, young: young / 1024 / 1024, grown }));
 `;

@@ -2,12 +2,10 @@ import { constants } from 'node:fs';
 import { lstat, open } from 'node:fs/promises';
 import { MAX_OFFLINE_BUNDLE_BYTES } from '@sallyport/contract';
 import { AgentError } from '../agent-error.ts';
+import { readAtMost, WITHOUT_WAITING } from '../files/read-at-most.ts';
 import { assertPrivate } from '../state/private-path.ts';
 import type { StateView } from '../state/state-directory.ts';
 import { codeOf, unusable } from '../state/system-error.ts';
-
-/** A pipe would hold a thread until somebody wrote into it. */
-const WITHOUT_WAITING = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
 
 /** A bundle that somebody brought. @throws AgentError `usage.invalid`, `bundle.too_large` */
 export async function readBundleFile(path: string): Promise<Buffer> {
@@ -46,15 +44,9 @@ async function readBounded(path: string, flags: number): Promise<Buffer> {
     throw new AgentError('usage.invalid', 'the bundle is no regular file', {
       advice: 'name the file that `sallyport bundle export` wrote',
     });
-  // One more than is allowed: the file may grow while it is read.
-  const buffer = Buffer.alloc(Math.min(stats.size, MAX_OFFLINE_BUNDLE_BYTES) + 1);
-  let length = 0;
-  for (;;) {
-    const { bytesRead } = await file.read(buffer, length, buffer.byteLength - length, length);
-    length += bytesRead;
-    if (bytesRead === 0) return buffer.subarray(0, length);
-    if (length === buffer.byteLength) throw tooLarge();
-  }
+  const bytes = await readAtMost(file, Math.min(stats.size, MAX_OFFLINE_BUNDLE_BYTES));
+  if (bytes === undefined) throw tooLarge();
+  return bytes;
 }
 
 /** Without the line end that the file has for people who look at it. */

@@ -22,7 +22,7 @@ export type ImportedBundlesParts = {
 };
 
 /** What `status` says of imports. `error` is why the last bundle was refused, or that what was imported has expired. */
-export type ImportState = Partial<Omit<ImportedMark, 'newestMs'>> & { error?: string | undefined };
+export type ImportState = Partial<ImportedMark> & { error?: string | undefined };
 
 /** How often the time is kept: a clock that is set back while the agent is stopped gains no more than this. */
 const KEEP_TIME_EVERY_MS = 5 * 60_000;
@@ -51,13 +51,7 @@ export class ImportedBundles {
   }
 
   state(): ImportState {
-    const { revision, issuedAtMs, expiresAtMs } = this.#mark ?? {};
-    return {
-      ...(revision === undefined ? {} : { revision }),
-      ...(issuedAtMs === undefined ? {} : { issuedAtMs }),
-      ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
-      error: this.#hasExpired ? 'bundle.expired' : this.#refusal,
-    };
+    return { ...this.#mark, error: this.#hasExpired ? 'bundle.expired' : this.#refusal };
   }
 
   /** To be called before anything is served, and every few seconds from then on. */

@@ -7,7 +7,7 @@ import { openOfflineBundle, type TrustedSigner } from '@sallyport/crypto/offline
 import { importVerificationKey } from '@sallyport/crypto/signing-key';
 import { AgentError } from '../agent-error.ts';
 import type { Identity } from '../state/identity.ts';
-import { openBundle, zeroBundle } from '../sync/open-bundle.ts';
+import { asRefusal, openBundle, zeroBundle } from '../sync/open-bundle.ts';
 
 /** The agent that a bundle must be for; one that has no identity yet is told by its key alone. */
 export type Addressee = {
@@ -21,6 +21,9 @@ export type Bounds = { revision: number; issuedAtMs: number; nowMs: number };
 /** A bundle that is good as a whole, of which nothing has been taken yet. */
 export type VerifiedBundle = { bundle: OfflineBundle; issuedAtMs: number; expiresAtMs: number };
 
+/** What was carried here stays as it is. */
+const FINAL = { retryable: false };
+
 /**
  * Verifies a bundle that was carried here, down to its last value, and leaves everything as it is.
  *
@@ -33,14 +36,14 @@ export async function verifyBundle(
   addressee: Addressee,
   bounds: Bounds,
 ): Promise<VerifiedBundle> {
-  const bundle = await asRefusal(async () => openOfflineBundle(jws, trusted));
+  const bundle = await asRefusal(async () => openOfflineBundle(jws, trusted), FINAL);
   assertOwn(bundle, addressee.identity);
   const issuedAtMs = Date.parse(bundle.issuedAt);
   const expiresAtMs = Date.parse(bundle.expiresAt);
   assertTimely(bundle, { issuedAtMs, expiresAtMs }, bounds);
   const delivery = await deliveryKeyOf(bundle, addressee);
   const keyring = typeof trusted === 'string' ? keyringOf(bundle) : trusted;
-  await asRefusal(async () => assertOpens(bundle, delivery, keyring));
+  await asRefusal(async () => assertOpens(bundle, delivery, keyring), FINAL);
   return { bundle, issuedAtMs, expiresAtMs };
 }
 
@@ -108,13 +111,4 @@ function wrongAgent(cause?: unknown): AgentError {
     advice: 'compare the id of the agent, and export the bundle for that one',
     cause,
   });
-}
-
-async function asRefusal<Value>(open: () => Promise<Value>): Promise<Value> {
-  try {
-    return await open();
-  } catch (error) {
-    if (!(error instanceof CryptoError)) throw error;
-    throw new AgentError(error.code, error.message, { cause: error });
-  }
 }

@@ -1,14 +1,15 @@
 import { constants } from 'node:fs';
 import { open, readlink, realpath, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { readAtMost, WITHOUT_WAITING } from '../files/read-at-most.ts';
 import { codeOf } from '../state/system-error.ts';
 import { MOST_BYTES, withoutLineEnd } from './line-end.ts';
 import { memberOf } from './member.ts';
 import { denied, notThere, unusable, type Provider } from './provider.ts';
 import type { ReferenceOf } from './reference.ts';
 
-/** A pipe or a device would hold a thread; a link may have taken the file's place since it was resolved. */
-const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY | constants.O_NOFOLLOW;
+/** A link may have taken the file's place since it was resolved. */
+const FLAGS = WITHOUT_WAITING | constants.O_NOFOLLOW;
 
 /** Who writes a file anew puts another in its place, and may do so again while that is looked for. */
 const ATTEMPTS = 3;
@@ -55,7 +56,9 @@ export class FileProvider implements Provider<'file'> {
       // The second is one that was there until another took its place.
       if (![real, `${real} (deleted)`].includes(await whereIs(file, real))) return undefined;
       if (!(await file.stat()).isFile()) throw unusable('what the secret refers to is no file');
-      return await bytesOf(file);
+      const bytes = await readAtMost(file, MOST_BYTES);
+      if (bytes !== undefined) return bytes;
+      throw unusable('the file that the secret refers to is too large for a secret');
     } catch (error) {
       if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ELOOP') return undefined;
       throw error;
@@ -97,20 +100,6 @@ function isBelow(path: string, directory: string): boolean {
 /** Of the open file itself, whatever has been renamed meanwhile. */
 async function whereIs({ fd }: FileHandle, real: string): Promise<string> {
   return process.platform === 'linux' ? readlink(`/proc/self/fd/${fd}`) : real;
-}
-
-async function bytesOf(file: FileHandle): Promise<Buffer> {
-  const buffer = Buffer.alloc(MOST_BYTES + 1);
-  let length = 0;
-  for (;;) {
-    const { bytesRead } = await file.read(buffer, length, buffer.length - length, length);
-    if (bytesRead === 0) return buffer.subarray(0, length);
-    length += bytesRead;
-    if (length > MOST_BYTES) {
-      buffer.fill(0);
-      throw unusable('the file that the secret refers to is too large for a secret');
-    }
-  }
 }
 
 function outside() {

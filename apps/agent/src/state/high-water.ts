@@ -1,5 +1,6 @@
-import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+import { hkdfSync } from 'node:crypto';
 import { z } from 'zod';
+import { isVouchedFor, jsonOf, vouchFor } from './vouched.ts';
 
 /** The newest revision the agent ever kept, and its last word with the control plane (ms since the epoch). */
 export type HighWater = { revision: number; contactAtMs: number };
@@ -22,33 +23,18 @@ export function deriveHighWaterKey(privateKey: Uint8Array, agentId: string): Buf
 
 export function encodeHighWater(mark: HighWater, key: Uint8Array): string {
   const { revision, contactAtMs } = mark;
-  return JSON.stringify({
-    format: 1,
-    revision,
-    contactAtMs,
-    mac: macOf(mark, key).toString('base64url'),
-  });
+  return JSON.stringify({ format: 1, revision, contactAtMs, mac: vouchFor(textOf(mark), key) });
 }
 
 /** Undefined when it is not one that this agent wrote. */
 export function decodeHighWater(bytes: Buffer, key: Uint8Array): HighWater | undefined {
-  const parsed = file.safeParse(parseJson(bytes));
+  const parsed = file.safeParse(jsonOf(bytes));
   if (!parsed.success) return undefined;
   const { revision, contactAtMs, mac } = parsed.data;
-  const found = Buffer.from(mac, 'base64url');
-  const expected = macOf({ revision, contactAtMs }, key);
-  const genuine = found.byteLength === expected.byteLength && timingSafeEqual(found, expected);
-  return genuine ? { revision, contactAtMs } : undefined;
+  const mark = { revision, contactAtMs };
+  return isVouchedFor(textOf(mark), mac, key) ? mark : undefined;
 }
 
-function macOf({ revision, contactAtMs }: HighWater, key: Uint8Array): Buffer {
-  return createHmac('sha256', key).update(`${revision}\n${contactAtMs}`).digest();
-}
-
-function parseJson(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString('utf8'));
-  } catch {
-    return undefined;
-  }
+function textOf({ revision, contactAtMs }: HighWater): string {
+  return `${revision}\n${contactAtMs}`;
 }

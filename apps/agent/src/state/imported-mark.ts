@@ -1,6 +1,6 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import type { StateView } from './state-directory.ts';
+import { isVouchedFor, jsonOf, vouchFor } from './vouched.ts';
 
 /**
  * What was imported last: nothing older is taken again. `expiresAtMs` is null once the control plane was reached, which
@@ -24,7 +24,7 @@ const file = z.strictObject({
 
 /** `key` is that of the high-water mark: the two are told apart by their first line. */
 export function encodeImportedMark(mark: ImportedMark, key: Uint8Array): string {
-  return JSON.stringify({ format: 1, ...mark, mac: macOf(mark, key).toString('base64url') });
+  return JSON.stringify({ format: 1, ...mark, mac: vouchFor(textOf(mark), key) });
 }
 
 /**
@@ -41,25 +41,12 @@ export async function readImportedMark(
 }
 
 function decode(bytes: Buffer, key: Uint8Array): ImportedMark | undefined {
-  const parsed = file.safeParse(parseJson(bytes));
+  const parsed = file.safeParse(jsonOf(bytes));
   if (!parsed.success) return undefined;
   const { format: _format, mac, ...mark } = parsed.data;
-  const found = Buffer.from(mac, 'base64url');
-  const expected = macOf(mark, key);
-  const genuine = found.byteLength === expected.byteLength && timingSafeEqual(found, expected);
-  return genuine ? mark : undefined;
+  return isVouchedFor(textOf(mark), mac, key) ? mark : undefined;
 }
 
-function macOf(mark: ImportedMark, key: Uint8Array): Buffer {
-  const { revision, issuedAtMs, expiresAtMs, newestMs } = mark;
-  const text = ['imported 1', revision, issuedAtMs, expiresAtMs ?? '', newestMs].join('\n');
-  return createHmac('sha256', key).update(text).digest();
-}
-
-function parseJson(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString('utf8'));
-  } catch {
-    return undefined;
-  }
+function textOf({ revision, issuedAtMs, expiresAtMs, newestMs }: ImportedMark): string {
+  return ['imported 1', revision, issuedAtMs, expiresAtMs ?? '', newestMs].join('\n');
 }

@@ -1,6 +1,7 @@
 import type { Bundle, BundleEntry } from '@sallyport/contract';
 import { openBundlePart, type VerificationKeyring } from '@sallyport/crypto/bundle';
 import type { BundlePayload } from '@sallyport/crypto/bundle-payload';
+import { CryptoError } from '@sallyport/crypto/crypto-error';
 import type { DeliveryKey } from '@sallyport/crypto/delivery-key';
 import { AgentError } from '../agent-error.ts';
 
@@ -75,4 +76,17 @@ function entriesOf({ manifest, values }: BundlePayload): OpenedEntry[] {
     version,
     value: values[index] ?? Buffer.alloc(0),
   }));
+}
+
+/** A bundle that does not open, as the agent's refusal. `retryable`: the next one may be whole. */
+export async function asRefusal<Value>(
+  open: () => Promise<Value>,
+  { retryable }: { retryable: boolean },
+): Promise<Value> {
+  try {
+    return await open();
+  } catch (error) {
+    if (!(error instanceof CryptoError)) throw error;
+    throw new AgentError(error.code, error.message, { retryable, cause: error });
+  }
 }

@@ -1,11 +1,10 @@
 import type { Bundle } from '@sallyport/contract';
-import { CryptoError } from '@sallyport/crypto/crypto-error';
 import { openDeliveryKey, type DeliveryKey } from '@sallyport/crypto/delivery-key';
 import { AgentError } from '../agent-error.ts';
 import type { Change, ValueCache } from '../cache/value-cache.ts';
 import { KeyMemory } from '../host/key-memory.ts';
 import type { Identity } from '../state/identity.ts';
-import { openBundle, zeroBundle, type OpenedBundle } from './open-bundle.ts';
+import { asRefusal, openBundle, zeroBundle, type OpenedBundle } from './open-bundle.ts';
 
 /** A bundle as it came, with the wrapped delivery key when its epoch is new to this agent. */
 export type Delivery = { bundle: Bundle; deliveryKey: string | undefined };
@@ -19,6 +18,9 @@ export type Applied = {
   changes: Change[];
   durableCopy: DurableCopy;
 };
+
+/** A bundle that cannot be used is asked for again. */
+const AGAIN = { retryable: true };
 
 type HeldKey = { wrapped: string; delivery: DeliveryKey };
 
@@ -143,9 +145,9 @@ export class Replica {
     take: (key: HeldKey) => Promise<Applied | undefined>,
   ): Promise<Applied | undefined> {
     if (wrapped === undefined || wrapped === this.#key?.wrapped) return take(this.#heldKey());
-    const delivery = await asRefusal(async () =>
-      openDeliveryKey(wrapped, this.#identity.encryptionKey.privateKey, this.#group.id),
-    );
+    const { privateKey } = this.#identity.encryptionKey;
+    const open = async () => openDeliveryKey(wrapped, privateKey, this.#group.id);
+    const delivery = await asRefusal(open, AGAIN);
     try {
       return await take({ wrapped, delivery });
     } finally {
@@ -172,9 +174,8 @@ export class Replica {
   }
 
   async #opened(bundle: Bundle, delivery: DeliveryKey): Promise<OpenedBundle> {
-    const opened = await asRefusal(async () =>
-      openBundle(bundle, delivery, this.#identity.verificationKeyring),
-    );
+    const open = async () => openBundle(bundle, delivery, this.#identity.verificationKeyring);
+    const opened = await asRefusal(open, AGAIN);
     const heldEpoch = this.#held()?.epoch ?? 0;
     if (opened.revision >= this.#floor && opened.epoch >= heldEpoch) return opened;
     zeroBundle(opened);
@@ -190,15 +191,5 @@ export class Replica {
     if (held === undefined || revision > held.revision || epoch > held.epoch) return true;
     // Of an older one there may be more, when it was pulled while a newer one was imported.
     return revision === held.revision && complete && !held.complete;
-  }
-}
-
-/** A bundle that cannot be used is asked for again: the next one may be whole. */
-async function asRefusal<Value>(open: () => Promise<Value>): Promise<Value> {
-  try {
-    return await open();
-  } catch (error) {
-    if (!(error instanceof CryptoError)) throw error;
-    throw new AgentError(error.code, error.message, { retryable: true, cause: error });
   }
 }
