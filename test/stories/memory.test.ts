@@ -79,10 +79,16 @@ const delivered = () =>
   });
 const all = (): Canary[] => Object.values(canaries);
 
-/** What stays in the agent's memory: looked for until it is gone, or for ten seconds. */
+/**
+ * What stays in the agent's memory: looked for until it is gone, or for ten seconds. A search stops the agent, which
+ * gets its turn before each.
+ */
 async function whatStays(): Promise<string[]> {
   let found: string[] = [];
-  const isGone = () => (found = findInMemory(all(), agent.pid)).length === 0;
+  const isGone = async () => {
+    await ask('/healthz');
+    return (found = findInMemory(all(), agent.pid)).length === 0;
+  };
   await until(isGone).catch(() => {});
   return found;
 }
