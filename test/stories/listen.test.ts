@@ -3,9 +3,9 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createdEnrollmentToken, link, systemInfo, type Link } from '@sallyport/contract';
-import { freePort } from '@sallyport/embedded-postgres/free-port';
 import type { TestProcess } from '@sallyport/testkit/process';
 import { startTcpGate, type TcpGate } from '@sallyport/testkit/tcp-gate';
+import { unusedPort } from '@sallyport/testkit/unused-port';
 import type { Host } from '../fixtures/host.ts';
 import { Installation, type Replica } from '../fixtures/installation.ts';
 import type { Operator } from '../fixtures/operator.ts';
@@ -31,7 +31,7 @@ beforeAll(async () => {
   await owner.do('PUT', '/groups/plant-7/secrets/s', { value: 'first' });
   await installation.logIn(replica);
   host = installation.host('host');
-  const port = await freePort();
+  const port = await unusedPort();
   gate = await startTcpGate({ port });
   settings = {
     SALLYPORT_AGENT_STATE_DIR: host.stateDir,

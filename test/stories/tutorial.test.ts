@@ -3,9 +3,9 @@ import { chmod } from 'node:fs/promises';
 import { platform } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { freePort } from '@sallyport/embedded-postgres/free-port';
 import { expectNoLeftovers, startProcess, type TestProcess } from '@sallyport/testkit/process';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
+import { unusedPort } from '@sallyport/testkit/unused-port';
 import { readLocally } from '../../tools/demo/application.ts';
 import { processesNow } from '../fixtures/places.ts';
 import { outcomeOf, type Outcome } from '../fixtures/program.ts';
@@ -33,9 +33,9 @@ beforeAll(async () => {
   environment = {
     HOME: folder.path,
     SALLYPORT_DATA_DIR: join(folder.path, 'control-plane'),
-    SALLYPORT_OPERATOR_API_PORT: String(await freePort()),
-    SALLYPORT_AGENT_API_PORT: String(await freePort()),
-    SALLYPORT_METRICS_PORT: String(await freePort()),
+    SALLYPORT_OPERATOR_API_PORT: String(await unusedPort()),
+    SALLYPORT_AGENT_API_PORT: String(await unusedPort()),
+    SALLYPORT_METRICS_PORT: String(await unusedPort()),
     SALLYPORT_AGENT_STATE_DIR: join(folder.path, 'agent'),
   };
   server = start('npm start');

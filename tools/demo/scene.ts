@@ -3,9 +3,9 @@ import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { freePort } from '@sallyport/embedded-postgres/free-port';
 import { stopSurvivor } from '@sallyport/embedded-postgres/stop-survivor';
 import { startProcess, type TestProcess } from '@sallyport/testkit/process';
+import { unusedPort } from '@sallyport/testkit/unused-port';
 import { DemoFailure } from './narrator.ts';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -49,9 +49,9 @@ async function setScene(folder: string): Promise<Scene> {
   const passwordFile = join(folder, 'owner-password');
   await writeFile(passwordFile, ownerPassword, { mode: 0o600 });
   const [operatorPort, agentPort, metricsPort] = [
-    await freePort(),
-    await freePort(),
-    await freePort(),
+    await unusedPort(),
+    await unusedPort(),
+    await unusedPort(),
   ];
   const socket = join(agentFolder, 'agent.sock');
   const started: TestProcess[] = [];

@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { chmod, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { freePort } from '@sallyport/embedded-postgres/free-port';
 import { startProcess, type TestProcess } from './process.ts';
 import {
   danteConfig,
@@ -16,6 +15,7 @@ import {
 } from './proxy-configs.ts';
 import { createTempDirectory } from './temp.ts';
 import { until } from './until.ts';
+import { unusedPort } from './unused-port.ts';
 
 export { proxyUser };
 
@@ -83,7 +83,7 @@ export async function startProxyProgram(
   program: ProxyProgram,
   { hosts, identity, ...given }: ProxyProgramOptions,
 ): Promise<RunningProxy> {
-  const port = given.port ?? (await freePort());
+  const port = given.port ?? (await unusedPort());
   const setup = { allowed: [], asksForPassword: false, ...given, port, overTls: !!identity };
   const hash = execFileSync('openssl', ['passwd', '-6', '-stdin'], {
     input: proxyUser.password,

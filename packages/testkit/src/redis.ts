@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { freePort } from '@sallyport/embedded-postgres/free-port';
+import { unusedPort } from './unused-port.ts';
 
 export type TestRedis = { url: string; stop(): Promise<void> };
 export type QueueLeg = { name: 'postgres' | 'redis'; redisUrl: string | undefined; prefix: string };
@@ -13,7 +13,7 @@ export const REDIS_URL_VARIABLE = 'SALLYPORT_TEST_REDIS_URL';
 export async function startTestRedis(): Promise<TestRedis | undefined> {
   const supplied = process.env['TEST_REDIS_URL'] ?? process.env['REDIS_URL'];
   if (supplied !== undefined) return { url: supplied, stop: async () => {} };
-  const port = await freePort();
+  const port = await unusedPort();
   const password = randomBytes(16).toString('hex');
   const child = spawn('redis-server', ['-'], { stdio: ['pipe', 'pipe', 'ignore'] });
   const failed = once(child, 'error').then(() => false);
