@@ -22,6 +22,7 @@ test('commands that exist pass, in blocks and in inline code', async () => {
     '```sh',
     '$ npm run demo && npm start',
     'bin/sallyport group create plant-7   # a group',
+    'sallyport-server rotate-root --config server.yaml',
     'sudo TOKEN=x sallyport-agent run',
     'sallyport-agent exec --env DB=secret:db -- psql --no-such-option',
     '```',
@@ -38,6 +39,7 @@ test.each([
   ['sallyport vanish --now', 'sallyport has no command vanish'],
   ['sallyport group vanish', 'sallyport group has no command vanish'],
   ['bin/sallyport-agent run --vanish', 'sallyport-agent run has no option --vanish'],
+  ['sallyport-server --vanish', 'sallyport-server has no option --vanish'],
   ['./bin/sallyport-nothing', 'bin/sallyport-nothing is not there'],
   ['node tools/nothing.ts', 'tools/nothing.ts is not there'],
 ])('%s is refused by name and line', async (command, problem) => {

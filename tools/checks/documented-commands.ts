@@ -1,16 +1,21 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { systemContext as agentContext } from '../../apps/agent/src/cli/context.ts';
+import { createProgram as createAgent } from '../../apps/agent/src/cli/program.ts';
+import { createProgram as createCli } from '../../apps/cli/src/program.ts';
+import { systemContext as operatorContext } from '../../apps/cli/src/system-context.ts';
 
 /**
  * `node tools/checks/documented-commands.ts [PAGE…]`: every command that README.md and docs/ show exists.
- * An npm script is looked up in package.json, a command of the three programs and its options in
- * `--help`, and a script that is run by path must be there.
+ * An npm script is looked up in package.json, a command and its options in what the two programs parse, an
+ * option of the control plane in its usage, and a script that is run by path must be there.
  */
-const PROGRAMS: Record<string, string> = {
-  sallyport: 'apps/cli/src/main.ts',
-  'sallyport-agent': 'apps/agent/src/main.ts',
-  'sallyport-server': 'apps/control-plane/src/main.ts',
+type Command = ReturnType<typeof createCli>;
+
+const programs: Record<string, Command> = {
+  sallyport: createCli(operatorContext()),
+  'sallyport-agent': createAgent(agentContext(), () => {}),
 };
 const { scripts } = z
   .object({ scripts: z.record(z.string(), z.string()) })
@@ -52,7 +57,9 @@ function problemWith([name = '', ...rest]: string[]): string | undefined {
   if (name === 'npm') return problemWithNpm(rest);
   const program = name.replace(/^(\.\/)?bin\//, '');
   if (program !== name && !existsSync(`bin/${program}`)) return `bin/${program} is not there`;
-  if (Object.hasOwn(PROGRAMS, program)) return problemWithProgram(program, rest);
+  const parsed = programs[program];
+  if (parsed !== undefined) return problemWithProgram(parsed, rest);
+  if (program === 'sallyport-server') return problemWithServer(rest);
   if (name === 'node' && /\.(ts|mjs)$/.test(rest[0] ?? '') && !existsSync(rest[0] ?? '')) {
     return `${rest[0]} is not there`;
   }
@@ -67,43 +74,33 @@ function problemWithNpm(words: string[]): string | undefined {
     : `npm run ${named} is no script`;
 }
 
-const helpTexts = new Map<string, string>();
-function helpOf(program: string, path: string[]): string {
-  const key = [program, ...path].join(' ');
-  const known = helpTexts.get(key);
-  if (known !== undefined) return known;
-  const { stdout } = spawnSync('node', [PROGRAMS[program] ?? '', ...path, '--help'], {
-    encoding: 'utf8',
-    // A program is started for each command that is shown: compiled anew they take a minute.
-    env: { ...process.env, NODE_COMPILE_CACHE: 'node_modules/.cache/node-compile' },
-  });
-  helpTexts.set(key, stdout);
-  return stdout;
+let serverUsage: string | undefined;
+function problemWithServer(words: string[]): string | undefined {
+  const help = ['apps/control-plane/src/main.ts', '--help'];
+  const usage = (serverUsage ??= execFileSync('node', help, { encoding: 'utf8' }));
+  const unknown = optionsIn(words).find((option) => !usage.includes(option));
+  return unknown && `sallyport-server has no option ${unknown}`;
 }
 
-function subcommandsIn(help: string): string[] {
-  const list = /^Commands:\n([\s\S]*)/m.exec(help)?.[1] ?? '';
-  return [...list.matchAll(/^ {2}([a-z][\w-]*)/gm)].map(([, name]) => name ?? '');
-}
-
-function problemWithProgram(program: string, words: string[]): string | undefined {
-  const path: string[] = [];
+function problemWithProgram(program: Command, words: string[]): string | undefined {
   const own = words.includes('--') ? words.slice(0, words.indexOf('--')) : words;
+  const path = [program];
   for (const word of own.filter((part) => !part.startsWith('-'))) {
-    const subcommands = subcommandsIn(helpOf(program, path));
+    const { commands } = path.at(-1) ?? program;
     // A placeholder or the value of an option can stand where a command could.
-    if (subcommands.length === 0 || !/^[a-z][a-z-]*$/.test(word)) break;
-    if (!subcommands.includes(word))
-      return `${[program, ...path].join(' ')} has no command ${word}`;
-    path.push(word);
+    if (commands.length === 0 || !/^[a-z][a-z-]*$/.test(word)) break;
+    const next = commands.find((command) => command.name() === word);
+    if (next === undefined) return `${nameOf(path)} has no command ${word}`;
+    path.push(next);
   }
-  const help = helpOf(program, path) + helpOf(program, []);
-  const unknown = own
-    .filter((word) => /^--[a-z]/.test(word))
-    .map((word) => word.replace(/=.*/, ''))
-    .find((option) => !help.includes(option));
-  return unknown && `${[program, ...path].join(' ')} has no option ${unknown}`;
+  const known = new Set(path.flatMap(({ options }) => options.map(({ long }) => long)));
+  const unknown = optionsIn(own).find((option) => option !== '--help' && !known.has(option));
+  return unknown && `${nameOf(path)} has no option ${unknown}`;
 }
+
+const nameOf = (path: Command[]): string => path.map((command) => command.name()).join(' ');
+const optionsIn = (words: string[]): string[] =>
+  words.filter((word) => /^--[a-z]/.test(word)).map((word) => word.replace(/=.*/, ''));
 
 const tracked = execFileSync('git', ['ls-files', 'README.md', 'CONTRIBUTING.md', 'docs/*.md'], {
   encoding: 'utf8',

@@ -1,19 +1,8 @@
 #!/usr/bin/env node
-import { setTimeout as sleep } from 'node:timers/promises';
-import { readEnvironment } from './environment.ts';
-import { Output } from './output.ts';
 import { run } from './program.ts';
-import { SessionFile } from './session-file.ts';
+import { systemContext } from './system-context.ts';
 
-const { stdin, stdout, stderr, env } = process;
-const terminal = {
-  stdin,
-  stdout,
-  stderr,
-  stdinIsTty: stdin.isTTY === true,
-  stdoutIsTty: stdout.isTTY === true,
-};
-const environment = readEnvironment(env);
+const { stdout, stderr } = process;
 
 // What cannot be told on a full disk still has its exit code.
 stderr.on('error', () => {});
@@ -26,10 +15,4 @@ stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(1);
 });
 
-process.exitCode = await run(process.argv.slice(2), {
-  terminal,
-  environment,
-  output: new Output(terminal),
-  sessions: new SessionFile(environment.configDirectory),
-  clock: { now: Date.now, sleep: (ms) => sleep(ms) },
-});
+process.exitCode = await run(process.argv.slice(2), systemContext());

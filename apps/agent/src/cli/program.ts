@@ -23,7 +23,18 @@ export async function runProgram(args: string[], context: CliContext): Promise<n
   const endWith = (code: number) => {
     exitCode = code;
   };
-  const program = makeProgram(context);
+  const program = createProgram(context, endWith);
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    return reportFailure(error, context, { program, args });
+  }
+}
+
+/** The whole command line, ready to parse; `endWith` takes the exit code of what has not failed. */
+export function createProgram(context: CliContext, endWith: (code: number) => void): Command {
+  const program = emptyProgram(context);
   addEnroll(program, context);
   addRun(program, context);
   addReaders(program, context, endWith);
@@ -37,15 +48,10 @@ export async function runProgram(args: string[], context: CliContext): Promise<n
   addDev(program, context, endWith);
   addCompletion(program, context);
   addBundle(program, context);
-  try {
-    await program.parseAsync(args, { from: 'user' });
-    return exitCode;
-  } catch (error) {
-    return reportFailure(error, context, { program, args });
-  }
+  return program;
 }
 
-function makeProgram({ stdout, stderr }: CliContext): Command {
+function emptyProgram({ stdout, stderr }: CliContext): Command {
   return new Command('sallyport-agent')
     .description(
       'Pulls a group’s secrets and configuration from a control plane and serves them on this host.',
