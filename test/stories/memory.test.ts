@@ -120,6 +120,7 @@ describeWhereRead(titleOrLeftOut('[SG-33] the search of a process’s memory', w
     expect(findInMemory(kept, program.pid)).toEqual(kept.map(({ name }) => name).toSorted());
     expect(findInMemory([makeCanary('another')], program.pid)).toEqual([]);
     await program.stop();
+    expect(() => findInMemory(kept, program.pid)).toThrow();
   });
 });
 

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { ControlPlaneDouble } from './control-plane-double.ts';
 import { enrollWith, type Enrolled } from './harness.ts';
-import { runAgent } from './run-agent.ts';
+import { runAgent, runAgentProcess } from './run-agent.ts';
 
 let double: ControlPlaneDouble;
 let enrolled: Enrolled;
@@ -56,8 +56,10 @@ test('[BM-03] an agent that was enrolled to be dialled and is not told where to 
   const dialled = { ...JSON.parse(identity), controlPlane: 'https://control-plane.invalid' };
   await writeFile(path, JSON.stringify(dialled));
   const { SALLYPORT_AGENT_STATE_DIR } = env;
-  for (const args of [['run'], ['link', 'verify']]) {
-    const { code, stderr } = await runAgent(args, { env: { SALLYPORT_AGENT_STATE_DIR } });
+  const alone = { SALLYPORT_AGENT_STATE_DIR };
+  const run = await runAgentProcess(['run'], alone);
+  const verify = await runAgent(['link', 'verify'], { env: alone });
+  for (const { code, stderr } of [run, verify]) {
     expect(code).toBe(2);
     expect(stderr).toContain('set listen.address, as at its enrolment');
   }

@@ -32,5 +32,6 @@ export async function runAgent(flags: ConfigFlags, { env }: CliContext): Promise
     await runDaemon(config, { log, env, signal: stopping.signal });
   } finally {
     process.off('uncaughtException', onUncaught);
+    process.off('SIGTERM', stop).off('SIGINT', stop);
   }
 }
