@@ -3,6 +3,7 @@ import pg from 'pg';
 import { AppError } from './app-error.ts';
 import { AS_APPLICATION } from './application-role.ts';
 import { Prisma, PrismaClient } from './prisma-client/client.ts';
+import { StatementNames } from './statement-names.ts';
 
 /** What a store takes: the database, inside a transaction or not. */
 export type Db = Prisma.TransactionClient;
@@ -36,7 +37,10 @@ export class Database {
       query_timeout: silenceTimeoutMs,
       options: `${AS_APPLICATION} ${timeouts}`,
     });
-    const connect = (max: number) => new PrismaClient({ adapter: new PrismaPg(pool(max)) });
+    const names = new StatementNames();
+    const statementNameGenerator = ({ sql }: { sql: string }) => names.nameOf(sql);
+    const connect = (max: number) =>
+      new PrismaClient({ adapter: new PrismaPg(pool(max), { statementNameGenerator }) });
     this.#transactions = connect(TRANSACTIONS);
     this.#statements = connect(STATEMENTS);
     this.#direct = new pg.Pool(pool(DIRECT));

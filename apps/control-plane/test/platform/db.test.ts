@@ -104,3 +104,23 @@ test('a first start waits for another one longer than a writer for a group', asy
   expect(await waits(lockFirstStart)).toEqual([{ lock_timeout: '0' }]);
   expect(await waits(async () => {})).toEqual([{ lock_timeout: '5s' }]);
 });
+
+test('a statement that comes often is prepared, by Prisma’s queries and by our own, and a rare one is not', async () => {
+  const prepared = await db.transaction(async (tx) => {
+    for (let time = 0; time < 3; time += 1) {
+      await tx.$queryRaw`SELECT ${time}::int AS often`;
+      await tx.group.findFirst({ where: { name: `often-${time}` } });
+      if (time > 0) await tx.$queryRaw`SELECT ${time}::int AS rare`;
+    }
+    return tx.$queryRaw<{ statement: string }[]>`
+      SELECT statement FROM pg_prepared_statements WHERE NOT from_sql`;
+  });
+  const statements = prepared.map(({ statement }) => statement);
+  expect(statements).toEqual(
+    expect.arrayContaining([
+      'SELECT $1::int AS often',
+      expect.stringMatching(/^SELECT .*FROM "public"\."groups"/),
+    ]),
+  );
+  expect(statements.join()).not.toContain('AS rare');
+});

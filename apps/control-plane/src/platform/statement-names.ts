@@ -1,0 +1,33 @@
+/** What comes less often is not worth the memory that each connection of the database keeps for it. */
+const OFTEN = 3;
+/** Statements whose texts differ each time, such as lists of any length, must not fill the database. */
+const MOST_NAMES = 300;
+const MOST_COUNTED = 1_000;
+/** Of the statement that is not kept (PostgreSQL, message flow of the extended query protocol). */
+const UNNAMED = '';
+
+/**
+ * Names for the statements that come often: under a name, Postgres parses a statement once for each connection, and
+ * plans it a few times at most (PREPARE).
+ */
+export class StatementNames {
+  readonly #names = new Map<string, string>();
+  readonly #times = new Map<string, number>();
+
+  /** Empty for a statement that has not come often, and for any other once there are enough. */
+  nameOf(text: string): string {
+    const name = this.#names.get(text);
+    if (name !== undefined) return name;
+    if (this.#names.size === MOST_NAMES) return UNNAMED;
+    const times = (this.#times.get(text) ?? 0) + 1;
+    if (times < OFTEN) {
+      if (this.#times.size === MOST_COUNTED) this.#times.clear();
+      this.#times.set(text, times);
+      return UNNAMED;
+    }
+    this.#times.delete(text);
+    const given = `sallyport_${this.#names.size + 1}`;
+    this.#names.set(text, given);
+    return given;
+  }
+}
