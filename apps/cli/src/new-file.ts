@@ -6,8 +6,8 @@ import { CliError } from './cli-error.ts';
 import { codeBehind, codeOf } from './system-error.ts';
 
 /**
- * Makes a file, of its owner alone, of what is written; what did not arrive as a whole is not left behind, not even by
- * a signal that ends the program: the next try would be refused for it. The file is made before anything is asked for:
+ * Makes a file, of its owner alone, of what is written; what did not arrive as a whole is not left behind, not even
+ * when a terminal or a supervisor ends the program (`ENDING_SIGNALS`): the next try would be refused for it. The file is made before anything is asked for:
  * what is recorded as released is not to fail for want of a place.
  *
  * @throws CliError `input.unusable` when it is there already, cannot be made or cannot be written; and what `write` throws
@@ -37,7 +37,7 @@ export async function writeNewFile<Made>(
 }
 
 /** What a terminal or a supervisor ends a program by. */
-const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
 /** A new file that such a signal removes before it ends the program. */
 class UnfinishedFile implements Disposable {
