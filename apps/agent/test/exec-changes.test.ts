@@ -79,6 +79,19 @@ describe('[SG-04] exec --on-change restart', () => {
     expect(child.stdout).toEqual(['a1', 'ending']);
   });
 
+  test.each(['SIGINT', 'SIGHUP'] as const)(
+    'starts anew a command that has taken %s for something else',
+    async (signal) => {
+      const script = `trap 'echo taken' INT HUP; echo "$A"; while :; do sleep 0.05; done`;
+      const child = exec(['--on-change', 'restart'], script);
+      await child.waitForLine(/^a1$/);
+      child.kill(signal);
+      await child.waitForLine(/^taken$/);
+      await change({ a: 'a2' });
+      await child.waitForLine(/^a2$/);
+    },
+  );
+
   test('leaves it alone when another secret changes, or one is written that is the same', async () => {
     const child = exec(['--on-change', 'restart', '--debounce', '0'], SAYS);
     await child.waitForLine(/^a1 b1 /);

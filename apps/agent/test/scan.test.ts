@@ -63,6 +63,23 @@ describe('[SG-21] scan', () => {
       'shop/password',
     ],
     ['f.txt', '{{ open | password: "correct-horse"\n', 'password', 'shop/password'],
+    // Nor is a pipe the beginning of a filter that no argument follows, or that is on another line.
+    [
+      'g.yaml',
+      `a: '{{'\nstringData: |\n  password: "correct-horse"\nb: '}}'\n`,
+      'password',
+      'shop/password',
+    ],
+    [
+      'h.sh',
+      `helm template . | grep '{{' | API_TOKEN="correct-horse" deploy | grep '}}'`,
+      'API_TOKEN',
+      'shop/api-token',
+    ],
+    ['i.sh', `echo '{{' ; docker ps | TOKEN="correct-horse" sh ; echo '}}'`, 'TOKEN', 'shop/token'],
+    ['j.js', 'let s = `{{`; x |\npassword = "correct-horse"; // }}', 'password', 'shop/password'],
+    ['k.go', 's := "{{"; x | token := "correct-horse" // }}', 'token', 'shop/token'],
+    ['l.rb', 's = "{{"; x | token => "correct-horse" # }}', 'token', 'shop/token'],
   ])(
     'finds what is assigned in %s, proposes a name, and does not tell it',
     async (file, text, key, name) => {
@@ -94,6 +111,7 @@ describe('[SG-21] scan', () => {
     ['a reference of the environment', 'password: ${DB_PASSWORD}'],
     ['a template', 'password = {{ "db/password" | secret }}'],
     ['a filter of a template', 'user = {{ "db/login" | secret: "user" }}'],
+    ['one with a space behind its name', '{{ "db/login" | secret : "user" }}'],
     ['one of several lines', '{%- assign user = "db/login"\n  | secret: "user" -%}'],
     ['a reference of ours', 'password: secret:db/password'],
     ['a call', 'const token = readToken(path)'],
@@ -136,6 +154,9 @@ describe('[SG-21] scan', () => {
 
   test('ends on a text made to keep it busy', async () => {
     await write('hostile.txt', `password=${'a='.repeat(200_000)}\n${'password'.repeat(50_000)}`);
+    const tag = `{{${' | password: "correct-horse"'.repeat(18)}}}`;
+    await write('tags.liquid', tag.repeat(2_000));
+    await write('open.liquid', `{{${' | password: "correct-horse"'.repeat(35_000)}`);
     const startedAt = performance.now();
     await scan();
     expect(performance.now() - startedAt).toBeLessThan(10_000);

@@ -1,17 +1,16 @@
 #!/usr/bin/env node
 import { run } from './program.ts';
 import { systemContext } from './system-context.ts';
+import { codeBehind, codeOf } from './system-error.ts';
 
 const { stdout, stderr } = process;
 
 // What cannot be told on a full disk still has its exit code.
 stderr.on('error', () => {});
-stdout.on('error', (error: NodeJS.ErrnoException) => {
+stdout.on('error', (error) => {
   // The reader of a pipe may leave early, as `head` does.
-  if (error.code === 'EPIPE') process.exit();
-  stderr.write(
-    `sallyport: standard output cannot be written (${error.code ?? 'unknown reason'})\n`,
-  );
+  if (codeOf(error) === 'EPIPE') process.exit();
+  stderr.write(`sallyport: standard output cannot be written${codeBehind(error)}\n`);
   process.exit(1);
 });
 

@@ -66,12 +66,12 @@ describe('a new file', () => {
     await gone();
   });
 
-  test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+  test.each(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const)(
     'is not left behind by %s, which ends the program as before',
     async (signal) => {
       const module = import.meta.resolve('./new-file.ts');
       const evaluate = ['--input-type=module', '--eval', waiting, '--', module, file];
-      const writing = startProcess({ command: [process.execPath, ...evaluate] });
+      const writing = startProcess({ command: [process.execPath, ...evaluate], cwd: directory });
       await writing.waitForLine(/^waiting$/);
       expect(await readFile(file, 'utf8')).toBe('half');
       writing.kill(signal);

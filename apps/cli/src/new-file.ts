@@ -3,14 +3,11 @@ import { rm } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { CliError } from './cli-error.ts';
-import { codeOf } from './system-error.ts';
-
-const UNKNOWN = 'unknown reason';
-const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+import { codeBehind, codeOf } from './system-error.ts';
 
 /**
- * Makes a file, of its owner alone, of what is written; what did not arrive as a whole is not left behind, not even by
- * a signal that ends the program: the next try would be refused for it. The file is made before anything is asked for:
+ * Makes a file, of its owner alone, of what is written; what did not arrive as a whole is not left behind, not even
+ * when a terminal or a supervisor ends the program (`ENDING_SIGNALS`): the next try would be refused for it. The file is made before anything is asked for:
  * what is recorded as released is not to fail for want of a place.
  *
  * @throws CliError `input.unusable` when it is there already, cannot be made or cannot be written; and what `write` throws
@@ -34,12 +31,15 @@ export async function writeNewFile<Made>(
     // Half of an export would look like one that was cut off.
     await rm(file, { force: true });
     if (errored === null) throw error;
-    const message = `${file} cannot be written (${codeOf(errored) ?? UNKNOWN})`;
+    const message = `${file} cannot be written${codeBehind(errored)}`;
     throw new CliError('input.unusable', message, errored);
   }
 }
 
-/** A new file that a signal removes before it ends the program. */
+/** What a terminal or a supervisor ends a program by. */
+const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
+
+/** A new file that such a signal removes before it ends the program. */
 class UnfinishedFile implements Disposable {
   readonly fd: number;
   readonly #file: string;
@@ -74,8 +74,7 @@ class UnfinishedFile implements Disposable {
 }
 
 function whyNotMade(cause: unknown): string {
-  const code = codeOf(cause);
-  return code === 'EEXIST'
+  return codeOf(cause) === 'EEXIST'
     ? 'is there already; choose another name or remove it'
-    : `cannot be made (${code ?? UNKNOWN}); choose a folder that is there and may be written to`;
+    : `cannot be made${codeBehind(cause)}; choose a folder that is there and may be written to`;
 }

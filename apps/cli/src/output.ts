@@ -13,9 +13,11 @@ export class Output {
     this.#terminal = terminal;
   }
 
-  /** The result of a command; called once. */
+  /** The result of a command; called once. That a list has nothing in it is told to people only, never to a pipe. */
   result(value: unknown, text: string): void {
-    this.#terminal.stdout.write(this.json ? `${JSON.stringify(value)}\n` : `${text}\n`);
+    const { stdout, stderr } = this.#terminal;
+    if (this.json) stdout.write(`${JSON.stringify(value)}\n`);
+    else (Array.isArray(value) && value.length === 0 ? stderr : stdout).write(`${text}\n`);
   }
 
   /** A revealed value, byte for byte; a person gets a line end after it. */

@@ -118,8 +118,8 @@ describe('certificate list, show and delete', () => {
   test('list says when there are none', async () => {
     operator.api.on('GET /groups/a/certificates', { body: { items: [] } });
     const list = ['certificate', 'list', '--group', 'a'];
-    expect((await operator.cli(list)).stdout).toBe('a has no certificates.\n');
-    expect((await operator.cli([...list, '--expires-within-days', '7'])).stdout).toBe(
+    expect((await operator.cli(list)).stderr).toBe('a has no certificates.\n');
+    expect((await operator.cli([...list, '--expires-within-days', '7'])).stderr).toBe(
       'a has no certificates that expire within 7 days.\n',
     );
     expect(await operator.cli([...list, '--expires-within-days', 'soon'])).toMatchObject({

@@ -58,10 +58,12 @@ describe('a list', () => {
     );
   });
 
-  test('of nothing is a sentence for people, and an empty array for programs', async () => {
+  test('of nothing is a sentence for people, of which a pipe gets nothing, and an empty array for programs', async () => {
     operator.api.on('GET /groups', { body: { items: [] } });
-    expect((await operator.cli(['group', 'list'])).stdout).toBe('There are no groups.\n');
-    expect((await operator.cli(['--json', 'group', 'list'])).stdout).toBe('[]\n');
+    const said = { code: 0, stdout: '', stderr: 'There are no groups.\n' };
+    expect(await operator.cli(['group', 'list'])).toEqual(said);
+    const forPrograms = { code: 0, stdout: '[]\n', stderr: '' };
+    expect(await operator.cli(['--json', 'group', 'list'])).toEqual(forPrograms);
   });
 });
 

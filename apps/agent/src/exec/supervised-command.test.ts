@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { exitCodes } from '../exit-codes.ts';
 import { SupervisedCommand } from './supervised-command.ts';
 
 test.each([
@@ -13,15 +14,21 @@ test.each([
   expect(await supervised.ended).toBe(code);
 });
 
-test('[SG-04] SIGHUP is for a command that runs, also while it is started anew', async () => {
+/** The exit code of a command that is sent a signal while it is started anew: 5 when it was. */
+async function restartedUnder(signal: NodeJS.Signals): Promise<number> {
   const script = 'test "$ROUND" = 2 && exit 5; exec sleep 60';
   const env = (ROUND: string) => ({ PATH: process.env['PATH'], ROUND });
   using supervised = new SupervisedCommand({ command: 'sh', args: ['-c', script] }, undefined);
   supervised.start(env('1'));
   const restarted = supervised.restart(10_000, env('2'));
-  process.emit('SIGHUP', 'SIGHUP');
+  process.emit(signal, signal);
   await restarted;
-  expect(await supervised.ended).toBe(5);
+  return supervised.ended;
+}
+
+test('[SG-04] SIGHUP is for a command that runs, also while it is started anew; SIGINT ends it then', async () => {
+  expect(await restartedUnder('SIGHUP')).toBe(5);
+  expect(await restartedUnder('SIGINT')).toBeGreaterThan(exitCodes.signalBase);
 });
 
 test('an empty command is one that is not there', async () => {

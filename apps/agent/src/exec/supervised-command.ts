@@ -21,8 +21,8 @@ const fromTerminal: ReadonlySet<NodeJS.Signals> = new Set([
   'SIGWINCH',
   'SIGCONT',
 ]);
-/** Whoever sends one of these wants no command that is started after it. */
-const stops: ReadonlySet<NodeJS.Signals> = new Set(['SIGTERM', 'SIGINT', 'SIGQUIT']);
+/** After one of these no command is started any more, unless the one that there is may go on after it. */
+const stops: ReadonlySet<NodeJS.Signals> = new Set(['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP']);
 
 /**
  * A command that is started, and started anew, until it ends by itself. From the beginning signals are for the
@@ -92,10 +92,13 @@ export class SupervisedCommand implements Disposable {
   }
 
   #pass(signal: NodeJS.Signals): void {
-    // A program may take SIGINT for something else, and go on; the others it is to end by. SIGHUP tells many to read
-    // their files anew, and is a stop only while there is none yet.
-    const isStop = signal === 'SIGHUP' ? this.#child === undefined : stops.has(signal);
-    if (isStop && (this.#isReplaced || signal !== 'SIGINT')) this.#stoppedBy = signal;
+    if (stops.has(signal) && !this.#mayGoOnAfter(signal)) this.#stoppedBy = signal;
     if (!process.stdin.isTTY || !fromTerminal.has(signal)) this.#child?.kill(signal);
+  }
+
+  /** SIGHUP tells many programs to read their files anew, and SIGINT some that run to break off what they do. */
+  #mayGoOnAfter(signal: NodeJS.Signals): boolean {
+    if (signal === 'SIGHUP') return this.#child !== undefined;
+    return signal === 'SIGINT' && !this.#isReplaced;
   }
 }

@@ -42,11 +42,6 @@ const PR_GET_DUMPABLE = 3;
 const PR_SET_DUMPABLE = 4;
 const RLIMIT_CORE = 4;
 const RLIMIT_BYTES = 16;
-/** What of glibc's `mallopt` (malloc.h) is set, and to what, in bytes: left alone it raises both with what is freed. Replies are shorter. */
-const M_TRIM_THRESHOLD = -1;
-const M_MMAP_THRESHOLD = -3;
-const M_ARENA_MAX = -8;
-const KEPT_BYTES = 256 * 1024;
 
 const signatures = {
   getpagesize: { arguments: [], return: 'int32' },
@@ -62,9 +57,6 @@ const signatures = {
   setrlimit: { arguments: ['int32', 'buffer'], return: 'int32' },
   socketpair: { arguments: ['int32', 'int32', 'int32', 'buffer'], return: 'int32' },
 } as const;
-
-/** Not in every C library. */
-const tuning = { mallopt: { arguments: ['int32', 'int32'], return: 'int32' } } as const;
 
 const open = (ffi: Ffi) => ffi.dlopen(null, signatures).functions;
 type Native = ReturnType<typeof open>;
@@ -141,6 +133,14 @@ function tellsPeers(native: Native, peerOf: Libc['peerOf']): boolean {
     for (const end of ends) closeSync(end);
   }
 }
+
+/** Not in every C library. */
+const tuning = { mallopt: { arguments: ['int32', 'int32'], return: 'int32' } } as const;
+/** What of glibc's `mallopt` (malloc.h) is set, and to what, in bytes: left alone it raises both with what is freed. */
+const M_TRIM_THRESHOLD = -1;
+const M_MMAP_THRESHOLD = -3;
+const M_ARENA_MAX = -8;
+const KEPT_BYTES = 256 * 1024;
 
 function returnFreed(ffi: Ffi): void {
   try {

@@ -4,7 +4,7 @@ export type Assignment = { line: number; column: number; rule: 'assignment'; key
 
 /** `key = value`, `key: value`, `"key": "value"` and `<key>value</key>`, on a line of their own or within one. */
 const FORMS = [
-  /(?<key>[A-Za-z_][\w.-]{1,63})["']?\s*(?::=|=>|[:=])\s*(?<quote>["'`])(?<value>[^"'`\n]{4,512})\k<quote>/g,
+  /(?<key>[A-Za-z_][\w.-]{1,63})["']?\s*(?<sign>:=|=>|[:=])\s*(?<quote>["'`])(?<value>[^"'`\n]{4,512})\k<quote>/g,
   /^[ \t-]*(?:export\s+)?(?<key>[A-Za-z_][\w.-]{1,63})\s*[:=][ \t]*(?<value>[^\s"'`#;,&|][^\s#;]{3,511})\s*(?:[#;].*)?$/gm,
   /<(?<key>[A-Za-z_][\w.-]{1,63})>(?<value>[^<>\s]{4,512})<\/\k<key>>/g,
 ];
@@ -25,7 +25,8 @@ const PLACEHOLDERS = [
 
 /** A tag of a template, from its opening to its end: `{{ "db/login" | secret: "user" }}`. */
 const TAG = /\{\{(?:(?!\{[{%])[^]){0,512}?\}\}|\{%-?\s(?:(?!\{[{%])[^]){0,512}?%\}/g;
-const BEFORE_FILTER = /\|\s*$/;
+/** What stands before the name of a filter: a pipe of an earlier line may be YAML's, of a block of text. */
+const BEFORE_FILTER = /\|[ \t]*$/;
 
 /** Literals that are assigned to names that look secret, in a text of any kind. */
 export function assignments(text: string): Assignment[] {
@@ -36,13 +37,13 @@ export function assignments(text: string): Assignment[] {
     // In the order of the text, as the tags and lines are.
     let [line, tag] = [1, 0];
     for (const match of text.matchAll(form)) {
-      const { key = '', value = '' } = match.groups ?? {};
+      const { key = '', sign, value = '' } = match.groups ?? {};
       if (!looksSecret(key) || PLACEHOLDERS.some((placeholder) => placeholder.test(value)))
         continue;
       const at = match.index + match[0].indexOf(key);
       while (tag < tags.length && endOf(tags[tag]) <= at) tag += 1;
       const begin = tags[tag]?.index ?? at;
-      if (begin < at && BEFORE_FILTER.test(text.slice(begin, at))) continue;
+      if (sign === ':' && begin < at && BEFORE_FILTER.test(text.slice(begin, at))) continue;
       while ((starts[line] ?? Infinity) <= at) line += 1;
       const column = at - (starts[line - 1] ?? 0) + 1;
       if (!found.has(line)) found.set(line, { line, column, rule: 'assignment', key });

@@ -11,3 +11,4 @@ export {
   insertLease,
   type LeaseRow,
 } from './leases.store.ts';
+export { storedPolicy } from './stored-policy.ts';

@@ -1,6 +1,7 @@
-import { application, leasePolicy, type Application, type LeasesQuery } from '@sallyport/contract';
+import { application, type Application, type LeasesQuery } from '@sallyport/contract';
 import { z } from 'zod';
 import type { Db } from '../platform/db.ts';
+import { storedPolicy } from './stored-policy.ts';
 
 export type LeaseRow = {
   id: string;
@@ -33,7 +34,7 @@ const renewable = z.object({
   lastsUntil: z.date(),
   endedAt: z.date().nullable(),
   secretName: z.string(),
-  policy: leasePolicy.nullable(),
+  policy: storedPolicy.nullable(),
 });
 
 /** An agent's lease, held until the commit, and how its secret is lent out by now: null when it is not. */

@@ -1,9 +1,9 @@
 import {
   encryptionPublicKey,
-  leasePolicy,
   type EncryptionPublicKey,
   type LeasePolicy,
 } from '@sallyport/contract';
+import { storedPolicy } from '../leases/index.ts';
 import type { Db } from '../platform/db.ts';
 import type { SealedVersion } from './open-version.ts';
 
@@ -30,7 +30,7 @@ export async function findLendable(
        FOR SHARE OF s`;
   return row === undefined
     ? undefined
-    : { ...row, policy: leasePolicy.nullable().parse(row.policy) };
+    : { ...row, policy: storedPolicy.nullable().parse(row.policy) };
 }
 
 /** The agent that borrows, held until the commit: a revocation comes before it, or ends the lease. */

@@ -1,13 +1,7 @@
-import {
-  leasePolicy,
-  offlinePolicy,
-  secretKind,
-  type LeaseChange,
-  type LeasePolicy,
-  type PageQuery,
-} from '@sallyport/contract';
+import { offlinePolicy, secretKind, type LeaseChange, type PageQuery } from '@sallyport/contract';
 import { z } from 'zod';
 import type { SealedField } from '../keyrings/index.ts';
+import { storedPolicy } from '../leases/index.ts';
 import type { Database, Db } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
 
@@ -18,7 +12,7 @@ const policies = z.object({
   kind: secretKind,
   delivery: z.enum(['bundle', 'lease']),
   offline: offlinePolicy,
-  lease: leasePolicy.nullable(),
+  lease: storedPolicy.nullable(),
 });
 
 export type SecretRow = z.infer<typeof policies> & {
@@ -71,8 +65,7 @@ export async function listSecrets(
 
 /**
  * Creates the secret with version 1, or moves it to its next version. `before` is what was there: one statement, since
- * every change waits for it. The group's row must be held. What is lent out is never kept on a disk, and a lease that
- * could not be renewed cannot be when it lasts another time.
+ * every change waits for it. The group's row must be held. What is lent out is never kept on a disk.
  */
 export async function upsertSecret(
   tx: Db,
@@ -99,13 +92,7 @@ export async function upsertSecret(
       SET version = secrets.version + 1, updated_at = excluded.updated_at, kind = excluded.kind,
           delivery = coalesce(${delivery}::text, secrets.delivery),
           lease = CASE WHEN ${delivery}::text IS NULL THEN secrets.lease
-                       ELSE coalesce(
-                         secrets.lease
-                           || CASE WHEN secrets.lease -> 'maxTtlSeconds' = secrets.lease -> 'ttlSeconds'
-                                   THEN jsonb_build_object('maxTtlSeconds', ${change}::jsonb -> 'ttlSeconds')
-                                   ELSE '{}' END
-                           || ${change}::jsonb,
-                         excluded.lease) END,
+                       ELSE coalesce(secrets.lease || ${change}::jsonb, excluded.lease) END,
           offline = coalesce(
             ${offline ?? null}::text, CASE WHEN ${delivery}::text = 'lease' THEN 'deny' END, secrets.offline)
     RETURNING id, name, kind, delivery, offline, lease, version, created_at AS "createdAt",
@@ -184,10 +171,10 @@ export async function deleteSecret(tx: Db, id: string): Promise<void> {
 /** How a secret is lent out that was not before. */
 function policyOf({
   ttlSeconds,
-  maxTtlSeconds = ttlSeconds,
+  maxTtlSeconds,
   maxUses = null,
   windows = [],
-}: LeaseChange): LeasePolicy {
+}: LeaseChange): z.input<typeof storedPolicy> {
   return { ttlSeconds, maxTtlSeconds, maxUses, windows };
 }
 

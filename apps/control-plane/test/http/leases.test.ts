@@ -164,6 +164,18 @@ describe('renewing a lease', () => {
     controlPlane.clock.set(NOON);
   });
 
+  test('does not prolong it where nobody has said how long it may last', async () => {
+    const agent = await lending('unsaid', { ttlSeconds: 60 });
+    const id = randomUUID();
+    await agent.takeLease('db', { id });
+    controlPlane.clock.advance(30_000);
+    expect(await renew(agent, id)).toMatchObject({
+      status: 409,
+      body: { code: 'lease.not_renewable' },
+    });
+    controlPlane.clock.set(NOON);
+  });
+
   test('is found by the id of the program’s request, and is not written where it gains little', async () => {
     const agent = await lending('often');
     const id = randomUUID();

@@ -90,14 +90,6 @@ describe('a secret that is lent out', () => {
     expect((await at({ ttlSeconds: 60 })).body).toMatchObject({
       lease: { ttlSeconds: 60, maxTtlSeconds: 60, maxUses: null, windows: [] },
     });
-    // That it cannot be renewed was said by nobody: it is no restriction to keep.
-    for (const ttlSeconds of [3600, 30])
-      expect((await at({ ttlSeconds })).body).toMatchObject({
-        lease: { ttlSeconds, maxTtlSeconds: ttlSeconds, maxUses: null, windows: [] },
-      });
-    expect((await at({ ttlSeconds: 60, maxTtlSeconds: 90 })).body).toMatchObject({
-      lease: { ttlSeconds: 60, maxTtlSeconds: 90 },
-    });
     await at({ ...policy, windows });
     expect((await at({ ttlSeconds: 30 })).body).toMatchObject({
       lease: { ...policy, ttlSeconds: 30, windows },
@@ -111,6 +103,33 @@ describe('a secret that is lent out', () => {
     expect((await at({ ttlSeconds: 30, windows: [] })).body).toMatchObject({
       lease: { maxTtlSeconds: 300, maxUses: null, windows: [] },
     });
+  });
+
+  test('[SG-27] keeps a longest time that was said, be it that of one lease, and is never given one by its time', async () => {
+    const put = await putIn('longest');
+    const at = (lease: object) => put({ value: 'v', lease });
+    const shows = (ttlSeconds: number, maxTtlSeconds = ttlSeconds) => ({
+      status: 200,
+      body: { lease: { ttlSeconds, maxTtlSeconds, maxUses: null, windows: [] } },
+    });
+    await put({ value: 'v' });
+    for (const ttlSeconds of [900, 86_400, 600])
+      expect(await at({ ttlSeconds })).toMatchObject(shows(ttlSeconds));
+    expect((await put({ value: 'v' })).body).toMatchObject(shows(600).body);
+
+    expect(await at({ ttlSeconds: 900, maxTtlSeconds: 14_400 })).toMatchObject(shows(900, 14_400));
+    expect(await at({ ttlSeconds: 14_400 })).toMatchObject(shows(14_400));
+    expect(await at({ ttlSeconds: 900 })).toMatchObject(shows(900, 14_400));
+
+    expect(await at({ ttlSeconds: 900, maxTtlSeconds: 900 })).toMatchObject(shows(900));
+    expect(await at({ ttlSeconds: 86_400 })).toMatchObject({
+      status: 400,
+      body: { issues: [{ field: 'body.lease.maxTtlSeconds' }] },
+    });
+    expect(await at({ ttlSeconds: 600 })).toMatchObject(shows(600, 900));
+
+    await put({ value: 'v', lease: null });
+    expect(await at({ ttlSeconds: 86_400 })).toMatchObject(shows(86_400));
   });
 
   test('is kept on no disk from then on, where agents could keep it before', async () => {

@@ -1,4 +1,4 @@
-import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { asAdmin, createEmptyDatabase, type TestDatabase } from '@sallyport/testkit/database';
@@ -6,6 +6,8 @@ import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp
 import { migrate } from '../../src/platform/migrate.ts';
 import { findMigrationDrift } from '../../src/platform/migrations-match.ts';
 import { PRISMA_DIRECTORY } from '../../src/platform/prisma-folder.ts';
+
+const ID = '01890a5d-ac96-774b-bcce-b302099a8057';
 
 let database: TestDatabase;
 let folder: TempDirectory;
@@ -25,6 +27,16 @@ async function addMigration(name: string, sql: string): Promise<void> {
   const path = join(folder.path, 'migrations', name);
   await mkdir(path);
   await writeFile(join(path, 'migration.sql'), sql);
+}
+
+/** Applies the migrations that come before one. */
+async function migrateBefore(name: string): Promise<void> {
+  const path = join(folder.path, 'migrations');
+  const all = (await readdir(path)).toSorted();
+  const from = all.findIndex((each) => each.endsWith(`_${name}`));
+  for (const later of all.slice(from).filter((each) => /^\d/.test(each)))
+    await rm(join(path, later), { recursive: true });
+  await migrate(database.url, { prismaDirectory: folder.path });
 }
 
 async function query(sql: string): Promise<unknown[]> {
@@ -54,18 +66,28 @@ describe('migrations', () => {
   });
 
   test('[AT-04] keep what an operator was allowed before roles could be bound to groups', async () => {
-    const older = join(folder.path, 'older');
-    await cp(PRISMA_DIRECTORY, older, {
-      recursive: true,
-      filter: (path) => !/migrations\/\d{14}_(?!first_slice)/.test(path),
-    });
-    await migrate(database.url, { prismaDirectory: older });
-    const id = '01890a5d-ac96-774b-bcce-b302099a8057';
+    await migrateBefore('role_bindings_and_api_keys');
     await query(`INSERT INTO operators (id, name, role, password_hash, created_at)
-      VALUES ('${id}', 'ann', 'admin', '', now())`);
+      VALUES ('${ID}', 'ann', 'admin', '', now())`);
     await migrate(database.url);
     expect(await query('SELECT operator_id, role, group_id FROM role_bindings')).toEqual([
-      { operator_id: id, role: 'admin', group_id: null },
+      { operator_id: ID, role: 'admin', group_id: null },
+    ]);
+  });
+
+  test('[SG-27] keep the longest time of a lease, but for one that followed the time of one lease', async () => {
+    await migrateBefore('unsaid_longest_lease');
+    await query(`INSERT INTO groups (id, name, created_at) VALUES ('${ID}', 'a', now());
+      INSERT INTO secrets (id, group_id, name, kind, delivery, offline, version, created_at, updated_at, lease)
+      SELECT gen_random_uuid(), '${ID}', name, 'stored', 'lease', 'deny', 1, now(), now(), lease::jsonb
+        FROM (VALUES ('delivered', NULL),
+                     ('followed', '{"ttlSeconds": 60, "maxTtlSeconds": 60, "maxUses": 60}'),
+                     ('kept', '{"ttlSeconds": 60, "maxTtlSeconds": 300, "maxUses": null}')) AS old (name, lease)`);
+    await migrate(database.url);
+    expect(await query('SELECT name, lease FROM secrets ORDER BY name')).toEqual([
+      { name: 'delivered', lease: null },
+      { name: 'followed', lease: { ttlSeconds: 60, maxUses: 60 } },
+      { name: 'kept', lease: { ttlSeconds: 60, maxTtlSeconds: 300, maxUses: null } },
     ]);
   });
 

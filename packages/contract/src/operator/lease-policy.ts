@@ -40,8 +40,7 @@ export type LeasePolicy = z.infer<typeof leasePolicy>;
 
 /**
  * How a secret is to be lent out from now on. A restriction that is absent stays as it was; of a secret that was not
- * lent out before, it is that there is none. `maxTtlSeconds` is `ttlSeconds` then, and follows it for as long as the two
- * are the same.
+ * lent out before, it is that there is none. `maxTtlSeconds` is `ttlSeconds` for as long as it was never there.
  */
 export const leaseChange = leasePolicy.partial({
   maxTtlSeconds: true,
