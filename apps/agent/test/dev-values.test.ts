@@ -121,8 +121,13 @@ describe('[SG-45] a values file', () => {
     ],
     [
       'with a configuration that is in itself',
-      'config: { web: &web { canary: *web } }',
-      'F holds more than 8388608 bytes',
+      'config: { web: &web { host: canary, ports: [8080, *web] } }',
+      'config.web.ports[1] (F): an alias to what it is in; take it out',
+    ],
+    [
+      'that is in itself, under a key that is no name',
+      'config: { web: &web { "a canary": *web } }',
+      'a key of config.web on line 1 (F): an alias to what it is in; take it out',
     ],
     [
       'with a certificate that is larger than its size tells',
