@@ -14,12 +14,16 @@ afterAll(async () => {
 });
 
 describe('[SG-45] the directory of the socket is gone', () => {
-  const start = async (command: readonly string[]) => {
+  const start = async (
+    before: readonly string[],
+    after: readonly string[] = [],
+    env: Record<string, string> = {},
+  ) => {
     const temporary = await mkdtemp(join(home.path, 'tmp-'));
     const values = await valuesFile(home, 'secrets: { a: one }');
     const started = startProcess({
-      command: [...command, ...agentCommand, 'dev', '--values', values],
-      env: { TMPDIR: temporary },
+      command: [...before, ...agentCommand, 'dev', '--values', values, ...after],
+      env: { TMPDIR: temporary, ...env },
     });
     return { started, left: () => readdir(temporary) };
   };
@@ -39,6 +43,24 @@ describe('[SG-45] the directory of the socket is gone', () => {
       expect(await left()).toEqual([]);
     },
   );
+
+  test.each([
+    ['without a command', [], 0],
+    ['with a command, which is not started', ['--', 'echo', 'started'], 143],
+  ])('when it is ended while it starts, %s, and no values are waited for', async (...given) => {
+    const [, command, code] = given;
+    // Sent once it is listened to, and before the values are read.
+    const early = `process.on('newListener', (name) => {
+      if (name === 'SIGTERM') process.nextTick(() => process.kill(process.pid, name));
+    })`;
+    const { started, left } = await start([], command, {
+      NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(early)}`,
+    });
+    expect(await started.exited).toEqual({ code, signal: null });
+    expect(started.stdout).toEqual([]);
+    expect(started.output()).not.toContain('revision applied');
+    expect(await left()).toEqual([]);
+  });
 
   test('when Ctrl-C is pressed again and again', async () => {
     const { started, left } = await serving();

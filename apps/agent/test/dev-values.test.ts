@@ -57,22 +57,37 @@ describe('[SG-45] a values file', () => {
     [
       'with no space after the colon of a secret',
       'secrets:\n  { db/password:canary }',
-      'a key of secrets on line 2 (F): use letters',
+      'F, line 2, column 5: a key without a colon; in { }',
     ],
     [
       'with no space after the colon in an entry',
       'secrets: { a: { value:canary } }',
-      'a key of secrets.a on line 1 (F): unknown key',
+      'F, line 1, column 17: a key without a colon; in { }',
+    ],
+    [
+      'with a comma in a secret, bare',
+      'secrets: { a: correct,canary }',
+      'F, line 1, column 23: a key without a colon; in { }',
+    ],
+    [
+      'with a comma in the value of an entry, bare',
+      'secrets: { a: { value: correct,canary, lease: { ttlSeconds: 9 } } }',
+      'F, line 1, column 32: a key without a colon; in { }',
     ],
     [
       'with no space after the colon of a section',
       '{ config:canary }',
-      'a key on line 1 (F): unknown key',
+      'F, line 1, column 3: a key without a colon; in { }',
     ],
     [
       'with no space after the colon of a configuration',
       'config: { web:canary }',
-      'a key of config on line 1 (F): use letters',
+      'F, line 1, column 11: a key without a colon; in { }',
+    ],
+    [
+      'with no space after the colon of a section, on a line of its own',
+      '? config:canary',
+      'a key on line 1 (F): unknown key',
     ],
     [
       'with no space deep in a configuration',
@@ -106,8 +121,13 @@ describe('[SG-45] a values file', () => {
     ],
     [
       'with a configuration that is in itself',
-      'config: { web: &web { canary: *web } }',
-      'F holds more than 8388608 bytes',
+      'config: { web: &web { host: canary, ports: [8080, *web] } }',
+      'config.web.ports[1] (F): an alias to what it is in; take it out',
+    ],
+    [
+      'that is in itself, under a key that is no name',
+      'config: { web: &web { "a canary": *web } }',
+      'a key of config.web on line 1 (F): an alias to what it is in; take it out',
     ],
     [
       'with a certificate that is larger than its size tells',

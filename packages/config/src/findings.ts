@@ -1,9 +1,7 @@
+import { resourceName } from '@sallyport/contract';
 import { keyOf } from './settings.ts';
 
 type Path = ReadonlyArray<PropertyKey>;
-
-/** What a key is made of. In YAML any other may be a key and its value, for want of a space: `password:value`. */
-const SHOWN = /^(?=.{1,128}$)\w[\w.-]*(?:\/\w[\w.-]*)*$/;
 
 /** What is wrong with a configuration, collected so that all of it can be told at once. Never holds a value. */
 export class Findings {
@@ -36,7 +34,10 @@ export class Findings {
   }
 
   #subject(path: Path): string {
-    const hidden = path.findIndex((part) => typeof part === 'string' && !SHOWN.test(part));
+    // In YAML what is no name may be a key and its value, for want of a space: `password:value`.
+    const hidden = path.findIndex(
+      (part) => typeof part === 'string' && !resourceName.safeParse(part).success,
+    );
     if (hidden === -1) return keyOf(path) || this.#whole;
     const parent = hidden === 0 ? '' : ` of ${keyOf(path.slice(0, hidden))}`;
     const line = this.lineOf(path.slice(0, hidden + 1));

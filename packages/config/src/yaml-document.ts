@@ -3,6 +3,9 @@ import type { Findings } from './findings.ts';
 
 type Fault = { at: number; what: string };
 
+const NO_COLON =
+  'a key without a colon; in { } a colon needs a space after it, and a value with a comma quotes around it';
+
 const OPTIONS = {
   // No sets, dates or bytes, whatever the file says it is.
   schema: 'core',
@@ -48,11 +51,13 @@ function faultOf(document: Document.Parsed): Fault | undefined {
   if (told !== undefined) return { at: told.pos[0], what: notValid(told.code) };
   const faults: Fault[] = [];
   visit(document, {
-    Map(_, { items }) {
+    Map(_, { items, flow }) {
       const seen = new Set<unknown>();
-      for (const { key } of items) {
+      for (const { key, value } of items) {
         if (!isScalar(key)) continue;
         const at = key.range?.[0] ?? 0;
+        // Most likely of a value: what its comma cut off, or all of it with its key, for want of a space.
+        if (flow === true && value === null) faults.push({ at, what: NO_COLON });
         if (seen.has(key.value)) faults.push({ at, what: notValid('DUPLICATE_KEY') });
         // What copies an object takes it for the prototype, and leaves it out.
         if (key.value === '__proto__') faults.push({ at, what: '__proto__ cannot be a key' });

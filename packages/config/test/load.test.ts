@@ -104,13 +104,42 @@ describe('mistyped names', () => {
     using folder = new TempFolder();
     const file = folder.write(
       'c.yaml',
-      'operatorApi: { port:s3cr3t }\nproviders:\n  - { name: a, clientSecret:s3cr3t }\n',
+      'operatorApi:\n  ? port:s3cr3t\nproviders:\n  - { name: a, "clientSecret:s3cr3t": "" }\n',
     );
     expect(problemsOf(needed, file)).toEqual([
-      `a key of operatorApi on line 1 (${file}): unknown key`,
-      `a key of providers[0] on line 3 (${file}): unknown key`,
+      `a key of operatorApi on line 2 (${file}): unknown key`,
+      `a key of providers[0] on line 4 (${file}): unknown key`,
       `providers[0].clientSecret: required; set the key in ${file}`,
     ]);
+  });
+
+  test.each([
+    ['operatorApi: { port:s3cr3t }', 'line 1, column 16'],
+    ['labels: { password:s3cr3t }', 'line 1, column 11'],
+    ['cookieKey: x\nproviders:\n  - { name: a, clientSecret:s3cr3t }', 'line 3, column 16'],
+    ['telemetry: { url: "https://t.test", token: correct,s3cr3t }', 'line 1, column 52'],
+    ['telemetry: { token: correct, s3cr3t, url: "https://t.test" }', 'line 1, column 30'],
+    ['labels: { site: correct,\n  s3cr3t }', 'line 2, column 3'],
+    ['{ "s3cr3t" }', 'line 1, column 3'],
+  ])('what has no colon in the braces of %j is told by its place alone', (text, place) => {
+    using folder = new TempFolder();
+    const file = folder.write('c.yaml', text);
+    expect(problemsOf(needed, file)).toEqual([
+      `${file}, ${place}: a key without a colon; in { } a colon needs a space after it, and a value with a comma quotes around it`,
+    ]);
+  });
+
+  test.each([
+    ['labels: { site: "plant,7" }', { labels: { site: 'plant,7' } }],
+    ['labels:\n  site: plant,7', { labels: { site: 'plant,7' } }],
+    [
+      '{ verbose: , labels: {"site":"plant","line":"7",} }',
+      { labels: { site: 'plant', line: '7' } },
+    ],
+    ['roles: [api,worker]\n? verbose', { roles: ['api', 'worker'], verbose: false }],
+  ])('commas like those of %j are as they should be', (text, expected) => {
+    using folder = new TempFolder();
+    expect(load(needed, folder.write('c.yaml', text)).config).toMatchObject(expected);
   });
 
   test('an unknown SALLYPORT_ variable is refused with the nearest known one', () => {

@@ -202,6 +202,19 @@ describe('no problem and no warning holds a value', () => {
     );
   });
 
+  test('for any text with commas in braces', () => {
+    using folder = new TempFolder();
+    const text = fc.stringMatching(
+      /^[a-z0-9 @/&*!|>'"%#,-]{0,8}canary[a-z0-9 @/&*!|>'"%#,-]{0,8}$/,
+    );
+    fc.assert(
+      fc.property(fc.constantFrom(...keys), text, ({ path }, bare) => {
+        const inBraces = path.reduceRight((inner, name) => `{ ${name}: ${inner} }`, bare);
+        expect(complaints({}, folder.write('c.yaml', inBraces))).not.toContain('canary');
+      }),
+    );
+  });
+
   test('for any text after any key of the file, quoted or bare', () => {
     using folder = new TempFolder();
     fc.assert(

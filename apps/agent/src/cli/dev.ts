@@ -39,7 +39,7 @@ export async function developWith(
   using directory = given === undefined ? privateDirectory() : undefined;
   const socket = directory === undefined ? config.socket : join(directory.path, 'agent.sock');
   await using _agent = await startWithNotice(
-    { values, socket, config, env: context.env, log },
+    { values, socket, config, env: context.env, log, ended: served.ended },
     context,
   );
   served.start({ ...withoutCredentials(context.env), [SOCKET_VARIABLE]: socket });
@@ -49,14 +49,20 @@ export async function developWith(
 /** In the place of a command: it prints the one variable that a command would be started with. */
 function untilSignalled({ stdout }: CliContext): Served {
   const { promise: ended, resolve } = Promise.withResolvers<number>();
-  const end = () => resolve(exitCodes.ok);
+  let isOver = false;
+  const end = () => {
+    isOver = true;
+    resolve(exitCodes.ok);
+  };
   // In place of Node's own listener, which opens a debugger's port.
   const stay = () => {};
   for (const signal of ENDS) process.on(signal, end);
   process.on('SIGUSR1', stay);
   return {
     ended,
-    start: (env) => void stdout.write(`${SOCKET_VARIABLE}=${env[SOCKET_VARIABLE]}\n`),
+    start: (env) => {
+      if (!isOver) stdout.write(`${SOCKET_VARIABLE}=${env[SOCKET_VARIABLE]}\n`);
+    },
     [Symbol.dispose]() {
       for (const signal of ENDS) process.off(signal, end);
       process.off('SIGUSR1', stay);

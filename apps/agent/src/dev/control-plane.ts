@@ -38,7 +38,7 @@ export class DevelopmentControlPlane implements Link {
   constructor(state: DesiredState, recipient: CryptoKey) {
     this.#state = state;
     this.#recipient = recipient;
-    this.#lending = new Lending(state, recipient);
+    this.#lending = new Lending(state, recipient, systemClock);
   }
 
   /** Has these delivered in the place of what was. */

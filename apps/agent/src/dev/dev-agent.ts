@@ -29,16 +29,18 @@ export type DevParts = {
   /** The agent's own, of which references may name variables. */
   env: Environment;
   log: Log;
+  /** Settles once nobody wants it any more. */
+  ended: Promise<unknown>;
 };
 
 /**
  * Serves a file of values by an agent like any other, and follows the file. When this resolves all of them are
- * there; disposed of, the agent has ended and its socket is gone.
+ * there, unless it has ended meanwhile; disposed of, the agent has ended and its socket is gone.
  *
  * @throws ConfigError with every problem of the file; AgentError of `LocalApi.listen`
  */
 export async function startDevAgent(parts: DevParts): Promise<AsyncDisposable> {
-  const { values, config, env, log } = parts;
+  const { values, config, env, log, ended } = parts;
   const { contents, problems } = await readValues(values);
   if (problems.length > 0) throw new ConfigError('sallyport-agent', problems);
   const state = await DesiredState.create();
@@ -54,7 +56,8 @@ export async function startDevAgent(parts: DevParts): Promise<AsyncDisposable> {
   const localApi = await listen(parts, { agent, identity, follower });
   const applied = new Promise((resolve) => void agent.onApplied(resolve));
   agent.start();
-  await applied;
+  const isWanted = await Promise.race([applied.then(() => true), ended.then(() => false)]);
+  if (!isWanted) await agent.stop();
   const timers = [
     keepFresh(() => follower.look(), log, { everyMs: LOOK_EVERY_MS }),
     keepFresh(() => references.refresh(), log),

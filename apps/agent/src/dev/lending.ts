@@ -1,23 +1,28 @@
-import type {
-  LeasePolicy,
-  LeaseTerm,
-  RenewLeaseBody,
-  TakeLeaseBody,
-  TakenLease,
+import {
+  renewedUntilMs,
+  type LeasePolicy,
+  type LeaseTerm,
+  type RenewLeaseBody,
+  type TakeLeaseBody,
+  type TakenLease,
 } from '@sallyport/contract';
 import { sealLeaseValue } from '@sallyport/crypto/lease-value';
 import { AgentError } from '../agent-error.ts';
+import type { Clock } from '../clock.ts';
 import type { DesiredState } from './desired-state.ts';
 
-type OpenLease = { secret: string; expiresAtMs: number; lastsUntilMs: number };
+type KnownLease = { secret: string; expiresAtMs: number; lastsUntilMs: number };
 
 /** Lends the secrets of a values file, by the rules and with the refusals of the control plane. */
 export class Lending {
   readonly #state: DesiredState;
   readonly #recipient: CryptoKey;
-  readonly #open = new Map<string, OpenLease>();
+  readonly #clock: Pick<Clock, 'now'>;
+  /** Also those that are over, until another is taken. */
+  readonly #leases = new Map<string, KnownLease>();
 
-  constructor(state: DesiredState, recipient: CryptoKey) {
+  constructor(state: DesiredState, recipient: CryptoKey, clock: Pick<Clock, 'now'>) {
+    this.#clock = clock;
     this.#state = state;
     this.#recipient = recipient;
   }
@@ -34,26 +39,27 @@ export class Lending {
         'secret.not_lent',
         'This secret is delivered, not lent out: read it as any other secret.',
       );
-    const nowMs = Date.now();
+    const nowMs = this.#clock.now();
     const lease = {
       secret,
       expiresAtMs: nowMs + ttlMs(policy, asked),
       lastsUntilMs: nowMs + policy.maxTtlSeconds * 1000,
     };
-    this.#open.set(id, lease);
+    this.#forgetExpired(nowMs);
+    this.#leases.set(id, lease);
     const value = await sealLeaseValue(id, Buffer.from(found.value), this.#recipient);
     return { ...termOf(lease, nowMs), version, maxUses: policy.maxUses, value };
   }
 
-  /** @throws AgentError `lease.ended`, `lease.not_renewable` */
+  /** @throws AgentError `lease.not_found`, `lease.ended`, `lease.not_renewable` */
   renew(id: string, { ttlSeconds }: RenewLeaseBody): LeaseTerm {
-    const lease = this.#open.get(id);
-    const policy = lease && this.#state.secret(lease.secret)?.lease;
-    const nowMs = Date.now();
-    if (lease === undefined || policy === undefined || lease.expiresAtMs <= nowMs)
+    const lease = this.#known(id);
+    const policy = this.#state.secret(lease.secret)?.lease;
+    const nowMs = this.#clock.now();
+    if (policy === undefined || lease.expiresAtMs <= nowMs)
       throw refusal(409, 'lease.ended', 'This lease is over; take another one.');
-    const untilMs = Math.min(nowMs + ttlMs(policy, ttlSeconds), lease.lastsUntilMs);
-    if (untilMs <= lease.expiresAtMs)
+    const untilMs = renewedUntilMs(lease, ttlMs(policy, ttlSeconds), nowMs);
+    if (untilMs === undefined)
       throw refusal(
         409,
         'lease.not_renewable',
@@ -63,16 +69,32 @@ export class Lending {
     return termOf(lease, nowMs);
   }
 
+  /** A second time changes nothing. @throws AgentError `lease.not_found` */
   giveBack(id: string): void {
-    this.#open.delete(id);
+    const lease = this.#known(id);
+    lease.expiresAtMs = Math.min(lease.expiresAtMs, this.#clock.now());
   }
 
-  /** Those of these whose secret is gone. One that is not known here yet is being asked for. */
+  /** Those of these that are over, or whose secret is gone. One that is not known here yet is being asked for. */
   endedAmong(ids: readonly string[]): string[] {
+    const nowMs = this.#clock.now();
     return ids.filter((id) => {
-      const lease = this.#open.get(id);
-      return lease !== undefined && this.#state.secret(lease.secret) === undefined;
+      const lease = this.#leases.get(id);
+      if (lease === undefined) return false;
+      return lease.expiresAtMs <= nowMs || this.#state.secret(lease.secret) === undefined;
     });
+  }
+
+  #known(id: string): KnownLease {
+    const lease = this.#leases.get(id);
+    if (lease === undefined)
+      throw refusal(404, 'lease.not_found', 'There is no such lease here; take one.');
+    return lease;
+  }
+
+  #forgetExpired(nowMs: number): void {
+    for (const [id, { expiresAtMs }] of this.#leases)
+      if (expiresAtMs <= nowMs) this.#leases.delete(id);
   }
 }
 
@@ -80,7 +102,7 @@ function ttlMs(policy: LeasePolicy, askedSeconds = policy.ttlSeconds): number {
   return Math.min(askedSeconds, policy.ttlSeconds) * 1000;
 }
 
-function termOf({ expiresAtMs, lastsUntilMs }: OpenLease, nowMs: number): LeaseTerm {
+function termOf({ expiresAtMs, lastsUntilMs }: KnownLease, nowMs: number): LeaseTerm {
   return {
     ttlSeconds: Math.max(1, Math.floor((expiresAtMs - nowMs) / 1000)),
     expiresAt: new Date(expiresAtMs).toISOString(),

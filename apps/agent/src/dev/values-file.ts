@@ -49,6 +49,11 @@ function valuesIn(path: string, content: FileText, findings: Findings): Values |
   }
   const document = parseYaml(path, content.text, findings);
   if (document === undefined) return undefined;
+  const loop = loopIn(document);
+  if (loop !== undefined) {
+    findings.problem(loop, path, 'an alias to what it is in; take it out');
+    return undefined;
+  }
   // By its aliases it may hold a hundred times what is written, and all that comes now would copy it.
   if (expandedBytes(document) > MAX_GROUP_BYTES) {
     findings.problems.push(tooLarge(path));
@@ -71,13 +76,26 @@ function tooLarge(path: string): string {
   return `${path} holds more than ${MAX_GROUP_BYTES} bytes, the most that a group may`;
 }
 
-/** The text in it at least, counted once for each alias; without end where it is in itself. `known` has what was counted. */
+/** The path of what is the same as something that it is in. `known` has whether what was met is clear of that. */
+function loopIn(value: unknown, known = new Map<unknown, boolean>()): PropertyKey[] | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const isClear = known.get(value);
+  if (isClear !== undefined) return isClear ? undefined : [];
+  known.set(value, false);
+  for (const [key, inner] of Object.entries(value)) {
+    const loop = loopIn(inner, known);
+    if (loop !== undefined) return [Array.isArray(value) ? Number(key) : key, ...loop];
+  }
+  known.set(value, true);
+  return undefined;
+}
+
+/** The text in it at least, counted once for each alias. `known` has what was counted. */
 function expandedBytes(value: unknown, known = new Map<unknown, number>()): number {
   if (typeof value === 'string') return Buffer.byteLength(value);
   if (typeof value !== 'object' || value === null) return 1;
   let bytes = known.get(value);
   if (bytes === undefined) {
-    known.set(value, Infinity);
     bytes = 1;
     for (const [key, inner] of Object.entries(value))
       bytes += Buffer.byteLength(key) + expandedBytes(inner, known);

@@ -56,10 +56,7 @@ export class SupervisedCommand implements Disposable {
 
   /** Starts it, unless a signal has said meanwhile that it is not wanted any more. */
   start(env: Environment): void {
-    if (this.#stoppedBy !== undefined) {
-      this.#end.resolve(exitCodes.signalBase + constants.signals[this.#stoppedBy]);
-      return;
-    }
+    if (this.#stoppedBy !== undefined) return;
     this.#isReplaced = false;
     try {
       const child = startChild(this.#line, env, this.#masked);
@@ -92,7 +89,11 @@ export class SupervisedCommand implements Disposable {
   }
 
   #pass(signal: NodeJS.Signals): void {
-    if (stops.has(signal) && !this.#mayGoOnAfter(signal)) this.#stoppedBy = signal;
+    if (stops.has(signal) && !this.#mayGoOnAfter(signal)) {
+      this.#stoppedBy = signal;
+      if (this.#child === undefined)
+        this.#end.resolve(exitCodes.signalBase + constants.signals[signal]);
+    }
     if (!process.stdin.isTTY || !fromTerminal.has(signal)) this.#child?.kill(signal);
   }
 

@@ -1,4 +1,10 @@
-import type { Lease, LeasesQuery, LeaseTerm, RenewLeaseBody } from '@sallyport/contract';
+import {
+  renewedUntilMs,
+  type Lease,
+  type LeasesQuery,
+  type LeaseTerm,
+  type RenewLeaseBody,
+} from '@sallyport/contract';
 import { appendAuditEvent, recordDenial } from '../audit/index.ts';
 import { Operation, type Permission } from '../authorization/index.ts';
 import { authorizedGroup } from '../groups/index.ts';
@@ -107,7 +113,7 @@ export async function renewLease(
   }
 }
 
-/** Where little would be gained nothing is written: a program may ask as often as it likes. */
+/** Where little would be gained nothing is written. */
 async function prolongNow(
   { db, clock }: Platform,
   op: Operation,
@@ -122,14 +128,16 @@ async function prolongNow(
     if (endedAt !== null || expiresAt.getTime() <= nowMs || policy === null) throw leaseEnded();
     if (!isInWindow(policy.windows, nowMs)) throw outsideWindow();
     const ttlMs = Math.min(ttlSeconds ?? policy.ttlSeconds, policy.ttlSeconds) * 1000;
-    const until = new Date(Math.min(nowMs + ttlMs, lastsUntil.getTime()));
-    if (until <= expiresAt)
+    const expiresAtMs = expiresAt.getTime();
+    const lasting = { expiresAtMs, lastsUntilMs: lastsUntil.getTime() };
+    const untilMs = renewedUntilMs(lasting, ttlMs, nowMs);
+    if (untilMs === undefined)
       throw new AppError(
         'lease.not_renewable',
         'This lease lasts as long as it may already; take another one when it is over.',
       );
-    if (until.getTime() - expiresAt.getTime() < ttlMs * WORTH && until < lastsUntil)
-      return termOf({ expiresAt, lastsUntil }, nowMs);
+    if (untilMs === expiresAtMs) return termOf({ expiresAt, lastsUntil }, nowMs);
+    const until = new Date(untilMs);
     await prolong(tx, id, until);
     const of = { id, groupId: agent.groupId, secretName: lease.secretName };
     await appendAuditEvent(tx, op, actOn('renew', of, until), clock.now());
@@ -159,9 +167,6 @@ export function outsideWindow(): AppError {
 export function leaseEnded(): AppError {
   return new AppError('lease.ended', 'This lease is over; take another one.');
 }
-
-/** The share of its time that a renewal has to gain. */
-const WORTH = 0.1;
 
 type LeasePath = { group: string; lease: string };
 

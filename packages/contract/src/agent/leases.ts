@@ -54,3 +54,21 @@ export const renewLeaseBody = z.strictObject({
   ttlSeconds: z.int().min(1).max(86_400).optional(),
 });
 export type RenewLeaseBody = z.infer<typeof renewLeaseBody>;
+
+/** The share of its time that a renewal has to gain, unless it is the last: a program may ask as often as it likes. */
+const WORTH = 0.1;
+
+/**
+ * When a lease ends that is renewed now for `ttlMs`: where little would be gained, when it does already. Undefined when
+ * it lasts as long as it may. All in milliseconds, the instants since the epoch.
+ */
+export function renewedUntilMs(
+  { expiresAtMs, lastsUntilMs }: { expiresAtMs: number; lastsUntilMs: number },
+  ttlMs: number,
+  nowMs: number,
+): number | undefined {
+  const untilMs = Math.min(nowMs + ttlMs, lastsUntilMs);
+  if (untilMs <= expiresAtMs) return undefined;
+  const isWorthIt = untilMs === lastsUntilMs || untilMs - expiresAtMs >= ttlMs * WORTH;
+  return isWorthIt ? untilMs : expiresAtMs;
+}
