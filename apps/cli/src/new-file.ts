@@ -7,8 +7,8 @@ import { codeBehind, codeOf } from './system-error.ts';
 
 /**
  * Makes a file, of its owner alone, of what is written; what did not arrive as a whole is not left behind, not even
- * when a terminal or a supervisor ends the program (`ENDING_SIGNALS`): the next try would be refused for it. The file is made before anything is asked for:
- * what is recorded as released is not to fail for want of a place.
+ * when a terminal or a supervisor ends the program (`ENDING_SIGNALS`): the next try would be refused for it. The file
+ * is made before anything is asked for: what is recorded as released is not to fail for want of a place.
  *
  * @throws CliError `input.unusable` when it is there already, cannot be made or cannot be written; and what `write` throws
  */
