@@ -9,6 +9,7 @@ import { loadIdentity } from '../src/state/identity.ts';
 import { StateDirectory } from '../src/state/state-directory.ts';
 import { ControlPlaneDouble } from './control-plane-double.ts';
 import { Refusal } from './double/authority.ts';
+import type { Fault } from './double/faults.ts';
 import { enrollWith, until, type Enrolled } from './harness.ts';
 
 let double: ControlPlaneDouble;
@@ -22,11 +23,11 @@ afterEach(async () => {
   await enrolled.home.remove();
 });
 
-/** Its pauses last until they are ended early. */
+/** Its pauses last until they are ended early, but for those of no length. */
 const endless: Clock = {
   ...systemClock,
-  sleep: async (_ms, signal) => {
-    if (signal?.aborted !== true)
+  sleep: async (ms, signal) => {
+    if (ms > 0 && signal?.aborted !== true)
       await new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve()));
   },
 };
@@ -41,7 +42,7 @@ async function startPatient() {
   const parts = { clock: { ...systemClock, sleep }, random: () => 0, log: silentLog };
   const events = new AgentEvents({ spool, group: identity.group.id, ...parts });
   const link = new HttpsLink({ baseUrl: double.url, ca: double.ca });
-  const agent = createAgent({ identity, link, clock: endless, events });
+  const agent = createAgent({ identity, link, clock: endless, random: () => 1, events });
   agent.start();
   await until(() => agent.contact.failures === 1);
   return {
@@ -77,11 +78,28 @@ test('[F-02] it does so once: what else is answered ends no other wait before a 
   expect(double.requestsTo('/agent/v1/pull')).toHaveLength(pulls.length);
 });
 
-test('[F-02] what the control plane refused is not asked for sooner than it said', async () => {
-  double.failNext('/agent/v1/pull', new Refusal(503, 'server.unavailable'));
+test('[F-02] it does so again in the next outage, once a pull was answered in between', async () => {
+  await double.stop();
+  const { agent, report } = await startPatient();
+  await double.start();
+  await report();
+  await until(() => double.waitingPulls === 1);
+  await double.stop();
+  await until(() => agent.contact.failures === 2);
+  await double.start();
+  await report();
+  await until(() => agent.contact.state === 'connected');
+  await agent.stop();
+});
+
+test.each<[what: string, fault: Fault, code: string]>([
+  ['the control plane refused', new Refusal(503, 'server.unavailable'), 'server.unavailable'],
+  ['does not pass by itself', 'talk nonsense', 'link.protocol'],
+])('[F-02] what %s is not asked for sooner than it was to be', async (...[, fault, code]) => {
+  double.failNext('/agent/v1/pull', fault);
   const { agent, report } = await startPatient();
   await report();
   await agent.stop();
   expect(double.requestsTo('/agent/v1/pull')).toHaveLength(1);
-  expect(agent.contact.state).toBe('unreachable');
+  expect(agent.contact).toMatchObject({ state: 'unreachable', lastError: { code } });
 });

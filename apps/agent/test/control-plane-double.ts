@@ -201,6 +201,7 @@ export class ControlPlaneDouble {
       this.received.push({ method, path, headers, body });
       const fault = this.#faults.next(path);
       if (fault === 'hang up') return void request.socket.destroy();
+      if (fault === 'talk nonsense') return void request.socket.end('no HTTP\r\n\r\n');
       if (fault instanceof Refusal) throw fault;
       if (typeof fault === 'object')
         return void response.writeHead(fault.status, fault.headers).end();

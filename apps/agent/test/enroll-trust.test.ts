@@ -67,6 +67,31 @@ describe('the control plane that is enrolled with', () => {
     expect(trustAnchors.map((pem) => pem.trim())).toEqual([other.trim(), double.ca.trim()]);
   });
 
+  test.each([
+    [
+      'a damaged certificate, too',
+      (other: string) => `${double.ca}\n${other.replace('\nM', '\nA')}`,
+    ],
+    [
+      'a certificate that is cut off, too',
+      (other: string) => `${double.ca}\n${other.slice(0, -30)}`,
+    ],
+    ['no certificate', () => 'canary'],
+  ])(
+    'is not asked anything by a CA’s file with %s, and the token is good afterwards',
+    async (_what, spoilt) => {
+      const caFile = join(host.home.path, 'ca.pem');
+      const other = (await Issuer.root('CN=Corp')).rootPem;
+      await writeFile(caFile, spoilt(other));
+      const { code, stderr } = await host.enroll('--ca-file', caFile);
+      expect({ code, received: double.received }).toEqual({ code: 2, received: [] });
+      expect(stderr).toMatch(/^sallyport-agent: the file of --ca-file [^\n]* — export [^\n]*\n$/);
+      expect(stderr).not.toContain('canary');
+      await writeFile(caFile, `${double.ca}\n${other}`);
+      expect((await host.enroll('--ca-file', caFile)).code).toBe(0);
+    },
+  );
+
   test('[AX-16] of another fingerprint is refused before the token is sent', async () => {
     const other = double.fingerprint.replace(/.$/, (last) => (last === '0' ? '1' : '0'));
     const { code, stderr } = await runAgent([

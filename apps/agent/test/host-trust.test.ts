@@ -102,6 +102,11 @@ test.each([
   ['missing', async () => rm(caFile), 'cannot be read'],
   ['empty', async () => writeFile(caFile, ''), 'truststore'],
   [
+    'damaged in part',
+    async () => writeFile(caFile, `${double.ca}\n${double.ca.replace('\nM', '\nA')}`),
+    'is damaged',
+  ],
+  [
     'no CA',
     async () => writeFile(caFile, double.identity.cert.split('\n\n')[0] ?? ''),
     'neither that of a CA',

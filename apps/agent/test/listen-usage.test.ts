@@ -31,6 +31,14 @@ afterEach(async () => {
   await host.home.remove();
 });
 
+/** A copy of the file of CAs with one more, which is damaged. */
+async function damagedCas(): Promise<string> {
+  const file = join(host.home.path, 'damaged.pem');
+  const { rootPem } = dialAuthority;
+  await writeFile(file, `${rootPem}\n${rootPem.replace('\nM', '\nA')}`);
+  return file;
+}
+
 const enroll = (more: string[], given = env) =>
   runAgent(['enroll', '--token-file', host.tokenFile, ...more], { env: given });
 
@@ -44,6 +52,16 @@ test('an enrolment that is told neither where the control plane is nor to wait f
     [['--listen', ...trusted, '--wait', '0'], env, '--wait is not a number of seconds'],
     [['--listen', ...trusted, '--wait', 'long'], env, '--wait is not a number of seconds'],
     [['--listen', '--fingerprint', 'AB'], env, 'A fingerprint is SHA256'],
+    [
+      ['--listen', '--ca-file', await damagedCas(), '--wait', '1'],
+      env,
+      'the file of --ca-file holds',
+    ],
+    [
+      ['--listen', '--wait', '1'],
+      { ...env, SALLYPORT_AGENT_LISTEN_TRUSTSTORE_FILE: await damagedCas() },
+      'listen.truststore.file',
+    ],
     [
       ['--listen', ...trusted],
       { ...env, SALLYPORT_AGENT_AUTHENTICATION: 'certificate' },

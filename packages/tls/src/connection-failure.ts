@@ -2,11 +2,18 @@ import type { X509Certificate } from 'node:crypto';
 import { LinkError, type LinkErrorCode } from './link-error.ts';
 
 type Failure = {
-  code: LinkErrorCode;
+  code: ConnectionFailureCode;
   retryable: boolean;
-  /** Follows the peer's URL. */
+  /** Follows the peer's URL, without the stop at its end. */
   text: string;
 };
+
+/** What may be wrong with any connection, whoever the peer is. */
+export type ConnectionFailureCode = Extract<
+  LinkErrorCode,
+  | `link.${'dns' | 'protocol' | 'refused' | 'reset' | 'timeout'}`
+  | `tls.${'expired' | 'handshake' | 'name_mismatch' | 'unknown_ca' | 'version' | 'wrong_usage'}`
+>;
 
 const unreachable: Failure = {
   code: 'link.refused',
@@ -141,9 +148,17 @@ function datesIn(chain: readonly X509Certificate[]): string {
   return `: ${dates}; set the clock if it is wrong, and renew the certificate if it is not`;
 }
 
+/** Says what an error from Node's network stack means, of a peer that presented `chain`. */
+export function failureOf(error: Error, chain: readonly X509Certificate[]): Failure {
+  const failure = failureFor(systemCodeOf(error));
+  return failure.code === 'tls.expired'
+    ? { ...failure, text: failure.text + datesIn(chain) }
+    : failure;
+}
+
 /**
- * Says what an error from Node's network stack means for a link to `origin`, whose peer presented `chain`. The
- * original error is not kept as the cause: those of the HTTP parser carry the raw bytes that they tripped over.
+ * The failure of a link to `origin`, whose peer presented `chain`. The original error is not kept as the cause: those
+ * of the HTTP parser carry the raw bytes that they tripped over.
  */
 export function connectionFailure(
   error: Error,
@@ -152,7 +167,6 @@ export function connectionFailure(
 ): LinkError {
   // Of this program's own look at the certificate.
   if (error instanceof LinkError) return error;
-  const { code, retryable, text } = failureFor(systemCodeOf(error));
-  const dates = code === 'tls.expired' ? datesIn(chain) : '';
-  return new LinkError(code, `${origin} ${text}${dates}.`, { retryable });
+  const { code, retryable, text } = failureOf(error, chain);
+  return new LinkError(code, `${origin} ${text}.`, { retryable });
 }

@@ -1,10 +1,11 @@
 import { once } from 'node:events';
 import { isIP, type Socket, connect as tcpConnect } from 'node:net';
-import { connect as tlsConnect } from 'node:tls';
+import { connect as tlsConnect, TLSSocket } from 'node:tls';
 import { connectionFailure } from './connection-failure.ts';
 import type { Endpoint } from './endpoint.ts';
 import { aborted } from './exchange.ts';
 import { LinkError } from './link-error.ts';
+import { rememberChain } from './presented-chain.ts';
 import { proxyFailure, proxyTimeout, type Target } from './proxy/failure.ts';
 import { httpConnect } from './proxy/http-connect.ts';
 import { bypassesProxy } from './proxy/no-proxy.ts';
@@ -49,8 +50,8 @@ function timedOut(endpoint: Endpoint, address: string | undefined, timeoutMs: nu
 }
 
 /**
- * Opens the connection that TLS to `endpoint` is to run over. Rejects with a `LinkError`: `proxy.*` for
- * what went wrong with the proxy, and that of TLS for an HTTPS proxy, naming it.
+ * Opens the connection that TLS to `endpoint` is to run over. Rejects with a `LinkError`: `proxy.*` for whatever went
+ * wrong with the proxy, TLS with it among that.
  */
 export async function openSocket(
   { proxy, address }: Route,
@@ -60,6 +61,7 @@ export async function openSocket(
   if (signal?.aborted === true) throw aborted(endpoint.origin);
   const target = { host: address ?? endpoint.host, port: endpoint.port };
   const socket = dial(proxy ?? target);
+  const chain = socket instanceof TLSSocket ? rememberChain(socket) : () => [];
   // One that comes between two steps is met by the next; without a listener it would end the process.
   socket.on('error', () => {});
   let givenUp: LinkError | undefined;
@@ -86,7 +88,7 @@ export async function openSocket(
     socket.destroy();
     if (givenUp) throw givenUp;
     if (error instanceof LinkError || !Error.isError(error)) throw error;
-    throw proxy ? proxyFailure(error, proxy) : connectionFailure(error, endpoint.origin);
+    throw proxy ? proxyFailure(error, proxy, chain()) : connectionFailure(error, endpoint.origin);
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener('abort', onAbort);

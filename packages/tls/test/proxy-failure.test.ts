@@ -87,7 +87,7 @@ test.each([
   ['socks5h', Buffer.from([5, 0, 5, 99, 0, 1, 0])],
 ])('what is no proxy of %s is named without its words (%#)', async (scheme, reply) => {
   const failure = await failureThrough(scheme, answering(reply));
-  expect(failure.code).toBe(scheme === 'https' ? 'tls.handshake' : 'proxy.protocol');
+  expect(failure.code).toBe(scheme === 'https' ? 'proxy.handshake' : 'proxy.protocol');
   expect(failure.retryable).toBe(false);
   expect(failure.cause).toBeUndefined();
   expect(failure.message).not.toContain('canary');

@@ -192,8 +192,9 @@ describe('an HTTPS proxy', () => {
     const url = `https://agent:password@127.0.0.1:${seen.port}`;
     const failure = await linkErrorOf(ask({ proxy: parseProxy(url, { ca: authority.ca }) }));
     expect(failure).toMatchObject({ code: 'proxy.unknown_ca', retryable: false });
-    expect(failure.message).toContain(`The proxy https://127.0.0.1:${seen.port}`);
-    expect(failure.message).toContain('proxy.ca');
+    expect(failure.message).toBe(
+      `The proxy https://127.0.0.1:${seen.port} has a certificate that no trusted CA issued; set proxy.ca to the PEM file of the CA that issued it.`,
+    );
     expect(seen.destinations).toEqual([]);
   });
 
@@ -201,7 +202,23 @@ describe('an HTTPS proxy', () => {
     const seen = await startHttpProxy({ hosts }, await proxyAuthority.issue({ addresses: [] }));
     open.push(seen);
     const failure = await linkErrorOf(ask({ proxy: proxyAt('https', seen.port) }));
-    expect(failure.code).toBe('tls.name_mismatch');
+    expect(failure).toMatchObject({ code: 'proxy.name_mismatch', retryable: false });
+    expect(seen.destinations).toEqual([]);
+  });
+
+  test('[F-08] whose certificate has expired is refused with its dates and the time of this host', async () => {
+    const [notBefore, notAfter] = ['2026-01-01T00:00:00.000Z', '2026-01-02T00:00:00.000Z'];
+    const expired = await proxyAuthority.issue({
+      notBefore: new Date(notBefore),
+      notAfter: new Date(notAfter),
+    });
+    const seen = await startHttpProxy({ hosts }, expired);
+    open.push(seen);
+    const failure = await linkErrorOf(ask({ proxy: proxyAt('https', seen.port) }));
+    expect(failure).toMatchObject({ code: 'proxy.expired', retryable: false });
+    expect(failure.message).toMatch(
+      new RegExp(`: it is valid from ${notBefore} to ${notAfter}, and this host’s clock says `),
+    );
     expect(seen.destinations).toEqual([]);
   });
 });

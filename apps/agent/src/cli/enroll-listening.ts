@@ -20,7 +20,7 @@ import { StateDirectory } from '../state/state-directory.ts';
 import type { CliContext } from './context.ts';
 import {
   chooseName,
-  readOwnFile,
+  readCaFile,
   readToken,
   tellEnrolled,
   unknownTrust,
@@ -112,7 +112,7 @@ async function trustAnchorsOf(
   waiting: Wait,
 ): Promise<readonly string[]> {
   if (stores.truststore !== undefined) return stores.truststore;
-  if (caFile !== undefined) return [await readOwnFile(caFile, '--ca-file')];
+  if (caFile !== undefined) return [await readCaFile(caFile)];
   const { chain: cert, key } = own();
   const pinned = await heard(listen, () =>
     waiting.until((signal) =>

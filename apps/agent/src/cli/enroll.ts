@@ -20,6 +20,7 @@ import { openOwnStores } from '../link/own-stores.ts';
 import { routeToControlPlane } from '../link/route.ts';
 import { StateDirectory } from '../state/state-directory.ts';
 import { codeOf } from '../state/system-error.ts';
+import { holdsCertificates } from '../state/trust-anchors.ts';
 import type { CliContext } from './context.ts';
 import { promptHidden } from './hidden-prompt.ts';
 import { startCommand } from './start-command.ts';
@@ -158,7 +159,7 @@ async function readTrustAnchor(
     });
   if (fingerprint !== undefined)
     return fetchPinnedCa(controlPlane, fingerprint, { timeoutMs: PIN_TIMEOUT_MS, ...way });
-  if (caFile !== undefined) return readOwnFile(caFile, '--ca-file');
+  if (caFile !== undefined) return readCaFile(caFile);
   return ca;
 }
 
@@ -168,8 +169,19 @@ export function unknownTrust(): AgentError {
   });
 }
 
+/** Refuses what would be found to be no certificate only once the token is spent. */
+export async function readCaFile(path: string): Promise<string> {
+  const file = await readOwnFile(path, '--ca-file');
+  if (holdsCertificates(file)) return file;
+  throw new AgentError(
+    'usage.invalid',
+    'the file of --ca-file holds no certificate, or one that is damaged',
+    { advice: 'export the CA’s certificate again, in PEM; the token was not used' },
+  );
+}
+
 /** Names the option and never the path: somebody may have put the token itself there. */
-export async function readOwnFile(path: string, option: string): Promise<string> {
+async function readOwnFile(path: string, option: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (cause) {

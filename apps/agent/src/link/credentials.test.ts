@@ -190,8 +190,10 @@ describe('the CAs that are trusted', () => {
     const crlf = second.replaceAll('\n', '\r\n');
     expect(givenBesides(second, [first, crlf])).toBeUndefined();
     expect(givenBesides(`${second}${third}`, [second])?.trim()).toBe(third.trim());
-    const olderName = third.replaceAll(' CERTIFICATE', ' X509 CERTIFICATE');
-    expect(givenBesides(olderName, [second])?.trim()).toBe(olderName.trim());
+    for (const label of [' X509 CERTIFICATE', ' TRUSTED CERTIFICATE']) {
+      const otherName = third.replaceAll(' CERTIFICATE', label);
+      expect(givenBesides(otherName, [second])?.trim()).toBe(otherName.trim());
+    }
   });
 });
 

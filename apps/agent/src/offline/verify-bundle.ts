@@ -21,9 +21,6 @@ export type Bounds = { revision: number; issuedAtMs: number; nowMs: number };
 /** A bundle that is good as a whole, of which nothing has been taken yet. */
 export type VerifiedBundle = { bundle: OfflineBundle; issuedAtMs: number; expiresAtMs: number };
 
-/** What was carried here stays as it is. */
-const FINAL = { retryable: false };
-
 /**
  * Verifies a bundle that was carried here, down to its last value, and leaves everything as it is.
  *
@@ -36,14 +33,14 @@ export async function verifyBundle(
   addressee: Addressee,
   bounds: Bounds,
 ): Promise<VerifiedBundle> {
-  const bundle = await asRefusal(async () => openOfflineBundle(jws, trusted), FINAL);
+  const bundle = await asRefusal(async () => openOfflineBundle(jws, trusted));
   assertOwn(bundle, addressee.identity);
   const issuedAtMs = Date.parse(bundle.issuedAt);
   const expiresAtMs = Date.parse(bundle.expiresAt);
   assertTimely(bundle, { issuedAtMs, expiresAtMs }, bounds);
   const delivery = await deliveryKeyOf(bundle, addressee);
   const keyring = typeof trusted === 'string' ? keyringOf(bundle) : trusted;
-  await asRefusal(async () => assertOpens(bundle, delivery, keyring), FINAL);
+  await asRefusal(async () => assertOpens(bundle, delivery, keyring));
   return { bundle, issuedAtMs, expiresAtMs };
 }
 

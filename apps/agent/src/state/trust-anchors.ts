@@ -64,6 +64,12 @@ export function areCertificates(anchors: readonly string[]): boolean {
   }
 }
 
+/** Whether a file in PEM holds certificates, and none that is damaged: OpenSSL would leave that one out and say nothing. */
+export function holdsCertificates(file: string): boolean {
+  const own = file.match(PEM);
+  return own !== null && areCertificates(own);
+}
+
 /**
  * What a person gave, by a file or by its fingerprint, that is not among what the control plane names: it is theirs to
  * take away. Undefined when the control plane names all of it.
@@ -76,5 +82,5 @@ export function givenBesides(given: string, named: readonly string[]): string | 
   return own === undefined || own.length === 0 ? undefined : own.join('\n');
 }
 
-/** As OpenSSL takes it, which has older names for it, too. */
-const PEM = /-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----[^-]+-----END \1-----/g;
+/** As OpenSSL takes it, which has older names for it, too; and one without its end, which is no certificate. */
+const PEM = /-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----[^-]*(?:-----END \1-----)?/g;

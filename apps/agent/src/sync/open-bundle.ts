@@ -78,15 +78,12 @@ function entriesOf({ manifest, values }: BundlePayload): OpenedEntry[] {
   }));
 }
 
-/** A bundle that does not open, as the agent's refusal. `retryable`: the next one may be whole. */
-export async function asRefusal<Value>(
-  open: () => Promise<Value>,
-  { retryable }: { retryable: boolean },
-): Promise<Value> {
+/** A bundle that does not open, as the agent's refusal: the next one may be whole. */
+export async function asRefusal<Value>(open: () => Promise<Value>): Promise<Value> {
   try {
     return await open();
   } catch (error) {
     if (!(error instanceof CryptoError)) throw error;
-    throw new AgentError(error.code, error.message, { retryable, cause: error });
+    throw new AgentError(error.code, error.message, { retryable: true, cause: error });
   }
 }

@@ -19,9 +19,6 @@ export type Applied = {
   durableCopy: DurableCopy;
 };
 
-/** A bundle that cannot be used is asked for again. */
-const AGAIN = { retryable: true };
-
 type HeldKey = { wrapped: string; delivery: DeliveryKey };
 
 /**
@@ -147,7 +144,7 @@ export class Replica {
     if (wrapped === undefined || wrapped === this.#key?.wrapped) return take(this.#heldKey());
     const { privateKey } = this.#identity.encryptionKey;
     const open = async () => openDeliveryKey(wrapped, privateKey, this.#group.id);
-    const delivery = await asRefusal(open, AGAIN);
+    const delivery = await asRefusal(open);
     try {
       return await take({ wrapped, delivery });
     } finally {
@@ -175,7 +172,7 @@ export class Replica {
 
   async #opened(bundle: Bundle, delivery: DeliveryKey): Promise<OpenedBundle> {
     const open = async () => openBundle(bundle, delivery, this.#identity.verificationKeyring);
-    const opened = await asRefusal(open, AGAIN);
+    const opened = await asRefusal(open);
     const heldEpoch = this.#held()?.epoch ?? 0;
     if (opened.revision >= this.#floor && opened.epoch >= heldEpoch) return opened;
     zeroBundle(opened);

@@ -1,10 +1,11 @@
 import type { Refusal } from './authority.ts';
 
-/** What to do to the next request of a path: refuse it, hang up before it is handled, or after. */
+/** What to do to the next request of a path: refuse it, hang up before it is handled, or after, or answer no HTTP. */
 export type Fault =
   | Refusal
   | { status: number; headers?: Record<string, string> }
   | 'hang up'
+  | 'talk nonsense'
   | 'lose reply';
 
 /** Faults to commit, in order, for the paths that begin as they were queued for. */

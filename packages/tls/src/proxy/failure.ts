@@ -1,29 +1,45 @@
-import { connectionFailure } from '../connection-failure.ts';
+import type { X509Certificate } from 'node:crypto';
+import { failureOf, type ConnectionFailureCode } from '../connection-failure.ts';
 import { LinkError, type LinkErrorCode } from '../link-error.ts';
 import type { Proxy } from './proxy.ts';
 
 /** Where a proxy is asked to connect to. */
 export type Target = { host: string; port: number };
 
-/** The failure of the way to the proxy, by that of any connection. */
-const codes: Partial<Record<LinkErrorCode, LinkErrorCode>> = {
+type ProxyErrorCode = Extract<LinkErrorCode, `proxy.${string}`>;
+
+/** By the failure of any connection: with none of them was the target reached. */
+const codes: Readonly<Record<ConnectionFailureCode, ProxyErrorCode>> = {
   'link.dns': 'proxy.dns',
   'link.protocol': 'proxy.protocol',
   'link.refused': 'proxy.refused',
   'link.reset': 'proxy.reset',
   'link.timeout': 'proxy.timeout',
+  'tls.expired': 'proxy.expired',
+  'tls.handshake': 'proxy.handshake',
+  'tls.name_mismatch': 'proxy.name_mismatch',
   'tls.unknown_ca': 'proxy.unknown_ca',
+  'tls.version': 'proxy.version',
+  'tls.wrong_usage': 'proxy.wrong_usage',
 };
 
-function proxyError(code: LinkErrorCode, text: string, retryable: boolean): LinkError {
+/** A proxy has no fingerprint to be known by. */
+const UNTRUSTED =
+  'has a certificate that no trusted CA issued; set proxy.ca to the PEM file of the CA that issued it';
+
+function proxyError(code: ProxyErrorCode, text: string, retryable: boolean): LinkError {
   return new LinkError(code, text, { retryable });
 }
 
-/** Says what an error from Node's network stack means for the connection to a proxy. */
-export function proxyFailure(error: Error, proxy: Proxy): LinkError {
-  const { code, message, retryable } = connectionFailure(error, `The proxy ${proxy.origin}`);
-  const advice = code === 'tls.unknown_ca' ? ' The file of its CA is set as proxy.ca.' : '';
-  return proxyError(codes[code] ?? code, message + advice, retryable);
+/** Says what an error from Node's network stack means for the connection to a proxy, which presented `chain`. */
+export function proxyFailure(
+  error: Error,
+  { origin }: Proxy,
+  chain: readonly X509Certificate[],
+): LinkError {
+  const { code, text, retryable } = failureOf(error, chain);
+  const why = code === 'tls.unknown_ca' ? UNTRUSTED : text;
+  return proxyError(codes[code], `The proxy ${origin} ${why}.`, retryable);
 }
 
 /** The proxy did not make the connection in time, whichever step it was at. */
