@@ -90,7 +90,8 @@ test('a watcher that hears nothing for longer than a reply may stay unread keeps
   const path = `${enrolled.socket}.2`;
   await using _api = await LocalApiAlone.start(double, enrolled, {
     socket: path,
-    unreadTimeoutMs: 200,
+    // Long enough that a program is told meanwhile that the agent is busy.
+    unreadTimeoutMs: 1_000,
   });
   const watcher = connect(path);
   let heard = '';

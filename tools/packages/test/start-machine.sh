@@ -21,8 +21,8 @@ mount --rbind /dev dev
 mount -t tmpfs -o mode=755 tmpfs run
 mount -t tmpfs -o mode=1777 tmpfs tmp
 mount -t tmpfs -o mode=1777 tmpfs var/tmp
-# Nothing of this host's is started in there.
-rm -rf usr/lib/systemd/system/*.wants etc/systemd/system/*.wants usr/sbin/policy-rc.d
+# Nothing of this host's is started in there, and no agent that this host has is known.
+rm -rf usr/lib/systemd/system/*.wants etc/systemd/system/*.wants usr/sbin/policy-rc.d var/lib/sallyport-agent etc/sallyport
 printf '[Unit]\nDescription=A machine for a test\n' >etc/systemd/system/machine.target
 pivot_root . outside
 umount -l /outside

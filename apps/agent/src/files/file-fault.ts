@@ -1,5 +1,5 @@
 import { AgentError, internalError } from '../agent-error.ts';
-import { callOf, codeOf } from '../state/system-error.ts';
+import { ACCESS_DENIED, callOf, codeOf } from '../state/system-error.ts';
 import { NOT_GIVEN } from './ownership.ts';
 
 /** `file.unusable` for a system error met while a file was written; an AgentError as it is. */
@@ -13,6 +13,15 @@ export function fileFault(error: unknown, path: string): AgentError {
         'run render as a user who may do that, or leave out --owner and --group, and --backup where the file before is somebody else’s',
       cause: error,
     });
+  if (code === ACCESS_DENIED)
+    return new AgentError(
+      'file.unusable',
+      `${path} may not be written under Node’s permission model`,
+      {
+        advice: 'let Node write its directory (--allow-fs-write), and leave its mode at 0600',
+        cause: error,
+      },
+    );
   return new AgentError('file.unusable', `${path} cannot be written (${code})`, {
     advice: 'make its directory one that this user may write, with space left',
     cause: error,

@@ -21,8 +21,7 @@ export class KeyMemory {
   /** Of a process that is one agent: the page is its own until it ends. */
   static locked(): KeyMemory {
     const host = libc();
-    if (host === undefined)
-      return new KeyMemory(undefined, 'this Node cannot call the C library of this host');
+    if (host === undefined) return new KeyMemory(undefined, whyNoLibc());
     const page = host.lockedPage();
     return new KeyMemory(
       page,
@@ -57,4 +56,10 @@ export class KeyMemory {
   #slot(): Uint8Array {
     return this.#slots.pop() ?? zeroable(KEY_BYTES);
   }
+}
+
+function whyNoLibc(): string {
+  return process.permission === undefined
+    ? 'this Node cannot call the C library of this host'
+    : 'Node’s permission model lets this agent not call the C library (--allow-ffi)';
 }

@@ -25,6 +25,11 @@ export class CommandProvider implements Provider<'exec'> {
     { command: name, field }: ReferenceOf<'exec'>,
     signal: AbortSignal,
   ): Promise<Buffer> {
+    if (process.permission?.has('child') === false)
+      throw denied(
+        'Node’s permission model lets this agent start no program',
+        'start Node with --allow-child-process',
+      );
     const command = this.#commands.get(name);
     if (command === undefined)
       throw denied(

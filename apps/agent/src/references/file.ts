@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { open, readlink, realpath, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { readAtMost, WITHOUT_WAITING } from '../files/read-at-most.ts';
-import { codeOf } from '../state/system-error.ts';
+import { codeOf, isDenied } from '../state/system-error.ts';
 import { MOST_BYTES, withoutLineEnd } from './line-end.ts';
 import { memberOf } from './member.ts';
 import { denied, notThere, unusable, type Provider } from './provider.ts';
@@ -32,7 +32,7 @@ export class FileProvider implements Provider<'file'> {
       if (code === undefined) throw error;
       if (code === 'ENOENT' || code === 'ENOTDIR')
         throw notThere('the file that the secret refers to is not there', 'put it there');
-      if (code === 'EACCES' || code === 'EPERM')
+      if (isDenied(error))
         throw denied('the file that the secret refers to may not be read by this agent', 'let it');
       throw unusable(`the file that the secret refers to cannot be read (${code})`);
     }
@@ -87,6 +87,8 @@ export class FileProvider implements Provider<'file'> {
 /** Where a path leads that cannot be resolved: as far as it is there, by where that really is. */
 async function wouldBe(path: string, links = MAX_LINKS): Promise<string> {
   const above = dirname(path);
+  // Under Node's permission model even the root may be hidden.
+  if (above === path) return path;
   const parent = await realpath(above).catch(() => wouldBe(above, links));
   const at = join(parent, basename(path));
   const target = await readlink(at).catch(() => undefined);

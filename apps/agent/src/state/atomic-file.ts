@@ -1,10 +1,12 @@
 import { constants } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Ownership } from '../files/ownership.ts';
 import { codeOf } from './system-error.ts';
 
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDWR, O_SYNC, O_WRONLY } = constants;
 const UNCHANGED = -1;
+const OWNER_ALONE = 0o600;
 
 type WriteOptions = {
   /** Whom it belongs to; by default this process's user and group. */
@@ -15,6 +17,9 @@ type WriteOptions = {
   temporary?: string;
 };
 
+/** Whether fsync is refused to all of this process, as Node's permission model does. */
+const isSyncRefused = (): boolean => process.permission !== undefined;
+
 /**
  * Replaces a file as a whole, mode 0600 by default: after a crash at any point the path holds the old bytes or the
  * new ones, and the new ones for certain once this resolves. One writer per path at a time.
@@ -22,12 +27,16 @@ type WriteOptions = {
 export async function writeFileAtomically(
   path: string,
   data: string | Uint8Array,
-  { mode = 0o600, temporary = temporaryOf(path), ownership }: WriteOptions = {},
+  { temporary = temporaryOf(path), ...rights }: WriteOptions = {},
 ): Promise<void> {
+  const bytes = typeof data === 'string' ? Buffer.from(data) : data;
   await rm(temporary, { force: true });
   try {
-    await writeDurably(temporary, data, { mode, ownership });
+    await using file = await createFile(temporary, rights);
+    await file.writeFile(bytes);
+    if (!isSyncRefused()) await file.sync();
     await rename(temporary, path);
+    if (isSyncRefused()) await writeLastByte(file, bytes);
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
@@ -55,38 +64,43 @@ function temporaryOf(path: string): string {
 
 async function overwrite(path: string): Promise<void> {
   try {
-    await using file = await open(path, constants.O_RDWR | constants.O_NOFOLLOW);
+    await using file = await open(path, O_RDWR | O_NOFOLLOW | syncFlag());
     await file.writeFile(Buffer.alloc((await file.stat()).size));
-    await file.sync();
+    if (!isSyncRefused()) await file.sync();
   } catch (error) {
     // Of a link there is nothing to overwrite here: its target is not this agent's.
     if (codeOf(error) !== 'ENOENT' && codeOf(error) !== 'ELOOP') throw error;
   }
 }
 
-async function writeDurably(
-  path: string,
-  data: string | Uint8Array,
-  { mode, ownership }: { mode: number; ownership: Ownership | undefined },
-): Promise<void> {
-  const file = await open(path, 'wx', 0o600);
+async function createFile(path: string, { mode = OWNER_ALONE, ownership }: WriteOptions) {
+  const file = await open(path, O_WRONLY | O_CREAT | O_EXCL | syncFlag(), OWNER_ALONE);
   try {
     if (ownership !== undefined)
       await file.chown(ownership.user ?? UNCHANGED, ownership.group ?? UNCHANGED);
     // Not by `open`, which takes the umask off. Before the first byte is there to be read.
-    await file.chmod(mode);
-    await file.writeFile(data);
-    await file.sync();
-  } finally {
+    if (mode !== OWNER_ALONE || !isSyncRefused()) await file.chmod(mode);
+    return file;
+  } catch (error) {
     await file.close();
+    throw error;
   }
 }
 
+/** Where nothing can be synced, each write is on the disk when it is done. */
+function syncFlag(): number {
+  return isSyncRefused() ? O_SYNC : 0;
+}
+
+/** With it goes what became of the file's name before, on the file systems that docs/packages.md names. */
+async function writeLastByte(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  const last = bytes.byteLength - 1;
+  if (last >= 0) await file.write(bytes, last, 1, last);
+}
+
+/** Has names that came and went last. */
 async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
+  if (isSyncRefused()) return;
+  await using directory = await open(path, 'r');
+  await directory.sync();
 }

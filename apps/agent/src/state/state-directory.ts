@@ -1,7 +1,6 @@
 import { constants } from 'node:fs';
 import { lstat, mkdir, open } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { AgentError } from '../agent-error.ts';
 import { destroyFile, removeFile, writeFileAtomically } from './atomic-file.ts';
 import { lockDirectory, type DirectoryLock } from './lock.ts';
 import { assertPrivate } from './private-path.ts';
@@ -46,14 +45,6 @@ export class StateDirectory implements Disposable {
    */
   static async open(given: string): Promise<StateDirectory> {
     const path = resolve(given);
-    if (process.permission !== undefined) {
-      // And an agent that loses a write in a power cut is taken for a copy of itself.
-      throw new AgentError(
-        'state.unusable',
-        `${path} cannot be kept safe under Node’s permission model, which refuses fsync`,
-        { advice: 'start Node without --permission' },
-      );
-    }
     try {
       await mkdir(path, { recursive: true, mode: 0o700 });
       assertPrivate(path, await lstat(path), 'directory');

@@ -1,10 +1,18 @@
 import { AgentError } from '../agent-error.ts';
 
-/** The code of a system error (`ENOENT`), undefined for any other error. */
+/** What Node's permission model refuses, in place of the system. */
+export const ACCESS_DENIED = 'ERR_ACCESS_DENIED';
+
+/** The code of a system error (`ENOENT`), or `ERR_ACCESS_DENIED`; undefined for any other error. */
 export function codeOf(error: unknown): string | undefined {
-  const code =
-    Error.isError(error) && 'code' in error && 'syscall' in error ? error.code : undefined;
-  return typeof code === 'string' ? code : undefined;
+  const code = Error.isError(error) && 'code' in error ? error.code : undefined;
+  if (code === ACCESS_DENIED) return code;
+  return typeof code === 'string' && Error.isError(error) && 'syscall' in error ? code : undefined;
+}
+
+/** Whether it is the system, or Node's permission model, that does not let this process. */
+export function isDenied(error: unknown): boolean {
+  return ['EACCES', 'EPERM', ACCESS_DENIED].includes(codeOf(error) ?? '');
 }
 
 /** The system call that failed so (`fchown`), undefined for any other error. */
