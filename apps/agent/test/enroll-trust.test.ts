@@ -76,6 +76,14 @@ describe('the control plane that is enrolled with', () => {
       'a certificate that is cut off, too',
       (other: string) => `${double.ca}\n${other.slice(0, -30)}`,
     ],
+    [
+      'a certificate without its beginning, too',
+      (other: string) => `${double.ca}\n${other.slice(other.indexOf('\n') + 1)}`,
+    ],
+    [
+      'a certificate whose first line is spoilt, too',
+      (other: string) => `${double.ca}\n${other.slice(3)}`,
+    ],
     ['no certificate', () => 'canary'],
   ])(
     'is not asked anything by a CA’s file with %s, and the token is good afterwards',

@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { constants, watch } from 'node:fs';
 import { mkdir, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -104,7 +104,10 @@ describe('[SG-36] under Node’s permission model, with what the page gives it',
     await run(`--allow-fs-read=${given}`, '--allow-fs-read=/proc');
     await delivered();
     expect(await valueOf('given')).toBe('of a file');
-    expect(JSON.parse((await ask('/v1/secrets/other')).body).code).toBe('reference.denied');
+    expect(JSON.parse((await ask('/v1/secrets/other')).body)).toMatchObject({
+      code: 'reference.denied',
+      detail: expect.stringContaining('--allow-fs-read= its directory'),
+    });
   });
 
   test('it starts no program but where it may', async () => {
@@ -155,9 +158,17 @@ describe('[SG-36] under Node’s permission model, with what the page gives it',
 
 describe('[SG-36] a file that is written where nothing can be synced', () => {
   const WRITER = `
-const [module, file] = process.argv.slice(1);
+const [module, file, rounds] = process.argv.slice(1);
 const { writeFileAtomically } = await import(module);
-for (let round = 0; ; round += 1) await writeFileAtomically(file, String(round));`;
+for (let round = 0; round < rounds; round += 1) await writeFileAtomically(file, String(round));`;
+
+  const write = (rounds: number) => {
+    const module = import.meta.resolve('../src/state/atomic-file.ts');
+    const permitted = ['--permission', '--allow-fs-read=*', `--allow-fs-write=${own('state')}`];
+    const evaluate = ['--input-type=module', '--eval', WRITER, '--'];
+    const given = [module, own('state/written'), String(rounds)];
+    return startProcess({ command: [process.execPath, ...permitted, ...evaluate, ...given] });
+  };
 
   /** Whether a process has a file of this name open, and each write to it is on the disk when it is done. */
   async function isSynchronous(pid: number, name: string): Promise<boolean> {
@@ -168,21 +179,12 @@ for (let round = 0; ; round += 1) await writeFileAtomically(file, String(round))
       const flags = Number.parseInt(/^flags:\s+(\d+)$/m.exec(info)?.[1] ?? '', 8);
       return (flags & constants.O_SYNC) === constants.O_SYNC;
     });
-    return (await Promise.allSettled(looks)).some(
-      (look) => look.status === 'fulfilled' && look.value,
-    );
+    const looked = await Promise.allSettled(looks);
+    return looked.some((look) => look.status === 'fulfilled' && look.value);
   }
 
   test('is on the disk when its last write is done', async () => {
-    const file = own('state/written');
-    const module = import.meta.resolve('../src/state/atomic-file.ts');
-    const writer = startProcess({
-      command: [
-        ...[process.execPath, '--permission', '--allow-fs-read=*'],
-        ...[`--allow-fs-write=${own('state')}`, '--input-type=module', '--eval', WRITER],
-        ...['--', module, file],
-      ],
-    });
+    const writer = write(Infinity);
     await until(async () => {
       // So that the file is not closed between two looks at it.
       writer.kill('SIGSTOP');
@@ -191,5 +193,15 @@ for (let round = 0; ; round += 1) await writeFileAtomically(file, String(round))
       return found;
     });
     await writer.stop();
+  });
+
+  test('is written to once more when it has its name', async () => {
+    const events: string[] = [];
+    const watcher = watch(own('state'), (kind, name) => void events.push(`${kind} ${name}`));
+    await write(1).exited;
+    await until(() => events.at(-1) === 'change written');
+    expect(events.indexOf('rename written')).toBeLessThan(events.lastIndexOf('change written'));
+    expect(events).toContain('rename written');
+    watcher.close();
   });
 });

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 
 /** How many times as long as Node alone a program may take to start on a machine that is busy with other tests. */
-const STARTS = 15;
+const STARTS = 30;
 
 /**
  * A bound of `ms` for a program that starts, on a machine that is not busy; on one that is, what that comes

@@ -18,7 +18,8 @@ export function fileFault(error: unknown, path: string): AgentError {
       'file.unusable',
       `${path} may not be written under Node’s permission model`,
       {
-        advice: 'let Node write its directory (--allow-fs-write), and leave its mode at 0600',
+        advice:
+          'let Node read and write its directory (--allow-fs-read, --allow-fs-write), and leave its mode at 0600',
         cause: error,
       },
     );

@@ -25,16 +25,16 @@ export class CommandProvider implements Provider<'exec'> {
     { command: name, field }: ReferenceOf<'exec'>,
     signal: AbortSignal,
   ): Promise<Buffer> {
-    if (process.permission?.has('child') === false)
-      throw denied(
-        'Node’s permission model lets this agent start no program',
-        'start Node with --allow-child-process',
-      );
     const command = this.#commands.get(name);
     if (command === undefined)
       throw denied(
         'the command that the secret refers to is not one that may be run',
         'add it to references.exec.commands of this agent, or mend the reference',
+      );
+    if (process.permission?.has('child') === false)
+      throw denied(
+        'Node’s permission model lets this agent start no program',
+        'start Node with --allow-child-process',
       );
     return memberOf(withoutLineEnd(await outputOf(command, signal)), field);
   }

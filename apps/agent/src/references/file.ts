@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { open, readlink, realpath, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { readAtMost, WITHOUT_WAITING } from '../files/read-at-most.ts';
-import { codeOf, isDenied } from '../state/system-error.ts';
+import { ACCESS_DENIED, codeOf } from '../state/system-error.ts';
 import { MOST_BYTES, withoutLineEnd } from './line-end.ts';
 import { memberOf } from './member.ts';
 import { denied, notThere, unusable, type Provider } from './provider.ts';
@@ -32,7 +32,12 @@ export class FileProvider implements Provider<'file'> {
       if (code === undefined) throw error;
       if (code === 'ENOENT' || code === 'ENOTDIR')
         throw notThere('the file that the secret refers to is not there', 'put it there');
-      if (isDenied(error))
+      if (code === ACCESS_DENIED)
+        throw denied(
+          'Node’s permission model hides the file that the secret refers to, or /proc',
+          'start Node with --allow-fs-read= its directory, and with --allow-fs-read=/proc',
+        );
+      if (code === 'EACCES' || code === 'EPERM')
         throw denied('the file that the secret refers to may not be read by this agent', 'let it');
       throw unusable(`the file that the secret refers to cannot be read (${code})`);
     }
@@ -71,6 +76,8 @@ export class FileProvider implements Provider<'file'> {
       const real = await realpath(path);
       if (await this.#holds(real)) return real;
     } catch (error) {
+      // Which is so whether it is there or not.
+      if (codeOf(error) === ACCESS_DENIED) throw error;
       if (await this.#holds(await wouldBe(path))) throw error;
     }
     throw outside();

@@ -17,7 +17,7 @@ type WriteOptions = {
   temporary?: string;
 };
 
-/** Whether fsync is refused to all of this process, as Node's permission model does. */
+/** Whether fsync is refused to all of this process, as Node's permission model does; what is less certain then, docs/packages.md says. */
 const isSyncRefused = (): boolean => process.permission !== undefined;
 
 /**
@@ -92,7 +92,7 @@ function syncFlag(): number {
   return isSyncRefused() ? O_SYNC : 0;
 }
 
-/** With it goes what became of the file's name before, on the file systems that docs/packages.md names. */
+/** With it goes what became of the file's name before, on most file systems. */
 async function writeLastByte(file: FileHandle, bytes: Uint8Array): Promise<void> {
   const last = bytes.byteLength - 1;
   if (last >= 0) await file.write(bytes, last, 1, last);

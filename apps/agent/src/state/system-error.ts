@@ -10,11 +10,6 @@ export function codeOf(error: unknown): string | undefined {
   return typeof code === 'string' && Error.isError(error) && 'syscall' in error ? code : undefined;
 }
 
-/** Whether it is the system, or Node's permission model, that does not let this process. */
-export function isDenied(error: unknown): boolean {
-  return ['EACCES', 'EPERM', ACCESS_DENIED].includes(codeOf(error) ?? '');
-}
-
 /** The system call that failed so (`fchown`), undefined for any other error. */
 export function callOf(error: unknown): string | undefined {
   return codeOf(error) !== undefined && Error.isError(error) && 'syscall' in error

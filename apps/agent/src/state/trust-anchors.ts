@@ -66,8 +66,9 @@ export function areCertificates(anchors: readonly string[]): boolean {
 
 /** Whether a file in PEM holds certificates, and none that is damaged: OpenSSL would leave that one out and say nothing. */
 export function holdsCertificates(file: string): boolean {
-  const own = file.match(PEM);
-  return own !== null && areCertificates(own);
+  const own = file.match(PEM) ?? [];
+  const markers = file.match(/-----(?:BEGIN|END) [A-Z0-9 ]*CERT/g) ?? [];
+  return own.length > 0 && markers.length === 2 * own.length && areCertificates(own);
 }
 
 /**

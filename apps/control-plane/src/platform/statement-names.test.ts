@@ -24,3 +24,20 @@ test('statements that never come again take no names, and are not counted for ev
   for (let index = 0; index < 1_000; index += 1) names.nameOf(`SELECT ${index} once`);
   expect(namesOf(names, 'SELECT 1', 3)).toEqual(['', '', 'sallyport_1']);
 });
+
+test.each([
+  ['SELECT id FROM leases WHERE agent_id = $1 AND id IN ($2,$3)'],
+  ['SELECT id FROM leases WHERE id NOT IN ($1,$2,$3)'],
+  ['INSERT INTO "events" ("id","at") VALUES ($1,$2), ($3,$4)'],
+  ['INSERT INTO "events" ("id","at") VALUES ($1,$2),($3,$4)'],
+])('a list that may be of any length takes none: %s', (text) => {
+  const names = new StatementNames();
+  expect(namesOf(names, text, 4)).toEqual(['', '', '', '']);
+});
+
+test.each([
+  ["SELECT id FROM leases WHERE id = ANY($1::uuid[]) AND kind IN ('a', 'b')"],
+  ['INSERT INTO "events" ("id","at") VALUES ($1,$2) RETURNING "id"'],
+])('what has one text takes one: %s', (text) => {
+  expect(new Set(namesOf(new StatementNames(), text, 4))).toContain('sallyport_1');
+});

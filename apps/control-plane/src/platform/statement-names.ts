@@ -1,8 +1,10 @@
 /** What comes less often is not worth the memory that each connection of the database keeps for it. */
 const OFTEN = 3;
-/** Statements whose texts differ each time, such as lists of any length, must not fill the database. */
+/** Each connection keeps that many at most, until it ends. */
 const MOST_NAMES = 300;
 const MOST_COUNTED = 1_000;
+/** A list with a parameter for each of its values, or rows with one for each of theirs: another text for each length. */
+const OF_ANY_LENGTH = /\bIN \(\$\d+,|\bVALUES \([^()]*\),\s*\(/;
 /** Of the statement that is not kept (PostgreSQL, message flow of the extended query protocol). */
 const UNNAMED = '';
 
@@ -14,11 +16,11 @@ export class StatementNames {
   readonly #names = new Map<string, string>();
   readonly #times = new Map<string, number>();
 
-  /** Empty for a statement that has not come often, and for any other once there are enough. */
+  /** Empty for a statement that has not come often, or has as many texts as lengths; and for all others once there are enough. */
   nameOf(text: string): string {
     const name = this.#names.get(text);
     if (name !== undefined) return name;
-    if (this.#names.size === MOST_NAMES) return UNNAMED;
+    if (this.#names.size === MOST_NAMES || OF_ANY_LENGTH.test(text)) return UNNAMED;
     const times = (this.#times.get(text) ?? 0) + 1;
     if (times < OFTEN) {
       if (this.#times.size === MOST_COUNTED) this.#times.clear();
