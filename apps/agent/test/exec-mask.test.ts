@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { titleOrLeftOut } from '@sallyport/testkit/left-out';
@@ -94,6 +95,22 @@ const why = existsSync('/usr/bin/script') ? undefined : 'script(1) is not there'
 const describeOnTerminal = why === undefined ? describe : describe.skip;
 
 describeOnTerminal(titleOrLeftOut('[SG-20] exec on a terminal', why), () => {
+  test('ends when whoever was to read what a command has left goes away', async () => {
+    // More than a pipe holds, and less than a pipe and a socket: the command ends, and some of it is still to be passed on.
+    const script = 'head -c 150000 /dev/zero; echo "$$" >&2';
+    const reader = 'read -r _ <&3';
+    const given = [...agentCommand, ...command, '--', 'sh', '-c', script];
+    const shell = spawn('sh', ['-c', `"$@" | sh -c '${reader}'`, 'sh', ...given], {
+      stdio: ['ignore', 'inherit', 'pipe', 'pipe'],
+    });
+    const [, , told, leave] = shell.stdio;
+    if (told === null || !(leave instanceof Socket)) throw new Error('no pipes');
+    const [pid]: unknown[] = await once(told, 'data');
+    await until(() => !isThere(Number(pid)));
+    leave.end('\n');
+    expect(await once(shell, 'close')).toEqual([0, null]);
+  });
+
   test('leaves the terminal to the command, unmasked', async () => {
     const inner = [...agentCommand, ...command, '--', 'sh', '-c', 'test -t 1 && echo "$PASSWORD"'];
     const line = inner.map((word) => `'${word}'`).join(' ');

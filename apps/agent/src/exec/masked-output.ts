@@ -16,6 +16,7 @@ export class MaskedOutput {
   readonly #mask: Mask;
   readonly #done: Promise<void>;
   #arrivedBytes = 0;
+  #isDone = false;
 
   constructor(source: Readable, target: Writable, masked: MaskedValues) {
     this.#source = source;
@@ -46,6 +47,7 @@ export class MaskedOutput {
       clearTimeout(quiet);
       const rest = this.#mask.flush();
       if (rest.byteLength > 0 && !this.#target.destroyed) await this.#write(rest).catch(() => {});
+      this.#isDone = true;
     }
   }
 
@@ -58,10 +60,12 @@ export class MaskedOutput {
   async #silence(): Promise<void> {
     const enough = this.#arrivedBytes + LAST_OUTPUT_BYTES;
     let before = -1;
-    while (this.#arrivedBytes < enough) {
+    // A target whose reader has left may need to drain for ever.
+    while (!this.#isDone && this.#arrivedBytes < enough) {
       if (before === this.#arrivedBytes && !this.#target.writableNeedDrain) return;
       before = this.#arrivedBytes;
-      await pause(LAST_OUTPUT_MS);
+      // What is still read keeps this process, and nothing else is to.
+      await pause(LAST_OUTPUT_MS, undefined, { ref: false });
     }
   }
 }
