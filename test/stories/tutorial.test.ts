@@ -184,13 +184,23 @@ async function endOfTheTutorial(
   await expectNothingRuns();
 }
 
-test('a SIGTERM to bin/sallyport-server as soon as it says that it runs stops all of it', async () => {
-  const third = start('bin/sallyport-server');
-  await third.waitForLine(RUNNING, START_MS);
-  third.kill('SIGTERM');
-  expect(await third.exited).toEqual({ code: 0, signal: null });
-  await expectNothingRuns();
-}, 60_000);
+test.each([
+  ['the embedded database is being made', 'new', /initialising a new embedded database/],
+  ['the embedded database has started', 'control-plane', /embedded Postgres started/],
+  ['it says that it runs', 'control-plane', RUNNING],
+])(
+  'a Ctrl-C at bin/sallyport-server as soon as %s stops all of it',
+  async (_, data, line) => {
+    const third = start('bin/sallyport-server', {
+      env: { SALLYPORT_DATA_DIR: join(folder.path, data) },
+    });
+    await third.waitForLine(line, START_MS);
+    await pressCtrlC(third);
+    expect(third.stderr.at(-1)).toMatch(/"stopped"/);
+    await expectNothingRuns();
+  },
+  60_000,
+);
 
 /** What the reader puts in: the fingerprint; and where this test keeps its things, ports and socket. */
 function asWritten(line: string): string {

@@ -39,6 +39,14 @@ async function gone(): Promise<void> {
 }
 
 describe('a new file', () => {
+  test('is not made for -, and nothing is asked for', async () => {
+    const asked: Writable[] = [];
+    const written = writeNewFile('-', async (into) => asked.push(into));
+    await expect(written).rejects.toMatchObject({ message: expect.stringMatching(/name a new/) });
+    expect(asked).toEqual([]);
+    await expect(stat('-')).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
   test('holds what came, for its owner alone', async () => {
     const { bytes, made } = await writeNewFile(file, async (into) => into.write('all of it'));
     expect([bytes, made, await readFile(file, 'utf8')]).toEqual([9, true, 'all of it']);

@@ -10,12 +10,14 @@ import { codeBehind, codeOf } from './system-error.ts';
  * when a terminal or a supervisor ends the program (`ENDING_SIGNALS`): the next try would be refused for it. The file
  * is made before anything is asked for: what is recorded as released is not to fail for want of a place.
  *
- * @throws CliError `input.unusable` when it is there already, cannot be made or cannot be written; and what `write` throws
+ * @throws CliError `input.unusable` when it is `-`, is there already, cannot be made or cannot be written; and what `write` throws
  */
 export async function writeNewFile<Made>(
   file: string,
   write: (into: Writable) => Promise<Made>,
 ): Promise<{ bytes: number; made: Made }> {
+  if (file === '-')
+    throw new CliError('input.unusable', '- is not standard output here; name a new file');
   using unfinished = new UnfinishedFile(file);
   const stream = createWriteStream(file, { fd: unfinished.fd });
   // Asked for below: what is still under way when the rest is given up fails too.

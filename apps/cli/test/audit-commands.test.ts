@@ -259,6 +259,21 @@ describe('audit', () => {
     expect((await cli(['audit', 'list'])).stdout.split('\n')[1]).toMatch(line);
   });
 
+  test('list tells a person how to see the events before those it shows, where there are any', async () => {
+    const [first, last] = [links[8], links[7]];
+    const earlier = 'Earlier events are not shown; for those, add --before 8.\n';
+    const items = [first, last];
+    signedIn.api.on('GET /audit', { body: { items, nextCursor: '8' } });
+    expect(await cli(['audit', 'list'])).toMatchObject({ code: 0, stderr: earlier });
+    expect(await cli(['audit', 'list', '--json'])).toEqual({
+      code: 0,
+      stdout: `${JSON.stringify(items)}\n`,
+      stderr: '',
+    });
+    signedIn.api.on('GET /audit', { body: { items } });
+    expect(await cli(['audit', 'list'])).toMatchObject({ code: 0, stderr: '' });
+  });
+
   test('export writes what comes to a new file of its owner alone', async () => {
     signedIn.api.on('GET /audit/export', { text: whole });
     const file = join(signedIn.directory, 'new.jsonl');

@@ -1,14 +1,14 @@
+import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { tlsWarnings } from '@sallyport/tls/settings';
 import type { FastifyInstance } from 'fastify';
 import pino from 'pino';
 import { compose, type ControlPlane } from './compose.ts';
-import type { FirstOwner } from './operators/index.ts';
 import { admitApplication } from './platform/application-role.ts';
 import { systemClock } from './platform/clock.ts';
 import type { ServerConfig } from './platform/config.ts';
-import { createLog } from './platform/log.ts';
+import { createLog, type Log } from './platform/log.ts';
 import { migrate } from './platform/migrate.ts';
 import { openDatabase, type OpenDatabase } from './platform/open-database.ts';
 import { lowerPoolThreads } from './platform/pool-threads.ts';
@@ -32,6 +32,7 @@ export async function serve({
   warnings: string[];
 }): Promise<void> {
   const log = createLog(config.log.level, pino.destination(2));
+  const stopping = stopSignal(log);
   const weak = (['operatorApi', 'agentApi', 'dialer'] as const).flatMap((key) =>
     tlsWarnings(`${key}.tls`, config[key].tls),
   );
@@ -40,40 +41,65 @@ export async function serve({
   await mkdir(dataDir, { recursive: true });
   await lowerPoolThreads();
   const rootKeys = new RootKeys(await loadRootKeys(config, dataDir));
-  const database = await openDatabase(config, dataDir, log);
-  let controlPlane: ControlPlane | undefined;
-  let firstOwner: FirstOwner | undefined;
+  const database = await openDatabase(config, dataDir, log).catch((error: unknown) => {
+    // A Ctrl-C reaches a program that is about to be started too, which then fails for no other reason.
+    if (!stopping.aborted) throw error;
+  });
   try {
-    const ownerUrl = config.database.ownerUrl?.reveal() ?? database.url;
-    await migrate(ownerUrl, { log: (reason) => log.info({ reason }, 'migrations') });
-    await admitApplication(ownerUrl, database.url);
-    controlPlane = await compose({
-      config,
-      databaseUrl: database.url,
-      rootKeys,
-      ownerUrl,
-      clock: systemClock,
-      log,
-    });
-    await listen(controlPlane, config);
-    await writeFile(join(dataDir, 'ca.pem'), controlPlane.caCertificate);
-    // Only where the password is shown, and last: a start that fails after it would have shown it to nobody.
-    if (config.roles.includes('operator-api')) firstOwner = await controlPlane.createFirstOwner();
-  } catch (error) {
-    await controlPlane?.stop();
-    await database.stop();
-    throw error;
+    if (database !== undefined) await runOn(database, { config, dataDir, rootKeys, log, stopping });
+  } finally {
+    await database?.stop();
   }
-  // Listened for before anybody is told that it runs: who reads that may stop it at once.
-  const signalled = stopSignal();
+  log.info('stopped');
+}
+
+type Start = {
+  config: ServerConfig;
+  dataDir: string;
+  rootKeys: RootKeys;
+  log: Log;
+  stopping: AbortSignal;
+};
+
+/** Told to stop while it starts, it ends as soon as the step it is at is done: none is left half done. */
+async function runOn(database: OpenDatabase, start: Start): Promise<void> {
+  const { config, rootKeys, log, stopping } = start;
+  if (stopping.aborted) return;
+  const ownerUrl = config.database.ownerUrl?.reveal() ?? database.url;
+  await migrate(ownerUrl, { log: (reason) => log.info({ reason }, 'migrations') });
+  if (stopping.aborted) return;
+  await admitApplication(ownerUrl, database.url);
+  const controlPlane = await compose({
+    config,
+    databaseUrl: database.url,
+    rootKeys,
+    ownerUrl,
+    clock: systemClock,
+    log,
+  });
+  try {
+    if (!stopping.aborted) await offer(controlPlane, start);
+  } finally {
+    await controlPlane.stop();
+  }
+}
+
+async function offer(
+  controlPlane: ControlPlane,
+  { config, dataDir, log, stopping }: Start,
+): Promise<void> {
+  await listen(controlPlane, config);
+  await writeFile(join(dataDir, 'ca.pem'), controlPlane.caCertificate);
+  // Only where the password is shown, and last: a start that fails after it would have shown it to nobody.
+  const firstOwner = config.roles.includes('operator-api')
+    ? await controlPlane.createFirstOwner()
+    : undefined;
   log.info(
     { url: controlPlane.agentUrl(), fingerprint: controlPlane.caFingerprint, roles: config.roles },
     'started',
   );
   process.stdout.write(welcome(controlPlane, config, firstOwner));
-  log.info({ reason: await signalled }, 'stopping');
-  await stop(controlPlane, database);
-  log.info('stopped');
+  if (!stopping.aborted) await once(stopping, 'abort');
 }
 
 async function listen(controlPlane: ControlPlane, config: ServerConfig): Promise<void> {
@@ -100,16 +126,13 @@ async function listenOn(
   }
 }
 
-/** The first signal. Those after it change nothing: for one Ctrl-C below npm, several arrive. */
-async function stopSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, resolve);
+/** Aborts at the first signal. Those after it change nothing: for one Ctrl-C below npm, several arrive. */
+function stopSignal(log: Log): AbortSignal {
+  const stopping = new AbortController();
+  stopping.signal.addEventListener('abort', () => {
+    log.info({ reason: String(stopping.signal.reason) }, 'stopping');
+    setTimeout(() => process.exit(1), STOP_DEADLINE_MS).unref();
   });
-}
-
-async function stop(controlPlane: ControlPlane, database: OpenDatabase): Promise<void> {
-  const deadline = setTimeout(() => process.exit(1), STOP_DEADLINE_MS);
-  await controlPlane.stop();
-  await database.stop();
-  clearTimeout(deadline);
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => stopping.abort(name));
+  return stopping.signal;
 }

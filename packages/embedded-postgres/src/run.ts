@@ -19,6 +19,8 @@ export function run(program: string, args: string[], options: RunOptions): Promi
       cwd: options.cwd,
       env: ENVIRONMENT,
       stdio: ['ignore', 'pipe', 'pipe'],
+      // A terminal's Ctrl-C is for the owner alone: `pg_ctl` cut short would leave a server that nobody ends.
+      detached: true,
       ...options.user,
     });
     const chunks: Buffer[] = [];

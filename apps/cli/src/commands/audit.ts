@@ -5,6 +5,7 @@ import {
   auditVerification,
   auditVerifierKeys,
   page,
+  printable,
   type AuditEvent,
 } from '@sallyport/contract';
 import type { Command } from 'commander';
@@ -122,7 +123,8 @@ function addReading(audit: Command, context: Context): void {
       for (const [name, value] of Object.entries(given))
         if (value !== undefined) query.set(name, String(value));
       using api = await openApi(context);
-      const { items } = await api.get(`${route`/audit`}?${query.toString()}`, page(auditEntry));
+      const path = `${route`/audit`}?${query.toString()}`;
+      const { items, nextCursor } = await api.get(path, page(auditEntry));
       const headings = ['POSITION', 'AT', 'WHO', 'ACTION', 'ON', 'OUTCOME', 'DETAILS'];
       const rows = items.map(({ position, event }) => [
         String(position),
@@ -134,6 +136,10 @@ function addReading(audit: Command, context: Context): void {
         detailsOf(event),
       ]);
       context.output.result(items, table(headings, rows, 'No event matches.'));
+      if (nextCursor !== undefined)
+        context.output.progress(
+          printable(`Earlier events are not shown; for those, add --before ${nextCursor}.`),
+        );
     });
 
   audit

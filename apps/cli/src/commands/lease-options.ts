@@ -35,14 +35,14 @@ export function addLeaseOptions(command: Command): Command {
   return command
     .option('--lease <duration>', 'lend it out, for so long at a time, such as 15m')
     .option('--no-lease', 'lend it out no more: deliver it with the rest')
-    .option('--lease-max <duration>', 'how long a lease may last when it is renewed')
+    .option('--lease-max <duration>', 'with --lease: how long a lease may last when it is renewed')
     .option(
       '--lease-uses <number>',
-      'how often the value of one lease can be read, such as 1, or any',
+      'with --lease: how often the value of one lease can be read, such as 1, or any',
     )
     .option(
       '--lease-window <window>',
-      'lend it out within these hours only, "mon-fri 08:00-18:00 Europe/Berlin", which may be repeated; or always',
+      'with --lease: lend it out within these hours only, "mon-fri 08:00-18:00 Europe/Berlin", which may be repeated; or always',
       collect,
     );
 }

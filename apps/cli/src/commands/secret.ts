@@ -64,7 +64,8 @@ for when a terminal is there, or else read from standard input less one line end
 writes what is meant. With --file every byte counts, line ends too.
 
 How it is lent out stays as it is where no option says otherwise: --lease changes how long a lease lasts, and
---lease-uses any and --lease-window always take a restriction away. What holds from then on is printed.`,
+beside it --lease-uses any and --lease-window always take a restriction away. The value is given again with
+them, as with every set. What holds from then on is printed.`,
     )
     .action(async (given: unknown, options: unknown) => {
       const { group, file, reference, offline, ...lease } = checked(setOptions, options);

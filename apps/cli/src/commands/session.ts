@@ -1,4 +1,11 @@
-import { operatorName, self, session, signInBody, type Principal } from '@sallyport/contract';
+import {
+  operatorName,
+  printable,
+  self,
+  session,
+  signInBody,
+  type Principal,
+} from '@sallyport/contract';
 import { fetchPinnedCa } from '@sallyport/tls/pin';
 import type { Command } from 'commander';
 import { z } from 'zod';
@@ -151,7 +158,13 @@ async function logout(context: Context): Promise<void> {
   using api = new ApiClient(stored, stored.token);
   // An API key is not ended by being forgotten here.
   if (!stored.token.startsWith('sp_key_'))
-    await api.delete(route`/sessions/current`).catch(ignoreEnded);
+    await api.delete(route`/sessions/current`).catch((error: unknown) => {
+      if (error instanceof ApiError && error.status === 401) return;
+      output.progress(
+        printable(`The session is gone from here; at ${stored.url} it may last until it expires.`),
+      );
+      throw error;
+    });
   output.result({ signedOut: true }, `Signed out of ${stored.url}.`);
 }
 
@@ -172,10 +185,6 @@ function removedUnread({ code }: CliError): CliError {
     code,
     'the session’s file was not fit to use and is removed; the session lasts at the control plane until it expires',
   );
-}
-
-function ignoreEnded(error: unknown): void {
-  if (!(error instanceof ApiError) || error.status !== 401) throw error;
 }
 
 async function whoami(context: Context): Promise<void> {

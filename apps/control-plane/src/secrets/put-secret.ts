@@ -80,13 +80,16 @@ function refuseUnlendable({ lease, kind, offline }: SecretRow): void {
   if (kind === 'reference')
     throw unlendable(
       'reference',
-      'is not lent out; agents look it up when asked. Send lease: null with it',
+      'is not lent out; agents look it up when asked. Take its lease away with it: lease: null, or --no-lease',
     );
   if (offline === 'allow')
     throw unlendable('offline', 'may not be allow for a secret that is lent out');
   // Not by the schema: either may be as it was before.
   if (lease.maxTtlSeconds < lease.ttlSeconds)
-    throw unlendable('lease.maxTtlSeconds', 'may not be shorter than one lease lasts');
+    throw unlendable(
+      'lease.maxTtlSeconds',
+      `is ${lease.maxTtlSeconds} seconds, and may not be shorter than one lease lasts`,
+    );
 }
 
 function unlendable(field: string, message: string): AppError {

@@ -64,6 +64,18 @@ describe('a reference', () => {
 });
 
 describe('a secret that is lent out', () => {
+  test('becomes a reference only with its lease taken away, and the refusal says how', async () => {
+    const put = await putIn('lent-before');
+    await put({ value: 'one', lease: policy });
+    expect(await put({ reference: URI })).toMatchObject({
+      status: 400,
+      body: {
+        issues: [{ field: 'body.reference', message: expect.stringContaining('or --no-lease') }],
+      },
+    });
+    expect((await put({ reference: URI, lease: null })).body).toMatchObject({ kind: 'reference' });
+  });
+
   test('[SG-06] is in no bundle, and is again when it is lent out no more', async () => {
     const put = await putIn('lent');
     expect((await put({ value: 'one', offline: 'allow', lease: policy })).status).toBe(400);
@@ -95,7 +107,9 @@ describe('a secret that is lent out', () => {
       lease: { ...policy, ttlSeconds: 30, windows },
     });
     expect((await at({ ttlSeconds: 301 })).body).toMatchObject({
-      issues: [{ field: 'body.lease.maxTtlSeconds' }],
+      issues: [
+        { field: 'body.lease.maxTtlSeconds', message: expect.stringMatching(/^is 300 seconds/) },
+      ],
     });
     expect((await at({ ttlSeconds: 30, maxUses: null })).body).toMatchObject({
       lease: { maxTtlSeconds: 300, maxUses: null, windows },
