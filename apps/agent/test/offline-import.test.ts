@@ -49,6 +49,23 @@ describe('[SG-13] bundle request', () => {
     expect(await readFile(output, 'utf8')).toBe(written);
   });
 
+  test('has run name the import that is to come, where without one it names enroll alone', async () => {
+    const outcome = async () => {
+      const { code, stderr } = await host.agent(['run']);
+      return { code, stderr };
+    };
+    await mkdir(host.stateDir, { mode: 0o700 });
+    expect(await outcome()).toEqual({
+      code: 7,
+      stderr: expect.stringMatching(/ — run: sallyport-agent enroll\n$/),
+    });
+    await host.ask();
+    expect(await outcome()).toEqual({
+      code: 7,
+      stderr: expect.stringMatching(/enroll, or, .*: sallyport-agent bundle import\n$/),
+    });
+  });
+
   test('is refused where an agent is enrolled already', async () => {
     await host.ask();
     await host.importFirst(await host.exported());
