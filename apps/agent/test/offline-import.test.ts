@@ -1,4 +1,4 @@
-import { mkdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { admissionRequest, MAX_OFFLINE_BUNDLE_BYTES } from '@sallyport/contract';
@@ -145,7 +145,7 @@ describe('[SG-13] the first import', () => {
       imported: { revision: host.group.revision, error: null },
       durable: { revision: host.group.revision },
     });
-    expect(Object.keys((await host.state()) ?? {})).not.toContain('incoming.bundle');
+    expect(await readdir(host.stateDir)).not.toContain('incoming.bundle');
   });
 
   test('asks for the signer, and refuses another one', async () => {
