@@ -21,11 +21,11 @@ export const exitCodes = {
   stateInUse: 9,
   /** `link verify`: the control plane is not reached, or not trusted, or there is another server. */
   linkBad: 10,
-  /** `doctor`: at least one check failed. */
+  /** `doctor`: at least one check failed; `scan`: something looks like a secret. */
   checksFailed: 11,
   /** `run`: out of reach of the control plane for longer than maxStaleSeconds. */
   tooStale: 12,
-  /** What is asked for may not be read at this socket. */
+  /** What is asked for may not be read at this socket, or is not lent out at this hour. */
   notAllowed: 13,
   cannotExecute: 126,
   commandNotFound: 127,
@@ -42,6 +42,7 @@ const byCode: Partial<Record<AgentErrorCode, number>> = {
   'tls.fingerprint_malformed': exitCodes.usage,
   'template.unusable': exitCodes.usage,
   'template.invalid': exitCodes.usage,
+  'template.failed': exitCodes.usage,
   'template.value_missing': exitCodes.notFound,
   'secret.not_found': exitCodes.notFound,
   'secret.version_not_found': exitCodes.notFound,

@@ -165,15 +165,25 @@ describe('[SG-40] [SG-41] the page of the agent', () => {
 
   test('[SG-45] shows a file of values, and how a test reads from it', async () => {
     const heading = 'In tests and on a developer’s machine';
-    const [values = ''] = blocks(heading, 'yaml');
-    const leaf = await (await (await Issuer.root()).intermediate()).leaf();
-    const files = { 'dev.yaml': values, 'web.pem': leaf.chain, 'web.key': leaf.key };
-    for (const [name, content] of Object.entries(files))
-      await writeFile(join(home.path, name), content);
-    const [commands] = blocks(heading, 'sh');
+    const [values = '', certificates = ''] = blocks(heading, 'yaml');
+    const [commands = ''] = blocks(heading, 'sh');
+    await writeFile(join(home.path, 'dev.yaml'), values);
     const [read = '', tests] = await texts(commands);
     expect(JSON.parse(read)).toMatchObject({ version: 1, value: 'only-for-tests' });
     expect(tests).toBe('tests\n');
+    const leaf = await (await (await Issuer.root()).intermediate()).leaf();
+    const files = {
+      'dev.yaml': values + certificates,
+      'web.pem': leaf.chain,
+      'web.key': leaf.key,
+    };
+    for (const [name, content] of Object.entries(files))
+      await writeFile(join(home.path, name), content);
+    const asked = commands
+      .trim()
+      .split('\n')[0]
+      ?.replace('secrets/db/password', 'certificates/web');
+    expect(JSON.parse((await texts(asked))[0] ?? '')).toMatchObject({ name: 'web', version: 1 });
   });
 
   test('shows a socket for one program, which may read what is listed and nothing else', async () => {

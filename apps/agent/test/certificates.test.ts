@@ -109,6 +109,10 @@ describe('GET /v1/certificates/{name}', () => {
     expect(await run('list')).toContain('certificate  web/shop  version 1\n');
     const missing = await runAgent(['get', '--certificate', 'none', '--socket', enrolled.socket]);
     expect(missing).toMatchObject({ code: 3, stdout: '' });
+    expect(await runAgent(['get', 'web/shop', '--socket', enrolled.socket])).toMatchObject({
+      code: 3,
+      stderr: expect.stringContaining('read it with: sallyport-agent get --certificate web/shop'),
+    });
   });
 });
 

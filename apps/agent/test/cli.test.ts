@@ -60,6 +60,15 @@ describe('[SG-25] get', () => {
     });
   });
 
+  test('of a configuration exits 3 and says how that is read', async () => {
+    expect(await sallyportAgent(['get', 'rate-limit', ...flags])).toEqual({
+      code: 3,
+      stdout: '',
+      stderr:
+        'sallyport-agent: the group is delivered no secret of this name, but a configuration — read it at /v1/config/rate-limit of the socket, or in a template: {{ "rate-limit" | config | json }}\n',
+    });
+  });
+
   test('without a running agent exits 4 and says how to start one', async () => {
     const { code, stdout, stderr } = await sallyportAgent([
       'get',

@@ -126,6 +126,21 @@ describe('a program', () => {
     expect(reply.body).not.toContain('canary');
   });
 
+  test.each([0, 86_401, 1.5, 'canary'])(
+    'that asks for a time that is none (%s) is told which there are',
+    async (ttlSeconds) => {
+      const reply = await post('/v1/leases', { secret: 'db/root', ttlSeconds });
+      expect({ status: reply.status, body: JSON.parse(reply.body) }).toMatchObject({
+        status: 400,
+        body: {
+          detail: expect.stringContaining(
+            'ttlSeconds: use a whole number of seconds, from 1 to 86400',
+          ),
+        },
+      });
+    },
+  );
+
   test('that asks in another way is told which there is', async () => {
     const reply = await daemon.ask('/v1/leases');
     expect({ status: reply.status, allow: reply.headers.allow }).toEqual({
@@ -177,6 +192,18 @@ describe('sallyport-agent lease', () => {
       const { code, stderr } = await run(...args);
       expect({ code, stderr }).toEqual({ code: 2, stderr: expect.not.stringContaining('canary') });
     }
+  });
+
+  test('tells which times there are, of whatever is none', async () => {
+    for (const ttl of ['0', '86401', '99999', '1.5', '1e3', '']) {
+      const { code, stderr } = await run('take', 'db/root', '--ttl', ttl);
+      expect({ ttl, code, stderr }).toEqual({
+        ttl,
+        code: 2,
+        stderr: expect.stringContaining('use 1 to 86400'),
+      });
+    }
+    expect(await run('take', 'db/root', '--ttl', '86400')).toMatchObject({ code: 0 });
   });
 });
 

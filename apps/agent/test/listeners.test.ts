@@ -32,6 +32,7 @@ beforeAll(async () => {
   double.putSecret('api/key', 'of another program');
   double.putPlugin('rate-limit', { perSecond: 5 });
   double.putPlugin('gateway', { port: 1 });
+  double.putPlugin('db/limits', { perSecond: 1 });
   enrolled = await enrollWith(double);
   own = join(enrolled.home.path, 'database.sock');
   daemon = await startDaemon({
@@ -88,6 +89,12 @@ describe('[SG-38] a further socket', () => {
     expect(await problemAt('/v1/secrets/api/key')).toEqual(await problemAt('/v1/secrets/no/such'));
   });
 
+  test('says of no configuration that may not be read there that it has the name of a secret', async () => {
+    const known = await daemon.ask('/v1/secrets/db/limits');
+    expect(JSON.parse(known.body).detail).toContain('but a configuration');
+    expect(await problemAt('/v1/secrets/db/limits')).toEqual(await problemAt('/v1/secrets/db/no'));
+  });
+
   test('[SG-25] tells exec which of the secrets it is that may not be read there', async () => {
     const given = ['--env', 'A=secret:db/password', '--env', 'B=secret:api/key'];
     expect(await runAgent(['exec', '--socket', own, ...given, '--', 'true'])).toEqual({
@@ -136,7 +143,7 @@ describe('[SG-38] a further socket', () => {
     const at = async (socket: string) => JSON.parse((await askSocket(socket, '/healthz')).body);
     expect(await at(own)).toMatchObject({ status: 'ready', entries: 2, files: [] });
     expect(await at(enrolled.socket)).toMatchObject({
-      entries: 4,
+      entries: 5,
       files: [{ certificate: 'web' }],
     });
   });

@@ -1,11 +1,13 @@
-import { mkdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { admissionRequest, MAX_OFFLINE_BUNDLE_BYTES } from '@sallyport/contract';
 import { generateSigningJwk, importSigningKey } from '@sallyport/crypto/signing-key';
+import { Issuer } from '@sallyport/tls/test/issuer';
 import { DoubleGroup } from './double/group.ts';
 import { exportFrom } from './double/offline.ts';
 import { OfflineHost } from './offline-host.ts';
+import { runAgent } from './run-agent.ts';
 
 let host: OfflineHost;
 afterEach(() => host.home.remove());
@@ -49,6 +51,23 @@ describe('[SG-13] bundle request', () => {
     expect(await readFile(output, 'utf8')).toBe(written);
   });
 
+  test('has run name the import that is to come, where without one it names enroll alone', async () => {
+    const outcome = async () => {
+      const { code, stderr } = await host.agent(['run']);
+      return { code, stderr };
+    };
+    await mkdir(host.stateDir, { mode: 0o700 });
+    expect(await outcome()).toEqual({
+      code: 7,
+      stderr: expect.stringMatching(/ — run: sallyport-agent enroll\n$/),
+    });
+    await host.ask();
+    expect(await outcome()).toEqual({
+      code: 7,
+      stderr: expect.stringMatching(/enroll, or, .*: sallyport-agent bundle import\n$/),
+    });
+  });
+
   test('is refused where an agent is enrolled already', async () => {
     await host.ask();
     await host.importFirst(await host.exported());
@@ -58,6 +77,25 @@ describe('[SG-13] bundle request', () => {
     });
     expect((await host.state())?.['identity.requested.json']).toBeUndefined();
   });
+});
+
+test('[SG-13] doctor on a host that never has a network fails by the link alone, with a bundle that is good', async () => {
+  host = await OfflineHost.create();
+  await host.ask();
+  const { rootPem } = await Issuer.root();
+  await host.importFirst(await host.exported({ trustAnchors: [rootPem] }));
+  await using daemon = await host.run();
+  await daemon.untilHealth(({ durable }) => durable.revision !== null);
+  const where = ['--state-dir', host.stateDir, '--socket', host.socket];
+  const { code, stdout } = await runAgent(['doctor', '--json', ...where]);
+  const outcomes = JSON.parse(stdout).findings.map((each: { check: string; outcome: string }) => [
+    each.check,
+    each.outcome,
+  ]);
+  expect(code).toBe(11);
+  expect(outcomes).toContainEqual(['durable bundle', 'ok']);
+  const failing = outcomes.filter(([, outcome]: string[]) => outcome === 'failed');
+  expect(failing.map(([check]: string[]) => check)).toEqual(['name resolution', 'connection']);
 });
 
 describe('[SG-13] a request with --force, to replace the agent that is there,', () => {
@@ -107,7 +145,7 @@ describe('[SG-13] the first import', () => {
       imported: { revision: host.group.revision, error: null },
       durable: { revision: host.group.revision },
     });
-    expect(Object.keys((await host.state()) ?? {})).not.toContain('incoming.bundle');
+    expect(await readdir(host.stateDir)).not.toContain('incoming.bundle');
   });
 
   test('asks for the signer, and refuses another one', async () => {

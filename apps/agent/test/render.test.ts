@@ -104,7 +104,7 @@ describe('[SG-18] render', () => {
       3,
       'is not there',
     ],
-    ['a whole object', '{{ "rate-limit" | config }}', 1, '| json'],
+    ['a whole object', '{{ "rate-limit" | config }}', 2, '| json'],
     ['an unknown filter', '{{ "db/password" | secrets }}', 2, 'line 1: this is no template'],
     ['a tag that is not closed', 'a\n{% if true %}', 2, 'line 2: this is no template'],
     ['a file to include', '{% include "/etc/hostname" %}', 2, 'files cannot be included'],

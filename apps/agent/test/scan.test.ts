@@ -1,6 +1,7 @@
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { resourceName } from '@sallyport/contract';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
 import { z } from 'zod';
 import { runAgent } from './run-agent.ts';
@@ -105,6 +106,40 @@ describe('[SG-21] scan', () => {
     ]);
     for (const value of ['correct-horse', token, 'MIIEpAIBAAKCAQEA'])
       expect(text).not.toContain(value);
+  });
+
+  test('proposes a name for one value alone, and the same name for the same value', async () => {
+    await write('a.conf', 'password="hunter2hunter2"\n');
+    await write('b.js', 'password="correct-horse-battery"\npassword = "hunter2hunter2"\n');
+    await write('c.yaml', 'password: correct-horse-battery\npassword_2: staple-staple\n');
+    await write('d.yaml', `password: ${'third-one-'.repeat(3)}\n`);
+    const { findings, text } = await scan();
+    expect(findings.map(({ file, line, name }) => `${file}:${line} ${name}`)).toEqual([
+      'a.conf:1 shop/password',
+      'b.js:1 shop/password-2',
+      'b.js:2 shop/password',
+      'c.yaml:1 shop/password-2',
+      'c.yaml:2 shop/password-2-2',
+      'd.yaml:1 shop/password-3',
+    ]);
+    for (const { name, store, use } of findings)
+      expect({ store, use }).toEqual({
+        store: `sallyport secret set --group <group> ${name}`,
+        use: `{{ "${name}" | secret }} in a template of sallyport-agent render`,
+      });
+    expect(text).not.toMatch(/hunter2|correct-horse|staple|third-one/);
+  });
+
+  test('numbers kinds that are known by their form, and names that are as long as can be', async () => {
+    const tokens = ['wWPw5k4aXcaT4fNP0UcnZwJUVFk6LO0pINUx', 'wWPw5k4aXcaT4fNP0UcnZwJUVFk6LO0pINUy'];
+    await write('notes.txt', tokens.map((token) => `ghp_${token}\n`).join('or '));
+    const key = `password${'x'.repeat(50)}`;
+    await write('x.conf', `${key}="hunter2hunter2"\n${key}="correct-horse"\n`);
+    const args = ['scan', tree.path, '--json', '--app'];
+    const { stdout } = await runAgent([...args, 's'.repeat(127 - key.length)]);
+    const names = report.parse(JSON.parse(stdout)).findings.map(({ name }) => name);
+    expect(new Set(names).size).toBe(4);
+    for (const name of names) expect(resourceName.safeParse(name).success).toBe(true);
   });
 
   test.each([

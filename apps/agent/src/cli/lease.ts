@@ -7,6 +7,7 @@ import { LocalClient } from './local-client.ts';
 import { waitingFor } from './waiting-for.ts';
 
 export type LeaseFlags = ConfigFlags & { json?: boolean; ttl?: string };
+const MAX_TTL_SECONDS = 86_400;
 
 /** `lease take`: a secret that is lent out; its value, and on standard error the lease’s id, unless in JSON. */
 export async function takeLease(
@@ -74,8 +75,13 @@ function pathOf(id: string): string {
 
 function ttlOf({ ttl }: LeaseFlags): { ttlSeconds?: number } {
   if (ttl === undefined) return {};
-  if (/^[1-9]\d{0,4}$/.test(ttl)) return { ttlSeconds: Number(ttl) };
-  throw new AgentError('usage.invalid', '--ttl is not a whole number of seconds', {
-    advice: 'use 1 to 86400, or leave it out for as long as the secret is lent out',
-  });
+  const ttlSeconds = /^\d+$/.test(ttl) ? Number(ttl) : Number.NaN;
+  if (ttlSeconds >= 1 && ttlSeconds <= MAX_TTL_SECONDS) return { ttlSeconds };
+  throw new AgentError(
+    'usage.invalid',
+    '--ttl is no time that a lease may last, in whole seconds',
+    {
+      advice: `use 1 to ${MAX_TTL_SECONDS}, or leave it out for as long as the secret is lent out`,
+    },
+  );
 }

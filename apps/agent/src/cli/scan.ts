@@ -3,6 +3,7 @@ import { printable } from '@sallyport/contract';
 import { AgentError } from '../agent-error.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { findSecrets, type Finding } from '../scan/find-secrets.ts';
+import { NamesInUse } from '../scan/names-in-use.ts';
 import { proposalFor, type Proposal } from '../scan/proposal.ts';
 import { textFiles } from '../scan/text-files.ts';
 import { codeOf } from '../state/system-error.ts';
@@ -10,7 +11,7 @@ import type { CliContext } from './context.ts';
 
 export type ScanFlags = { json?: boolean; app?: string };
 
-type Reported = { file: string } & Finding & Proposal;
+type Reported = { file: string } & Omit<Finding, 'value'> & Proposal;
 
 /** `scan`: what looks like a secret below a directory, and what to put in its place. Never what it is. */
 export async function scanTree(
@@ -20,6 +21,7 @@ export async function scanTree(
 ): Promise<number> {
   const root = resolve(path);
   const app = flags.app ?? basename(root);
+  const names = new NamesInUse();
   const findings: Reported[] = [];
   const passedOver: string[] = [];
   let files = 0;
@@ -32,8 +34,10 @@ export async function scanTree(
       }
       files += 1;
       if (files % 500 === 0 && stderr.isTTY === true) stderr.write(`${files} files …\n`);
-      for (const finding of await findSecrets(found.path, found.text))
-        findings.push({ file, ...finding, ...proposalFor(app, file, finding) });
+      for (const finding of await findSecrets(found.path, found.text)) {
+        const { value: _, ...where } = finding;
+        findings.push({ file, ...where, ...proposalFor(app, file, finding, names) });
+      }
     }
   } catch (error) {
     throw unreadable(error);

@@ -10,7 +10,8 @@ import type { Rights } from './rights.ts';
 import type { Exchange } from './values.ts';
 
 const MAX_BODY_BYTES = 4 * 1024;
-const seconds = z.int('use a whole number of seconds').min(1).max(86_400).optional();
+const RANGE = 'use a whole number of seconds, from 1 to 86400';
+const seconds = z.int(RANGE).min(1, RANGE).max(86_400, RANGE).optional();
 export const takeBody = z.strictObject({ secret: resourceName, ttlSeconds: seconds });
 export const renewBody = z.strictObject({ ttlSeconds: seconds });
 

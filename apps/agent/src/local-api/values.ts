@@ -117,7 +117,10 @@ export function sendValue(
   // Before it is looked for: what may not be read is not told to be there, or not.
   if (!rights.allows(collection.kind, name)) throw notAllowed(collection);
   const entry = agent.cache.find(collection.kind, name);
-  if (entry === undefined) throw missing(collection, name, held.complete);
+  if (entry === undefined) {
+    const other = held.complete ? anotherKind({ agent, rights }, collection, name) : undefined;
+    throw other ?? missing(collection, name, held.complete);
+  }
   assertFresh(agent, entry);
   assertVersion(query, entry.version);
   const headers = {
@@ -201,6 +204,34 @@ export function assertVersion({ version }: SecretQuery, held: number): void {
     `the agent holds version ${held} of this secret, and no other`,
     { advice: 'ask for that one, or leave version out' },
   );
+}
+
+/** For a secret that is not there, where something else that may be read here has its name. */
+function anotherKind(
+  { agent, rights }: Reader,
+  { kind: asked, notFound }: Collection,
+  name: string,
+): AgentError | undefined {
+  if (asked !== 'secret') return undefined;
+  const has = ({ kind }: Collection) =>
+    rights.allows(kind, name) && agent.cache.find(kind, name) !== undefined;
+  if (has(configs))
+    return new AgentError(
+      notFound,
+      'the group is delivered no secret of this name, but a configuration',
+      {
+        advice: `read it at /v1/config/${name} of the socket, or in a template: {{ "${name}" | config | json }}`,
+      },
+    );
+  if (has(certificates))
+    return new AgentError(
+      notFound,
+      'the group is delivered no secret of this name, but a certificate',
+      {
+        advice: `read it with: sallyport-agent get --certificate ${name}`,
+      },
+    );
+  return undefined;
 }
 
 function missing({ kind, notFound }: Collection, name: string, complete: boolean): AgentError {

@@ -1,6 +1,12 @@
 import { looksSecret } from '@sallyport/contract';
 
-export type Assignment = { line: number; column: number; rule: 'assignment'; key: string };
+export type Assignment = {
+  line: number;
+  column: number;
+  rule: 'assignment';
+  key: string;
+  value: string;
+};
 
 /** `key = value`, `key: value`, `"key": "value"` and `<key>value</key>`, on a line of their own or within one. */
 const FORMS = [
@@ -46,7 +52,7 @@ export function assignments(text: string): Assignment[] {
       if (sign === ':' && begin < at && BEFORE_FILTER.test(text.slice(begin, at))) continue;
       while ((starts[line] ?? Infinity) <= at) line += 1;
       const column = at - (starts[line - 1] ?? 0) + 1;
-      if (!found.has(line)) found.set(line, { line, column, rule: 'assignment', key });
+      if (!found.has(line)) found.set(line, { line, column, rule: 'assignment', key, value });
     }
   }
   return [...found.values()];

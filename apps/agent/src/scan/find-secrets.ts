@@ -2,8 +2,17 @@ import { lintSource } from '@secretlint/core';
 import { creator as recommended } from '@secretlint/secretlint-rule-preset-recommend';
 import { assignments } from './assignments.ts';
 
-/** Where something looks like a secret; of what it is nothing is told. `key` is the name that it is assigned to. */
-export type Finding = { line: number; column: number; rule: string; key: string | undefined };
+/**
+ * Where something looks like a secret. `key` is the name that it is assigned to, `value` what one is told from another
+ * by, and for nobody to see.
+ */
+export type Finding = {
+  line: number;
+  column: number;
+  rule: string;
+  key: string | undefined;
+  value: string;
+};
 
 const PRESET = '@secretlint/secretlint-rule-preset-recommend';
 const config = { rules: [{ id: PRESET, rule: recommended, rules: [] }] };
@@ -17,10 +26,13 @@ export async function findSecrets(path: string, text: string): Promise<Finding[]
   const options = { config, maskSecrets: true, noPhysicFilePath: true };
   const { messages } = await lintSource({ source, options });
   const assigned = new Map(assignments(text).map((each) => [each.line, each]));
-  const known = messages.map(({ ruleId, loc }): Finding => {
+  const known = messages.map(({ ruleId, loc, range }): Finding => {
     const { line, column } = loc.start;
     const rule = ruleId.replace(/^.*secretlint-rule-/, '');
-    return { line, column: column + 1, rule, key: assigned.get(line)?.key };
+    const { key, value: literal = '' } = assigned.get(line) ?? {};
+    // Of some kinds the range is a part of the secret alone.
+    const value = `${text.slice(...range)}\n${literal}`;
+    return { line, column: column + 1, rule, key, value };
   });
   const lines = new Set(known.map(({ line }) => line));
   const others = [...assigned.values()].filter(({ line }) => !lines.has(line));

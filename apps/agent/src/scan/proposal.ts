@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { resourceName } from '@sallyport/contract';
 import type { Finding } from './find-secrets.ts';
+import type { NamesInUse } from './names-in-use.ts';
 
 /** What to do with a secret that stands in a file: what to call it, and how the program gets it instead. */
 export type Proposal = { name: string; store: string; use: string };
@@ -8,8 +9,13 @@ export type Proposal = { name: string; store: string; use: string };
 const VARIABLE = /^[A-Z][A-Z0-9_]*$/;
 
 /** Proposes where the secret goes and what takes its place; `app` is what its name begins with. */
-export function proposalFor(app: string, path: string, { rule, key }: Finding): Proposal {
-  const name = nameFor(app, path, key ?? rule);
+export function proposalFor(
+  app: string,
+  path: string,
+  { rule, key, value }: Finding,
+  names: NamesInUse,
+): Proposal {
+  const name = names.nameFor(nameFor(app, path, key ?? rule), value);
   const store = `sallyport secret set --group <group> ${name}`;
   if (key !== undefined && VARIABLE.test(key))
     return { name, store, use: `sallyport-agent exec --env ${key}=secret:${name} -- <command>` };

@@ -86,7 +86,8 @@ export async function importIdentity(stored: StoredIdentity): Promise<Identity> 
 /** @throws AgentError `identity.missing` before the first enrolment, `identity.unreadable` for a damaged file */
 export async function loadIdentity(state: StateView): Promise<Identity> {
   const bytes = await state.read('identity.json');
-  if (bytes === undefined) throw noIdentity(state.path);
+  if (bytes === undefined)
+    throw noIdentity(state.path, (await state.read('identity.requested.json')) !== undefined);
   const path = state.join('identity.json');
   const stored = parseStored(bytes, path);
   try {
@@ -109,10 +110,13 @@ export async function keepGroup(
   await state.write('identity.json', JSON.stringify({ ...stored, group }));
 }
 
-/** The error where nothing was enrolled yet. */
-export function noIdentity(path: string): AgentError {
+/** The error where nothing was enrolled yet; `asked` is whether a request for admission was made there. */
+export function noIdentity(path: string, asked = false): AgentError {
+  const enroll = 'run: sallyport-agent enroll';
   return new AgentError('identity.missing', `no agent is enrolled in ${path}`, {
-    advice: 'run: sallyport-agent enroll',
+    advice: asked
+      ? `${enroll}, or, with what the operator exported for this host: sallyport-agent bundle import`
+      : enroll,
   });
 }
 
