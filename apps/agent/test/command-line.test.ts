@@ -25,7 +25,7 @@ describe('a command line that is wrong', () => {
     ['a missing argument', ['get'], /missing required argument 'name'/],
     ['an unknown key in the configuration', ['list', '--config', 'CONFIG'], /sockets/],
     ['an empty socket', ['get', 'x', '--socket', ''], /--socket is empty — give it a path/],
-    ['an empty state directory', ['run', '--state-dir='], /--state-dir is empty/],
+    ['an empty state directory', ['doctor', '--state-dir='], /--state-dir is empty/],
     ['an empty configuration file', ['list', '--config='], /--config is empty/],
     [
       'a missing bundle',
@@ -54,7 +54,7 @@ describe('a secret on a command line', () => {
       "unknown option '--tokensp'",
     ],
     ['after a letter', ['enroll', '--url', 'x', '-tcanary'], "unknown option '-t'"],
-    ['as an argument', ['run', 'sp_enroll_canary'], 'too many arguments'],
+    ['as an argument', ['status', 'sp_enroll_canary'], 'too many arguments'],
     ['as the command', ['sp_enroll_canary'], 'unknown command'],
     ['as the token file', ['enroll', '--url', 'x', '--token-file', 'canary'], 'of --token-file'],
     [

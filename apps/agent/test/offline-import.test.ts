@@ -7,7 +7,7 @@ import { Issuer } from '@sallyport/tls/test/issuer';
 import { DoubleGroup } from './double/group.ts';
 import { exportFrom } from './double/offline.ts';
 import { OfflineHost } from './offline-host.ts';
-import { runAgent } from './run-agent.ts';
+import { runAgent, runAgentProcess } from './run-agent.ts';
 
 let host: OfflineHost;
 afterEach(() => host.home.remove());
@@ -53,7 +53,7 @@ describe('[SG-13] bundle request', () => {
 
   test('has run name the import that is to come, where without one it names enroll alone', async () => {
     const outcome = async () => {
-      const { code, stderr } = await host.agent(['run']);
+      const { code, stderr } = await runAgentProcess(['run', '--state-dir', host.stateDir], {});
       return { code, stderr };
     };
     await mkdir(host.stateDir, { mode: 0o700 });

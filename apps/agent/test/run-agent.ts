@@ -9,11 +9,12 @@ export const agentCommand = [process.execPath, builtProgram('agent')] as const;
 
 export type Outcome = { code: number; stdout: string; stderr: string };
 
-/** `sallyport-agent …` in this process, for what no process boundary changes. */
+/** `sallyport-agent …` in this process, for what no process boundary changes; `run` closes its process for good. */
 export async function runAgent(
   args: readonly string[],
   given: { env?: Record<string, string>; stdin?: string } = {},
 ): Promise<Outcome> {
+  if (args[0] === 'run') throw new Error('a process of its own is for this: runAgentProcess');
   const written = { stdout: '', stderr: '' };
   const code = await runProgram([...args], {
     env: given.env ?? {},
