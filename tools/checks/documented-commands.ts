@@ -6,13 +6,13 @@ import { createProgram as createAgent } from '../../apps/agent/src/cli/program.t
 import { createProgram as createCli } from '../../apps/cli/src/program.ts';
 import { systemContext as operatorContext } from '../../apps/cli/src/system-context.ts';
 
+type Command = ReturnType<typeof createCli>;
+
 /**
  * `node tools/checks/documented-commands.ts [PAGE…]`: every command that README.md and docs/ show exists.
  * An npm script is looked up in package.json, a command and its options in what the two programs parse, an
  * option of the control plane in its usage, and a script that is run by path must be there.
  */
-type Command = ReturnType<typeof createCli>;
-
 const programs: Record<string, Command> = {
   sallyport: createCli(operatorContext()),
   'sallyport-agent': createAgent(agentContext(), () => {}),

@@ -1,4 +1,4 @@
-import { resourceName, uuid } from '@sallyport/contract';
+import { MAX_LEASE_SECONDS, resourceName, uuid } from '@sallyport/contract';
 import { AgentError } from '../agent-error.ts';
 import { readAgentConfig, type ConfigFlags } from '../config.ts';
 import { leaseReply, lentReply } from '../local-api/replies.ts';
@@ -7,7 +7,6 @@ import { LocalClient } from './local-client.ts';
 import { waitingFor } from './waiting-for.ts';
 
 export type LeaseFlags = ConfigFlags & { json?: boolean; ttl?: string };
-const MAX_TTL_SECONDS = 86_400;
 
 /** `lease take`: a secret that is lent out; its value, and on standard error the lease’s id, unless in JSON. */
 export async function takeLease(
@@ -76,12 +75,12 @@ function pathOf(id: string): string {
 function ttlOf({ ttl }: LeaseFlags): { ttlSeconds?: number } {
   if (ttl === undefined) return {};
   const ttlSeconds = /^\d+$/.test(ttl) ? Number(ttl) : Number.NaN;
-  if (ttlSeconds >= 1 && ttlSeconds <= MAX_TTL_SECONDS) return { ttlSeconds };
+  if (ttlSeconds >= 1 && ttlSeconds <= MAX_LEASE_SECONDS) return { ttlSeconds };
   throw new AgentError(
     'usage.invalid',
     '--ttl is no time that a lease may last, in whole seconds',
     {
-      advice: `use 1 to ${MAX_TTL_SECONDS}, or leave it out for as long as the secret is lent out`,
+      advice: `use 1 to ${MAX_LEASE_SECONDS}, or leave it out for as long as the secret is lent out`,
     },
   );
 }

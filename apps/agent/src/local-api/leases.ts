@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { resourceName } from '@sallyport/contract';
+import { MAX_LEASE_SECONDS, resourceName } from '@sallyport/contract';
 import { z } from 'zod';
 import { AgentError } from '../agent-error.ts';
 import type { Act, RepeatedActs } from '../events/repeated-acts.ts';
@@ -10,8 +10,8 @@ import type { Rights } from './rights.ts';
 import type { Exchange } from './values.ts';
 
 const MAX_BODY_BYTES = 4 * 1024;
-const RANGE = 'use a whole number of seconds, from 1 to 86400';
-const seconds = z.int(RANGE).min(1, RANGE).max(86_400, RANGE).optional();
+const RANGE = `use a whole number of seconds, from 1 to ${MAX_LEASE_SECONDS}`;
+const seconds = z.int(RANGE).min(1, RANGE).max(MAX_LEASE_SECONDS, RANGE).optional();
 export const takeBody = z.strictObject({ secret: resourceName, ttlSeconds: seconds });
 export const renewBody = z.strictObject({ ttlSeconds: seconds });
 

@@ -17,7 +17,10 @@ type WriteOptions = {
   temporary?: string;
 };
 
-/** Whether fsync is refused to all of this process, as Node's permission model does; what is less certain then, docs/packages.md says. */
+/**
+ * Whether fsync is refused to all of this process, as Node's permission model does. What is less certain then,
+ * docs/packages.md says.
+ */
 const isSyncRefused = (): boolean => process.permission !== undefined;
 
 /**

@@ -16,7 +16,7 @@ export class StatementNames {
   readonly #names = new Map<string, string>();
   readonly #times = new Map<string, number>();
 
-  /** Empty for a statement that has not come often, or has as many texts as lengths; and for all others once there are enough. */
+  /** Empty for a statement that has not come often or is of any length, and for all others once there are enough. */
   nameOf(text: string): string {
     const name = this.#names.get(text);
     if (name !== undefined) return name;

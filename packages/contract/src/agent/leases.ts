@@ -3,6 +3,8 @@ import { instant, remark, resourceName, uuid } from '../names.ts';
 
 /** How many leases an agent may hold at a time. */
 export const MAX_LEASES = 256;
+/** For no longer may a lease be asked at a time. */
+export const MAX_LEASE_SECONDS = 86_400;
 
 /**
  * The program that a lease is for, as its agent sees it: the place where it asked, and its process and account where
@@ -25,7 +27,7 @@ export const takeLeaseBody = z.strictObject({
   protocol: z.int(),
   id: uuid,
   secret: resourceName,
-  ttlSeconds: z.int().min(1).max(86_400).optional(),
+  ttlSeconds: z.int().min(1).max(MAX_LEASE_SECONDS).optional(),
   application,
   requestId: z.string().regex(/^[\w.-]{1,64}$/),
 });
@@ -51,7 +53,7 @@ export type TakenLease = z.infer<typeof takenLease>;
 export const renewLeaseBody = z.strictObject({
   protocol: z.int(),
   requestId: z.string().regex(/^[\w.-]{1,64}$/),
-  ttlSeconds: z.int().min(1).max(86_400).optional(),
+  ttlSeconds: z.int().min(1).max(MAX_LEASE_SECONDS).optional(),
 });
 export type RenewLeaseBody = z.infer<typeof renewLeaseBody>;
 
