@@ -11,17 +11,6 @@ import { UnlinkedNumbers } from './unlinked.ts';
 /** What the sequencer writes by, and what it knows when it begins to: they run on the connection that holds its lock, so that without the lock there are none. */
 type Leader = Pick<pg.Client, 'query'>;
 
-const LOCK = 7_205_602;
-
-/** Becomes the one that places events, for as long as this connection lasts; false when another is. */
-export async function tryLead(client: Leader): Promise<boolean> {
-  const { rows } = await client.query<{ leads: boolean }>({
-    name: 'audit-lead',
-    text: `SELECT pg_try_advisory_lock(${LOCK}) AS leads`,
-  });
-  return rows[0]?.leads === true;
-}
-
 /** Where the chain ends that this connection goes on with. */
 export async function readOwnHead(client: Leader): Promise<ChainHead> {
   const { rows } = await client.query<{ position: string; hash: string }>(

@@ -2,7 +2,7 @@ import type { Server } from 'node:http';
 import { splitAddress } from '@sallyport/contract';
 import { dialAgent } from '@sallyport/tls/dial-agent';
 import type { Bell } from '../platform/bell.ts';
-import { Elected } from '../platform/elected.ts';
+import { Elected, type Office } from '../platform/elected.ts';
 import type { Platform } from '../platform/platform.ts';
 import { seldom } from '../platform/seldom.ts';
 import type { DialCredentials } from './dial-credentials.ts';
@@ -48,7 +48,8 @@ export class LinkDialer {
     this.#elected = new Elected(databaseUrl, platform, {
       lock: LOCK,
       name: 'dials the links',
-      run: (signal) => this.#run(signal),
+      answersInMs: 5_000,
+      run: (office) => this.#run(office),
     });
   }
 
@@ -61,7 +62,7 @@ export class LinkDialer {
     await this.#elected.stop();
   }
 
-  async #run(signal: AbortSignal): Promise<void> {
+  async #run({ signal }: Office): Promise<void> {
     const { platform, server, credentials, sockets, changed } = this.#parts;
     const onAbort = (): void => changed.ring();
     signal.addEventListener('abort', onAbort);

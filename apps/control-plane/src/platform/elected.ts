@@ -9,13 +9,18 @@ const LOOK_EVERY_MS = 1_000;
 /** One that hangs, or whose host is gone, is given up by the database in this time. */
 const SILENT_MS = 5_000;
 
+/** `client` holds the lock: what is written by it is written by the one, or not at all. */
+export type Office = { client: pg.Client; signal: AbortSignal };
+
 export type ElectedWork = {
   /** Of the advisory lock; no two kinds of work have the same. */
   lock: number;
   /** For the log: `dials the links`. */
   name: string;
+  /** A database that has not answered a statement of the office's connection in this time is given up. */
+  answersInMs: number;
   /** Runs until `signal` aborts, and leaves nothing running then. */
-  run: (signal: AbortSignal) => Promise<void>;
+  run: (office: Office) => Promise<void>;
 };
 
 /**
@@ -68,9 +73,13 @@ export class Elected {
     const client = new pg.Client({
       connectionString: this.#url,
       connectionTimeoutMillis: SILENT_MS,
-      query_timeout: SILENT_MS,
+      query_timeout: this.#work.answersInMs,
       keepAlive: true,
-      options: `${AS_APPLICATION} -c idle_session_timeout=${SILENT_MS}`,
+      options: [
+        AS_APPLICATION,
+        `-c idle_session_timeout=${SILENT_MS}`,
+        '-c tcp_keepalives_idle=3 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3',
+      ].join(' '),
     });
     // The statement that follows fails, and says so.
     client.on('error', () => this.#bell.ring());
@@ -85,7 +94,7 @@ export class Elected {
     this.#log.info(`this replica ${this.#work.name}`);
     const ending = new AbortController();
     let ended = false;
-    const working = this.#work.run(ending.signal).finally(() => {
+    const working = this.#work.run({ client, signal: ending.signal }).finally(() => {
       ended = true;
       this.#bell.ring();
     });
