@@ -28,6 +28,14 @@ test('[SG-07] the agent is plain ASCII, of which Node keeps one byte a letter, a
   expect(stderr).toContain('(ENOENT) — start it with');
 });
 
+test('[SG-07] the agent keeps its heap small before any other module of it is evaluated', async () => {
+  const text = await readFile('dist/sallyport-agent.mjs', 'utf8');
+  const [first, next] = text.matchAll(/^\/\/ (?:apps|packages|node_modules)\/.+$/gm);
+  expect(first?.[0]).toBe('// apps/agent/src/host/small-heap.ts');
+  const evaluated = text.slice(first?.index, next?.index);
+  expect(evaluated).toContain('setFlagsFromString)("--semi-space-growth-factor=1");');
+});
+
 test('what the agent loads for AWS alone is a file beside it, which it does not need otherwise', () => {
   const script = `const { AwsSdk } = await import(process.argv[1]);
     const requestHandler = { handle: async () => { throw new Error('asked'); } };

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import './host/small-heap.ts';
 import { systemContext } from './cli/context.ts';
 import { runProgram } from './cli/program.ts';
 import { reportFailure } from './cli/report-failure.ts';

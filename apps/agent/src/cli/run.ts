@@ -1,7 +1,7 @@
 import { readAgentConfig, type ConfigFlags } from '../config.ts';
 import { runDaemon } from '../daemon.ts';
 import { closeProcess } from '../host/closed-process.ts';
-import { keepMemorySmall } from '../host/small-memory.ts';
+import { libc } from '../host/libc.ts';
 import { logDefect } from '../log-defect.ts';
 import { createLog } from '../log.ts';
 import type { CliContext } from './context.ts';
@@ -14,7 +14,7 @@ const STOP_WITHIN_MS = 1_900;
 export async function runAgent(flags: ConfigFlags, { env }: CliContext): Promise<void> {
   process.umask(OWNER_ONLY);
   closeProcess(env);
-  keepMemorySmall();
+  libc()?.returnFreed();
   const { config, warnings } = readAgentConfig(flags, env);
   const log = createLog(config.log.level);
   for (const detail of warnings) log.warn({ detail }, 'configuration');

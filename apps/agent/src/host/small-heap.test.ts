@@ -19,7 +19,7 @@ const told = z.object({
   grown: z.number(),
 });
 
-const module = fileURLToPath(new URL('small-memory.ts', import.meta.url));
+const here = (file: string) => JSON.stringify(fileURLToPath(new URL(file, import.meta.url)));
 
 /**
  * Takes 100 buffers of 400 KiB with a small one after each, lets the large ones go, makes garbage, and prints what it
@@ -29,8 +29,10 @@ const script = `
   import { readFileSync } from 'node:fs';
   import { getHeapSpaceStatistics } from 'node:v8';
   const mib = () => Number(/^RssAnon:\\s+(\\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))[1]) / 1024;
-  const { keepMemorySmall } = await import(${JSON.stringify(module)});
-  if (process.argv[1] === 'small') keepMemorySmall();
+  if (process.argv[1] === 'small') {
+    await import(${here('small-heap.ts')});
+    (await import(${here('libc.ts')})).libc().returnFreed();
+  }
   // Freed, it has the allocator keep blocks up to this size from then on.
   for (const size of [1, 2, 3]) new Uint8Array(size * 1024 * 1024).fill(1);
   gc();
