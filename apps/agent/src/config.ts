@@ -8,7 +8,7 @@ import { tlsSettings, tlsWarnings } from '@sallyport/tls/settings';
 import { storeSettings } from '@sallyport/tls/store-settings';
 import { z } from 'zod';
 import { AgentError } from './agent-error.ts';
-import { freshnessSettings } from './freshness.ts';
+import { freshnessSettings, freshnessWarnings } from './freshness.ts';
 import { listenSettings } from './listen-settings.ts';
 import { localApiSettings, socketMode } from './local-api-settings.ts';
 import { logLevels } from './log.ts';
@@ -238,7 +238,7 @@ export function readAgentConfig(
   ];
   return {
     config: { ...config, authentication, proxy, stateDir, socket },
-    warnings: [...warnings, ...weak],
+    warnings: [...warnings, ...weak, ...freshnessWarnings(config.freshness)],
   };
 }
 

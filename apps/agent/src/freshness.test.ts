@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { Freshness } from './freshness.ts';
+import { Freshness, freshnessWarnings } from './freshness.ts';
 
 describe('[SG-39] how old a secret may be', () => {
   const freshness = new Freshness([
@@ -15,6 +15,33 @@ describe('[SG-39] how old a secret may be', () => {
     ['dbs/login', {}],
   ])('is for %s what the first entry says that names it, and nothing more: %j', (name, limits) => {
     expect(freshness.of(name)).toEqual(limits);
+  });
+});
+
+describe('[SG-39] an entry that can never count', () => {
+  const warningsOf = (...names: string[][]) =>
+    freshnessWarnings(names.map((secrets) => ({ secrets, maxStaleSeconds: 5 })));
+  const told = (key: string, first: string) =>
+    `${key} never counts, since ${first} is for all of it; put the narrower entry first, or leave it out`;
+
+  test.each([
+    ['the same name', [['db/a'], ['db/a']], [told('freshness[1].secrets[0]', 'freshness[0]')]],
+    ['a name below', [['db/*'], ['x', 'db/a']], [told('freshness[1].secrets[1]', 'freshness[0]')]],
+    ['all below', [['x'], ['db/*'], ['db/a/*']], [told('freshness[2].secrets[0]', 'freshness[1]')]],
+    [
+      'anything after all',
+      [['*'], ['db/*', '*']],
+      [
+        told('freshness[1].secrets[0]', 'freshness[0]'),
+        told('freshness[1].secrets[1]', 'freshness[0]'),
+      ],
+    ],
+  ])('is told by its key, as is %s', (_, entries, warnings) => {
+    expect(warningsOf(...entries)).toEqual(warnings);
+  });
+
+  test('is none where the narrower comes first, or only a part is taken', () => {
+    expect(warningsOf(['db/a'], ['db/a/*', 'db/b'], ['db/*'], ['dbs/*', 'db'], ['*'])).toEqual([]);
   });
 });
 

@@ -38,6 +38,22 @@ type Limits = Omit<FreshnessSettings[number], 'secrets'>;
 
 const NONE: Limits = {};
 
+/** What never counts, since an earlier entry is for all of it; keys alone. */
+export function freshnessWarnings(settings: FreshnessSettings): string[] {
+  const earlier: NameSet[] = [];
+  return settings.flatMap(({ secrets }, index) => {
+    const told = secrets.flatMap((pattern, position) => {
+      const first = earlier.findIndex((names) => names.covers(pattern));
+      if (first === -1) return [];
+      return [
+        `freshness[${index}].secrets[${position}] never counts, since freshness[${first}] is for all of it; put the narrower entry first, or leave it out`,
+      ];
+    });
+    earlier.push(new NameSet(secrets));
+    return told;
+  });
+}
+
 /** How old each secret may be: as the first entry says that names it. */
 export class Freshness {
   readonly #entries: readonly { names: NameSet; limits: Limits }[];

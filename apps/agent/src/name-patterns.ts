@@ -18,6 +18,13 @@ export class NameSet {
     }
   }
 
+  /** Whether every name that a pattern stands for is among these. */
+  covers(pattern: string): boolean {
+    if (!pattern.endsWith('*')) return this.has(pattern);
+    const below = pattern.slice(0, -1);
+    return this.#prefixes.some((prefix) => below.startsWith(prefix));
+  }
+
   has(name: string): boolean {
     return this.#names.has(name) || this.#prefixes.some((prefix) => name.startsWith(prefix));
   }

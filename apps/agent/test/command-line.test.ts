@@ -45,6 +45,45 @@ describe('a command line that is wrong', () => {
   });
 });
 
+describe('with --json a failure', () => {
+  test.each([
+    ['of the command line', ['get', '--json'], 2, 'usage.invalid', "argument 'name'"],
+    [
+      'of the configuration',
+      ['list', '--json', '--config', '/no/file.yaml'],
+      2,
+      'config.invalid',
+      '/no/file.yaml',
+    ],
+    [
+      'of the agent',
+      ['get', 'x', '--json', '--socket', '/no/agent.sock'],
+      4,
+      'agent.unreachable',
+      'start it with',
+    ],
+  ])('%s is told in JSON, on standard error', async (_, args, exitCode, code, message) => {
+    const { stderr, ...outcome } = await runAgent(args);
+    expect(outcome).toEqual({ code: exitCode, stdout: '' });
+    expect(JSON.parse(stderr)).toEqual({
+      error: { code, message: expect.stringContaining(message) },
+    });
+  });
+
+  test('that was typed after -- is the other command’s', async () => {
+    const { code, stderr } = await runAgent(['exec', '--', '/no/command', '--json']);
+    expect(code).toBe(127);
+    expect(stderr).toMatch(/^sallyport-agent: [^\n]*\n$/);
+  });
+
+  test('repeats nothing that was typed, and tells help as ever', async () => {
+    const { stderr } = await runAgent(['status', 'sp_enroll_canary', '--json']);
+    expect(JSON.parse(stderr).error.code).toBe('usage.invalid');
+    expect(stderr).not.toContain('canary');
+    expect(await runAgent(['lease', '--help', '--json'])).toMatchObject({ code: 0, stderr: '' });
+  });
+});
+
 describe('a secret on a command line', () => {
   test.each([
     ['after =', ['enroll', '--url', 'x', '--token=sp_enroll_canary'], "unknown option '--token'"],

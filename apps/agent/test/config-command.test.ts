@@ -57,6 +57,19 @@ describe('[SG-37] [AX-23] config check', () => {
     ]);
   });
 
+  test('[SG-39] warns of what never counts in freshness, and not where the narrower comes first', async () => {
+    const entries = [
+      '{ secrets: [db/*], cacheSeconds: 5 }',
+      '{ secrets: [db/a], cacheSeconds: 1 }',
+    ];
+    const wrong = await check(`freshness: [${entries.join()}]\n`, '--json');
+    expect([wrong.code, JSON.parse(wrong.stdout).problems]).toEqual([
+      2,
+      [expect.stringMatching(/^freshness\[1\]\.secrets\[0\] never counts/)],
+    ]);
+    expect((await check(`freshness: [${entries.toReversed().join()}]\n`)).code).toBe(0);
+  });
+
   test('[SG-38] knows the users and groups of sockets, as the daemon does, and names those that are not there', async () => {
     const of = (socket: string) =>
       check(`localApi: { sockets: [{ path: /run/a.sock, ${socket} }] }`);

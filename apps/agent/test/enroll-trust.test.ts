@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
@@ -99,6 +99,20 @@ describe('the control plane that is enrolled with', () => {
       expect((await host.enroll('--ca-file', caFile)).code).toBe(0);
     },
   );
+
+  test('is refused when it names for CAs what is no certificate, and nothing of it is kept', async () => {
+    double.authority.namedAnchor = 'canary';
+    const { code, stderr } = await host.enroll();
+    double.authority.namedAnchor = undefined;
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /^sallyport-agent: no usable reply came \(reply\.unexpected\)[^\n]*--force[^\n]*\n$/,
+    );
+    expect(stderr).not.toContain('canary');
+    expect((await readdir(host.stateDir)).toSorted()).toEqual(['identity.pending.json', 'lock']);
+    await writeFile(host.tokenFile, double.mintToken());
+    expect((await host.enroll('--force')).code).toBe(0);
+  });
 
   test('[AX-16] of another fingerprint is refused before the token is sent', async () => {
     const other = double.fingerprint.replace(/.$/, (last) => (last === '0' ? '1' : '0'));

@@ -188,6 +188,19 @@ describe('[SG-04] exec --on-change restart', () => {
   });
 });
 
+test('[SG-04] exec acts on values that change all the time, after ten times --debounce', async () => {
+  const child = exec(['--on-change', 'restart', '--debounce', '0.3'], SAYS);
+  await child.waitForLine(/^a1 b1 /);
+  let turn = 0;
+  const restarted = () => child.stdout.length > 1;
+  await until(async () => {
+    turn += 1;
+    await change({ a: `a-${turn}` });
+    return restarted();
+  }, 20_000);
+  expect(turn).toBeGreaterThan(10);
+});
+
 describe('[SG-04] exec --on-change signal', () => {
   test('sends it to the same process, after the files are rewritten', async () => {
     const file = join(agent.enrolled.home.path, 'a-file');

@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { titleOrLeftOut } from '@sallyport/testkit/left-out';
 import { expectNoLeftovers, startProcess } from '@sallyport/testkit/process';
+import { libc } from '../src/host/libc.ts';
 import { until } from './harness.ts';
 import { agentCommand, runAgentProcess } from './run-agent.ts';
 import { runningAgent, type RunningAgent } from './running-agent.ts';
@@ -80,6 +81,23 @@ describe('[SG-20] exec, whose output is no terminal', () => {
     const [code]: unknown[] = await once(child, 'exit');
     // Either SIGPIPE or what the command makes of a write that fails; no success in either case.
     expect([1, 141]).toContain(code);
+  });
+
+  test('tells a command that goes on of a broken pipe, and ends as it ends', async () => {
+    const [node, main] = agentCommand;
+    const script = 'trap "" PIPE; yes 2>&1 >&3 | head -n 1 >&2; exit 4';
+    const given = [main, ...command, '--', 'sh', '-c', `exec 3>&1; ${script}`];
+    const child = spawn(node, given, { env: { ...process.env, LC_ALL: 'C' } });
+    await once(child.stdout, 'data');
+    child.stdout.destroy();
+    const [told, [code]]: [string, unknown[]] = await Promise.all([
+      text(child.stderr),
+      once(child, 'exit'),
+    ]);
+    expect({ told, code }).toEqual({
+      told: expect.stringContaining(libc() === undefined ? 'reset' : 'Broken pipe'),
+      code: 4,
+    });
   });
 });
 

@@ -150,7 +150,8 @@ describe('[BM-22] link verify', () => {
     await restartWith(await stranger.issue());
     const { code, stderr, report } = await verify();
     expect(code).toBe(10);
-    expect(stderr).toMatch(
+    expect(JSON.parse(stderr)).toEqual({ error: report.failure });
+    expect((await text()).stderr).toMatch(
       /^sallyport-agent: [^\n]* no trusted CA issued; [^\n]*enroll --force[^\n]*\n$/,
     );
     expect(report.failure?.code).toBe('tls.unknown_ca');

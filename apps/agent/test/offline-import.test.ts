@@ -3,11 +3,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { admissionRequest, MAX_OFFLINE_BUNDLE_BYTES } from '@sallyport/contract';
 import { generateSigningJwk, importSigningKey } from '@sallyport/crypto/signing-key';
-import { Issuer } from '@sallyport/tls/test/issuer';
 import { DoubleGroup } from './double/group.ts';
 import { exportFrom } from './double/offline.ts';
 import { OfflineHost } from './offline-host.ts';
-import { runAgent, runAgentProcess } from './run-agent.ts';
+import { runAgentProcess } from './run-agent.ts';
 
 let host: OfflineHost;
 afterEach(() => host.home.remove());
@@ -77,25 +76,6 @@ describe('[SG-13] bundle request', () => {
     });
     expect((await host.state())?.['identity.requested.json']).toBeUndefined();
   });
-});
-
-test('[SG-13] doctor on a host that never has a network fails by the link alone, with a bundle that is good', async () => {
-  host = await OfflineHost.create();
-  await host.ask();
-  const { rootPem } = await Issuer.root();
-  await host.importFirst(await host.exported({ trustAnchors: [rootPem] }));
-  await using daemon = await host.run();
-  await daemon.untilHealth(({ durable }) => durable.revision !== null);
-  const where = ['--state-dir', host.stateDir, '--socket', host.socket];
-  const { code, stdout } = await runAgent(['doctor', '--json', ...where]);
-  const outcomes = JSON.parse(stdout).findings.map((each: { check: string; outcome: string }) => [
-    each.check,
-    each.outcome,
-  ]);
-  expect(code).toBe(11);
-  expect(outcomes).toContainEqual(['durable bundle', 'ok']);
-  const failing = outcomes.filter(([, outcome]: string[]) => outcome === 'failed');
-  expect(failing.map(([check]: string[]) => check)).toEqual(['name resolution', 'connection']);
 });
 
 describe('[SG-13] a request with --force, to replace the agent that is there,', () => {
@@ -175,6 +155,14 @@ describe('[SG-13] the first import', () => {
     );
     expect(await host.state()).toEqual(before);
     await other.home.remove();
+  });
+
+  test('of a bundle that names for CAs what is no certificate changes nothing', async () => {
+    const before = await host.state();
+    const text = await host.exported({ trustAnchors: ['canary'] });
+    const { code, stderr } = await host.importFirst(text);
+    expect({ code, after: await host.state() }).toEqual({ code: 1, after: before });
+    expect(stderr).toMatch(/CAs that are no certificates — have another one exported\n$/);
   });
 
   test('without a request is told to make one', async () => {

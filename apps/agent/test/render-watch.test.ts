@@ -56,6 +56,27 @@ describe('[SG-04] render --watch', () => {
     expect(watching.output()).toBe('a1-1-b1\na1-1-b2');
   });
 
+  test('does not run a command again that fails once SIGTERM was sent', async () => {
+    const home = agent.enrolled.home.path;
+    const end = join(home, 'end');
+    const script = `echo "$(cat "$0")"; grep -q a1 "$0" || { until [ -e "${end}" ]; do sleep 0.05; done; exit 9; }`;
+    const failing = startProcess({
+      command: [
+        ...[...agentCommand, 'render', '--socket', agent.enrolled.socket, '--watch'],
+        ...['--debounce', '0', '--template', join(home, 'template')],
+        ...['--output', join(home, 'other'), '--', 'sh', '-c', script, join(home, 'other')],
+      ],
+    });
+    await failing.waitForLine(/^a1-1-b1$/);
+    agent.double.putSecret('a', 'a2');
+    await failing.waitForLine(/^a2-1-b1$/);
+    failing.kill('SIGTERM');
+    await writeFile(end, '');
+    expect(await failing.exited).toEqual({ code: 0, signal: null });
+    expect(failing.stdout).toEqual(['a1-1-b1', 'a2-1-b1']);
+    expect(failing.output()).toContain('failed once: it ended with exit code 9');
+  });
+
   test('leaves the file while a value is gone, says so with the line, and goes on when it is back', async () => {
     agent.double.deleteSecret('a');
     await watching.waitForLine(

@@ -91,6 +91,44 @@ describe('[SG-21] scan', () => {
     },
   );
 
+  test.each([
+    ['package-lock.json', '{"node_modules/token": {}, "js-tokens": "^9.0.0-beta"}'],
+    ['web/pnpm-lock.yaml', '      js-tokens: 9.0.0-beta\n      pg-connection-string: 2.9.1\n'],
+    ['Cargo.lock', 'secret-key = "rust-9.0.0"\nchecksum = "3f1c"\n'],
+    ['go.sum', 'example.com/password v1.2.0 h1:x\npassword=h1:3f1c9a2b7d\n'],
+    [
+      'types.ts',
+      'type A = {\n  password: string;\n  secret: boolean;\n  token: newToken;\n};\n' +
+        'function f(\n  password: string,\n  secret: Uint8Array,\n  apiKey: CryptoKey,\n) {}\n' +
+        "export type TokenKind = 'agent' | 'enroll';\n",
+    ],
+    ['types.py', 'class A:\n    password: str\n    secret: SecretStr\n    token: bytes\n'],
+    ['types.rs', 'struct A {\n    password: String,\n    api_key: keys.ApiKey,\n}\n'],
+  ])('takes no package and no type for a secret in %s', async (file, text) => {
+    await write(file, text);
+    expect(await scan()).toMatchObject({ code: 0, files: 1, findings: [] });
+  });
+
+  test.each([
+    ['a.ts', "const config = {\n  password: 'correct-horse',\n};", 'password', 2],
+    ['b.ts', "  const token = 'correct-horse';\n", 'token', 1],
+    ['c.ts', 'const env = `\nDB_PASSWORD=correct-horse\n`;', 'DB_PASSWORD', 2],
+    ['d.ts', 'const yaml = `\npassword: hunter2hunter2\n`;', 'password', 2],
+    ['e.py', 'password: correct-horse,\n', 'password', 1],
+    ['f.yaml', 'password: Hunter,\n', 'password', 1],
+    ['Cargo.lock.bak', 'secret = "correct-horse"\n', 'secret', 1],
+  ])('finds a secret beside types and packages in %s', async (file, text, key, line) => {
+    await write(file, text);
+    expect((await scan()).findings).toMatchObject([{ file, key, line }]);
+  });
+
+  test('finds keys by their form in a lock file, too', async () => {
+    await write('yarn.lock', '  resolved "https://shop:correct-horse@npm.test/a.tgz"\n');
+    const { code, text } = await scan();
+    expect(code).toBe(11);
+    expect(text).not.toContain('correct-horse');
+  });
+
   test('finds keys by their form, whatever they are assigned to', async () => {
     const token = `ghp_${'wWPw5k4aXcaT4fNP0UcnZwJUVFk6LO0pINUx'}`;
     await write('notes.txt', `see postgres://shop:correct-horse@db.test/shop\nor ${token}\n`);

@@ -44,6 +44,7 @@ class FileReader {
     const entries = Object.entries(value).flatMap(([name, child]) => {
       const inner = Object.hasOwn(shape, name) ? shape[name] : undefined;
       if (inner) return [[name, this.#node(inner, child, [...path, name])] as const];
+      this.#findings.undeclared([...path, name]);
       const hint = didYouMean(name, Object.keys(shape));
       this.#findings.problem([...path, name], this.#file, `unknown key${hint}`);
       return [];
@@ -64,7 +65,10 @@ class FileReader {
       const { valueType } = core._zod.def;
       const entries = Object.entries(value);
       return Object.fromEntries(
-        entries.map(([name, child]) => [name, this.#node(valueType, child, [...path, name])]),
+        entries.map(([name, child]) => {
+          this.#findings.undeclared([...path, name]);
+          return [name, this.#node(valueType, child, [...path, name])];
+        }),
       );
     }
     if (typeof value !== 'string') return value;

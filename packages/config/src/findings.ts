@@ -9,8 +9,11 @@ export class Findings {
   readonly warnings: string[] = [];
   /** The line that a key of the file stands on, once the file has been parsed. */
   lineOf: (path: Path) => number | undefined = () => undefined;
+  /** Whether a key of the file may be a part of a value, by where it stands. */
+  mayBeOfValue: (path: Path) => boolean = () => false;
   readonly #whole: string;
   readonly #reported = new Set<string>();
+  readonly #undeclared = new Set<string>();
 
   /** `whole` is what is wrong where no key is. */
   constructor(whole = 'the configuration') {
@@ -28,6 +31,11 @@ export class Findings {
     this.warnings.push(`${this.#subject(path)} (${origin}): ${what}`);
   }
 
+  /** A key of the file that no schema names is told by its place alone, where it may be a part of a value. */
+  undeclared(path: Path): void {
+    this.#undeclared.add(keyOf(path));
+  }
+
   /** Whether this key, or a section that it is in, already has a problem. */
   isReported(path: Path): boolean {
     return path.some((_part, index) => this.#reported.has(keyOf(path.slice(0, index + 1))));
@@ -35,9 +43,12 @@ export class Findings {
 
   #subject(path: Path): string {
     // In YAML what is no name may be a key and its value, for want of a space: `password:value`.
-    const hidden = path.findIndex(
-      (part) => typeof part === 'string' && !resourceName.safeParse(part).success,
-    );
+    const hidden = path.findIndex((part, index) => {
+      if (typeof part !== 'string') return false;
+      const own = path.slice(0, index + 1);
+      const isName = resourceName.safeParse(part).success;
+      return !isName || (this.#undeclared.has(keyOf(own)) && this.mayBeOfValue(own));
+    });
     if (hidden === -1) return keyOf(path) || this.#whole;
     const parent = hidden === 0 ? '' : ` of ${keyOf(path.slice(0, hidden))}`;
     const line = this.lineOf(path.slice(0, hidden + 1));

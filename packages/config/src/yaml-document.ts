@@ -1,4 +1,15 @@
-import { isMap, isScalar, LineCounter, parseDocument, visit, type Document } from 'yaml';
+import {
+  isAlias,
+  isCollection,
+  isMap,
+  isNode,
+  isScalar,
+  LineCounter,
+  parseDocument,
+  visit,
+  type Document,
+  type YAMLMap,
+} from 'yaml';
 import type { Findings } from './findings.ts';
 
 type Fault = { at: number; what: string };
@@ -19,7 +30,7 @@ const OPTIONS = {
 
 /**
  * The document, or undefined with the problem told. YAML's own messages quote the line, so only its code is kept.
- * The findings know from then on which line a key is on.
+ * The findings know from then on which line a key is on, and whether it may be a part of a value.
  */
 export function parseYaml(file: string, text: string, findings: Findings): unknown {
   const lineCounter = new LineCounter();
@@ -31,9 +42,10 @@ export function parseYaml(file: string, text: string, findings: Findings): unkno
     return undefined;
   }
   findings.lineOf = (path) => {
-    const at = offsetOf(document, path);
+    const at = startOf(pairAt(mapOf(document, path), path)?.key);
     return at === undefined ? undefined : lineCounter.linePos(at).line;
   };
+  findings.mayBeOfValue = (path) => mayBeCutOff(document, path);
   try {
     return document.toJS() ?? {};
   } catch {
@@ -69,10 +81,34 @@ function faultOf(document: Document.Parsed): Fault | undefined {
   return faults[0];
 }
 
-/** Undefined for a key that is not there itself, but by an alias. */
-function offsetOf(document: Document.Parsed, path: readonly PropertyKey[]): number | undefined {
-  const parent = document.getIn(path.slice(0, -1), true);
-  if (!isMap(parent)) return undefined;
-  const pair = parent.items.find(({ key }) => isScalar(key) && key.value === path.at(-1));
-  return isScalar(pair?.key) ? pair.key.range?.[0] : undefined;
+/**
+ * Whether a key may be what a comma cut off a value without quotes, as `def` in `{ token: abc,def: ghi }` and in
+ * `[abc,def: ghi]`, where no brace opens the mapping.
+ */
+function mayBeCutOff(document: Document.Parsed, path: readonly PropertyKey[]): boolean {
+  const map = mapOf(document, path);
+  const pair = map?.flow === true ? pairAt(map, path) : undefined;
+  if (map === undefined || pair === undefined) return false;
+  const before = map.items.slice(0, map.items.indexOf(pair));
+  const isAfterBare = before.some(({ value }) => isScalar(value) && value.type === 'PLAIN');
+  return isAfterBare || startOf(map) === startOf(pair.key);
+}
+
+/** The mapping that a key is in, which may be that of an alias. */
+function mapOf(document: Document.Parsed, path: readonly PropertyKey[]): YAMLMap | undefined {
+  const inner = (node: unknown) => (isAlias(node) ? node.resolve(document) : node);
+  const found = path.slice(0, -1).reduce<unknown>((node, part) => {
+    const parent = inner(node);
+    return isCollection(parent) ? parent.get(part, true) : undefined;
+  }, document.contents);
+  const map = inner(found);
+  return isMap(map) ? map : undefined;
+}
+
+function pairAt(map: YAMLMap | undefined, path: readonly PropertyKey[]) {
+  return map?.items.find(({ key }) => isScalar(key) && key.value === path.at(-1));
+}
+
+function startOf(node: unknown): number | undefined {
+  return isNode(node) ? node.range?.[0] : undefined;
 }

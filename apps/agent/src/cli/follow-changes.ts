@@ -5,6 +5,9 @@ import { Backoff } from '../sync/backoff.ts';
 import type { LocalClient } from './local-client.ts';
 import { localEvents, type Entry } from './local-events.ts';
 
+/** Values that change all the time are acted on all the same: after so many times `debounceMs`. */
+const MOST_WAITS = 10;
+
 /** How changes are followed. */
 export type Following = {
   client: LocalClient;
@@ -12,7 +15,7 @@ export type Following = {
   since: number;
   /** What one wants to hear of. */
   entries: () => readonly Entry[];
-  /** So long nothing may have changed before it is acted on. */
+  /** So long nothing may have changed before it is acted on, which is put off for ten times as long at most. */
   debounceMs: number;
   /** A random part of it is waited, so that not all hosts act at once. */
   splayMs: number;
@@ -107,14 +110,15 @@ class News {
     this.#arrival.resolve();
   }
 
-  /** Waits until there is some, and then until none came for so long. False when `signal` aborted. */
+  /** Waits until there is some, and then until none came for so long, or for `MOST_WAITS` of it. False when `signal` aborted. */
   async come(quietMs: number, signal: AbortSignal): Promise<boolean> {
     await Promise.race([this.#arrival.promise, aborted(signal)]);
+    const atMost = systemClock.monotonic() + MOST_WAITS * quietMs;
     let seen: number;
     do {
       seen = this.#count;
       await systemClock.sleep(quietMs, signal);
-    } while (seen !== this.#count && !signal.aborted);
+    } while (seen !== this.#count && systemClock.monotonic() < atMost && !signal.aborted);
     this.#arrival = Promise.withResolvers();
     return !signal.aborted;
   }

@@ -11,6 +11,7 @@ import { warningsOf } from '../link/warnings.ts';
 import { listens } from '../listen-settings.ts';
 import { viewIdentity } from '../state/view-identity.ts';
 import type { CliContext } from './context.ts';
+import { reportInJson, reportNotice } from './report-failure.ts';
 import { waitingFor } from './waiting-for.ts';
 
 /** `link verify`: what the link to the control plane is like, and what would fail. Returns the exit code. */
@@ -34,7 +35,8 @@ export async function showLink(
       : `${[...linesOf(report), ...warnings.map((text) => line('warning', text))].map(printable).join('\n')}\n`,
   );
   if (report.failure === null) return exitCodes.ok;
-  stderr.write(`sallyport-agent: ${printable(report.failure.message)}\n`);
+  if (flags.json === true) reportInJson(report.failure, { stderr });
+  else reportNotice(report.failure.message, { stderr });
   return exitCodes.linkBad;
 }
 

@@ -44,6 +44,7 @@ export async function renderCommand(
   const settings = settingsOf(flags);
   const client = new LocalClient(readAgentConfig(flags, context.env).config.socket);
   const asked = new Map<string, Entry>();
+  const stopping = new AbortController();
   const pass: Pass = async () => {
     const template = await readTemplate(flags.template);
     const { text, revision } = await renderAtOneRevision(
@@ -54,16 +55,14 @@ export async function renderCommand(
     const isNews = await writeOutput(settings.output, text);
     const [command, ...args] = afterwards;
     if (isNews && command !== undefined)
-      await runAfterChange(
-        { command, args },
-        settings.commandTimeoutMs,
-        withoutCredentials(context.env),
-      );
+      await runAfterChange({ command, args }, settings.commandTimeoutMs, {
+        env: withoutCredentials(context.env),
+        stopping: stopping.signal,
+      });
     return revision;
   };
   const since = await pass();
   if (flags.watch !== true) return;
-  const stopping = new AbortController();
   const stop = () => stopping.abort();
   process.once('SIGTERM', stop).once('SIGINT', stop);
   const { debounceMs, splayMs } = settings;

@@ -4,18 +4,38 @@ import { printable, withoutTokens } from '@sallyport/contract';
 import { CryptoError } from '@sallyport/crypto/crypto-error';
 import { LinkError } from '@sallyport/tls/https-link';
 import { CommanderError } from 'commander';
-import { AgentError, internalError, sentenceOf } from '../agent-error.ts';
+import { AgentError, internalError, sentenceOf, type AgentErrorCode } from '../agent-error.ts';
 import { exitCodeOf } from '../exit-codes.ts';
 import type { CliContext } from './context.ts';
 
-/** Prints why a command failed, one line for each problem and never a stack, and returns its exit code. */
+/** What was typed, and the program where it had to be parsed. */
+type Typed = Pick<CommandLine, 'args'> & Partial<CommandLine>;
+
+/** What `--json` tells of a failure. */
+type Failure = { code: AgentErrorCode | 'config.invalid'; message: string };
+
+/**
+ * Prints why a command failed, one line for each problem and never a stack, or with `--json` exactly one JSON
+ * value, and returns its exit code.
+ */
 export function reportFailure(
   error: unknown,
   { stderr }: Pick<CliContext, 'stderr'>,
-  typed?: CommandLine,
+  typed: Typed,
 ): number {
-  for (const line of linesOf(error, typed)) reportNotice(line, { stderr });
+  if (!isTold(error)) {
+    if (asksForJson(typed.args)) reportInJson(failureOf(error, typed), { stderr });
+    else for (const line of linesOf(error, typed)) reportNotice(line, { stderr });
+  }
   return exitCodeOf(error);
+}
+
+/** The form of the operators’ CLI. */
+export function reportInJson(
+  { code, message }: Failure,
+  { stderr }: Pick<CliContext, 'stderr'>,
+): void {
+  stderr.write(`${JSON.stringify({ error: { code, message: withoutTokens(message) } })}\n`);
 }
 
 /** Prints what a command that goes on has to say. */
@@ -23,16 +43,30 @@ export function reportNotice(line: string, { stderr }: Pick<CliContext, 'stderr'
   stderr.write(`sallyport-agent: ${withoutTokens(printable(line))}\n`);
 }
 
-function linesOf(error: unknown, typed: CommandLine | undefined): readonly string[] {
-  if (error instanceof ConfigError) return error.problems;
-  if (error instanceof CommanderError && typed !== undefined)
-    return isTold(error) ? [] : [usageMessage(error, typed)];
-  if (error instanceof AgentError) return [sentenceOf(error)];
-  if (error instanceof LinkError || error instanceof CryptoError) return [error.message];
-  return [sentenceOf(internalError(error))];
+/** Not from the parser: a command line that does not parse is refused in JSON too. What follows `--` is another program's. */
+function asksForJson(args: readonly string[]): boolean {
+  const end = args.indexOf('--');
+  return (end === -1 ? args : args.slice(0, end)).includes('--json');
+}
+
+function linesOf(error: unknown, typed: Typed): readonly string[] {
+  return error instanceof ConfigError ? error.problems : [failureOf(error, typed).message];
+}
+
+function failureOf(error: unknown, { program, args }: Typed): Failure {
+  if (error instanceof ConfigError)
+    return { code: 'config.invalid', message: error.problems.join('; ') };
+  if (error instanceof CommanderError && program !== undefined)
+    return { code: 'usage.invalid', message: usageMessage(error, { program, args }) };
+  if (error instanceof LinkError || error instanceof CryptoError)
+    return { code: error.code, message: error.message };
+  const own = error instanceof AgentError ? error : internalError(error);
+  return { code: own.code, message: sentenceOf(own) };
 }
 
 /** Help and version are no failures; a command line without a command has been answered with the help. */
-function isTold({ code, exitCode }: CommanderError): boolean {
-  return exitCode === 0 || code === 'commander.help';
+function isTold(error: unknown): boolean {
+  return (
+    error instanceof CommanderError && (error.exitCode === 0 || error.code === 'commander.help')
+  );
 }

@@ -29,10 +29,12 @@ beforeEach(async () => {
   lending = new Lending(state, recipient, clock);
 });
 
+const application = { listener: '/run/agent.sock', pid: null, uid: null, gid: null };
+const take = (id: string, secret = 'db') =>
+  lending.take({ protocol: PROTOCOL, id, secret, application, requestId });
 const taken = async () => {
   const id = randomUUID();
-  const application = { listener: '/run/agent.sock', pid: null, uid: null, gid: null };
-  await lending.take({ protocol: PROTOCOL, id, secret: 'db', application, requestId });
+  await take(id);
   return id;
 };
 const renew = (id: string) => lending.renew(id, { protocol: PROTOCOL, requestId });
@@ -50,6 +52,25 @@ describe('[SG-45] a lease of a values file', () => {
     expect(lasts).toEqual([90_000, 90_000, 96_000, 96_000, 100_000]);
     clock.advance(1);
     expect(() => renew(id)).toThrow(refusal('lease.not_renewable', 409));
+  });
+
+  test('that is taken again, since the reply was lost, is the same one, and lasts no longer', async () => {
+    const id = randomUUID();
+    const { expiresAt, lastsUntil } = await take(id);
+    clock.advance(10_000);
+    expect(await take(id)).toMatchObject({ ttlSeconds: 50, expiresAt, lastsUntil, version: 1 });
+  });
+
+  test('is not taken again under its id for another secret or value, nor once it is over', async () => {
+    const db = { kind: 'secret', name: 'db', value: 'value', lease } as const;
+    state.replace([db, { ...db, name: 'other' }]);
+    const [id, over] = [await taken(), await taken()];
+    lending.giveBack(over);
+    await expect(take(id, 'other')).rejects.toEqual(refusal('lease.ended', 409));
+    await expect(take(over)).rejects.toEqual(refusal('lease.ended', 409));
+    state.replace([{ ...db, value: 'changed' }]);
+    await expect(take(id)).rejects.toEqual(refusal('lease.ended', 409));
+    expect(await take(randomUUID())).toMatchObject({ version: 2 });
   });
 
   test('is told apart from one that never was, once it is over', async () => {

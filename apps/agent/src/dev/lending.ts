@@ -11,7 +11,7 @@ import { AgentError } from '../agent-error.ts';
 import type { Clock } from '../clock.ts';
 import type { DesiredState } from './desired-state.ts';
 
-type KnownLease = { secret: string; expiresAtMs: number; lastsUntilMs: number };
+type KnownLease = { secret: string; version: number; expiresAtMs: number; lastsUntilMs: number };
 
 /** Lends the secrets of a values file, by the rules and with the refusals of the control plane. */
 export class Lending {
@@ -27,8 +27,8 @@ export class Lending {
     this.#recipient = recipient;
   }
 
-  /** @throws AgentError `secret.not_found`, `secret.not_lent` */
-  async take({ id, secret, ttlSeconds: asked }: TakeLeaseBody): Promise<TakenLease> {
+  /** Again under the same id, the same lease while it lasts. @throws AgentError `secret.not_found`, `secret.not_lent`, `lease.ended` */
+  async take({ id, secret, ttlSeconds }: TakeLeaseBody): Promise<TakenLease> {
     const found = this.#state.secret(secret);
     if (found === undefined)
       throw refusal(404, 'secret.not_found', 'There is no such secret in the values file.');
@@ -40,11 +40,13 @@ export class Lending {
         'This secret is delivered, not lent out: read it as any other secret.',
       );
     const nowMs = this.#clock.now();
-    const lease = {
+    const asked = {
       secret,
-      expiresAtMs: nowMs + ttlMs(policy, asked),
+      version,
+      expiresAtMs: nowMs + ttlMs(policy, ttlSeconds),
       lastsUntilMs: nowMs + policy.maxTtlSeconds * 1000,
     };
+    const lease = this.#sameAgain(id, asked, nowMs) ?? asked;
     this.#forgetExpired(nowMs);
     this.#leases.set(id, lease);
     const value = await sealLeaseValue(id, Buffer.from(found.value), this.#recipient);
@@ -56,8 +58,7 @@ export class Lending {
     const lease = this.#known(id);
     const policy = this.#state.secret(lease.secret)?.lease;
     const nowMs = this.#clock.now();
-    if (policy === undefined || lease.expiresAtMs <= nowMs)
-      throw refusal(409, 'lease.ended', 'This lease is over; take another one.');
+    if (policy === undefined || lease.expiresAtMs <= nowMs) throw ended();
     const untilMs = renewedUntilMs(lease, ttlMs(policy, ttlSeconds), nowMs);
     if (untilMs === undefined)
       throw refusal(
@@ -85,6 +86,15 @@ export class Lending {
     });
   }
 
+  /** The lease that an earlier request under this id was given, whose reply was lost. */
+  #sameAgain(id: string, asked: KnownLease, nowMs: number): KnownLease | undefined {
+    const held = this.#leases.get(id);
+    if (held === undefined) return undefined;
+    const isSame = held.secret === asked.secret && held.version === asked.version;
+    if (!isSame || held.expiresAtMs <= nowMs) throw ended();
+    return held;
+  }
+
   #known(id: string): KnownLease {
     const lease = this.#leases.get(id);
     if (lease === undefined)
@@ -108,6 +118,10 @@ function termOf({ expiresAtMs, lastsUntilMs }: KnownLease, nowMs: number): Lease
     expiresAt: new Date(expiresAtMs).toISOString(),
     lastsUntil: new Date(lastsUntilMs).toISOString(),
   };
+}
+
+function ended(): AgentError {
+  return refusal(409, 'lease.ended', 'This lease is over; take another one.');
 }
 
 function refusal(status: number, code: string, message: string): AgentError {

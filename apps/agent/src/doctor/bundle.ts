@@ -1,6 +1,10 @@
 import { ValueCache } from '../cache/value-cache.ts';
+import { readIncoming } from '../offline/bundle-file.ts';
+import { verifyBundle } from '../offline/verify-bundle.ts';
 import { parseStoredBundle } from '../state/durable-store.ts';
 import { decodeHighWater } from '../state/high-water.ts';
+import type { Identity } from '../state/identity.ts';
+import type { StateView } from '../state/state-directory.ts';
 import { Replica } from '../sync/replica.ts';
 import { failed, ok, warning, type Found } from './finding.ts';
 import type { Host } from './host.ts';
@@ -10,11 +14,7 @@ export async function durableBundle(host: Host): Promise<Found> {
   const identity = await host.identity();
   const state = await host.state();
   const stored = await state.read('bundle.json');
-  if (stored === undefined)
-    return warning(
-      'there is none; this agent cannot start without its control plane',
-      'it is kept with the first bundle that the running agent receives',
-    );
+  if (stored === undefined) return waiting(host, state, identity);
   const bytes = await state.read('high-water.json');
   const mark = bytes && decodeHighWater(bytes, identity.highWaterKey);
   if (mark === undefined)
@@ -30,6 +30,22 @@ export async function durableBundle(host: Host): Promise<Found> {
   } finally {
     replica.wipe();
   }
+}
+
+/** Between an import and the run that takes it, only what was imported is there. */
+async function waiting({ clock }: Host, state: StateView, identity: Identity): Promise<Found> {
+  const imported = await readIncoming(state);
+  if (imported === undefined)
+    return warning(
+      'there is none; this agent cannot start without its control plane',
+      'it is kept with the first bundle that the running agent receives',
+    );
+  const bounds = { revision: 0, issuedAtMs: 0, nowMs: clock.now() };
+  const addressee = { identity, encryptionKey: identity.encryptionKey };
+  const { bundle } = await verifyBundle(imported, identity.verificationKeyring, addressee, bounds);
+  return ok(
+    `revision ${bundle.revision} was imported, good until ${bundle.expiresAt}; sallyport-agent run takes it`,
+  );
 }
 
 /** The time of the last contact is 0 until the first mark is kept. */

@@ -1,6 +1,7 @@
 import { isLocked } from '../state/lock.ts';
 import { ENROL_ANEW } from '../state/revocation.ts';
-import { failed, ok, type Found } from './finding.ts';
+import { isNamedInVain } from '../state/trust-anchors.ts';
+import { failed, ok, warning, type Found } from './finding.ts';
 import type { Host } from './host.ts';
 
 const ENROL = 'run: sallyport-agent enroll';
@@ -13,12 +14,19 @@ export async function stateDirectory(host: Host): Promise<Found> {
 }
 
 /** Whole, not revoked, and its private keys are those of its public ones. */
-export async function identity(host: Host): Promise<Found> {
+export async function identity(host: Host): Promise<Found[]> {
   const state = await host.state();
   if ((await state.read('revoked.json')) !== undefined)
-    return failed(`the agent in ${state.path} was revoked`, ENROL_ANEW);
-  const { agentId, name, group, signingKey } = await host.openIdentity();
-  return ok(`${name} (${agentId}), group ${group.name}, key ${signingKey.thumbprint}`);
+    return [failed(`the agent in ${state.path} was revoked`, ENROL_ANEW)];
+  const found = await host.openIdentity();
+  const { agentId, name, group, signingKey } = found;
+  const whole = ok(`${name} (${agentId}), group ${group.name}, key ${signingKey.thumbprint}`);
+  if (!(await isNamedInVain(state, found))) return [whole];
+  const lost = warning(
+    `${state.join('trust.json')} is damaged, or of another enrolment; the CAs of the enrolment are trusted in place of those in it`,
+    'run the agent: its next session writes it anew where the control plane names others; else remove the file',
+  );
+  return [whole, lost];
 }
 
 /** Whether an agent runs on this directory is no fault either way; what follows is told by it. */

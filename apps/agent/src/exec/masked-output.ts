@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
+import { descriptorOf } from '../host/descriptor.ts';
+import { libc } from '../host/libc.ts';
 import { Mask, type MaskedValues } from './mask.ts';
 
 /** A command that says nothing for so long waits for somebody who has to see all of it. */
@@ -17,6 +19,7 @@ export class MaskedOutput {
   readonly #done: Promise<void>;
   #arrivedBytes = 0;
   #isDone = false;
+  #isLost = false;
 
   constructor(source: Readable, target: Writable, masked: MaskedValues) {
     this.#source = source;
@@ -38,17 +41,27 @@ export class MaskedOutput {
       for await (const chunk of this.#source) {
         clearTimeout(quiet);
         this.#arrivedBytes += chunk.length;
-        await this.#write(this.#mask.push(chunk));
-        quiet = setTimeout(() => void this.#target.write(this.#mask.flush()), QUIET_MS);
+        if (!this.#isLost) await this.#write(this.#mask.push(chunk)).catch(() => this.#lose());
+        if (!this.#isLost)
+          quiet = setTimeout(() => void this.#target.write(this.#mask.flush()), QUIET_MS);
       }
     } catch {
-      // Whoever reads is gone; the command learns of it by its next write, as it would without the mask.
+      // The source was destroyed: with what is unread in it, the next write of the command fails.
     } finally {
       clearTimeout(quiet);
       const rest = this.#mask.flush();
       if (rest.byteLength > 0 && !this.#target.destroyed) await this.#write(rest).catch(() => {});
       this.#isDone = true;
     }
+  }
+
+  /** Whoever reads is gone; the command learns of it by its next write, as it would without the mask. */
+  #lose(): void {
+    this.#isLost = true;
+    const descriptor = descriptorOf(this.#source);
+    const isTold = descriptor !== undefined && libc()?.endReading(descriptor) === true;
+    // Closed with something unread in it, it would be a connection that was reset.
+    if (!isTold) this.#source.destroy();
   }
 
   async #write(bytes: Buffer): Promise<void> {

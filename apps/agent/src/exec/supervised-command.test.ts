@@ -1,4 +1,8 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
+import { createTempDirectory } from '@sallyport/testkit/temp';
+import { until } from '../../test/harness.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { SupervisedCommand } from './supervised-command.ts';
 
@@ -29,6 +33,23 @@ async function restartedUnder(signal: NodeJS.Signals): Promise<number> {
 test('[SG-04] SIGHUP is for a command that runs, also while it is started anew; SIGINT ends it then', async () => {
   expect(await restartedUnder('SIGHUP')).toBe(5);
   expect(await restartedUnder('SIGINT')).toBeGreaterThan(exitCodes.signalBase);
+});
+
+test('[SG-04] SIGHUP does not keep a command that is replaced from ending in order', async () => {
+  await using home = await createTempDirectory('replaced');
+  const file = (name: string) => join(home.path, name);
+  const script =
+    'test "$ROUND" = 2 && exit 5; trap "sleep 0.2; : > ended; exit" TERM; : > ready; while :; do sleep 0.05; done';
+  const line = { command: 'sh', args: ['-c', `cd "$HOME"; ${script}`] };
+  const env = (ROUND: string) => ({ PATH: process.env['PATH'], HOME: home.path, ROUND });
+  using supervised = new SupervisedCommand(line, undefined);
+  supervised.start(env('1'));
+  await until(() => existsSync(file('ready')));
+  const restarted = supervised.restart(10_000, env('2'));
+  process.emit('SIGHUP', 'SIGHUP');
+  await restarted;
+  expect(existsSync(file('ended'))).toBe(true);
+  expect(await supervised.ended).toBe(5);
 });
 
 test('an empty command is one that is not there', async () => {

@@ -94,6 +94,8 @@ export class SupervisedCommand implements Disposable {
       if (this.#child === undefined)
         this.#end.resolve(exitCodes.signalBase + constants.signals[signal]);
     }
+    // The command that comes reads everything anew; the one that goes is left to end in order.
+    if (signal === 'SIGHUP' && this.#isReplaced && this.#stoppedBy === undefined) return;
     if (!process.stdin.isTTY || !fromTerminal.has(signal)) this.#child?.kill(signal);
   }
 

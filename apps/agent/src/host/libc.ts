@@ -13,6 +13,8 @@ export type Libc = {
   peerOf(descriptor: number): Peer | undefined;
   /** Whether the host answers that truthfully of this process itself. */
   tellsPeers(): boolean;
+  /** From now on whoever writes into the other end of a unix socket is told that nobody reads, as of a pipe. Whether that is so. */
+  endReading(descriptor: number): boolean;
   /** From now on no core of this process is written, and only root reads its memory. Whether that is so. */
   forbidDumps(): boolean;
   areDumpsForbidden(): boolean;
@@ -29,6 +31,7 @@ export type Libc = {
 const PROCESSORS: readonly string[] = ['x64', 'arm64'];
 const AF_UNIX = 1;
 const SOCK_STREAM_CLOEXEC = 0o2_000_001;
+const SHUT_RD = 0;
 const SOL_SOCKET = 1;
 const SO_PEERCRED = 17;
 const UCRED_BYTES = 12;
@@ -55,6 +58,7 @@ const signatures = {
   mprotect: { arguments: ['pointer', 'uint64', 'int32'], return: 'int32' },
   prctl: { arguments: ['int32', 'uint64', 'uint64', 'uint64', 'uint64'], return: 'int32' },
   setrlimit: { arguments: ['int32', 'buffer'], return: 'int32' },
+  shutdown: { arguments: ['int32', 'int32'], return: 'int32' },
   socketpair: { arguments: ['int32', 'int32', 'int32', 'buffer'], return: 'int32' },
 } as const;
 
@@ -97,6 +101,7 @@ function over(ffi: Ffi, native: Native): Libc {
   return {
     peerOf,
     tellsPeers: () => tellsPeers(native, peerOf),
+    endReading: (descriptor) => native.shutdown(descriptor, SHUT_RD) === 0,
     forbidDumps: () => {
       native.setrlimit(RLIMIT_CORE, Buffer.alloc(RLIMIT_BYTES));
       native.prctl(PR_SET_DUMPABLE, 0n, 0n, 0n, 0n);

@@ -1,9 +1,6 @@
 import type { Socket } from 'node:net';
-import { z } from 'zod';
+import { descriptorOf } from './descriptor.ts';
 import { libc, type Peer } from './libc.ts';
-
-/** Node tells the descriptor of a connection by its handle alone. */
-const withDescriptor = z.object({ _handle: z.object({ fd: z.int().min(0) }) });
 
 let told: boolean | undefined;
 
@@ -15,6 +12,6 @@ export function arePeersTold(): boolean {
 /** Who is at the other end of a connection that has just come over a unix socket; undefined where that is not told. */
 export function peerOf(socket: Socket): Peer | undefined {
   if (!arePeersTold()) return undefined;
-  const { data } = withDescriptor.safeParse(socket);
-  return data && libc()?.peerOf(data._handle.fd);
+  const descriptor = descriptorOf(socket);
+  return descriptor === undefined ? undefined : libc()?.peerOf(descriptor);
 }

@@ -17,7 +17,7 @@ import { deriveHighWaterKey, encodeHighWater } from '../state/high-water.ts';
 import { privateKeys, type PrivateKeys, type StoredIdentity } from '../state/identity.ts';
 import { forgetBundles } from '../state/revocation.ts';
 import type { StateDirectory } from '../state/state-directory.ts';
-import { givenBesides, withGiven } from '../state/trust-anchors.ts';
+import { areCertificates, givenBesides, withGiven } from '../state/trust-anchors.ts';
 import { call, errorFromReply, parseReply, type Link } from './call.ts';
 import { ServerClock } from './server-clock.ts';
 
@@ -43,6 +43,9 @@ const pendingEnrollment = z.strictObject({
   tokenSha256: z.string().optional(),
   ...privateKeys.shape,
 });
+
+/** With CAs that are certificates: of any others no link could be made, and none be replaced. */
+const usableReply = enrollReply.refine(({ trustAnchors }) => areCertificates(trustAnchors));
 
 /**
  * Registers a new agent: makes its keys here, proves that it holds them, and keeps the identity as one
@@ -158,7 +161,7 @@ async function requestOnce(
     path: '/agent/v1/enroll',
     json,
   });
-  return parseReply(enrollReply, body);
+  return parseReply(usableReply, body);
 }
 
 /**

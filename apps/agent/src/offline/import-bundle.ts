@@ -12,6 +12,7 @@ import { readImportedMark } from '../state/imported-mark.ts';
 import { isLocked } from '../state/lock.ts';
 import { StateDirectory, type StateView } from '../state/state-directory.ts';
 import { unusable } from '../state/system-error.ts';
+import { areCertificates } from '../state/trust-anchors.ts';
 import { requestedKeys } from './admission-request.ts';
 import { readIncoming } from './bundle-file.ts';
 import { verifyBundle, type Bounds } from './verify-bundle.ts';
@@ -70,6 +71,10 @@ async function importFirst(
   const addressee = { identity: undefined, encryptionKey };
   const { bundle } = await verifyBundle(jws, signer, addressee, bounds);
   const { agentId, name, group, controlPlane, trustAnchors, verificationKeys } = bundle;
+  if (!areCertificates(trustAnchors))
+    throw new AgentError('bundle.incomplete', 'the bundle names CAs that are no certificates', {
+      advice: 'have another one exported',
+    });
   const identity = { agentId, name, group, controlPlane, trustAnchors, verificationKeys, ...keys };
   await keepIdentity(state, { format: 1, ...identity }, undefined);
   // After a crash before this, the same import goes on by the identity that is there.

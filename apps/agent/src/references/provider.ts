@@ -14,8 +14,8 @@ export type Provider<Each extends Scheme> = {
    * what else it throws counts as `unusable`
    */
   resolve(reference: ReferenceOf<Each>, signal: AbortSignal): Promise<Buffer>;
-  /** Ends its connections. */
-  close?(): void;
+  /** Gives back what it got for itself, within seconds, and ends its connections. */
+  close?(): void | Promise<void>;
 };
 
 /** There is nothing, or no such field, version or key. */

@@ -20,7 +20,7 @@ type ProvidersParts = {
 
 /** What is set up; a provider is loaded by the first reference that needs it. */
 type Table = { [Each in Scheme]?: (() => Promise<Provider<Each>>) | undefined };
-type Closable = { close?(): void };
+type Closable = { close?(): void | Promise<void> };
 
 /**
  * The providers of this host. What is not set up resolves nothing: who may write secrets in the control plane gets at
@@ -57,8 +57,12 @@ export class Providers {
   }
 
   async close(): Promise<void> {
-    for (const loaded of await Promise.allSettled(this.#loaded))
-      if (loaded.status === 'fulfilled') loaded.value.close?.();
+    const loaded = await Promise.allSettled(this.#loaded);
+    await Promise.all(
+      loaded.map(async (each) => {
+        if (each.status === 'fulfilled') await each.value.close?.();
+      }),
+    );
   }
 
   async #resolveBy<Each extends Scheme>(

@@ -11,6 +11,10 @@ const RENEW_AFTER = 2 / 3;
 /** A token that was got so lately is not got anew when it is refused: then it is not the token. */
 const FRESH_MS = 10_000;
 
+/** So long the end of the agent waits for Vault. */
+const LOG_OUT_MS = 2_000;
+const REVOKE_PATH = '/v1/auth/token/revoke-self';
+
 const loginReply = z.object({
   auth: z.object({
     client_token: z.string().min(1),
@@ -65,6 +69,21 @@ export class VaultLogin {
     if (this.#parts.monotonic() - this.#lease.gotAtMs < FRESH_MS) return false;
     this.#lease = undefined;
     return true;
+  }
+
+  /**
+   * Has the token of a login revoked, that nobody else has. One of a file is whoever’s put it there.
+   *
+   * @throws AgentError `reference.*`
+   */
+  async logOut(): Promise<void> {
+    const lease = this.#lease;
+    this.#lease = undefined;
+    if (lease === undefined || this.#parts.settings.auth === 'token') return;
+    if (this.#parts.monotonic() >= lease.endsAtMs) return;
+    const request = { headers: this.#headers(lease.token), timeoutMs: LOG_OUT_MS };
+    const { status } = await this.#parts.link.request('POST', REVOKE_PATH, request);
+    if (status !== 204) throw unusable(`Vault answers ${status}`);
   }
 
   async #get(given: string | undefined, signal: AbortSignal): Promise<Lease> {

@@ -1,4 +1,6 @@
+import { AgentError } from '../agent-error.ts';
 import { compacted } from '../local-api/json-text.ts';
+import type { Log } from '../log.ts';
 import { memberOf } from './member.ts';
 import { ProviderLink, type ProviderContext } from './provider-link.ts';
 import { unusable, type Provider } from './provider.ts';
@@ -13,9 +15,11 @@ export class VaultProvider implements Provider<'vault'> {
   readonly #settings: VaultSettings;
   readonly #link: ProviderLink;
   readonly #login: VaultLogin;
+  readonly #log: Log;
 
   constructor(settings: VaultSettings, context: ProviderContext & { monotonic: () => number }) {
     this.#settings = settings;
+    this.#log = context.log;
     this.#link = new ProviderLink({
       ...context,
       provider: 'Vault',
@@ -40,8 +44,16 @@ export class VaultProvider implements Provider<'vault'> {
     return reference.field === undefined ? compactedOf(kept) : memberOf(kept, reference.field);
   }
 
-  close(): void {
-    this.#link.close();
+  async close(): Promise<void> {
+    try {
+      await this.#login.logOut();
+    } catch (error) {
+      if (!(error instanceof AgentError)) throw error;
+      const { code, message: detail } = error;
+      this.#log.warn({ code, detail }, 'the token of Vault was not revoked, and ends by itself');
+    } finally {
+      this.#link.close();
+    }
   }
 
   #read({ mount, path, version }: ReferenceOf<'vault'>, token: string, signal: AbortSignal) {

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Environment } from '@sallyport/config/load';
 import { AgentError } from '../agent-error.ts';
+import { systemClock } from '../clock.ts';
 import type { CommandLine } from '../exec/child.ts';
 import { codeOf } from '../state/system-error.ts';
 import { Backoff } from '../sync/backoff.ts';
@@ -10,26 +10,26 @@ const MAX_ATTEMPTS = 3;
 
 /**
  * Runs the command that has to know of a new file, again when it fails, at most three times. It is killed when it
- * has not ended within `timeoutMs`.
+ * has not ended within `timeoutMs`. Once `stopping` aborts it is not run again.
  *
  * @throws AgentError `command.failed`
  */
 export async function runAfterChange(
   line: CommandLine,
   timeoutMs: number,
-  env: Environment,
+  { env, stopping }: { env: Environment; stopping: AbortSignal },
 ): Promise<void> {
   const backoff = new Backoff(Math.random);
   for (let attempt = 1; ; attempt += 1) {
     const failure = await runOnce(line, timeoutMs, env);
     if (failure === undefined) return;
-    if (attempt === MAX_ATTEMPTS)
+    if (attempt < MAX_ATTEMPTS) await systemClock.sleep(backoff.next(), stopping);
+    if (attempt === MAX_ATTEMPTS || stopping.aborted)
       throw new AgentError(
         'command.failed',
-        `the file is written, but the command after it failed ${MAX_ATTEMPTS} times: it ${failure}`,
+        `the file is written, but the command after it failed ${attempt === 1 ? 'once' : `${attempt} times`}: it ${failure}`,
         { advice: 'mend the command and run it by hand: it is run again at the next change only' },
       );
-    await pause(backoff.next());
   }
 }
 

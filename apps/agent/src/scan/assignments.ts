@@ -11,7 +11,7 @@ export type Assignment = {
 /** `key = value`, `key: value`, `"key": "value"` and `<key>value</key>`, on a line of their own or within one. */
 const FORMS = [
   /(?<key>[A-Za-z_][\w.-]{1,63})["']?\s*(?<sign>:=|=>|[:=])\s*(?<quote>["'`])(?<value>[^"'`\n]{4,512})\k<quote>/g,
-  /^[ \t-]*(?:export\s+)?(?<key>[A-Za-z_][\w.-]{1,63})\s*[:=][ \t]*(?<value>[^\s"'`#;,&|][^\s#;]{3,511})\s*(?:[#;].*)?$/gm,
+  /^[ \t-]*(?:export\s+)?(?<key>[A-Za-z_][\w.-]{1,63})\s*(?<sign>[:=])[ \t]*(?<value>[^\s"'`#;,&|][^\s#;]{3,511})\s*(?:[#;].*)?$/gm,
   /<(?<key>[A-Za-z_][\w.-]{1,63})>(?<value>[^<>\s]{4,512})<\/\k<key>>/g,
 ];
 
@@ -34,8 +34,16 @@ const TAG = /\{\{(?:(?!\{[{%])[^]){0,512}?\}\}|\{%-?\s(?:(?!\{[{%])[^]){0,512}?%
 /** What stands before the name of a filter: a pipe of an earlier line may be YAML's, of a block of text. */
 const BEFORE_FILTER = /\|[ \t]*$/;
 
-/** Literals that are assigned to names that look secret, in a text of any kind. */
-export function assignments(text: string): Assignment[] {
+/**
+ * What is no literal after a colon in code with types: the name of a type, or another that the code goes on after.
+ * What is neither may stand in a text of several lines.
+ */
+const NAME_IN_CODE =
+  /^(?:(?:[A-Z][A-Za-z$.]*|Uint8Array|str|bytes|bool|boolean|number|bigint|unknown|never)(?:,|;.*)?|[\w$.]+(?:,|;.*))$/;
+const TYPE_DECLARATION = /\btype[ \t]+$/;
+
+/** Literals that are assigned to names that look secret, in a text of any kind; `isTypedCode` says that types are none. */
+export function assignments(text: string, isTypedCode: boolean): Assignment[] {
   const found = new Map<number, Assignment>();
   const starts = [0, ...[...text.matchAll(/\n/g)].map(({ index }) => index + 1)];
   const tags = [...text.matchAll(TAG)];
@@ -47,6 +55,7 @@ export function assignments(text: string): Assignment[] {
       if (!looksSecret(key) || PLACEHOLDERS.some((placeholder) => placeholder.test(value)))
         continue;
       const at = match.index + match[0].indexOf(key);
+      if (isTypedCode && isOfCode(match, text.slice(Math.max(0, at - 16), at))) continue;
       while (tag < tags.length && endOf(tags[tag]) <= at) tag += 1;
       const begin = tags[tag]?.index ?? at;
       if (sign === ':' && begin < at && BEFORE_FILTER.test(text.slice(begin, at))) continue;
@@ -56,6 +65,13 @@ export function assignments(text: string): Assignment[] {
     }
   }
   return [...found.values()];
+}
+
+/** Whether what is assigned is a type or a name, not a text; `before` is what stands right before it. */
+function isOfCode({ 0: whole, groups = {} }: RegExpMatchArray, before: string): boolean {
+  const { sign, quote, value = '' } = groups;
+  if (quote !== undefined) return TYPE_DECLARATION.test(before);
+  return sign === ':' && NAME_IN_CODE.test(whole.slice(whole.lastIndexOf(value)).trimEnd());
 }
 
 function endOf(tag: RegExpExecArray | undefined): number {

@@ -1,6 +1,7 @@
 import { lintSource } from '@secretlint/core';
 import { creator as recommended } from '@secretlint/secretlint-rule-preset-recommend';
 import { assignments } from './assignments.ts';
+import { isLockFile, isTypedCode } from './kinds-of-file.ts';
 
 /**
  * Where something looks like a secret. `key` is the name that it is assigned to, `value` what one is told from another
@@ -19,13 +20,14 @@ const config = { rules: [{ id: PRESET, rule: recommended, rules: [] }] };
 
 /**
  * What looks like a secret in a text: what has the form of a known kind, such as a cloud provider's keys and private
- * keys, and literals that are assigned to a name such as `password`. One finding a line, at most.
+ * keys, and, but in lock files, literals that are assigned to a name such as `password`. One finding a line, at most.
  */
 export async function findSecrets(path: string, text: string): Promise<Finding[]> {
   const source = { filePath: path, content: text, contentType: 'text', ext: '' } as const;
   const options = { config, maskSecrets: true, noPhysicFilePath: true };
   const { messages } = await lintSource({ source, options });
-  const assigned = new Map(assignments(text).map((each) => [each.line, each]));
+  const inText = isLockFile(path) ? [] : assignments(text, isTypedCode(path));
+  const assigned = new Map(inText.map((each) => [each.line, each]));
   const known = messages.map(({ ruleId, loc, range }): Finding => {
     const { line, column } = loc.start;
     const rule = ruleId.replace(/^.*secretlint-rule-/, '');

@@ -18,7 +18,7 @@ import { AgentError } from '../agent-error.ts';
 import { deriveEventsKey } from '../events/events-key.ts';
 import { deriveHighWaterKey } from './high-water.ts';
 import type { StateDirectory, StateView } from './state-directory.ts';
-import { readTrustAnchors } from './trust-anchors.ts';
+import { areCertificates, readTrustAnchors } from './trust-anchors.ts';
 
 const privatePoint = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
 
@@ -83,15 +83,18 @@ export async function importIdentity(stored: StoredIdentity): Promise<Identity> 
   };
 }
 
-/** @throws AgentError `identity.missing` before the first enrolment, `identity.unreadable` for a damaged file */
+/** @throws AgentError `identity.missing` before the first enrolment, `identity.unreadable` for a damaged file, `state.*` */
 export async function loadIdentity(state: StateView): Promise<Identity> {
   const bytes = await state.read('identity.json');
   if (bytes === undefined)
     throw noIdentity(state.path, (await state.read('identity.requested.json')) !== undefined);
   const path = state.join('identity.json');
   const stored = parseStored(bytes, path);
+  const trustAnchors = await readTrustAnchors(state, stored);
+  if (!areCertificates(trustAnchors))
+    throw unreadable(`${path} names CAs to trust that are no certificates`);
   try {
-    return await importIdentity({ ...stored, trustAnchors: await readTrustAnchors(state, stored) });
+    return await importIdentity({ ...stored, trustAnchors });
   } catch {
     throw unreadable(`${path} holds a private key that is not that of the public one beside it`);
   }

@@ -21,6 +21,15 @@ export async function readTrustAnchors(
   return named === undefined ? identity.trustAnchors : withGiven(named, identity);
 }
 
+/** Whether there is a file of what the control plane named last, and nothing in it that can be used. */
+export async function isNamedInVain(
+  state: Pick<StateDirectory, 'read'>,
+  identity: Pick<OfEnrollment, 'agentId'>,
+): Promise<boolean> {
+  const isThere = (await state.read('trust.json')) !== undefined;
+  return isThere && (await namedLast(state, identity)) === undefined;
+}
+
 /** Keeps what the control plane names. */
 export async function keepTrustAnchors(
   state: Pick<StateDirectory, 'write'>,
@@ -42,7 +51,7 @@ export function withGiven(
 /** Undefined before the first time, and where the file is damaged or of another enrolment. */
 async function namedLast(
   state: Pick<StateDirectory, 'read'>,
-  { agentId }: OfEnrollment,
+  { agentId }: Pick<OfEnrollment, 'agentId'>,
 ): Promise<string[] | undefined> {
   const bytes = await state.read('trust.json');
   try {

@@ -50,6 +50,8 @@ export type DoubleAgent = {
 /** Who may do what at the double: tokens, agents, sessions and proofs, verified for real. */
 export class DoubleAuthority {
   readonly agents = new Map<string, DoubleAgent>();
+  /** What a new agent is told to trust in place of the double's own CA. */
+  namedAnchor: string | undefined;
   readonly #tokens = new Map<string, { group: DoubleGroup; usesLeft: number }>();
   readonly #agentTokens = new Map<string, string>();
   readonly #signer: SigningKey;
@@ -95,7 +97,7 @@ export class DoubleAuthority {
       agentId: agent.id,
       group: { id: group.id, name: group.name },
       verificationKeys: { keys: [{ ...group.signer.publicJwk, kid: group.signer.thumbprint }] },
-      trustAnchors: [trustAnchor],
+      trustAnchors: [this.namedAnchor ?? trustAnchor],
     };
   }
 

@@ -4,8 +4,10 @@ import { verifyAdmissionProof } from '@sallyport/crypto/admission';
 import { sealDeliveryKey } from '@sallyport/crypto/delivery-key';
 import { importEncryptionPublicKey } from '@sallyport/crypto/encryption-key';
 import { signOfflineBundle } from '@sallyport/crypto/offline-bundle';
+import { Issuer } from '@sallyport/tls/test/issuer';
 import type { DoubleGroup } from './group.ts';
 
+const { rootPem } = await Issuer.root();
 const DAY_MS = 86_400_000;
 
 /** An agent that was admitted by its request. */
@@ -33,7 +35,7 @@ export async function exportFrom(
     name,
     group: { id: group.id, name: group.name },
     controlPlane: 'https://nowhere.invalid:9443',
-    trustAnchors: ['-----BEGIN CERTIFICATE-----'],
+    trustAnchors: [rootPem],
     verificationKeys: { keys: [{ ...group.signer.publicJwk, kid: group.signer.thumbprint }] },
     revision: group.revision,
     epoch: group.delivery.epoch,

@@ -59,6 +59,10 @@ export class VaultPeer implements AsyncDisposable {
     if (path === '/v1/auth/token/lookup-self') return { status: 200, json: { data: token } };
     if (path === '/v1/auth/token/renew-self')
       return token.renewable ? this.#grant(id, token) : { status: 400 };
+    if (path === '/v1/auth/token/revoke-self') {
+      this.tokens.delete(id);
+      return { status: 204 };
+    }
     return this.#read(asked);
   }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { createClock, type TestClock } from '@sallyport/testkit/clock';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
+import { silentLog, type Log } from '../../src/log.ts';
 import { Guarded } from './guarded.ts';
 import { VaultPeer } from './vault-peer.ts';
 
@@ -11,11 +12,14 @@ let home: TempDirectory;
 let vault: VaultPeer;
 let clock: TestClock;
 let guarded: Guarded | undefined;
+const warned: unknown[] = [];
+const log: Log = { ...silentLog, warn: ({ detail }) => void warned.push(detail) };
 beforeEach(async () => {
   home = await createTempDirectory('vault');
   vault = await VaultPeer.start();
   vault.put('shop/db', { user: 'shop', password: 'first' });
   clock = createClock();
+  warned.length = 0;
 });
 afterEach(async () => {
   await guarded?.[Symbol.asyncDispose]();
@@ -35,7 +39,7 @@ async function agentWith(settings: Record<string, unknown>): Promise<Guarded> {
   const monotonic = () => clock.now();
   guarded = new Guarded(
     { settings: { vault: { url: vault.peer.url, truststore, ...settings } }, env: {} },
-    { clock: { now: monotonic, monotonic } },
+    { clock: { now: monotonic, monotonic }, log },
   );
   return guarded;
 }
@@ -200,6 +204,44 @@ describe('[AT-05] a token of Vault', () => {
       });
     expect(logins()).toHaveLength(1);
   });
+});
+
+describe('[AT-12] when the agent ends, a token of Vault', () => {
+  const end = async (agent: Guarded) => {
+    await agent.read(URI);
+    await agent[Symbol.asyncDispose]();
+  };
+
+  test('that it logged in for is revoked', async () => {
+    await end(await byAppRole());
+    expect([...vault.tokens]).toEqual([]);
+    expect(warned).toEqual([]);
+  });
+
+  test('that it was given is left to whoever gave it', async () => {
+    const token = vault.mintToken({ ttl: 300, renewable: true });
+    await end(await agentWith({ auth: 'token', tokenFile: await put('token', token) }));
+    expect([...vault.tokens.keys()]).toEqual([token]);
+    expect(vault.peer.askedFor('/v1/auth/token/revoke-self')).toEqual([]);
+  });
+
+  test.each([
+    ['does not answer', 'hang', /is not reached/],
+    ['refuses it', { status: 403, json: {} }, /Vault answers 403/],
+  ] as const)(
+    'that it logged in for is left, and that is told, where Vault %s',
+    async (...given) => {
+      const [, answer, detail] = given;
+      const agent = await byAppRole();
+      await agent.read(URI);
+      vault.peer.failNext(answer);
+      const begunAt = performance.now();
+      await agent[Symbol.asyncDispose]();
+      expect(performance.now() - begunAt).toBeLessThan(10_000);
+      expect(vault.tokens.size).toBe(1);
+      expect(warned).toEqual([expect.stringMatching(detail)]);
+    },
+  );
 });
 
 describe('[AT-13] what Vault keeps', () => {

@@ -1,0 +1,22 @@
+import { basename, extname } from 'node:path';
+
+/** What a package manager writes: names of packages, which may be called after secrets, beside versions and checksums. */
+const LOCK_FILES = new Set([
+  ...['package-lock.json', 'npm-shrinkwrap.json', 'pnpm-lock.yaml', 'yarn.lock', 'bun.lock'],
+  ...['deno.lock', 'Cargo.lock', 'go.sum', 'composer.lock', 'Gemfile.lock', 'mix.lock'],
+  ...['poetry.lock', 'Pipfile.lock', 'pdm.lock', 'uv.lock', 'packages.lock.json', 'flake.lock'],
+]);
+
+/** Languages that write a type after a colon, and every text in quotes. */
+const TYPED_CODE = new Set([
+  ...['.ts', '.tsx', '.mts', '.cts', '.js', '.jsx', '.mjs', '.cjs', '.py', '.pyi'],
+  ...['.go', '.rs', '.java', '.kt', '.kts', '.scala', '.swift', '.cs', '.dart'],
+]);
+
+export function isLockFile(path: string): boolean {
+  return LOCK_FILES.has(basename(path));
+}
+
+export function isTypedCode(path: string): boolean {
+  return TYPED_CODE.has(extname(path).toLowerCase());
+}
