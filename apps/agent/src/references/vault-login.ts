@@ -12,7 +12,7 @@ const RENEW_AFTER = 2 / 3;
 const FRESH_MS = 10_000;
 
 /** So long the end of the agent waits for Vault. */
-const LOG_OUT_MS = 2_000;
+const LOG_OUT_MS = 1_000;
 const REVOKE_PATH = '/v1/auth/token/revoke-self';
 
 const loginReply = z.object({
