@@ -21,7 +21,10 @@ const confirmation = z.union([
  */
 export type Confirmation = z.infer<typeof confirmation>;
 
-/** Who a session is; `tokenId` is the agent token that it was opened with. Tokens of older versions have no name. */
+/**
+ * Who a session is; `tokenId` is the agent token that it was opened with, and `generation` a digest of what it left
+ * in the agent's state directory. Tokens of older versions have no name.
+ */
 export type AccessClaims = {
   agentId: string;
   agentName?: string;
@@ -29,6 +32,7 @@ export type AccessClaims = {
   cnf: Confirmation;
   method: SessionMethod;
   tokenId?: string;
+  generation?: string;
   expiresAtMs: number;
 };
 
@@ -53,6 +57,7 @@ export function issueAccessToken(
     cnf: claims.cnf,
     method: claims.method,
     ...(claims.tokenId === undefined ? {} : { token: claims.tokenId }),
+    ...(claims.generation === undefined ? {} : { generation: claims.generation }),
   };
   const header = { typ: TYPE, kid: key.thumbprint };
   return signCompactJws(header, Buffer.from(JSON.stringify(payload)), key.privateKey);
@@ -77,6 +82,7 @@ export async function verifyAccessToken(
   const method = sessionMethod.default('key').safeParse(payload['method']);
   const name = payload['name'];
   const tokenId = uuid.optional().safeParse(payload['token']);
+  const generation = payload['generation'];
   if (!agentId.success || !groupId.success || !cnf.success) {
     throw new CryptoError('jwt.invalid', 'it lacks an agent, a group or a key');
   }
@@ -89,6 +95,7 @@ export async function verifyAccessToken(
     cnf: cnf.data,
     method: method.data,
     ...(tokenId.data === undefined ? {} : { tokenId: tokenId.data }),
+    ...(typeof generation === 'string' ? { generation } : {}),
     expiresAtMs: (payload.exp ?? 0) * 1000,
   };
 }

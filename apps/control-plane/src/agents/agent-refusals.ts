@@ -18,6 +18,14 @@ export function agentMoved(): AppError {
   );
 }
 
+/** Told to a session that is not the agent's newest: to open another, its state directory must show where it stands. */
+export function sessionSuperseded(): AppError {
+  return new AppError(
+    'access_token.expired',
+    'Another session of this agent was opened since, which ended this one; open a new one.',
+  );
+}
+
 /** Told to who would enrol with what is banned. */
 export function agentBanned(): AppError {
   return new AppError(

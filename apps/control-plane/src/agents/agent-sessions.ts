@@ -26,11 +26,12 @@ import {
   clientCertificateUnenrolled,
   methodRefused,
   recoveryOver,
+  sessionSuperseded,
 } from './agent-refusals.ts';
 import { Standings, type Standing } from './agent-standing.store.ts';
 import type { AgentAuthenticator, AgentRequest } from './authenticate-agent.ts';
 import { checkProtocol } from './check-protocol.ts';
-import { findClone } from './find-clones.ts';
+import { findClone, generationDigest } from './find-clones.ts';
 
 const DAY_MS = 24 * 3_600_000;
 
@@ -65,14 +66,16 @@ export class AgentSessions {
     const { opener, standing } = await this.#allowed(await this.#opener(body, request), body);
     const { generation: shown } = body;
     await findClone(this.#platform, from, opener, { shown, policy: standing.clones });
-    return this.#issue(opener, { standing, request, protocol: body.protocol });
+    const left = shown === undefined ? {} : { generation: generationDigest(shown.next) };
+    return this.#issue({ ...opener, ...left }, { standing, request, protocol: body.protocol });
   }
 
   /**
    * Another access token of the same standing, for a session that is still open: whoever shows one has proved
-   * itself a moment ago, so that nothing is hashed. What the session was opened with must still be good.
+   * itself a moment ago, so that nothing is hashed. What the session was opened with must still be good, and no other
+   * have been opened since: a copy of its state may have, which is told by what it shows to open another itself.
    *
-   * @throws AppError `agent.unknown`, `agent.revoked`, `agent.method_refused`, `agent_token.*`, `client_certificate.*`
+   * @throws AppError `access_token.expired`, `agent.unknown`, `agent.revoked`, `agent.method_refused`, `agent_token.*`, `client_certificate.*`
    */
   async renew(
     claims: AccessClaims,
@@ -81,7 +84,9 @@ export class AgentSessions {
   ): Promise<SessionReply> {
     await this.#checkCertificate(claims, request);
     const { standing } = await this.#allowed(claims, { protocol });
-    const { agentName, group } = standing;
+    const { agentName, group, generation } = standing;
+    const isNewest = generation === null || generationDigest(generation) === claims.generation;
+    if (!isNewest && claims.generation !== undefined) throw sessionSuperseded();
     const still = { ...claims, agentName, groupId: group.id };
     return this.#issue(still, { standing, request, protocol });
   }

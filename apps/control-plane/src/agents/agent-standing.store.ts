@@ -22,6 +22,8 @@ export type Standing = {
   recoverableFrom: Date | null;
   methods: AgentMethod[];
   clones: ClonePolicy;
+  /** What its newest session left in its state directory; null before the first that leaves something. */
+  generation: string | null;
   /** Of the agent token that it was opened with; undefined without one. */
   token: { revoked: boolean; expiresAt: Date } | undefined;
 };
@@ -29,7 +31,7 @@ export type Standing = {
 const STATEMENT = {
   name: 'agent-standing',
   text: `SELECT a.name AS "agentName", a.revoked_at IS NOT NULL AS "agentRevoked", a.enrolled_at AS "enrolledAt",
-           g.agent_methods AS methods, g.clones, g.id AS "groupId", g.name AS "groupName",
+           a.generation, g.agent_methods AS methods, g.clones, g.id AS "groupId", g.name AS "groupName",
            a.moved_at IS NOT NULL AS "wasMoved", a.recoverable_from AS "recoverableFrom",
            t.revoked_at IS NOT NULL AS "tokenRevoked", t.expires_at AS "expiresAt", asked.place::int
          FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS asked (agent_id, token_id, place)
@@ -46,6 +48,7 @@ type Row = {
   enrolledAt: Date;
   methods: unknown;
   clones: string;
+  generation: string | null;
   groupId: string;
   groupName: string;
   wasMoved: boolean;
@@ -90,7 +93,7 @@ export class Standings {
 
 function standingOf(row: Row): Standing {
   const { agentName, agentRevoked, enrolledAt, recoverableFrom, wasMoved } = row;
-  const { tokenRevoked, expiresAt } = row;
+  const { generation, tokenRevoked, expiresAt } = row;
   return {
     agentName,
     group: { id: row.groupId, name: row.groupName },
@@ -100,6 +103,7 @@ function standingOf(row: Row): Standing {
     recoverableFrom,
     methods: agentMethod.array().parse(row.methods),
     clones: clonePolicy.parse(row.clones),
+    generation,
     token: expiresAt === null ? undefined : { revoked: tokenRevoked, expiresAt },
   };
 }

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import type { ClonePolicy, Generation } from '@sallyport/contract';
 import type { AccessGrant } from '@sallyport/crypto/access-token';
 import { appendAuditEvent } from '../audit/index.ts';
@@ -5,6 +6,11 @@ import { Operation } from '../authorization/index.ts';
 import type { Platform } from '../platform/platform.ts';
 import { agentCloned } from './agent-refusals.ts';
 import { markCloned, resetGeneration, takeGeneration } from './agents.store.ts';
+
+/** What an access token tells of the generation that its session left: not itself, which is for the next to show. */
+export function generationDigest(generation: string): string {
+  return hash('sha256', generation, 'base64url');
+}
 
 /** A copy that comes again and again is in the audit once in this time. */
 const NOTED_MS = 3_600_000;

@@ -27,6 +27,7 @@ const open = (current: number | null, next: number): Promise<Reply> =>
     current: current === null ? null : drawn(current),
     next: drawn(next),
   });
+const sessionOver = { status: 401, body: { code: 'access_token.expired' } };
 const cloned = { status: 401, body: { code: 'agent.cloned' } };
 
 async function events(): Promise<Record<string, unknown>[]> {
@@ -79,6 +80,34 @@ describe('[F-10] an agent whose state directory was copied', () => {
     expect((await open(2, 4)).status).toBe(200);
   });
 
+  test('and that runs on is told from its copy at its next renewal; its copy cannot be told from it', async () => {
+    await allow('refuse');
+    await open(null, 1);
+    const original = agent.accessToken;
+    expect((await open(1, 2)).status).toBe(200);
+    const copy = agent.accessToken;
+    agent.accessToken = original;
+    expect(await agent.renewSession()).toMatchObject(sessionOver);
+    expect(await events()).toEqual([]);
+    expect(await open(1, 3)).toMatchObject(cloned);
+    expect(await events()).toEqual([{ outcome: 'refused' }]);
+    agent.accessToken = copy;
+    expect((await agent.renewSession()).status).toBe(200);
+    expect((await agent.renewSession()).status).toBe(200);
+  });
+
+  test('is told from one that goes on with a session whose successor’s reply was lost', async () => {
+    await allow('refuse');
+    await open(null, 1);
+    const held = agent.accessToken;
+    await open(1, 2);
+    agent.accessToken = held;
+    expect(await agent.renewSession()).toMatchObject(sessionOver);
+    expect((await open(1, 2)).status).toBe(200);
+    expect((await agent.renewSession()).status).toBe(200);
+    expect(await events()).toEqual([]);
+  });
+
   test('is refused one of two that come at once', async () => {
     await allow('refuse');
     await open(null, 1);
@@ -90,5 +119,6 @@ describe('[F-10] an agent whose state directory was copied', () => {
 test('an agent that never shows a generation, as an older one, opens sessions as before', async () => {
   await allow('refuse');
   for (const _ of [1, 2]) expect((await agent.openSession()).status).toBe(200);
+  expect((await agent.renewSession()).status).toBe(200);
   expect(await events()).toEqual([]);
 });
