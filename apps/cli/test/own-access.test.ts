@@ -66,6 +66,16 @@ describe('one’s own password', () => {
     expect(operator.api.received).toEqual([]);
   });
 
+  test('that is the present one is refused before it is sent', async () => {
+    const given = ['--current-file', await file('current', password), '--new-file', '-'];
+    const outcome = await operator.cli(['password', ...given], { stdin: `${password}\n` });
+    expect(outcome).toMatchObject({
+      code: 2,
+      stderr: 'sallyport: the new password: use another than the present one (usage.invalid)\n',
+    });
+    expect(operator.api.received).toEqual([]);
+  });
+
   test.each([
     ['the same twice is sent', 'a new long password', 0, 1],
     ['a slip the second time changes nothing', 'a new lomg password', 2, 0],
