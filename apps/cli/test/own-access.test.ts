@@ -88,6 +88,16 @@ describe('one’s own password', () => {
     expect(operator.api.received).toHaveLength(sent);
   });
 
+  test.each([
+    ['the present', []],
+    ['the new', [`${password}\n`]],
+    ['the repeated', [`${password}\n`, 'a new long password\n']],
+  ])('is left as it is by Ctrl-C at the prompt for %s one, which exits 130', async (_, before) => {
+    const outcome = await operator.cli(['password'], { typed: [...before, '\u0003'] });
+    expect(outcome).toMatchObject({ code: 130, stdout: '' });
+    expect(operator.api.received).toEqual([]);
+  });
+
   test('is not asked of nobody', async () => {
     expect(await operator.cli(['password'])).toMatchObject({
       code: 2,

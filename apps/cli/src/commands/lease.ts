@@ -33,7 +33,7 @@ export function addLeaseCommands(program: Command, context: Context): void {
         programOf(item),
         item.expiresAt,
       ]);
-      context.output.result(
+      context.output.list(
         items,
         table(
           ['ID', 'SECRET', 'STATE', 'AGENT', 'PROGRAM', 'EXPIRES'],
