@@ -60,7 +60,7 @@ test('[SG-27] [SG-06] a secret is lent out as docs/leases.md says: taken, seen, 
   expect(listed).toContain(host.socket);
 
   const revoked = await installation.done(['lease', 'revoke', '--group', 'demo', id]);
-  expect(revoked).toContain('is ended');
+  expect(revoked).toContain('is revoked');
   await until(async () => {
     const { code, stderr } = await host.agent(['lease', 'read', id]);
     return code === 3 && stderr.includes('ended before its time');

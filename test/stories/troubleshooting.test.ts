@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { checks } from '../../apps/agent/src/doctor/checks.ts';
 import { exitCodes } from '../../apps/agent/src/exit-codes.ts';
+import { exitCodes as exitCodesOfCli } from '../../apps/cli/src/exit-codes.ts';
 import type { Host } from '../fixtures/host.ts';
 import { Installation, type Replica } from '../fixtures/installation.ts';
 
@@ -88,7 +89,9 @@ test('with the control plane gone both say so, with the exit codes of the page',
   expect(stdout).toMatch(/^failed +connection .*refused the connection/m);
 });
 
-test('the page has every exit code', () => {
-  const codes = Object.values(exitCodes).map(String);
-  expect(tableOf('Exit codes')).toEqual(codes);
+test.each([
+  ['Exit codes', exitCodes],
+  ['Exit codes of sallyport', exitCodesOfCli],
+])('the page has every exit code: %s', (heading, codes) => {
+  expect(tableOf(heading)).toEqual(Object.values(codes).map(String));
 });

@@ -5,12 +5,14 @@ export type OwnErrorCode =
   | 'usage.invalid'
   | 'input.unusable'
   | 'prompt.cancelled'
+  | 'prompt.interrupted'
   | 'session.required'
   | 'session.expired'
   | 'session_file.unsafe'
   | 'session_file.unusable'
   | 'reply.unexpected'
   | 'audit.broken'
+  | 'plugin_type.breaks_plugins'
   | 'task.failed'
   | 'task.unfinished';
 

@@ -12,8 +12,10 @@ import { ApiError, CliError, type OwnErrorCode } from './cli-error.ts';
  * - 4: not signed in: no session, an ended one, or a wrong name or password
  * - 5: the control plane cannot be reached, or is not the one that was trusted
  * - 6: an audit is not what was recorded
+ * - 7: `plugin-type check`: plugins would not fit
+ * - 130: ended by Ctrl-C at a prompt, as SIGINT ends a command anywhere else
  */
-const exitCodes = {
+export const exitCodes = {
   ok: 0,
   error: 1,
   usage: 2,
@@ -21,6 +23,8 @@ const exitCodes = {
   notSignedIn: 4,
   unreachable: 5,
   broken: 6,
+  wouldBreak: 7,
+  interrupted: 130,
 } as const;
 
 const ofOwnCode: Partial<Record<OwnErrorCode, number>> = {
@@ -29,6 +33,8 @@ const ofOwnCode: Partial<Record<OwnErrorCode, number>> = {
   'session.required': exitCodes.notSignedIn,
   'session.expired': exitCodes.notSignedIn,
   'audit.broken': exitCodes.broken,
+  'plugin_type.breaks_plugins': exitCodes.wouldBreak,
+  'prompt.interrupted': exitCodes.interrupted,
 };
 
 /** Faults of what was typed rather than of the network. */

@@ -13,11 +13,15 @@ export class Output {
     this.#terminal = terminal;
   }
 
-  /** The result of a command; called once. That a list has nothing in it is told to people only, never to a pipe. */
+  /** The result of a command; called once, this or one of those below. */
   result(value: unknown, text: string): void {
-    const { stdout, stderr } = this.#terminal;
-    if (this.json) stdout.write(`${JSON.stringify(value)}\n`);
-    else (Array.isArray(value) && value.length === 0 ? stderr : stdout).write(`${text}\n`);
+    this.#terminal.stdout.write(`${this.json ? JSON.stringify(value) : text}\n`);
+  }
+
+  /** A list as the result. That it has nothing in it is told to people only, never to a pipe. */
+  list(items: readonly unknown[], text: string): void {
+    if (items.length > 0 || this.json) this.result(items, text);
+    else this.progress(text);
   }
 
   /** A revealed value, byte for byte; a person gets a line end after it. */

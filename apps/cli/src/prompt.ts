@@ -6,7 +6,7 @@ import type { Terminal } from './terminal.ts';
 /**
  * Asks a person for one line that is not shown while it is typed.
  *
- * @throws CliError `prompt.cancelled` on Ctrl-C, Ctrl-D or the end of the input
+ * @throws CliError `prompt.interrupted` on Ctrl-C, `prompt.cancelled` on Ctrl-D or the end of the input
  */
 export function promptHidden(terminal: Terminal, question: string): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -21,6 +21,10 @@ export function promptHidden(terminal: Terminal, question: string): Promise<stri
     terminal.stderr.write(question);
     reader.once('line', (line) => {
       resolve(line);
+      reader.close();
+    });
+    reader.once('SIGINT', () => {
+      reject(new CliError('prompt.interrupted', 'interrupted; nothing was entered'));
       reader.close();
     });
     reader.once('close', () => {

@@ -5,8 +5,10 @@ import { promptHidden } from './prompt.ts';
 import { codeBehind } from './system-error.ts';
 import type { Terminal } from './terminal.ts';
 
-/** A password of 1,024 characters in UTF-8, and a line end. */
-const MAX_PASSWORD_BYTES = 4 * 1024 + 2;
+/** A password of 1,024 characters in UTF-8. */
+const MAX_PASSWORD_BYTES = 4 * 1024;
+/** Of a line end, which is taken off. */
+const LINE_END_BYTES = 2;
 const MAX_NOTE_BYTES = 64 * 1024;
 const MAX_PLUGIN_BYTES = 1024 * 1024;
 
@@ -33,13 +35,13 @@ async function readValue(terminal: Terminal, file: string | undefined): Promise<
   if (file === undefined && terminal.stdinIsTty)
     return promptHidden(terminal, 'Value (not shown): ');
   const input = { option: '--file', path: file ?? '-' };
-  const text = await readText(terminal, input, MAX_SECRET_BYTES + 2);
-  return file === undefined ? withoutLineEnd(text) : text;
+  if (file !== undefined) return readText(terminal, input, MAX_SECRET_BYTES);
+  return withoutLineEnd(await readText(terminal, input, MAX_SECRET_BYTES, LINE_END_BYTES));
 }
 
 /** A password or key from a file or standard input (`-`), less one line end. @throws CliError `input.unusable` */
 export async function readPassword(terminal: Terminal, input: Input): Promise<string> {
-  return withoutLineEnd(await readText(terminal, input, MAX_PASSWORD_BYTES));
+  return withoutLineEnd(await readText(terminal, input, MAX_PASSWORD_BYTES, LINE_END_BYTES));
 }
 
 /** JSON from a file or standard input (`-`). @throws CliError `input.unusable`, without the text */
@@ -81,8 +83,13 @@ export async function readNote(terminal: Terminal, input: Input): Promise<string
   return readText(terminal, input, MAX_NOTE_BYTES);
 }
 
-async function readText(terminal: Terminal, input: Input, maxBytes: number): Promise<string> {
-  const bytes = await readBytes(terminal, input, maxBytes);
+async function readText(
+  terminal: Terminal,
+  input: Input,
+  maxBytes: number,
+  beyondBytes = 0,
+): Promise<string> {
+  const bytes = await readBytes(terminal, input, maxBytes, beyondBytes);
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
@@ -91,7 +98,13 @@ async function readText(terminal: Terminal, input: Input, maxBytes: number): Pro
   }
 }
 
-async function readBytes(terminal: Terminal, input: Input, maxBytes: number): Promise<Buffer> {
+/** At most `maxBytes`, and `beyondBytes` that are not counted among them. */
+async function readBytes(
+  terminal: Terminal,
+  input: Input,
+  maxBytes: number,
+  beyondBytes = 0,
+): Promise<Buffer> {
   const { path } = input;
   const chunks: Buffer[] = [];
   let length = 0;
@@ -99,7 +112,7 @@ async function readBytes(terminal: Terminal, input: Input, maxBytes: number): Pr
     const stream: AsyncIterable<Buffer> = path === '-' ? terminal.stdin : createReadStream(path);
     for await (const chunk of stream) {
       length += chunk.byteLength;
-      if (length > maxBytes) throw tooLong(input, maxBytes);
+      if (length > maxBytes + beyondBytes) throw tooLong(input, maxBytes);
       chunks.push(chunk);
     }
   } catch (error) {

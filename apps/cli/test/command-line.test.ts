@@ -164,6 +164,31 @@ describe('a command line that is wrong', () => {
       ['secret', 'set', 'x', '--group', 'a', '--lease', '5m', '--lease-uses', 'many'],
       '--lease-uses: use a whole number, or any',
     ],
+    [
+      'a lease and none',
+      ['secret', 'set', 'x', '--group', 'a', '--lease', '5m', '--no-lease'],
+      'give --lease or --no-lease, not both',
+    ],
+    [
+      'no lease and one',
+      ['secret', 'set', 'x', '--group', 'a', '--no-lease', '--lease', '5m'],
+      'give --lease or --no-lease, not both',
+    ],
+    [
+      'a value and a reference',
+      ['secret', 'set', 'x', '--group', 'a', '--file', '-', '--reference', 'env://X'],
+      'give --file or --reference, not both',
+    ],
+    [
+      'a password and an API key',
+      ['login', '--url', 'https://a', '--password-file', '-', '--api-key-file', '-'],
+      'give --api-key-file, or --password-file and --code-file, not both',
+    ],
+    [
+      'no shell that is known',
+      ['completion', 'canary'],
+      'sallyport: use one of bash, zsh, fish (usage',
+    ],
     ['no time', ['audit', 'list', '--since', 'today'], '--since: use a time such as 2030-01-31T'],
     ['no uses', ['token', 'create', '--group', 'a', '--uses', '0'], '--uses: use 1 to'],
     [

@@ -66,6 +66,16 @@ describe('one’s own password', () => {
     expect(operator.api.received).toEqual([]);
   });
 
+  test('that is the present one is refused before it is sent', async () => {
+    const given = ['--current-file', await file('current', password), '--new-file', '-'];
+    const outcome = await operator.cli(['password', ...given], { stdin: `${password}\n` });
+    expect(outcome).toMatchObject({
+      code: 2,
+      stderr: 'sallyport: the new password: use another than the present one (usage.invalid)\n',
+    });
+    expect(operator.api.received).toEqual([]);
+  });
+
   test.each([
     ['the same twice is sent', 'a new long password', 0, 1],
     ['a slip the second time changes nothing', 'a new lomg password', 2, 0],
@@ -76,6 +86,16 @@ describe('one’s own password', () => {
     expect(outcome.code).toBe(code);
     expect(outcome.stdout + outcome.stderr).not.toMatch(/canary|a new lo/);
     expect(operator.api.received).toHaveLength(sent);
+  });
+
+  test.each([
+    ['the present', []],
+    ['the new', [`${password}\n`]],
+    ['the repeated', [`${password}\n`, 'a new long password\n']],
+  ])('is left as it is by Ctrl-C at the prompt for %s one, which exits 130', async (_, before) => {
+    const outcome = await operator.cli(['password'], { typed: [...before, '\u0003'] });
+    expect(outcome).toMatchObject({ code: 130, stdout: '' });
+    expect(operator.api.received).toEqual([]);
   });
 
   test('is not asked of nobody', async () => {

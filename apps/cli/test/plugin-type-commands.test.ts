@@ -79,11 +79,26 @@ test('check tells what a version would break, or that everything fits', async ()
     { body: broken },
     { body: { breaks: [], more: 0 } },
   );
-  expect((await cli(['check', 'gateway'], { stdin })).stdout).toMatch(/^plant-7 +edge /m);
-  expect((await cli(['check', 'gateway'], { stdin })).stdout).toBe(
-    'Every plugin of this type fits.\n',
-  );
+  expect(await cli(['check', 'gateway'], { stdin })).toEqual({
+    code: 7,
+    stdout: expect.stringMatching(/^plant-7 +edge /m),
+    stderr:
+      'sallyport: plugins of this type would not fit; nothing is changed (plugin_type.breaks_plugins)\n',
+  });
+  expect(await cli(['check', 'gateway'], { stdin })).toEqual({
+    code: 0,
+    stdout: 'Every plugin of this type fits.\n',
+    stderr: '',
+  });
   expect(operator.api.received.map(({ body }) => body)).toEqual([definition, definition]);
+});
+
+test('check with --json prints what it found, and exits as it does without', async () => {
+  operator.api.on('POST /plugin-types/gateway/check', { body: broken });
+  const { code, stdout, stderr } = await cli(['check', 'gateway', '--json'], { stdin });
+  expect(code).toBe(7);
+  expect(JSON.parse(stdout)).toEqual(broken);
+  expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'plugin_type.breaks_plugins' } });
 });
 
 test('list, show and delete name the types; show prints what set takes', async () => {

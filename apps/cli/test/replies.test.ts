@@ -37,6 +37,16 @@ describe('a list', () => {
     ]);
   });
 
+  test('of events that finds nothing says what form a subject takes, where it is of none', async () => {
+    operator.api.on('GET /audit', { body: { items: [] } });
+    const none = async (subject: string) =>
+      (await operator.cli(['audit', 'list', '--subject', subject])).stderr;
+    expect(await none('db/password')).toBe(
+      'No event matches. A subject is told with its kind, such as secret:db/password.\n',
+    );
+    expect(await none('secret:db/password')).toBe('No event matches.\n');
+  });
+
   test('that leads back to itself is not followed for ever', async () => {
     operator.api.on('GET /groups', { body: { items: [group('a')], nextCursor: 'again' } });
     expect(await operator.cli(['group', 'list'])).toMatchObject({

@@ -14,9 +14,9 @@ import { openDatabase, type OpenDatabase } from './platform/open-database.ts';
 import { lowerPoolThreads } from './platform/pool-threads.ts';
 import { loadRootKeys } from './platform/root-key-source.ts';
 import { RootKeys } from './platform/root-keys.ts';
+import { stopSignal } from './platform/stop-signal.ts';
 import { welcome } from './welcome.ts';
 
-const STOP_DEADLINE_MS = 20_000;
 const LISTEN_FAILURES = new Map<unknown, string>([
   ['EADDRINUSE', 'is in use by another program'],
   ['EADDRNOTAVAIL', 'is not an address of this host'],
@@ -124,15 +124,4 @@ async function listenOn(
       cause: error,
     });
   }
-}
-
-/** Aborts at the first signal. Those after it change nothing: for one Ctrl-C below npm, several arrive. */
-function stopSignal(log: Log): AbortSignal {
-  const stopping = new AbortController();
-  stopping.signal.addEventListener('abort', () => {
-    log.info({ reason: String(stopping.signal.reason) }, 'stopping');
-    setTimeout(() => process.exit(1), STOP_DEADLINE_MS).unref();
-  });
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => stopping.abort(name));
-  return stopping.signal;
 }

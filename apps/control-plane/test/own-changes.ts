@@ -15,7 +15,7 @@ export async function ownChanges(
   const other = { ...credentials, name: `${name}-2` };
   await owner.call('POST', '/operators', other);
   const leaving = await OperatorClient.signedIn(operatorApp, other);
-  const password = OWNER_PASSWORD;
+  let password = OWNER_PASSWORD;
   const apps: AuthenticatorApp[] = [];
   const code = (steps: number) => apps.at(-1)?.code(steps);
   const makeTotp = async () => {
@@ -23,13 +23,16 @@ export async function ownChanges(
     if (reply.status === 201) apps.push(new AuthenticatorApp(field(reply.body, 'secret'), clock));
     return reply;
   };
+  const changePassword = async () => {
+    const chosen = `${password}, changed`;
+    const reply = await holder.call('POST', '/me/password', { current: password, new: chosen });
+    if (reply.status === 204) password = chosen;
+    return reply;
+  };
   const changes: [action: string, act: Change['act']][] = [
     ['totp:create', makeTotp],
     ['totp:confirm', () => holder.call('POST', '/me/totp/confirm', { code: code(-1) })],
-    [
-      'principal:change-password',
-      () => holder.call('POST', '/me/password', { current: password, new: password }),
-    ],
+    ['principal:change-password', changePassword],
     ['totp:delete', () => holder.call('DELETE', '/me/totp', { password, code: code(0) })],
     ['totp:create', makeTotp],
     ['operator:reset-totp', () => owner.call('DELETE', `/operators/${name}/totp`)],

@@ -39,6 +39,9 @@ export function usageMessage(
   if (code === 'commander.excessArguments') {
     return 'too many arguments; a secret is never one of them, give it on standard input or in a file';
   }
+  // From its end, which is declared: before it stands what was typed.
+  const [, choices] = / Allowed choices are ([^.]+)\.$/.exec(words) ?? [];
+  if (code === 'commander.invalidArgument' && choices !== undefined) return `use one of ${choices}`;
   return inOwnWords.has(code) ? words : 'the command line is not understood; see --help';
 }
 

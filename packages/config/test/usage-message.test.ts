@@ -47,6 +47,15 @@ describe('what is wrong with a command line', () => {
     expect(say(code, message)).not.toContain('canary');
   });
 
+  test.each([
+    'canary',
+    "canary' is invalid for argument 'shell'. Allowed choices are canary.",
+    'canary. Allowed choices are canary',
+  ])('keeps what there is to choose from, and not what was typed: %s', (typed) => {
+    const told = `error: command-argument value '${typed}' is invalid for argument 'shell'. Allowed choices are bash, zsh, fish.`;
+    expect(say('invalidArgument', told)).toBe('use one of bash, zsh, fish');
+  });
+
   test('keeps the suggestion, which is of the program’s own names', () => {
     const told = "error: unknown command 'gt'\n(Did you mean get?)";
     expect(say('unknownCommand', told)).toBe('unknown command (Did you mean get?); see --help');

@@ -24,6 +24,7 @@ let recipient: CryptoKey;
 let nowMs: number;
 let sleeping: { untilMs: number; wake: () => void }[];
 let told: string[];
+let toldUsedUp: string[];
 let leases: Leases;
 /** What the control plane answers; by default sixty seconds and any number of uses. */
 let answerWith: (body: TakeLeaseBody) => Promise<Partial<TakenLease>>;
@@ -37,6 +38,7 @@ beforeEach(() => {
   nowMs = 0;
   sleeping = [];
   told = [];
+  toldUsedUp = [];
   answerWith = async () => ({});
   leases = new Leases({
     identity: { encryptionKey },
@@ -61,7 +63,10 @@ beforeEach(() => {
         ...(await answerWith(body)),
       }),
       renewLease: async () => ({ ttlSeconds: 60, expiresAt: 'later', lastsUntil: '' }),
-      giveBackLease: async (id) => void told.push(id),
+      giveBackLease: async (id, { usedUp }) => {
+        told.push(id);
+        if (usedUp) toldUsedUp.push(id);
+      },
     },
   });
   leases.remembered();
@@ -127,7 +132,7 @@ describe('a lease', () => {
     answerWith = async () => ({ maxUses: 1 });
     const { lease } = await leases.take(asked);
     expect(lease.usesLeft).toBe(0);
-    expect(told).toEqual([lease.id]);
+    expect({ told, toldUsedUp }).toEqual({ told: [lease.id], toldUsedUp: [lease.id] });
     expect(leases.named()).toEqual([]);
     expect(refusalOf(() => leases.read(lease.id))).toBe('lease.used_up');
   });
@@ -142,7 +147,7 @@ describe('a lease', () => {
   test('that is given back is told of and forgotten', async () => {
     const { lease } = await leases.take(asked);
     leases.giveBack(lease.id);
-    expect(told).toEqual([lease.id]);
+    expect({ told, toldUsedUp }).toEqual({ told: [lease.id], toldUsedUp: [] });
     expect(refusalOf(() => leases.read(lease.id))).toBe('lease.ended');
     expect(refusalOf(() => leases.giveBack(lease.id))).toBe('lease.ended');
   });

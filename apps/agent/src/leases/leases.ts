@@ -247,13 +247,13 @@ export class Leases {
   #giveUp(id: string, how: End): void {
     this.#drop(id, how);
     this.#remember(id, how);
-    this.#tell(id);
+    this.#tell(id, how);
   }
 
-  #tell(id: string): void {
+  #tell(id: string, how: End = 'ended'): void {
     const { controlPlane, log } = this.#parts;
     // What is not told ends by itself when it expires.
-    controlPlane.giveBackLease(id).catch((error: unknown) => {
+    controlPlane.giveBackLease(id, { usedUp: how === 'used up' }).catch((error: unknown) => {
       const code = error instanceof AgentError ? error.code : 'agent.internal';
       log.warn({ leaseId: id, code }, 'the control plane could not be told that a lease is over');
     });

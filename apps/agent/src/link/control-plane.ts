@@ -7,6 +7,7 @@ import {
   takenLease,
   type Bundle,
   type Diagnosis,
+  type GiveBackLeaseBody,
   type PullBody,
   type LeaseTerm,
   type PullReply,
@@ -94,10 +95,11 @@ export class ControlPlane {
     return parseReply(leaseTerm, body);
   }
 
-  async giveBackLease(id: string): Promise<void> {
+  async giveBackLease(id: string, told: GiveBackLeaseBody): Promise<void> {
     await this.#session.send({
       method: 'POST',
       path: `/agent/v1/leases/${id}/revoke`,
+      json: told,
       idempotent: true,
     });
   }

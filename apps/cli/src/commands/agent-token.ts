@@ -47,7 +47,7 @@ export function addAgentTokenCommands(program: Command, context: Context): void 
         item.expiresAt,
         item.lastUsedAt ?? 'never',
       ]);
-      context.output.result(items, table(headings, rows, 'This agent has no tokens.'));
+      context.output.list(items, table(headings, rows, 'This agent has no tokens.'));
     });
 
   tokens

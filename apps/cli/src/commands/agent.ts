@@ -59,7 +59,7 @@ function addLooks(agents: Command, context: Context): void {
         item.lastSeenAt ?? 'never',
       ]);
       const none = `${group} has no ${state === undefined ? 'agents' : `agents that are ${state}`}.`;
-      context.output.result(items, table(headings, rows, none));
+      context.output.list(items, table(headings, rows, none));
     });
 
   agents

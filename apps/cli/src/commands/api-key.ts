@@ -43,7 +43,7 @@ export function addApiKeyCommands(program: Command, context: Context): void {
         item.expiresAt,
         item.lastUsedAt ?? 'never',
       ]);
-      context.output.result(items, table(headings, rows, 'There are no API keys.'));
+      context.output.list(items, table(headings, rows, 'There are no API keys.'));
     });
 
   keys

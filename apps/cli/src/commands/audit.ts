@@ -135,7 +135,7 @@ function addReading(audit: Command, context: Context): void {
         event.outcome,
         detailsOf(event),
       ]);
-      context.output.result(items, table(headings, rows, 'No event matches.'));
+      context.output.list(items, table(headings, rows, noneOf(filters)));
       if (nextCursor !== undefined)
         context.output.progress(
           printable(`Earlier events are not shown; for those, add --before ${nextCursor}.`),
@@ -158,6 +158,13 @@ function addReading(audit: Command, context: Context): void {
       const { bytes } = await writeNewFile(file, (into) => api.download(path, into));
       context.output.result({ file, bytes }, `Wrote ${file}.`);
     });
+}
+
+function noneOf({ subject = ':' }: { subject?: string | undefined }): string {
+  const form = subject.includes(':')
+    ? ''
+    : ' A subject is told with its kind, such as secret:db/password.';
+  return `No event matches.${form}`;
 }
 
 /** Of its details what leads on: which version, by which program, why not, when. The rest is in the JSON. */

@@ -25,7 +25,7 @@ export function addBanCommands(program: Command, context: Context): void {
         const name = item.bannedName === null ? 'free' : 'banned';
         return [item.id, item.agentName, item.agentId, name, item.createdBy, item.createdAt];
       });
-      context.output.result(items, table(headings, rows, `${group} has no bans.`));
+      context.output.list(items, table(headings, rows, `${group} has no bans.`));
     });
 
   bans

@@ -32,7 +32,7 @@ export function addCertificateAuthorityCommands(program: Command, context: Conte
         item.expiresAt,
         item.fingerprint,
       ]);
-      context.output.result(items, table(headings, rows, 'There are no CAs.'));
+      context.output.list(items, table(headings, rows, 'There are no CAs.'));
     });
 
   authorities

@@ -124,7 +124,7 @@ function addList(certificates: Command, context: Context): void {
           ? `${group} has no certificates.`
           : `${group} has no certificates that expire within ${expiresWithinDays} days.`;
       const headings = ['NAME', 'VERSION', 'EXPIRES', 'OFFLINE', 'FOR'];
-      context.output.result(items, table(headings, rows, none));
+      context.output.list(items, table(headings, rows, none));
     });
 }
 

@@ -44,7 +44,7 @@ export function addGroupCommands(program: Command, context: Context): void {
       using api = await openApi(context);
       const items = await api.list(route`/groups`, group);
       const rows = items.map((item) => [item.name, String(item.revision), item.createdAt]);
-      context.output.result(
+      context.output.list(
         items,
         table(['NAME', 'REVISION', 'CREATED'], rows, 'There are no groups.'),
       );

@@ -32,6 +32,7 @@ const WINDOW = /^([a-z,-]+) (\d\d:\d\d)-(\d\d:\d\d)(?: (\S+))?$/;
 /** Adds the options that say how a secret is lent out. */
 export function addLeaseOptions(command: Command): Command {
   const collect = (value: string, all: string[] = []) => [...all, value];
+  refuseBoth(command);
   return command
     .option('--lease <duration>', 'lend it out, for so long at a time, such as 15m')
     .option('--no-lease', 'lend it out no more: deliver it with the rest')
@@ -45,6 +46,16 @@ export function addLeaseOptions(command: Command): Command {
       'with --lease: lend it out within these hours only, "mon-fri 08:00-18:00 Europe/Berlin", which may be repeated; or always',
       collect,
     );
+}
+
+/** The parser keeps one of the two, the later. */
+function refuseBoth(command: Command): void {
+  const given = new Set<string>();
+  for (const name of ['lease', 'no-lease'])
+    command.on(`option:${name}`, () => {
+      if (given.add(name).size === 2)
+        throw new CliError('usage.invalid', 'give --lease or --no-lease, not both');
+    });
 }
 
 /** What the options say of lending out; nothing where they do not say anything. @throws CliError `usage.invalid` */

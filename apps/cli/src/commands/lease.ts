@@ -1,4 +1,4 @@
-import { groupName, lease, leaseState, uuid, type Lease } from '@sallyport/contract';
+import { groupName, lease, leaseState, uuid, type Lease, type LeaseEnd } from '@sallyport/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { route } from '../api-client.ts';
@@ -8,6 +8,17 @@ import { checked } from '../usage.ts';
 
 const groupOption = z.object({ group: groupName });
 const listOptions = groupOption.extend({ state: leaseState.optional() });
+
+const inWords: Record<LeaseEnd, string> = {
+  revoked: 'revoked',
+  returned: 'returned',
+  usedUp: 'used up',
+  secretDeleted: 'secret deleted',
+  agentRevoked: 'agent revoked',
+  agentMoved: 'agent moved',
+  forgotten: 'forgotten by its agent',
+  notDelivered: 'not delivered',
+};
 
 /** `lease list` and `lease revoke`. */
 export function addLeaseCommands(program: Command, context: Context): void {
@@ -28,12 +39,12 @@ export function addLeaseCommands(program: Command, context: Context): void {
       const rows = items.map((item) => [
         item.id,
         item.secret,
-        item.state,
-        item.agentId,
+        stateOf(item),
+        item.agentName,
         programOf(item),
         item.expiresAt,
       ]);
-      context.output.result(
+      context.output.list(
         items,
         table(
           ['ID', 'SECRET', 'STATE', 'AGENT', 'PROGRAM', 'EXPIRES'],
@@ -53,8 +64,12 @@ export function addLeaseCommands(program: Command, context: Context): void {
       const id = checked(uuid, given, '<id>');
       using api = await openApi(context);
       const ended = await api.post(route`/groups/${group}/leases/${id}/revoke`, {}, lease);
-      context.output.result(ended, `The lease ${id} of ${ended.secret} is ${ended.state}.`);
+      context.output.result(ended, `The lease ${id} of ${ended.secret} is ${stateOf(ended)}.`);
     });
+}
+
+function stateOf({ state, endedHow }: Lease): string {
+  return endedHow === null ? state : inWords[endedHow];
 }
 
 function programOf({ application: { listener, pid, uid } }: Lease): string {

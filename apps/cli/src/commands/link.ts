@@ -49,7 +49,7 @@ export function addLinkCommands(program: Command, context: Context): void {
       const items = await api.list(route`/groups/${group}/links`, link);
       const rows = items.map((item) => [item.name, item.address, stateOf(item)]);
       const text = table(['NAME', 'ADDRESS', 'STATE'], rows, `${group} has no links.`);
-      context.output.result(items, text);
+      context.output.list(items, text);
     });
 
   addOne(links, context);

@@ -28,7 +28,7 @@ export function addOperatorCommands(program: Command, context: Context): void {
       using api = await openApi(context);
       const items = await api.list(route`/operators`, operator);
       const rows = items.map((item) => [item.name, rolesInWords(item.roles), item.createdAt]);
-      context.output.result(
+      context.output.list(
         items,
         table(['NAME', 'ROLES', 'CREATED'], rows, 'There are no operators.'),
       );

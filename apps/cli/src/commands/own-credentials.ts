@@ -41,12 +41,11 @@ function addPasswordCommand(program: Command, context: Context): void {
     .action(async (options: unknown) => {
       const { currentFile, newFile } = checked(passwordOptions, options);
       using api = await openApi(context);
-      const current = await ask(context, 'Present password: ', '--current-file', currentFile);
-      const chosen = await askTwice(context, newFile);
-      await api.postNothing(route`/me/password`, {
-        current: checked(changePasswordBody.shape.current, current, 'the present password'),
-        new: chosen,
-      });
+      const typed = await ask(context, 'Present password: ', '--current-file', currentFile);
+      const current = checked(changePasswordBody.shape.current, typed, 'the present password');
+      const passwords = { current, new: await askTwice(context, newFile) };
+      const body = checked(changePasswordBody, passwords, 'the new password');
+      await api.postNothing(route`/me/password`, body);
       context.output.result(
         { passwordChanged: true },
         'Your password is changed, and your other sessions have ended.',

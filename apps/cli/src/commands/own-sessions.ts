@@ -23,7 +23,7 @@ export function addOwnSessionsCommands(program: Command, context: Context): void
         item.current ? 'this one' : '',
       ]);
       const headings = ['ID', 'FROM', 'SIGNED IN', 'LAST USED', ''];
-      context.output.result(items, table(headings, rows, 'There are no sessions.'));
+      context.output.list(items, table(headings, rows, 'There are no sessions.'));
     });
 
   sessions

@@ -75,13 +75,20 @@ function addCheck(types: Command, context: Context): void {
     .description('Tell which plugins a next version would break, and change nothing')
     .argument('<name>')
     .option('--file <file>', 'read the type from a file, or from standard input (-)', '-')
+    .addHelpText('after', '\nExits with 7 when it would break any.')
     .action(async (given: unknown, options: unknown) => {
       const { file } = checked(fileOption, options);
       const name = checked(pluginTypeName, given, '<name>');
       using api = await openApi(context);
       const type = await readType(context, file);
       const found = await api.post(route`/plugin-types/${name}/check`, type, pluginBreaks);
-      context.output.result(found, breaksInWords(found) ?? 'Every plugin of this type fits.');
+      const broken = breaksInWords(found);
+      context.output.result(found, broken ?? 'Every plugin of this type fits.');
+      if (broken !== undefined)
+        throw new CliError(
+          'plugin_type.breaks_plugins',
+          'plugins of this type would not fit; nothing is changed',
+        );
     });
 }
 
@@ -98,7 +105,7 @@ function addList(types: Command, context: Context): void {
         String(item.encryptedFields.length),
         item.description,
       ]);
-      context.output.result(
+      context.output.list(
         items,
         table(['NAME', 'VERSION', 'ENCRYPTED', 'DESCRIPTION'], rows, 'There are no plugin types.'),
       );

@@ -96,7 +96,7 @@ function addReads(plugins: Command, context: Context): void {
         item.offline,
         item.updatedAt,
       ]);
-      context.output.result(
+      context.output.list(
         items,
         table(['NAME', 'VERSION', 'TYPE', 'OFFLINE', 'UPDATED'], rows, `${group} has no plugins.`),
       );

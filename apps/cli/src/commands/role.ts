@@ -35,7 +35,7 @@ export function addRoleCommands(program: Command, context: Context): void {
         item.role,
         item.group ?? 'everywhere',
       ]);
-      context.output.result(
+      context.output.list(
         items,
         table(['ID', 'OPERATOR', 'ROLE', 'WHERE'], rows, 'Nobody holds a role that you may see.'),
       );

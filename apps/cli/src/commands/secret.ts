@@ -11,6 +11,7 @@ import {
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { route } from '../api-client.ts';
+import { CliError } from '../cli-error.ts';
 import { openApi, type Context } from '../context.ts';
 import { table } from '../output.ts';
 import { readSecretValue } from '../read-input.ts';
@@ -70,6 +71,8 @@ them, as with every set. What holds from then on is printed.`,
     .action(async (given: unknown, options: unknown) => {
       const { group, file, reference, offline, ...lease } = checked(setOptions, options);
       const name = checked(resourceName, given, '<name>');
+      if (file !== undefined && reference !== undefined)
+        throw new CliError('usage.invalid', 'give --file or --reference, not both');
       const settings = { ...(offline === undefined ? {} : { offline }), ...leaseIn(lease) };
       using api = await openApi(context);
       const value =
@@ -110,7 +113,7 @@ function addLists(secrets: Command, context: Context): void {
         item.offline,
         item.updatedAt,
       ]);
-      context.output.result(
+      context.output.list(
         items,
         table(
           ['NAME', 'VERSION', 'KIND', 'DELIVERY', 'OFFLINE', 'UPDATED'],
@@ -131,7 +134,7 @@ function addLists(secrets: Command, context: Context): void {
       using api = await openApi(context);
       const items = await api.list(route`/groups/${group}/secrets/${name}/versions`, secretVersion);
       const rows = items.map((item) => [String(item.version), item.createdAt, item.createdBy]);
-      context.output.result(
+      context.output.list(
         items,
         table(['VERSION', 'CREATED', 'BY'], rows, `${name} has no versions.`),
       );

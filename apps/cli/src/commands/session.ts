@@ -71,14 +71,20 @@ Without --fingerprint and --ca-file, the certificate must be one of a public CA.
 }
 
 async function login(context: Context, options: LoginOptions): Promise<void> {
+  const { passwordFile, codeFile, apiKeyFile } = options;
+  if (apiKeyFile !== undefined && (passwordFile ?? codeFile) !== undefined)
+    throw new CliError(
+      'usage.invalid',
+      'give --api-key-file, or --password-file and --code-file, not both',
+    );
   const peer = await trustedPeer(context, options);
   // Before the password is asked for or sent: neither is of use at http://, or where no session can be kept.
   using api = new ApiClient(peer);
   await context.sessions.prepare();
   const { token, expiresAt, caller } =
-    options.apiKeyFile === undefined
+    apiKeyFile === undefined
       ? await signIn(context, api, options)
-      : await useKey(context, peer, options.apiKeyFile);
+      : await useKey(context, peer, apiKeyFile);
   await context.sessions.write({ ...peer, token, expiresAt });
   const { name, roles } = caller;
   context.output.result(

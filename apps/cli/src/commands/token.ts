@@ -53,7 +53,7 @@ export function addTokenCommands(program: Command, context: Context): void {
       const items = await api.list(route`/groups/${group}/enrollment-tokens`, enrollmentToken);
       const headings = ['ID', 'STATE', 'USES LEFT', 'EXPIRES', 'NETWORKS'];
       const rows = items.map((item) => rowOf(item, context.clock.now()));
-      context.output.result(items, table(headings, rows, `${group} has no enrollment tokens.`));
+      context.output.list(items, table(headings, rows, `${group} has no enrollment tokens.`));
     });
 
   tokens

@@ -1,4 +1,4 @@
-import { reportEventsBody } from '@sallyport/contract';
+import { reportedEventsBody } from '@sallyport/contract';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { problemResponses } from '../http/problem-responses.ts';
@@ -13,7 +13,7 @@ export function agentEventsRoutes(platform: Platform): FastifyPluginAsyncZod {
       '/events',
       {
         config: { permission: 'agent' },
-        schema: { body: reportEventsBody, response: { 204: z.null(), ...problemResponses } },
+        schema: { body: reportedEventsBody, response: { 204: z.null(), ...problemResponses } },
       },
       async (request, reply) => {
         await reportEvents(platform, operationOf(request), agentOf(request), request.body);

@@ -1,4 +1,4 @@
-import type { AgentEvent, ReportEventsBody } from '@sallyport/contract';
+import type { AgentEvent, ReportedEventsBody } from '@sallyport/contract';
 import type { AccessClaims } from '@sallyport/crypto/access-token';
 import { agentRevoked, checkProtocol } from '../agents/index.ts';
 import { appendAgentEvents } from '../audit/index.ts';
@@ -8,7 +8,8 @@ import { takeBatch } from './agent-events.store.ts';
 
 /**
  * Records what an agent tells of what it did, under the request ids of its programs, so that one query finds a
- * request on both sides. Told again after a lost reply, a batch is recorded once. That an event is told by its agent
+ * request on both sides. Told again after a lost reply, a batch is recorded once. Of events of an unknown kind it is
+ * recorded how many were dropped. That an event is told by its agent
  * shows in its actor: nothing here vouches for more.
  *
  * @throws AppError `protocol.unsupported`, `agent.revoked`
@@ -17,20 +18,35 @@ export async function reportEvents(
   { db, clock }: Platform,
   op: Operation,
   agent: AccessClaims,
-  { protocol, batch, group, events }: ReportEventsBody,
+  { protocol, batch, group, events }: ReportedEventsBody,
 ): Promise<void> {
   checkProtocol(protocol);
   await db.transaction(async (tx) => {
     const taken = await takeBatch(tx, agent.agentId, batch);
     if (taken === 'revoked') throw agentRevoked();
     if (taken === 'again') return;
-    const acts = events.map((event) => ({
-      op: new Operation(op.actor, event.requestId ?? op.requestId, op.address),
-      // Of the group that it has left, only who sees every group is told: it is the agent that says which it was.
-      act: { ...actOf(event), ...(group === agent.groupId ? { groupId: group } : {}) },
-    }));
-    await appendAgentEvents(tx, acts, clock.now());
+    // Of the group that it has left, only who sees every group is told: it is the agent that says which it was.
+    const of = group === agent.groupId ? { groupId: group } : {};
+    const acts = events
+      .filter((event) => event.action !== 'unknown')
+      .map((event) => ({
+        op: new Operation(op.actor, event.requestId ?? op.requestId, op.address),
+        act: { ...actOf(event), ...of },
+      }));
+    const dropped = dropOf(events).map((act) => ({ op, act: { ...act, ...of } }));
+    await appendAgentEvents(tx, [...acts, ...dropped], clock.now());
   });
+}
+
+/** What tells of the events that are of an unknown kind; nothing where there are none. */
+function dropOf(events: ReportedEventsBody['events']) {
+  const count = events.reduce(
+    (sum, event) => sum + (event.action === 'unknown' ? event.count : 0),
+    0,
+  );
+  const details = { code: 'event.unknown', count };
+  const act = { action: 'events:drop', subject: 'agent', outcome: 'done', details } as const;
+  return count === 0 ? [] : [act];
 }
 
 function actOf(event: AgentEvent) {

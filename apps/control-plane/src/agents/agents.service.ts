@@ -71,7 +71,7 @@ export async function endAgent(
   if (groupId === undefined) return undefined;
   const { revision } = await advanceGroup(tx, groupId);
   await startEpoch(tx, platform, groupId);
-  await endLeases(tx, { agentId: id }, now);
+  await endLeases(tx, { agentId: id }, 'agentRevoked', now);
   await publishWakeup(tx, { kind: 'revoked', agentId: id });
   return { groupId, revision };
 }

@@ -33,7 +33,7 @@ export async function moveAgent(
     if (from === to || !(await moveToGroup(tx, id, { from, to, now }))) throw cannotMove();
     const { revision } = await advanceGroup(tx, from);
     await startEpoch(tx, platform, from);
-    await endLeases(tx, { agentId: id }, now);
+    await endLeases(tx, { agentId: id }, 'agentMoved', now);
     await publishWakeup(tx, { kind: 'moved', agentId: id, groupId: to });
     const act = { action: 'agent:move', subject: `agent:${id}`, outcome: 'done' } as const;
     // By id: who reads the audit of one group may not know the name of the other.

@@ -4,7 +4,7 @@ import { sealDeliveryKey } from '@sallyport/crypto/delivery-key';
 import { importEncryptionPublicKey } from '@sallyport/crypto/encryption-key';
 import { agentMoved, agentRevoked, checkProtocol, type Revocations } from '../agents/index.ts';
 import { openStoredDeliveryKey } from '../delivery-keys/index.ts';
-import { endedAmong, endOthers } from '../leases/index.ts';
+import { endedAmong, endForgotten } from '../leases/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { AgentTasks } from '../tasks/index.ts';
@@ -44,7 +44,7 @@ export async function pull(
 ): Promise<PullAnswer> {
   // Before all that may refuse it: an agent that calls is not lost, whatever it is told.
   deps.acknowledgements.heard(agent, body.status);
-  if (body.leasesForgotten === true) await endForgotten(deps, agent, body);
+  if (body.leasesForgotten === true) await endUnnamed(deps, agent, body);
   const ready = await lookNow(deps, agent, body);
   // After the look, which refuses a revision that does not exist: what is recorded only grows.
   deps.acknowledgements.record(agent, body.revision, body.status);
@@ -133,12 +133,12 @@ async function lookNow(
 }
 
 /** After a start an agent knows of no lease but those that it names: nobody could give back the others. */
-async function endForgotten(
+async function endUnnamed(
   { platform: { db, clock } }: PullDeps,
   { agentId }: AccessClaims,
   { leases = [] }: PullBody,
 ): Promise<void> {
-  await db.read((writer) => endOthers(writer, agentId, leases, new Date(clock.now())));
+  await db.read((writer) => endForgotten(writer, agentId, leases, new Date(clock.now())));
 }
 
 /** No statement for an agent that holds none. */

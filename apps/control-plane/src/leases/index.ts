@@ -6,7 +6,7 @@ export {
   countOpen,
   deleteLeasesOverBefore,
   endedAmong,
-  endOthers,
+  endForgotten,
   findLease,
   insertLease,
   type LeaseRow,

@@ -1,4 +1,5 @@
 import {
+  giveBackLeaseBody,
   groupName,
   lease,
   leasesQuery,
@@ -95,10 +96,18 @@ export function heldLeasesRoutes(platform: Platform): FastifyPluginAsyncZod {
     );
     app.post(
       '/leases/:lease/revoke',
-      { config, schema: { params, response: { 204: z.null(), ...problemResponses } } },
+      {
+        config,
+        schema: {
+          params,
+          body: giveBackLeaseBody.nullish(),
+          response: { 204: z.null(), ...problemResponses },
+        },
+      },
       async (request, reply) => {
-        const { lease: id } = request.params;
-        await giveBackLease(platform, operationOf(request), agentOf(request), id);
+        const how = request.body?.usedUp === true ? 'usedUp' : 'returned';
+        const lease = { id: request.params.lease, how } as const;
+        await giveBackLease(platform, operationOf(request), agentOf(request), lease);
         return reply.code(204).send(null);
       },
     );

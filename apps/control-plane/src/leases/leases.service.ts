@@ -1,6 +1,7 @@
 import {
   renewedUntilMs,
   type Lease,
+  type LeaseEnd,
   type LeasesQuery,
   type LeaseTerm,
   type RenewLeaseBody,
@@ -21,6 +22,7 @@ import {
   lockLease,
   prolong,
   type LeaseRow,
+  type NamedLease,
 } from './leases.store.ts';
 
 export async function listGroupLeases(
@@ -55,7 +57,7 @@ export async function revokeLease(
   const row = await authorizedLease(platform, op, 'lease:revoke', path);
   const now = new Date(clock.now());
   return db.transaction(async (tx) => {
-    const ended = await endLeases(tx, { id: row.id }, now);
+    const ended = await endLeases(tx, { id: row.id }, 'revoked', now);
     if (ended > 0) await appendAuditEvent(tx, op, actOn('revoke', row), clock.now());
     return shown((await findLease(tx, row.id)) ?? row, now);
   });
@@ -65,9 +67,10 @@ export async function revokeLease(
 export async function endLeases(
   tx: Db,
   of: { id: string } | { secretId: string } | { agentId: string },
+  how: LeaseEnd,
   now: Date,
 ): Promise<number> {
-  const ended = await endOpen(tx, of, now);
+  const ended = await endOpen(tx, of, how, now);
   for (const agentId of new Set(ended.map((lease) => lease.agentId)))
     await publishWakeup(tx, { kind: 'leases', agentId });
   return ended.length;
@@ -78,12 +81,12 @@ export async function giveBackLease(
   { db, clock }: Platform,
   op: Operation,
   agent: { agentId: string; groupId: string },
-  id: string,
+  { id, how }: { id: string; how: 'returned' | 'usedUp' },
 ): Promise<void> {
   await db.transaction(async (tx) => {
     const lease = await lockLease(tx, id, agent.agentId);
     if (lease === undefined) throw leaseNotFound();
-    const ended = await endOpen(tx, { id }, new Date(clock.now()));
+    const ended = await endOpen(tx, { id }, how, new Date(clock.now()));
     if (ended.length === 0) return;
     const of = { id, groupId: agent.groupId, secretName: lease.secretName };
     await appendAuditEvent(tx, op, actOn('revoke', of), clock.now());
@@ -175,7 +178,7 @@ async function authorizedLease(
   op: Operation,
   permission: Permission,
   path: LeasePath,
-): Promise<LeaseRow> {
+): Promise<NamedLease> {
   const group = await authorizedGroup(platform, op, permission, path.group);
   const row = await platform.db.read((reader) => findLease(reader, path.lease));
   if (row?.groupId !== group.id) throw leaseNotFound();
@@ -203,14 +206,15 @@ function actOn(
   } as const;
 }
 
-function shown(row: LeaseRow, now: Date): Lease {
-  const { id, version, agentId, application, expiresAt, maxUses, endedAt } = row;
+function shown(row: NamedLease, now: Date): Lease {
+  const { id, version, agentId, agentName, application, expiresAt, maxUses, endedAt } = row;
   const over = expiresAt <= now ? 'expired' : 'active';
   return {
     id,
     secret: row.secretName,
     version,
     agentId,
+    agentName,
     application,
     state: endedAt === null ? over : 'ended',
     grantedAt: row.grantedAt.toISOString(),
@@ -218,5 +222,6 @@ function shown(row: LeaseRow, now: Date): Lease {
     lastsUntil: row.lastsUntil.toISOString(),
     maxUses,
     endedAt: endedAt?.toISOString() ?? null,
+    endedHow: row.endedHow,
   };
 }

@@ -1,4 +1,10 @@
-import { application, type Application, type LeasesQuery } from '@sallyport/contract';
+import {
+  application,
+  leaseEnd,
+  type Application,
+  type LeaseEnd,
+  type LeasesQuery,
+} from '@sallyport/contract';
 import { z } from 'zod';
 import type { Db } from '../platform/db.ts';
 import { storedPolicy } from './stored-policy.ts';
@@ -17,15 +23,21 @@ export type LeaseRow = {
   lastsUntil: Date;
   maxUses: number | null;
   endedAt: Date | null;
+  endedHow: LeaseEnd | null;
 };
+
+/** With the name that its agent has by now. */
+export type NamedLease = LeaseRow & { agentName: string };
+
+const withAgent = { agent: { select: { name: true } } } as const;
 
 /** False when there is a lease of this id already. */
 export async function insertLease(tx: Db, row: LeaseRow): Promise<boolean> {
   return (await tx.lease.createMany({ data: [row], skipDuplicates: true })).count === 1;
 }
 
-export async function findLease(db: Db, id: string): Promise<LeaseRow | undefined> {
-  const row = await db.lease.findUnique({ where: { id } });
+export async function findLease(db: Db, id: string): Promise<NamedLease | undefined> {
+  const row = await db.lease.findUnique({ where: { id }, include: withAgent });
   return row === null ? undefined : parsed(row);
 }
 
@@ -65,17 +77,18 @@ export async function countOpen(db: Db, agentId: string, now: Date): Promise<num
 export async function endOpen(
   tx: Db,
   of: { id: string } | { secretId: string } | { agentId: string },
+  endedHow: LeaseEnd,
   now: Date,
 ): Promise<{ id: string; agentId: string }[]> {
   return tx.lease.updateManyAndReturn({
     where: { ...of, endedAt: null, expiresAt: { gt: now } },
-    data: { endedAt: now },
+    data: { endedAt: now, endedHow },
     select: { id: true, agentId: true },
   });
 }
 
-/** Ends an agent's open leases but for those that are named. */
-export async function endOthers(
+/** Ends an agent's open leases but for those that are named, of which alone it knows. */
+export async function endForgotten(
   db: Db,
   agentId: string,
   named: readonly string[],
@@ -83,7 +96,7 @@ export async function endOthers(
 ): Promise<void> {
   await db.lease.updateMany({
     where: { agentId, endedAt: null, expiresAt: { gt: now }, id: { notIn: [...named] } },
-    data: { endedAt: now },
+    data: { endedAt: now, endedHow: 'forgotten' satisfies LeaseEnd },
   });
 }
 
@@ -127,13 +140,14 @@ export async function listLeases(
   groupId: string,
   { limit, cursor, state }: LeasesQuery,
   now: Date,
-): Promise<LeaseRow[]> {
+): Promise<NamedLease[]> {
   const rows = await db.lease.findMany({
     where: {
       groupId,
       ...(cursor === undefined ? {} : { id: { lt: cursor } }),
       ...(state === undefined ? {} : inState[state](now)),
     },
+    include: withAgent,
     orderBy: { id: 'desc' },
     take: limit + 1,
   });
@@ -145,6 +159,17 @@ export async function deleteLeasesOverBefore(tx: Db, before: Date): Promise<numb
   return (await tx.lease.deleteMany({ where: { expiresAt: { lt: before } } })).count;
 }
 
-function parsed(row: Omit<LeaseRow, 'application'> & { application: unknown }): LeaseRow {
-  return { ...row, application: application.parse(row.application) };
+type FoundLease = Omit<LeaseRow, 'application' | 'endedHow'> & {
+  application: unknown;
+  endedHow: string | null;
+  agent: { name: string };
+};
+
+function parsed({ agent, ...row }: FoundLease): NamedLease {
+  return {
+    ...row,
+    application: application.parse(row.application),
+    endedHow: leaseEnd.nullable().parse(row.endedHow),
+    agentName: agent.name,
+  };
 }

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { accessSettings } from './access-settings.ts';
 import { clientIdentity } from './client-identity.ts';
 import { dialerSettings } from './dialer-settings.ts';
+import { portClashes } from './port-clashes.ts';
 
 /** Variables of the agent and of the operators' CLI, which may share a shell or an env file with the server. */
 export const OTHER_PROGRAMS = [
@@ -204,10 +205,19 @@ const settings = z.strictObject({
 });
 
 /** Everything that can be set, with its default; the reference page is made from this. */
-export const serverConfig = settings.refine(
-  ({ fips, passwordHash }) => !fips || passwordHash !== 'argon2id',
-  { path: ['passwordHash'], message: 'may not be argon2id when fips is on' },
-);
+export const serverConfig = settings
+  .refine(({ fips, passwordHash }) => !fips || passwordHash !== 'argon2id', {
+    path: ['passwordHash'],
+    message: 'may not be argon2id when fips is on',
+  })
+  .superRefine((config, context) => {
+    for (const { key, otherKey } of portClashes(config))
+      context.addIssue({
+        code: 'custom',
+        path: [key, 'port'],
+        message: `${otherKey}.port is the same; give each its own`,
+      });
+  });
 
 export type ServerConfig = z.infer<typeof serverConfig>;
 

@@ -27,6 +27,7 @@ export class Database {
   readonly #transactions: PrismaClient;
   readonly #statements: PrismaClient;
   readonly #direct: pg.Pool;
+  readonly #names = new StatementNames();
 
   constructor(url: string, silenceTimeoutMs = SILENCE_TIMEOUT_MS) {
     const timeouts = `-c lock_timeout=${LOCK_TIMEOUT_MS} -c statement_timeout=${STATEMENT_TIMEOUT_MS}`;
@@ -37,8 +38,7 @@ export class Database {
       query_timeout: silenceTimeoutMs,
       options: `${AS_APPLICATION} ${timeouts}`,
     });
-    const names = new StatementNames();
-    const statementNameGenerator = ({ sql }: { sql: string }) => names.nameOf(sql);
+    const statementNameGenerator = ({ sql }: { sql: string }) => this.#names.nameOf(sql);
     const connect = (max: number) =>
       new PrismaClient({ adapter: new PrismaPg(pool(max), { statementNameGenerator }) });
     this.#transactions = connect(TRANSACTIONS);
@@ -50,14 +50,22 @@ export class Database {
 
   /** Runs statements that need no transaction. */
   async read<T>(work: (db: Db) => Promise<T>): Promise<T> {
-    return work(this.#statements).catch(rethrow);
+    return this.#named(() => work(this.#statements));
   }
 
   /** Runs `work` in one transaction; whatever it throws rolls back. */
   async transaction<T>(work: (tx: Db) => Promise<T>): Promise<T> {
-    return this.#transactions
-      .$transaction(work, { timeout: STATEMENT_TIMEOUT_MS, maxWait: CONNECT_TIMEOUT_MS })
-      .catch(rethrow);
+    const limits = { timeout: STATEMENT_TIMEOUT_MS, maxWait: CONNECT_TIMEOUT_MS };
+    return this.#named(() => this.#transactions.$transaction(work, limits));
+  }
+
+  /** Work with statements that have names: where one has a plan that no longer fits, none keeps its name. */
+  async #named<T>(work: () => Promise<T>): Promise<T> {
+    const { generation } = this.#names;
+    return work().catch((error: unknown) => {
+      if (sqlStateOf(error) === PLAN_OVERTAKEN) this.#names.renew(generation);
+      return rethrow(error);
+    });
   }
 
   /**
@@ -122,11 +130,13 @@ const UNREACHABLE_KINDS = new Set([
   'TooManyConnections',
   'TransactionWriteConflict',
 ]);
+/** Of a kept plan whose result a migration has made another (RevalidateCachedQuery); its text is in the server's language. */
+const PLAN_OVERTAKEN = '0A000';
 /**
  * SQLSTATE classes and codes of a database in trouble (PostgreSQL, appendix A): connections, resources,
- * operator intervention, system errors; deadlock, serialisation, a server that became read-only.
+ * operator intervention, system errors; deadlock, serialisation, a server that became read-only, a plan overtaken.
  */
-const IN_TROUBLE = /^(08|53|57|58)|^(40P01|40001|25006)$/;
+const IN_TROUBLE = /^(08|53|57|58)|^(40P01|40001|25006|0A000)$/;
 
 function rethrow(error: unknown): never {
   if (error instanceof AppError || isUniqueViolation(error)) throw error;

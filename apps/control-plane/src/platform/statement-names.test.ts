@@ -18,6 +18,17 @@ test('there are 300 names at most, which stay', () => {
   expect(names.nameOf('SELECT 299')).toBe('sallyport_300');
 });
 
+test('names are others once they are renewed, and are renewed once for each generation', () => {
+  const names = new StatementNames();
+  namesOf(names, 'SELECT 1', 3);
+  const { generation } = names;
+  for (const _ of [1, 2]) {
+    names.renew(generation);
+    expect(namesOf(names, 'SELECT 1', 3).at(-1)).toBe('sallyport_2');
+  }
+  expect(names.generation).not.toBe(generation);
+});
+
 test('statements that never come again take no names, and are not counted for ever', () => {
   const names = new StatementNames();
   namesOf(names, 'SELECT 1', 2);

@@ -1,6 +1,6 @@
 /** What comes less often is not worth the memory that each connection of the database keeps for it. */
 const OFTEN = 3;
-/** Each connection keeps that many at most, until it ends. */
+/** Each connection keeps that many of one generation at most, until it ends. */
 const MOST_NAMES = 300;
 const MOST_COUNTED = 1_000;
 /** A list with a parameter for each of its values, or rows with one for each of theirs: another text for each length. */
@@ -15,6 +15,23 @@ const UNNAMED = '';
 export class StatementNames {
   readonly #names = new Map<string, string>();
   readonly #times = new Map<string, number>();
+  #given = 0;
+  #generation = 0;
+
+  /** Which names are given, for `renew`. */
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /**
+   * Gives other names from now on, under which no connection keeps a plan, unless those of this generation are not given
+   * any more: of what runs at the same time, much meets the same migration.
+   */
+  renew(generation: number): void {
+    if (generation !== this.#generation) return;
+    this.#generation += 1;
+    this.#names.clear();
+  }
 
   /** Empty for a statement that has not come often or is of any length, and for all others once there are enough. */
   nameOf(text: string): string {
@@ -28,7 +45,8 @@ export class StatementNames {
       return UNNAMED;
     }
     this.#times.delete(text);
-    const given = `sallyport_${this.#names.size + 1}`;
+    this.#given += 1;
+    const given = `sallyport_${this.#given}`;
     this.#names.set(text, given);
     return given;
   }

@@ -12,28 +12,34 @@ import {
   promoteNextRootKey,
 } from '../platform/root-key-source.ts';
 import { RootKeys } from '../platform/root-keys.ts';
-import { rotateRoot, type RootRotation } from './rotate-root.ts';
+import { stopSignal } from '../platform/stop-signal.ts';
+import { refuseStopped, rotateRoot, type RootRotation } from './rotate-root.ts';
 
 /**
  * `sallyport-server rotate-root`: moves the installation to a new root key, which is made in the data folder,
  * or is the configured `rootKey` with the old one as `previousRootKey`. Interrupted anywhere, it can be run
- * again, and the control plane starts either way.
+ * again, and the control plane starts either way. Told to stop, it ends with nothing changed, unless all is sealed anew.
  */
 export async function rotateRootKey({ config }: { config: ServerConfig }): Promise<void> {
   const log = createLog(config.log.level, pino.destination(2));
+  const stopping = stopSignal(log);
   const dataDir = resolve(config.dataDir);
   const inFiles = config.rootKey === undefined;
   const known = await loadRootKeys(config, dataDir);
   const target = inFiles ? await prepareNextRootKey(dataDir) : known[0];
   const database = await openDatabase(config, dataDir, log);
   try {
+    refuseStopped(stopping);
     await migrate(config.database.ownerUrl?.reveal() ?? database.url);
     const db = new Database(database.url);
-    const rootKeys = new RootKeys([target, ...known]);
-    const rotation = await rotateRoot({ db, clock: systemClock }, rootKeys, target);
-    await db.close();
-    if (inFiles) await promoteNextRootKey(dataDir);
-    process.stdout.write(inWords(rotation, inFiles, dataDir));
+    const parts = { db, clock: systemClock, stopping };
+    try {
+      const rotation = await rotateRoot(parts, new RootKeys([target, ...known]), target);
+      if (inFiles) await promoteNextRootKey(dataDir);
+      process.stdout.write(inWords(rotation, inFiles, dataDir));
+    } finally {
+      await db.close();
+    }
   } finally {
     await database.stop();
   }

@@ -15,10 +15,10 @@ export type RootRotation = { fingerprint: string; sealedAnew: number };
  * Seals everything that the root key seals anew under `target`, and lets the installation name that key: all
  * in one transaction, while nobody else seals. Values of groups are under their keyrings and stay as they are.
  *
- * @throws WrongRootKey, CryptoError `envelope.unreadable`; nothing is changed then
+ * @throws WrongRootKey, CryptoError `envelope.unreadable`, Error when it is to stop; nothing is changed then
  */
 export async function rotateRoot(
-  { db, clock }: { db: Database; clock: Clock },
+  { db, clock, stopping }: { db: Database; clock: Clock; stopping: AbortSignal },
   rootKeys: RootKeys,
   target: Uint8Array,
 ): Promise<RootRotation> {
@@ -30,6 +30,7 @@ export async function rotateRoot(
     let sealedAnew = 0;
     for (const list of Object.values(sealedUnderRoot))
       for (const { sealed, place, replace } of await list(tx)) {
+        refuseStopped(stopping);
         const value = rootKeys.open(sealed, place);
         await replace(seal(target, value, place));
         value.fill(0);
@@ -45,4 +46,12 @@ export async function rotateRoot(
     await appendAuditEvent(tx, systemOperation('rotate-root'), act, clock.now());
     return { fingerprint, sealedAnew };
   });
+}
+
+/** @throws Error in words for operators, when the rotation is to stop */
+export function refuseStopped(stopping: AbortSignal): void {
+  if (stopping.aborted)
+    throw new Error(
+      'stopped before anything was sealed anew; the root key is as it was. Run rotate-root again',
+    );
 }

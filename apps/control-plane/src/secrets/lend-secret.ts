@@ -64,7 +64,9 @@ export async function lendSecret(
     const opening = openVersion(platform, agent.groupId, lendable);
     const value = await opening.catch(async (error: unknown) => {
       // Nobody has its value.
-      await db.transaction((tx) => endLeases(tx, { id: lease.id }, new Date(nowMs)));
+      await db.transaction((tx) =>
+        endLeases(tx, { id: lease.id }, 'notDelivered', new Date(nowMs)),
+      );
       throw error;
     });
     try {
@@ -110,6 +112,7 @@ async function grant(
     lastsUntil: new Date(nowMs + maxTtlSeconds * 1000),
     maxUses,
     endedAt: null,
+    endedHow: null,
   };
   if (!(await insertLease(tx, row))) return sameAgain(tx, row, now);
   // With this one.

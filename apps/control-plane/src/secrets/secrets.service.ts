@@ -76,7 +76,7 @@ export async function removeSecret(
     const secret = await existingSecret(tx, group.id, path.secret);
     precondition.check(secret);
     await deleteSecret(tx, secret.id);
-    await endLeases(tx, { secretId: secret.id }, new Date(clock.now()));
+    await endLeases(tx, { secretId: secret.id }, 'secretDeleted', new Date(clock.now()));
     const details = { version: secret.version, revision };
     const act = {
       action: 'secret:delete',

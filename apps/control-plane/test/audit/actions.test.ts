@@ -78,7 +78,11 @@ async function everyActOfKeys(owner: OperatorClient): Promise<void> {
   await sql(databaseUrl, `UPDATE secret_versions SET sealed_value = sealed_value || '\\x00'`);
   await owner.call('POST', '/groups/plant-1/secrets/s/reveal', {});
   const target = randomBytes(32);
-  await rotateRoot(platform, new RootKeys([target, rootKey]), target);
+  await rotateRoot(
+    { ...platform, stopping: new AbortController().signal },
+    new RootKeys([target, rootKey]),
+    target,
+  );
 }
 
 test('[SG-15] every act of the registry is recorded when it is done, and nothing is recorded that it does not name', async () => {

@@ -61,8 +61,42 @@ test('[SG-15] every act of an agent is recorded under its own request where no p
   }
 });
 
+test('[SG-03] events of kinds that are not known are counted, none of them is recorded, and the others of their batch are', async () => {
+  const subject = randomUUID();
+  const batch = randomUUID();
+  const report = () =>
+    agent.call('POST', '/events', {
+      protocol: 5,
+      batch,
+      group: agent.enrolled?.group.id,
+      events: [
+        event(subject),
+        { ...event(subject), action: 'value:canary', count: 4 },
+        { action: 'secret:reveal', subject: 'canary', more: ['canary'] },
+        { ...event(subject), action: 'value:refuse' },
+      ],
+    });
+  for (const _ of [1, 2]) expect((await report()).status).toBe(204);
+  for (const action of ['value:read', 'value:refuse'])
+    expect((await recorded(action)).filter((found) => found.subject === subject)).toHaveLength(1);
+  const drops = await recorded('events:drop');
+  expect(drops.at(-1)).toMatchObject({
+    subject: 'agent',
+    outcome: 'done',
+    actorId: agent.id,
+    details: { code: 'event.unknown', count: 5 },
+  });
+  expect(drops.filter((drop) => JSON.stringify(drop).includes('event.unknown'))).toHaveLength(1);
+  const all = await sql(controlPlane.databaseUrl, 'SELECT * FROM audit_events');
+  expect(JSON.stringify(all)).not.toContain('canary');
+  for (const action of ['value:canary', 'secret:reveal'])
+    expect(await recorded(action)).toEqual([]);
+});
+
 test.each([
-  ['an act that no agent does', { action: 'secret:reveal' }],
+  ['an act that is none', { action: 7 }],
+  ['an act without end', { action: 'canary'.repeat(100) }],
+  ['an outcome that there is not', { outcome: 'canary' }],
   ['a request id that is none', { requestId: 'a b' }],
   ['a field that is not known', { value: 'canary' }],
   ['a subject without end', { subject: 'canary'.repeat(100) }],

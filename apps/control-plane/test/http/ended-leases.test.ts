@@ -30,6 +30,7 @@ describe('the end of a lease', () => {
     await agent.takeLease('db', { id });
     expect((await owner.call('POST', `/groups/told/leases/${id}/revoke`)).body).toMatchObject({
       state: 'ended',
+      endedHow: 'revoked',
     });
     expect(await waiting).toMatchObject({ endedLeases: [], tasks: [] });
     agent.leases = [id];
@@ -48,7 +49,9 @@ describe('the end of a lease', () => {
     agent.leasesForgotten = true;
     await agent.pull();
     expect(await listed('restarted', '?state=active')).toMatchObject({ items: [{ id: held }] });
-    expect(await listed('restarted', '?state=ended')).toMatchObject({ items: [{ id: lost }] });
+    expect(await listed('restarted', '?state=ended')).toMatchObject({
+      items: [{ id: lost, endedHow: 'forgotten' }],
+    });
   });
 
   test('is heard of within ten seconds by an agent that waits, though nobody told it', async () => {
@@ -74,13 +77,44 @@ describe('the end of a lease', () => {
     await agent.pull();
     await owner.call('DELETE', '/groups/deleted/secrets/db');
     expect(await agent.pull(10)).toMatchObject({ endedLeases: [id] });
+    expect(await listed('deleted')).toMatchObject({ items: [{ id, endedHow: 'secretDeleted' }] });
+  });
+
+  test.each([
+    ['gave back', undefined, 'returned'],
+    ['used up', { usedUp: true }, 'usedUp'],
+    ['gave back before it was used up', { usedUp: false }, 'returned'],
+  ])('tells what its program %s', async (_, body, endedHow) => {
+    const agent = await lending(`told-${endedHow}-${String(body?.usedUp)}`.toLowerCase());
+    const id = randomUUID();
+    await agent.takeLease('db', { id });
+    expect((await agent.call('POST', `/leases/${id}/revoke`, body)).status).toBe(204);
+    const path = `/groups/told-${endedHow}-${String(body?.usedUp)}`.toLowerCase();
+    expect((await owner.call('GET', `${path}/leases/${id}`)).body).toMatchObject({
+      state: 'ended',
+      endedHow,
+      agentName: expect.stringMatching(/./),
+    });
+  });
+
+  test('that its agent tells in words that are not known is refused, and does not come', async () => {
+    const agent = await lending('unknown-words');
+    const id = randomUUID();
+    await agent.takeLease('db', { id });
+    const reply = await agent.call('POST', `/leases/${id}/revoke`, { usedUp: 'yes' });
+    expect(reply).toMatchObject({ status: 400, body: { code: 'request.invalid' } });
+    expect(await listed('unknown-words')).toMatchObject({
+      items: [{ state: 'active', endedHow: null }],
+    });
   });
 
   test('comes with that of its agent', async () => {
     const agent = await lending('revoked');
     await agent.takeLease('db');
     await owner.call('POST', `/agents/${agent.id}/revoke`);
-    expect(await listed('revoked', '?state=ended')).toMatchObject({ items: [{ secret: 'db' }] });
+    expect(await listed('revoked', '?state=ended')).toMatchObject({
+      items: [{ secret: 'db', endedHow: 'agentRevoked' }],
+    });
     expect((await agent.takeLease('db')).status).toBe(401);
   });
 
@@ -89,7 +123,9 @@ describe('the end of a lease', () => {
     await owner.call('POST', '/groups', { name: 'entered' });
     await agent.takeLease('db');
     await owner.call('POST', `/agents/${agent.id}/move`, { group: 'entered' });
-    expect(await listed('left', '?state=active')).toEqual({ items: [] });
+    expect(await listed('left')).toMatchObject({
+      items: [{ state: 'ended', endedHow: 'agentMoved' }],
+    });
   });
 
   test('a second time changes nothing and is not recorded again', async () => {

@@ -57,13 +57,15 @@ test('the entity tag and a reply without a body come again too', async () => {
   const made = await post('/groups', { name: 'tagged' }, 'tag');
   const again = await post('/groups', { name: 'tagged' }, 'tag');
   expect(again).toMatchObject({ status: 201, headers: { etag: made.headers['etag'] } });
-  const change = { current: OWNER_PASSWORD, new: OWNER_PASSWORD };
+  const other = 'a new correct horse battery';
+  const change = { current: OWNER_PASSWORD, new: other };
   for (const replayed of [undefined, 'true'])
     expect(await post('/me/password', change, 'password')).toMatchObject({
       status: 204,
       text: '',
       headers: replayed === undefined ? {} : { 'idempotency-replayed': replayed },
     });
+  await post('/me/password', { current: other, new: OWNER_PASSWORD }, 'password-back');
 });
 
 test('the same key with another request is refused, and does nothing', async () => {

@@ -25,8 +25,10 @@ beforeEach(async () => {
 });
 afterEach(() => controlPlane.end());
 
+const goOn = new AbortController().signal;
+
 const rotate = (keys: [Uint8Array, ...Uint8Array[]], target = next) =>
-  rotateRoot(controlPlane.platform, new RootKeys(keys), target);
+  rotateRoot({ ...controlPlane.platform, stopping: goOn }, new RootKeys(keys), target);
 
 async function startWith(...rootKeys: [Uint8Array, ...Uint8Array[]]): Promise<TestControlPlane> {
   return startControlPlane({ databaseUrl: controlPlane.databaseUrl, rootKeys });
@@ -116,4 +118,26 @@ test('[A7-10] everything that the root key seals is sealed anew: the list is tha
       .map(({ table, column }) => `${table}.${column}`)
       .toSorted(),
   );
+});
+
+test('[A7-10] a rotation that is stopped in its midst changes nothing, and goes through when it is run again', async () => {
+  const stopping = new AbortController();
+  const before = await rows();
+  const { clock, db } = controlPlane.platform;
+  const keys = new RootKeys([next, old]);
+  const open = keys.open.bind(keys);
+  let opened = 0;
+  const stoppedAtSecond = Object.assign(keys, {
+    open: (...sealed: Parameters<typeof open>) => {
+      opened += 1;
+      if (opened === 2) stopping.abort();
+      return open(...sealed);
+    },
+  });
+  const parts = { db, clock, stopping: stopping.signal };
+  await expect(rotateRoot(parts, stoppedAtSecond, next)).rejects.toThrow(/Run rotate-root again$/);
+  expect(opened).toBe(2);
+  expect(await rows()).toEqual(before);
+  const again = await rotate([next, old]);
+  expect(again.sealedAnew).toBe(before.length);
 });

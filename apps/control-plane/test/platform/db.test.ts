@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { createTestDatabase } from '@sallyport/testkit/database';
+import { asAdmin, createTestDatabase } from '@sallyport/testkit/database';
 import { startTcpGate, type TcpGate } from '@sallyport/testkit/tcp-gate';
 import { Database, type Db } from '../../src/platform/db.ts';
 import { lockFirstStart } from '../../src/trust/index.ts';
@@ -9,8 +9,10 @@ const SILENCE_TIMEOUT_MS = 300;
 let gate: TcpGate;
 let dropDatabase: () => Promise<void>;
 let db: Database;
+let databaseUrl: string;
 beforeAll(async () => {
   const database = await createTestDatabase();
+  databaseUrl = database.url;
   dropDatabase = database.drop;
   const url = new URL(database.url);
   gate = await startTcpGate({ host: url.hostname, port: Number(url.port) });
@@ -124,3 +126,27 @@ test('a statement that comes often is prepared, by Prisma’s queries and by our
   );
   expect(statements.join()).not.toContain('AS rare');
 });
+
+test.each([
+  ['outside a transaction', <T>(work: (at: Db) => Promise<T>) => db.read(work)],
+  ['within one', <T>(work: (at: Db) => Promise<T>) => db.transaction(work)],
+])(
+  'a plan that no longer fits its column, kept %s, is told as trouble once, and not kept',
+  async (_, run) => {
+    await asAdmin(databaseUrl, (client) =>
+      client.query(`
+        DROP TABLE IF EXISTS changing;
+        CREATE TABLE changing AS SELECT 7 AS x;
+        GRANT SELECT ON changing TO sallyport_app`),
+    );
+    const look = () => run((at) => at.$queryRaw`SELECT x FROM changing`);
+    for (const _time of [1, 2, 3, 4]) expect(await look()).toEqual([{ x: 7 }]);
+    for (const type of ['text', 'varchar(9)']) {
+      await asAdmin(databaseUrl, (client) =>
+        client.query(`ALTER TABLE changing ALTER x TYPE ${type}`),
+      );
+      await expect(look()).rejects.toMatchObject({ code: 'server.unavailable' });
+      for (const _time of [1, 2, 3, 4]) expect(await look()).toEqual([{ x: '7' }]);
+    }
+  },
+);

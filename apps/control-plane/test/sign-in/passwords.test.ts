@@ -67,6 +67,11 @@ describe('[AX-18] one’s own password', () => {
       status: 400,
       body: { issues: [{ field: 'body.new' }] },
     });
+    expect(await change({ current: OWNER_PASSWORD, new: OWNER_PASSWORD })).toMatchObject({
+      status: 400,
+      body: { issues: [{ field: 'body.new', message: 'use another than the present one' }] },
+    });
+    expect((await elsewhere.call('GET', '/me')).status).toBe(200);
     expect((await change({ current: OWNER_PASSWORD, new: NEW_PASSWORD })).status).toBe(204);
     expect((await owner.call('GET', '/me')).status).toBe(200);
     expect(await elsewhere.call('GET', '/me')).toMatchObject({ status: 401 });

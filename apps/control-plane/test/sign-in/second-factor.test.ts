@@ -95,10 +95,15 @@ describe('[AX-18] a second factor', () => {
     const judy = await newOperator('judy');
     const app = await enableTotp(judy, controlPlane.clock);
     const guess = () => judy.call('DELETE', '/me/totp', { password, code: app.wrongCode() });
-    const same = { current: password, new: password };
+    const other = 'another correct horse battery';
+    const thereAndBack = [
+      { current: password, new: other },
+      { current: other, new: password },
+    ];
     for (let failure = 1; failure < FAILURES_BEFORE_LOCK; failure += 1) {
       expect(await guess()).toMatchObject(refused('totp.wrong'));
-      expect((await judy.call('POST', '/me/password', same)).status).toBe(204);
+      for (const change of thereAndBack)
+        expect((await judy.call('POST', '/me/password', change)).status).toBe(204);
     }
     const locked = { status: 429, body: { code: 'operator.locked' } };
     expect(await guess()).toMatchObject(locked);

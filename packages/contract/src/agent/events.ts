@@ -51,3 +51,20 @@ export const reportEventsBody = z.strictObject({
   events: z.array(agentEvent).min(1).max(MAX_EVENTS),
 });
 export type ReportEventsBody = z.infer<typeof reportEventsBody>;
+
+/** An event of a newer agent, of a kind that is not known here. How many there were is all that is read of it. */
+const unknownEvent = z
+  .looseObject({
+    action: z
+      .string()
+      .max(64)
+      .refine((action) => !agentAction.safeParse(action).success),
+    count: z.int().min(1).catch(1),
+  })
+  .transform(({ count }) => ({ action: 'unknown' as const, count }));
+
+/** The same as the control plane takes it. */
+export const reportedEventsBody = reportEventsBody.extend({
+  events: z.array(agentEvent.or(unknownEvent)).min(1).max(MAX_EVENTS),
+});
+export type ReportedEventsBody = z.infer<typeof reportedEventsBody>;

@@ -57,6 +57,10 @@ export const renewLeaseBody = z.strictObject({
 });
 export type RenewLeaseBody = z.infer<typeof renewLeaseBody>;
 
+/** `POST /agent/v1/leases/:id/revoke`, whose body may be missing: whether it is over since its last use was made. */
+export const giveBackLeaseBody = z.strictObject({ usedUp: z.boolean() });
+export type GiveBackLeaseBody = z.infer<typeof giveBackLeaseBody>;
+
 /** The share of its time that a renewal has to gain, unless it is the last: a program may ask as often as it likes. */
 const WORTH = 0.1;
 

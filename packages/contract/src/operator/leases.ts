@@ -7,16 +7,37 @@ import { pageQuery } from '../page.ts';
 export const leaseState = z.enum(['active', 'expired', 'ended']);
 export type LeaseState = z.infer<typeof leaseState>;
 
+/**
+ * How a lease ended before its time: `revoked` by an operator; `returned` or `usedUp` by its program; with its secret
+ * or its agent; `forgotten` by an agent that started anew or wiped what it held; `notDelivered` since its value could
+ * not be opened.
+ */
+export const leaseEnd = z.enum([
+  'revoked',
+  'returned',
+  'usedUp',
+  'secretDeleted',
+  'agentRevoked',
+  'agentMoved',
+  'forgotten',
+  'notDelivered',
+]);
+export type LeaseEnd = z.infer<typeof leaseEnd>;
+
 /** `GET /api/v1/groups/:group/leases`, newest first. */
 export const leasesQuery = pageQuery(uuid).extend({ state: leaseState.optional() });
 export type LeasesQuery = z.infer<typeof leasesQuery>;
 
-/** One grant of a secret to a program on an agent's host; without its value. */
+/**
+ * One grant of a secret to a program on an agent's host; without its value. `endedHow` is null of one that is active
+ * or expired, and of one that was ended by a version that did not record it.
+ */
 export const lease = z.strictObject({
   id: uuid,
   secret: resourceName,
   version: z.int(),
   agentId: uuid,
+  agentName: z.string(),
   application,
   state: leaseState,
   grantedAt: instant,
@@ -24,5 +45,6 @@ export const lease = z.strictObject({
   lastsUntil: instant,
   maxUses: z.int().nullable(),
   endedAt: instant.nullable(),
+  endedHow: leaseEnd.nullable(),
 });
 export type Lease = z.infer<typeof lease>;

@@ -48,7 +48,12 @@ export const listedSession = z.strictObject({
 });
 
 /** `POST /api/v1/me/password`. */
-export const changePasswordBody = z.strictObject({ current: currentPassword, new: newPassword });
+export const changePasswordBody = z
+  .strictObject({ current: currentPassword, new: newPassword })
+  .refine((body) => body.new !== body.current, {
+    path: ['new'],
+    message: 'use another than the present one',
+  });
 
 /** `POST /api/v1/me/totp`. */
 export const createTotpBody = z.strictObject({ password: currentPassword });

@@ -1,0 +1,65 @@
+import { describe, expect, test } from '@jest/globals';
+import { loadConfig } from '@sallyport/config/load';
+import { serverConfig } from './config.ts';
+
+const load = (env: Record<string, string>) =>
+  loadConfig(serverConfig, { env, programName: 'test' }).config;
+
+const ports = (operator: string, agent: string, metrics: string) => ({
+  SALLYPORT_OPERATOR_API_PORT: operator,
+  SALLYPORT_AGENT_API_PORT: agent,
+  SALLYPORT_METRICS_PORT: metrics,
+});
+const hosts = (operator: string, agent: string) => ({
+  SALLYPORT_OPERATOR_API_HOST: operator,
+  SALLYPORT_AGENT_API_HOST: agent,
+});
+
+describe('two listeners at one port', () => {
+  test('are refused by the keys of both, without the port', () => {
+    const refusal = (env: Record<string, string>) => {
+      try {
+        load(env);
+        return 'none';
+      } catch (error) {
+        return String(error);
+      }
+    };
+    expect(refusal(ports('8001', '8001', '8002'))).toMatch(
+      /: agentApi\.port \(SALLYPORT_AGENT_API_PORT\): operatorApi\.port is the same; give each its own$/,
+    );
+    expect(refusal(ports('8001', '8002', '8001'))).toMatch(
+      /: metrics\.port \(SALLYPORT_METRICS_PORT\): operatorApi\.port is the same; give each its own$/,
+    );
+    expect(refusal({ SALLYPORT_METRICS_PORT: '9443' })).toMatch(/metrics\.port.*agentApi\.port/);
+  });
+
+  test.each([
+    ['127.0.0.1', '127.0.0.1'],
+    ['localhost', 'localhost'],
+    ['0.0.0.0', '127.0.0.1'],
+    ['192.0.2.1', '::'],
+    ['::', '0.0.0.0'],
+  ])('are refused at %s and %s', (operator, agent) => {
+    const env = { ...ports('8001', '8001', '8002'), ...hosts(operator, agent) };
+    expect(() => load(env)).toThrow(/operatorApi\.port is the same/);
+  });
+
+  test.each([
+    ['127.0.0.1', '127.0.0.2'],
+    ['127.0.0.1', '::1'],
+    ['0.0.0.0', '::1'],
+  ])('are taken at %s and %s', (operator, agent) => {
+    const env = { ...ports('8001', '8001', '8002'), ...hosts(operator, agent) };
+    expect(load(env)).toMatchObject({ operatorApi: { port: 8001 }, agentApi: { port: 8001 } });
+  });
+
+  test('are taken where each takes a free one, or its role is that of another process', () => {
+    expect(load(ports('0', '0', '0'))).toMatchObject({ metrics: { port: 0 } });
+    const env = { ...ports('8001', '8001', '8001'), SALLYPORT_ROLES: 'worker' };
+    expect(load(env)).toMatchObject({ metrics: { port: 8001 } });
+    expect(() => load({ ...env, SALLYPORT_ROLES: 'agent-api' })).toThrow(
+      /metrics\.port .*agentApi\.port is the same/,
+    );
+  });
+});
