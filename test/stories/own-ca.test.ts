@@ -13,6 +13,7 @@ import { shownCommand } from '../fixtures/shown-command.ts';
 const page = readFileSync(join(import.meta.dirname, '../../docs/own-ca.md'), 'utf8');
 const ofLink = 'SALLYPORT_AGENT_CONTROL_PLANE';
 const IDENTITY = 'uri:spiffe://corp/db-7';
+const [, shownName = ''] = /^  name: (\S+)$/m.exec(page) ?? [];
 
 let installation: Installation;
 let replica: Replica;
@@ -48,6 +49,7 @@ beforeAll(async () => {
     [`${ofLink}_KEYSTORE_PASSWORD_FILE`]: at('store-password'),
     [`${ofLink}_TRUSTSTORE_FILE`]: at('trusted.jks'),
     [`${ofLink}_TRUSTSTORE_PASSWORD_FILE`]: at('store-password'),
+    [`${ofLink}_NAME`]: shownName,
   };
   host = installation.host('host');
 }, 90_000);
@@ -115,6 +117,13 @@ test('[SG-09] either side without its certificate fails, and a certificate is of
     code: 1,
     stderr: expect.stringContaining('no trusted CA issued'),
   });
+  const otherName = { ...environment, [`${ofLink}_NAME`]: `${shownName}-2` };
+  expect((await enrolled(stranger, otherName)).stderr).toContain(
+    'does not have the name that is expected of it',
+  );
+  const verified = await host.agent(['link', 'verify', '--json'], '', otherName);
+  expect(verified.code).toBe(10);
+  expect(JSON.parse(verified.stdout)).toMatchObject({ failure: { code: 'tls.name_mismatch' } });
   const twice = await enrolled(stranger, environment);
   expect(twice.stderr).toContain('Another agent has this certificate identity');
 

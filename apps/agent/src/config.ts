@@ -12,6 +12,7 @@ import { freshnessSettings, freshnessWarnings } from './freshness.ts';
 import { listenSettings } from './listen-settings.ts';
 import { localApiSettings, socketMode } from './local-api-settings.ts';
 import { logLevels } from './log.ts';
+import { PEER_NAME, peerName } from './peer-name.ts';
 import { proxySettings, withConventionalProxy } from './proxy-settings.ts';
 import { isReference } from './references/reference.ts';
 import { referenceSettings } from './references/settings.ts';
@@ -87,7 +88,11 @@ const settings = z.strictObject({
       address: z.union([z.ipv4(), z.ipv6()]).optional().meta({
         env: 'SALLYPORT_AGENT_CONTROL_PLANE_ADDRESS',
         description:
-          'IP address to connect to in place of one that the host in the URL resolves to; the certificate must still be for that host',
+          'IP address to connect to in place of one that the host in the URL resolves to; the certificate must still be for that host, or for controlPlane.name',
+      }),
+      name: peerName.optional().meta({
+        env: 'SALLYPORT_AGENT_CONTROL_PLANE_NAME',
+        description: `${PEER_NAME}; unset: the host in the URL`,
       }),
       keystore: storeSettings('keystore', {
         what: 'The agent’s client certificate from the organisation’s CA, where authentication is certificate',

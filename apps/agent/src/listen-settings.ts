@@ -4,6 +4,7 @@ import { CONTROL_PLANE_NAME } from '@sallyport/tls/peer-certificate';
 import { tlsSettings } from '@sallyport/tls/settings';
 import { storeSettings } from '@sallyport/tls/store-settings';
 import { z } from 'zod';
+import { PEER_NAME, peerName } from './peer-name.ts';
 
 const what = 'Link from the control plane';
 const variables = 'SALLYPORT_AGENT_LISTEN';
@@ -24,16 +25,9 @@ export const listenSettings = z.strictObject({
       description:
         'Host names and addresses that the control plane dials, for the certificate that the agent makes for itself; unset: that of listen.address, or the name of this host',
     }),
-  controlPlaneName: z
-    .string()
-    .min(1)
-    .max(1_024)
+  controlPlaneName: peerName
     .default(CONTROL_PLANE_NAME)
-    .meta({
-      env: `${variables}_CONTROL_PLANE_NAME`,
-      description:
-        'Name that the control plane’s certificate must have: a URI, a host name or an IP address',
-    }),
+    .meta({ env: `${variables}_CONTROL_PLANE_NAME`, description: PEER_NAME }),
   keystore: storeSettings('keystore', {
     what,
     variables: `${variables}_KEYSTORE`,

@@ -1,20 +1,30 @@
 import { X509Certificate } from 'node:crypto';
-import { checkServerIdentity, type PeerCertificate } from 'node:tls';
+import { checkServerIdentity } from 'node:tls';
 import { LinkError } from './link-error.ts';
-import { refuseAgentAsControlPlane } from './peer-certificate.ts';
+import { assertNamed, refuseAgentAsControlPlane } from './peer-certificate.ts';
 
 /**
  * `checkServerIdentity` of every connection to a control plane, for a certificate that is verified up to a trusted
- * CA: an agent's is refused, whatever other names it has, and so is one that has no DNS name or IP address, as
- * Node would take its common name for one. For the rest Node's own check decides (RFC 9525).
+ * CA: an agent's is refused, whatever other names it has. It must have `peerName`, or else be for the host that is
+ * connected to, which is Node's own check (RFC 9525), but for one that has no DNS name or IP address: Node would take
+ * its common name for one.
  */
-export function controlPlaneIdentity(host: string, peer: PeerCertificate): Error | undefined {
-  try {
-    refuseAgentAsControlPlane(new X509Certificate(peer.raw));
-  } catch (error) {
-    if (error instanceof LinkError) return error;
-    throw error;
-  }
+export function controlPlaneIdentity(peerName?: string): typeof checkServerIdentity {
+  return (host, peer) => {
+    try {
+      const certificate = new X509Certificate(peer.raw);
+      refuseAgentAsControlPlane(certificate);
+      if (peerName === undefined) return isForHost(host, peer);
+      assertNamed(certificate, peerName);
+      return undefined;
+    } catch (error) {
+      if (error instanceof LinkError) return error;
+      throw error;
+    }
+  };
+}
+
+function isForHost(...[host, peer]: Parameters<typeof checkServerIdentity>): Error | undefined {
   const names = peer.subjectaltname ?? '';
   if (!/(?:^|, )(?:DNS|IP Address):/.test(names))
     return new LinkError(

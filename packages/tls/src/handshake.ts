@@ -7,7 +7,12 @@ import { rememberChain } from './presented-chain.ts';
 import { detourTo, openSocket, type Route } from './route.ts';
 
 /** `timeoutMs` counts for the handshake, and as much again beforehand for a tunnel of `route`. */
-export type HandshakeOptions = { timeoutMs: number; route?: Route | undefined };
+export type HandshakeOptions = {
+  timeoutMs: number;
+  route?: Route | undefined;
+  /** As `HttpsLink` takes it. */
+  peerName?: string | undefined;
+};
 
 /**
  * Resolves once the handshake is complete, so the peer has proved that it holds the leaf's key. Nothing is sent
@@ -16,7 +21,7 @@ export type HandshakeOptions = { timeoutMs: number; route?: Route | undefined };
 export async function handshake(
   endpoint: Endpoint,
   trust: ConnectionOptions,
-  { timeoutMs, route }: HandshakeOptions,
+  { timeoutMs, route, peerName }: HandshakeOptions,
 ): Promise<TLSSocket> {
   const detour = detourTo(endpoint, route);
   const opened = detour && (await openSocket(detour, endpoint, { timeoutMs }));
@@ -26,7 +31,7 @@ export async function handshake(
       port: endpoint.port,
       servername: endpoint.servername,
       ...(opened ? { socket: opened } : {}),
-      checkServerIdentity: controlPlaneIdentity,
+      checkServerIdentity: controlPlaneIdentity(peerName),
       ...trust,
     });
     const chain = rememberChain(socket);

@@ -19,6 +19,11 @@ export type LinkOptions = {
   baseUrl: string;
   /** PEM certificates to trust; absent means the public roots of the runtime and the system. */
   ca?: string | undefined;
+  /**
+   * Name that the peer's certificate must have, in place of the host of `baseUrl`: a URI, a host name, an IP address,
+   * or `key:` and the SHA-256 of its public key (SubjectPublicKeyInfo) in base64url.
+   */
+  peerName?: string | undefined;
   /** What this side shows when the peer asks for a certificate; absent means nothing. */
   identity?: ClientIdentity | undefined;
   /** What may be negotiated; `defaultTlsPolicy` by default. */
@@ -119,7 +124,7 @@ export class HttpsLink {
   }
 
   #agentFor({ ca, identity }: Pick<LinkOptions, 'ca' | 'identity'>): Agent {
-    const { tls, route, accepted } = this.#options;
+    const { peerName, tls, route, accepted } = this.#options;
     if (accepted !== undefined) return accepted;
     const agentOptions = {
       keepAlive: true,
@@ -128,7 +133,7 @@ export class HttpsLink {
       secureContext: secureContextFor(ca, tls, identity),
       // Else Node takes it from the Host header, which a caller may set.
       servername: this.#endpoint.servername,
-      checkServerIdentity: controlPlaneIdentity,
+      checkServerIdentity: controlPlaneIdentity(peerName),
     };
     const detour = detourTo(this.#endpoint, route);
     return detour

@@ -22,6 +22,7 @@ import { secureContextFor, type ClientIdentity } from './secure-context.ts';
 export type ProbeTarget = {
   baseUrl: string;
   ca?: string | undefined;
+  peerName?: string | undefined;
   identity?: ClientIdentity | undefined;
   tls?: TlsPolicy | undefined;
   route?: Route | undefined;
@@ -79,9 +80,9 @@ const REFUSALS: ReadonlySet<LinkErrorCode> = new Set([
  */
 export async function probeLink(target: ProbeTarget): Promise<LinkProbe> {
   const endpoint = parseEndpoint(target.baseUrl);
-  const { route, timeoutMs = 10_000 } = target;
+  const { peerName, route, timeoutMs = 10_000 } = target;
   const look = async (trust: ConnectionOptions) => {
-    const socket = await handshake(endpoint, trust, { timeoutMs, route });
+    const socket = await handshake(endpoint, trust, { timeoutMs, route, peerName });
     const seen = { negotiated: negotiatedOn(socket), chain: presentedChain(socket) };
     socket.destroy();
     return seen;

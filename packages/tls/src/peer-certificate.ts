@@ -1,4 +1,4 @@
-import type { X509Certificate } from 'node:crypto';
+import { hash, type X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { CertificateError } from './certificate-error.ts';
 import { certificateFacts, type CertificateFacts } from './certificate-facts.ts';
@@ -14,18 +14,30 @@ const usages = {
 } as const;
 export type Usage = keyof typeof usages;
 
+/** In front of the digest of a public key, where a name is expected. */
+const PINNED_KEY = 'key:';
 const AGENT_URI = /^spiffe:\/\/[^/]*\/group\/[^/]+\/agent\/./i;
 
 /**
  * Holds the certificate of a control plane that dialled this program, verified up to a CA that is trusted,
  * against what Node does not look at in a client's: its extended key usage, and its names, one of which is
- * `name`: a URI, a host name or an IP address.
+ * `name`, as `assertNamed` takes it.
  *
  * @throws LinkError `tls.wrong_usage`, `tls.agent_certificate`, `tls.name_mismatch`, `tls.certificate_unusable`
  */
 export function assertDialledByControlPlane(certificate: X509Certificate, name: string): void {
   assertUsage(certificate, 'clientAuth', 'control plane');
   refuseAgentAsControlPlane(certificate);
+  assertNamed(certificate, name);
+}
+
+/**
+ * Holds a control plane's certificate against the name that is expected: a URI, a host name, an IP address, or
+ * `key:` and the SHA-256 of its public key (SubjectPublicKeyInfo) in base64url.
+ *
+ * @throws LinkError `tls.name_mismatch`, `tls.certificate_unusable`
+ */
+export function assertNamed(certificate: X509Certificate, name: string): void {
   if (!isNamed(certificate, name))
     throw refusal(
       'tls.name_mismatch',
@@ -86,10 +98,15 @@ function assertUsage(certificate: X509Certificate, usage: Usage, whose: string):
   );
 }
 
-/** A client is who it says, and not everybody below a name: wildcards are for servers that are dialled. */
+/** A name is one peer's, and not everybody's below it: wildcards are for servers that are dialled by their host. */
 function isNamed(certificate: X509Certificate, name: string): boolean {
+  if (name.startsWith(PINNED_KEY)) return keyDigest(certificate) === name.slice(PINNED_KEY.length);
   if (name.includes('://')) return factsOf(certificate).uris.includes(name);
   return !name.startsWith('.') && coversHost(certificate, name, { wildcards: false });
+}
+
+function keyDigest({ publicKey }: X509Certificate): string {
+  return hash('sha256', publicKey.export({ format: 'der', type: 'spki' }), 'base64url');
 }
 
 function coversHost(

@@ -11,7 +11,13 @@ import { isSelfSigned } from './self-issued.ts';
 
 export { certificateFingerprint, normalizeFingerprint };
 
-type PinOptions = { timeoutMs?: number; route?: Route; tls?: TlsPolicy };
+type PinOptions = {
+  timeoutMs?: number;
+  route?: Route;
+  tls?: TlsPolicy;
+  /** As `HttpsLink` takes it. */
+  peerName?: string | undefined;
+};
 
 function mismatch(origin: string, expected: string, chain: X509Certificate[]): LinkError {
   const top = chain.at(-1);
@@ -33,7 +39,7 @@ function mismatch(origin: string, expected: string, chain: X509Certificate[]): L
 export async function fetchPinnedCa(
   url: string,
   fingerprint: string,
-  { timeoutMs = 10_000, route = {}, tls }: PinOptions = {},
+  { timeoutMs = 10_000, route = {}, tls, peerName }: PinOptions = {},
 ): Promise<string> {
   const endpoint = parseEndpoint(url);
   const expected = normalizeFingerprint(fingerprint);
@@ -56,7 +62,7 @@ export async function fetchPinnedCa(
   }
   const ca = pinned.toString();
   const secureContext = secureContextFor(ca, tls);
-  const verified = await handshake(endpoint, { secureContext }, { timeoutMs, route });
+  const verified = await handshake(endpoint, { secureContext }, { timeoutMs, route, peerName });
   verified.destroy();
   return ca;
 }

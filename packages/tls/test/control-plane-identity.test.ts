@@ -1,3 +1,4 @@
+import { hash, X509Certificate } from 'node:crypto';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { HttpsLink } from '../src/https-link.ts';
 import { probeLink } from '../src/link-probe.ts';
@@ -27,16 +28,20 @@ async function serverWith(options: LeafOptions) {
 const ways = [
   [
     'a link',
-    async (baseUrl: string) => {
-      const link = new HttpsLink({ baseUrl, ca: root.pem });
+    async (baseUrl: string, peerName?: string) => {
+      const link = new HttpsLink({ baseUrl, ca: root.pem, peerName });
       return link.request('GET', '/').finally(() => link.close());
     },
   ],
-  ['a pin', (baseUrl: string) => fetchPinnedCa(baseUrl, certificateFingerprint(root.pem))],
+  [
+    'a pin',
+    (baseUrl: string, peerName?: string) =>
+      fetchPinnedCa(baseUrl, certificateFingerprint(root.pem), { peerName }),
+  ],
   [
     'a probe',
-    async (baseUrl: string) => {
-      const { failure } = await probeLink({ baseUrl, ca: root.pem });
+    async (baseUrl: string, peerName?: string) => {
+      const { failure } = await probeLink({ baseUrl, ca: root.pem, peerName });
       if (failure) throw failure;
     },
   ],
@@ -101,3 +106,47 @@ test('a server that is its own CA is pinned by its own fingerprint, and one that
   const pin = fetchPinnedCa(other.url, certificateFingerprint(issued.chain));
   expect((await linkErrorOf(pin)).code).toBe('tls.unknown_ca');
 });
+
+const elsewhere = [
+  { type: 'url', value: 'spiffe://corp/control-plane' },
+  { type: 'dns', value: 'cp.corp.example' },
+  { type: 'dns', value: '*.wild.example' },
+  { type: 'ip', value: '10.9.8.7' },
+] as const;
+
+describe.each(ways)(
+  '[BM-14] of %s to a control plane that is to have a name of its own',
+  (_, connect) => {
+    test('a certificate with that URI, host name, address or public key is taken, whatever is connected to', async () => {
+      const { chain, key } = await intermediate.leaf({ names: [...elsewhere] });
+      await using server = await startServer({ cert: chain + root.pem, key });
+      const { publicKey } = new X509Certificate(chain);
+      const digest = hash('sha256', publicKey.export({ format: 'der', type: 'spki' }), 'base64url');
+      const [uri, dns, , ip] = elsewhere;
+      for (const name of [uri.value, dns.value, ip.value, `key:${digest}`])
+        await connect(server.url, name);
+    });
+
+    test.each([
+      'spiffe://corp/control',
+      'corp.example',
+      'one.wild.example',
+      '10.9.8.70',
+      '127.0.0.1',
+      `key:${'A'.repeat(43)}`,
+    ])('one without it is refused: %s', async (name) => {
+      await using server = await serverWith({ names: [...elsewhere] });
+      const failure = await linkErrorOf(connect(server.url, name));
+      expect(failure).toMatchObject({ code: 'tls.name_mismatch', retryable: false });
+    });
+
+    test('one for the host that is connected to alone is refused, and so is an agent’s with that name', async () => {
+      await using named = await serverWith({ names: [here] });
+      const mismatch = await linkErrorOf(connect(named.url, 'spiffe://corp/control-plane'));
+      expect(mismatch).toMatchObject({ code: 'tls.name_mismatch' });
+      await using agent = await serverWith({ names: [here, agentUri] });
+      const refusal = await linkErrorOf(connect(agent.url, agentUri.value));
+      expect(refusal).toMatchObject({ code: 'tls.agent_certificate' });
+    });
+  },
+);

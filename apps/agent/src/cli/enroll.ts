@@ -52,14 +52,21 @@ export async function enrollAgent(flags: EnrollFlags, context: CliContext): Prom
   const name = chooseName(flags.name, context.hostname);
   const token = await readToken(flags, context);
   using state = await StateDirectory.open(config.stateDir);
-  const { tls } = config.controlPlane;
+  const { tls, name: peerName } = config.controlPlane;
   const route = await routeToControlPlane(config);
   const stores = await openOwnStores(config);
   const ca = stores?.truststore?.join('');
-  const trustAnchor = await readTrustAnchor(flags, controlPlane, { tls, route, ca });
+  const trustAnchor = await readTrustAnchor(flags, controlPlane, { tls, route, peerName, ca });
   const own = stores?.keystore;
   const identity = own && { cert: own.chain, key: own.key };
-  const link = new HttpsLink({ baseUrl: controlPlane, ca: trustAnchor, identity, tls, route });
+  const link = new HttpsLink({
+    baseUrl: controlPlane,
+    ca: trustAnchor,
+    identity,
+    tls,
+    route,
+    peerName,
+  });
   try {
     const force = flags.force === true;
     const enrolling = enroll({
@@ -151,7 +158,10 @@ async function readInput(context: CliContext): Promise<string> {
 async function readTrustAnchor(
   { fingerprint, caFile }: EnrollFlags,
   controlPlane: string,
-  { ca, ...way }: { tls: TlsPolicy; route: Route; ca: string | undefined },
+  {
+    ca,
+    ...way
+  }: { tls: TlsPolicy; route: Route; peerName: string | undefined; ca: string | undefined },
 ): Promise<string | undefined> {
   if (fingerprint !== undefined && caFile !== undefined)
     throw new AgentError('usage.invalid', 'the control plane is to be known in two ways', {

@@ -12,7 +12,7 @@ export const UNNAMED_CONTROL_PLANE = 'https://control-plane.invalid';
 
 /** What everything that connects to the control plane of this identity goes by. */
 export type LinkToControlPlane = Required<Pick<LinkOptions, 'baseUrl' | 'tls' | 'route'>> &
-  Pick<LinkOptions, 'ca' | 'identity'>;
+  Pick<LinkOptions, 'ca' | 'identity' | 'peerName'>;
 
 /** The files that are set, and what the agent shows of itself, if it does. */
 export type Brought = {
@@ -41,6 +41,7 @@ export async function linkToControlPlane(
     ...(certificate === undefined
       ? {}
       : { identity: { cert: certificate.cert, key: certificate.key } }),
+    peerName: config.controlPlane.name,
     tls: config.controlPlane.tls,
     route: await routeToControlPlane(config),
   };
