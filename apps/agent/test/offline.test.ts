@@ -227,7 +227,7 @@ describe('[F-03] a bundle on disk that is not as it should be', () => {
     await expectQuarantine('delivery_key.unreadable');
   });
 
-  test('copied from another agent of the same group: quarantined and fetched again', async () => {
+  test('[SG-14] copied to another host, whose agent is of the same group: not opened, quarantined and fetched again', async () => {
     await runOnce();
     const other = await enrollWith(double, 'web-2');
     await runOnce(other);
