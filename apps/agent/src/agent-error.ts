@@ -7,6 +7,7 @@ export type OwnErrorCode =
   | 'usage.invalid'
   | 'output.lost'
   | 'process.exposed'
+  | 'prompt.interrupted'
   | 'state.in_use'
   | 'state.unsafe'
   | 'state.unusable'

@@ -30,11 +30,14 @@ export const exitCodes = {
   cannotExecute: 126,
   commandNotFound: 127,
   signalBase: 128,
+  /** Ctrl-C at a prompt, as a shell tells it. */
+  interrupted: 130,
 } as const;
 
 const byCode: Partial<Record<AgentErrorCode, number>> = {
   'usage.invalid': exitCodes.usage,
   'process.exposed': exitCodes.usage,
+  'prompt.interrupted': exitCodes.interrupted,
   'token.malformed': exitCodes.usage,
   'link.plaintext': exitCodes.usage,
   'link.bad_url': exitCodes.usage,

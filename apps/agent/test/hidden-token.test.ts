@@ -49,12 +49,12 @@ describe('an enrollment token that a person types', () => {
   });
 
   test.each([
-    ['Ctrl-C', '\u0003'],
-    ['Ctrl-D', '\u0004'],
-  ])('is not waited for after %s', async (_name, key) => {
+    ['Ctrl-C', '\u0003', 130, 'interrupted; nothing was entered'],
+    ['Ctrl-D', '\u0004', 2, 'nothing was entered'],
+  ])('is not waited for after %s', async (_name, key, exitCode, why) => {
     expect(await enrollTyping(key)).toEqual({
-      exitCode: 2,
-      shown: 'Enrollment token (not shown): \nsallyport-agent: nothing was entered\n',
+      exitCode,
+      shown: `Enrollment token (not shown): \nsallyport-agent: ${why}\n`,
     });
   });
 });

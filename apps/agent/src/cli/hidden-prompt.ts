@@ -6,7 +6,7 @@ import type { CliContext } from './context.ts';
 /**
  * Asks a person for one line, which is not shown while it is typed.
  *
- * @throws AgentError `usage.invalid` on Ctrl-C, Ctrl-D or the end of the input
+ * @throws AgentError `prompt.interrupted` on Ctrl-C, `usage.invalid` on Ctrl-D or the end of the input
  */
 export async function promptHidden(
   question: string,
@@ -19,6 +19,9 @@ export async function promptHidden(
   try {
     return await new Promise((resolve, reject) => {
       reader.once('line', resolve);
+      reader.once('SIGINT', () =>
+        reject(new AgentError('prompt.interrupted', 'interrupted; nothing was entered')),
+      );
       reader.once('close', () => reject(new AgentError('usage.invalid', 'nothing was entered')));
     });
   } finally {
