@@ -44,9 +44,7 @@ export const links: readonly Link[] = [
     program: 'sallyport-server',
     direction: 'out',
     secured: 'TLS, by the driver `pg`, with `sslmode=verify-full` in `database.url`',
-    tls: {
-      fixed: 'the driver takes none from the URL: set `ssl_min_protocol_version` in Postgres',
-    },
+    tls: { blocks: ['database.tls'] },
     openedIn: [
       `${server}/platform/application-role.ts`,
       `${server}/platform/db.ts`,
@@ -74,7 +72,7 @@ export const links: readonly Link[] = [
     program: 'sallyport-server',
     direction: 'out',
     secured: 'TLS, by the driver `ioredis`, with `rediss://` in `redis.url`',
-    tls: { fixed: 'the driver takes none from the URL: set `tls-protocols` in Redis' },
+    tls: { blocks: ['redis.tls'] },
     openedIn: [`${server}/platform/queue-backend.ts`],
   },
   {

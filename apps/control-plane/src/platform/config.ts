@@ -59,6 +59,7 @@ const settings = z.strictObject({
         description:
           'The same database as the login that owns it, for migrations alone; unset uses database.url',
       }),
+      tls: tlsSettings('Postgres, where sslmode in database.url asks for TLS').prefault({}),
     })
     .refine(({ url, ownerUrl }) => ownerUrl === undefined || url !== undefined, {
       path: ['ownerUrl'],
@@ -71,6 +72,7 @@ const settings = z.strictObject({
         env: 'REDIS_URL',
         description: 'Redis or Valkey for the job queue; unset keeps the queue in Postgres',
       }),
+      tls: tlsSettings('Redis, where redis.url begins with rediss://').prefault({}),
     })
     .prefault({}),
   rootKey: secret()

@@ -28,14 +28,14 @@ export class Database {
   readonly #statements: PrismaClient;
   readonly #direct: pg.Pool;
 
-  constructor(url: string, silenceTimeoutMs = SILENCE_TIMEOUT_MS) {
+  constructor(connection: pg.ClientConfig, silenceTimeoutMs = SILENCE_TIMEOUT_MS) {
     const timeouts = `-c lock_timeout=${LOCK_TIMEOUT_MS} -c statement_timeout=${STATEMENT_TIMEOUT_MS}`;
     const pool = (max: number) => ({
-      connectionString: url,
       max,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       query_timeout: silenceTimeoutMs,
       options: `${AS_APPLICATION} ${timeouts}`,
+      ...connection,
     });
     const names = new StatementNames();
     const statementNameGenerator = ({ sql }: { sql: string }) => names.nameOf(sql);

@@ -28,7 +28,7 @@ export type ElectedWork = {
  * connection is lost the work is ended here, and begun by another.
  */
 export class Elected {
-  readonly #url: string;
+  readonly #connection: pg.ClientConfig;
   readonly #work: ElectedWork;
   readonly #log: Platform['log'];
   readonly #report: (error: unknown) => void;
@@ -36,8 +36,12 @@ export class Elected {
   #running: Promise<void> | undefined;
   #stopped = false;
 
-  constructor(url: string, { log, clock }: Pick<Platform, 'log' | 'clock'>, work: ElectedWork) {
-    this.#url = url;
+  constructor(
+    connection: pg.ClientConfig,
+    { log, clock }: Pick<Platform, 'log' | 'clock'>,
+    work: ElectedWork,
+  ) {
+    this.#connection = connection;
     this.#work = work;
     this.#log = log;
     this.#report = seldom(clock, (err: unknown, count) =>
@@ -71,7 +75,6 @@ export class Elected {
 
   #newClient(): pg.Client {
     const client = new pg.Client({
-      connectionString: this.#url,
       connectionTimeoutMillis: SILENT_MS,
       query_timeout: this.#work.answersInMs,
       keepAlive: true,
@@ -80,6 +83,7 @@ export class Elected {
         `-c idle_session_timeout=${SILENT_MS}`,
         '-c tcp_keepalives_idle=3 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3',
       ].join(' '),
+      ...this.#connection,
     });
     // The statement that follows fails, and says so.
     client.on('error', () => this.#bell.ring());

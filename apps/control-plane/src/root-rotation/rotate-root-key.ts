@@ -27,8 +27,8 @@ export async function rotateRootKey({ config }: { config: ServerConfig }): Promi
   const target = inFiles ? await prepareNextRootKey(dataDir) : known[0];
   const database = await openDatabase(config, dataDir, log);
   try {
-    await migrate(config.database.ownerUrl?.reveal() ?? database.url);
-    const db = new Database(database.url);
+    await migrate(database.ownerConnection);
+    const db = new Database(database.connection);
     const rootKeys = new RootKeys([target, ...known]);
     const rotation = await rotateRoot({ db, clock: systemClock }, rootKeys, target);
     await db.close();
