@@ -39,7 +39,7 @@ export async function audit(size: number, say: Say): Promise<BenchResult> {
   const directory = join(folder.path, 'server');
   const server = await startEmbeddedPostgres({ directory, database: 'sallyport' });
   try {
-    await migrate(server.url);
+    await migrate({ connectionString: server.url });
     const rounds: Round[] = [];
     for (const rows of [0, Math.ceil(size / 5), size])
       rounds.push(await measure(server.url, rows, say));
@@ -76,13 +76,16 @@ class ChainedTable {
   readonly #sequencer: Sequencer;
 
   constructor(url: string) {
-    this.#db = new Database(url);
+    this.#db = new Database({ connectionString: url });
     this.#rows = new Batches((rows) => insertAuditRows(this.#db, rows), AUDIT_WRITES);
-    this.#sequencer = new Sequencer(url, {
-      db: this.#db,
-      log: createLog('warn', process.stderr),
-      clock: systemClock,
-    });
+    this.#sequencer = new Sequencer(
+      { connectionString: url },
+      {
+        db: this.#db,
+        log: createLog('warn', process.stderr),
+        clock: systemClock,
+      },
+    );
     this.#sequencer.start();
   }
 

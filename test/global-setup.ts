@@ -15,7 +15,7 @@ export default async function globalSetup(): Promise<void> {
   const [postgres] = await Promise.all([startPostgres(), buildPrograms()]);
   const template = await createDatabase(postgres.adminUrl);
   onTeardown(template.drop);
-  await migrate(template.url);
+  await migrate({ connectionString: template.url });
   // Postgres does not copy a database that somebody is connected to.
   await asAdmin(postgres.adminUrl, (client) =>
     client.query(`ALTER DATABASE ${template.name} WITH ALLOW_CONNECTIONS false`),

@@ -9,6 +9,7 @@ import {
   TOKEN_VARIABLE,
 } from '../apps/agent/src/config.ts';
 import { variables as operatorVariables } from '../apps/cli/src/environment.ts';
+import { cliSettings } from '../apps/cli/src/tls-settings.ts';
 import { OTHER_PROGRAMS, serverConfig } from '../apps/control-plane/src/platform/config.ts';
 
 const agentVariables = [
@@ -18,7 +19,10 @@ const agentVariables = [
   TOKEN_FILE_VARIABLE,
 ];
 const serverVariables = settingsOf(serverConfig).flatMap(variablesOf);
-const cliVariables = Object.keys(operatorVariables.shape);
+const cliVariables = [
+  ...Object.keys(operatorVariables.shape),
+  ...settingsOf(cliSettings).flatMap(variablesOf),
+];
 
 /** What a program complains of, but for what it says of values. */
 function unknownTo(load: (env: Record<string, string>) => unknown, name: string): string[] {

@@ -17,11 +17,12 @@ await writtenDocument(
 );
 
 async function servedDocument(databaseUrl: string): Promise<string> {
-  await migrate(databaseUrl);
+  const database = { connectionString: databaseUrl };
+  await migrate(database);
   const { config } = loadConfig(serverConfig, { env: {}, programName: 'openapi' });
   const controlPlane = await compose({
     config,
-    databaseUrl,
+    database,
     rootKeys: new RootKeys([randomBytes(32)]),
     clock: systemClock,
     log: createLog('error', { write: (line: string) => void process.stderr.write(line) }),

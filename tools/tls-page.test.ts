@@ -4,6 +4,7 @@ import { describe, expect, test } from '@jest/globals';
 import { settingsOf } from '@sallyport/config/settings';
 import { links } from '@sallyport/tls/link-registry';
 import { agentConfig } from '../apps/agent/src/config.ts';
+import { cliSettings } from '../apps/cli/src/tls-settings.ts';
 import { serverConfig } from '../apps/control-plane/src/platform/config.ts';
 import { linkTable, suiteTable } from './tls-tables.ts';
 
@@ -80,10 +81,10 @@ describe('the registry of links', () => {
   });
 
   test('[AX-02] has every tls block of the settings, and each has all of its keys', () => {
-    const keys = [serverConfig, agentConfig].flatMap((schema) =>
+    const keys = [serverConfig, agentConfig, cliSettings].flatMap((schema) =>
       settingsOf(schema).map(({ key }) => key),
     );
-    const named = links.flatMap(({ tls }) => ('block' in tls ? [tls.block] : []));
+    const named = [...new Set(links.flatMap(({ tls }) => ('blocks' in tls ? tls.blocks : [])))];
     const each = ['minVersion', 'maxVersion', 'allowLegacy', 'cipherSuites', 'groups'];
     expect(keys.filter((key) => /\btls\b/i.test(key)).toSorted()).toEqual(
       named.flatMap((block) => each.map((key) => `${block}.${key}`)).toSorted(),
@@ -143,6 +144,7 @@ describe('docs/configuration.md', () => {
   test.each([
     ['sallyport-server', serverConfig],
     ['sallyport-agent', agentConfig],
+    ['sallyport', cliSettings],
   ])('[AX-11] has every key of %s with its variable, and no other', (program, schema) => {
     const settings = settingsOf(schema).map(
       ({ key, variable }) => `${key} ${variable ?? 'file only'}`,

@@ -8,7 +8,7 @@ export function linkTable(): string[] {
     '| link | program | direction | secured by | versions and suites |',
     '| --- | --- | --- | --- | --- |',
     ...links.map(({ name, program, direction, secured, tls }) => {
-      const set = 'block' in tls ? `\`${tls.block}\`` : tls.fixed;
+      const set = 'blocks' in tls ? tls.blocks.map((key) => `\`${key}\``).join(', ') : tls.fixed;
       return `| ${name} | \`${program}\` | ${direction} | ${secured} | ${set} |`;
     }),
   ];

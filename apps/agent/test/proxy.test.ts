@@ -151,6 +151,19 @@ describe('[AT-39] an address that is set for the control plane', () => {
   });
 });
 
+test('[AX-03] TLS to an https:// proxy keeps to the policy of the link through it', async () => {
+  const identity = await site.proxyAuthority.issue();
+  const old = await startHttpProxy({ hosts }, { ...identity, maxVersion: 'TLSv1.2' });
+  open.push(old);
+  const proxy = { SALLYPORT_AGENT_PROXY_URL: `https://127.0.0.1:${old.port}` };
+  const newest = { SALLYPORT_AGENT_CONTROL_PLANE_TLS_MIN_VERSION: 'TLS1.3' };
+  const { code, stderr } = await site.enroll({ ...proxy, ...newest });
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/The proxy [^\n]* shares no TLS version/);
+  expect(old.destinations).toEqual([]);
+  expect((await site.enroll(proxy)).code).toBe(0);
+});
+
 test('HTTPS_PROXY is used where the agent is not told of a proxy, and NO_PROXY exempts from it', async () => {
   const proxy = await startProxy('http');
   open.push(proxy);

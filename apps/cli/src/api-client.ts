@@ -1,6 +1,7 @@
 import type { Writable } from 'node:stream';
 import { MAX_OFFLINE_BUNDLE_BYTES, page, problem } from '@sallyport/contract';
 import { HttpsLink, type LinkReply, type LinkRequest } from '@sallyport/tls/https-link';
+import type { TlsPolicy } from '@sallyport/tls/policy';
 import type { z } from 'zod';
 import { ApiError, CliError } from './cli-error.ts';
 
@@ -18,6 +19,7 @@ export function route(literals: TemplateStringsArray, ...parts: string[]): strin
 
 /** Where a control plane is, and what it is trusted under: PEM certificates, or the public roots when absent. */
 export type Peer = { url: string; ca?: string | undefined };
+type PolicedPeer = Peer & { tls: TlsPolicy };
 
 /** Headers that let a write happen only to what was read. */
 export type Condition = { 'if-match'?: string; 'if-none-match'?: string };
@@ -30,11 +32,12 @@ export class ApiClient implements Disposable {
   readonly #link: HttpsLink;
 
   /** @throws LinkError `link.plaintext` or `link.bad_url` */
-  constructor(peer: Peer, token?: string) {
+  constructor({ url, ca, tls }: PolicedPeer, token?: string) {
     const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
     this.#link = new HttpsLink({
-      baseUrl: peer.url,
-      ca: peer.ca,
+      baseUrl: url,
+      ca,
+      tls,
       headers,
       maxBodyBytes: MAX_BODY_BYTES,
     });

@@ -1,3 +1,5 @@
+import type { TlsPolicy } from '@sallyport/tls/policy';
+import { tlsWarnings } from '@sallyport/tls/settings';
 import { ApiClient } from './api-client.ts';
 import { CliError } from './cli-error.ts';
 import type { Environment } from './environment.ts';
@@ -41,5 +43,12 @@ export async function currentSession({ sessions, clock }: Context): Promise<Stor
 /** The API as the signed-in operator. */
 export async function openApi(context: Context): Promise<ApiClient> {
   const session = await currentSession(context);
-  return new ApiClient(session, session.token);
+  return new ApiClient({ ...session, tls: tlsPolicyOf(context) }, session.token);
+}
+
+/** What the link may negotiate; what is weak of it is told. @throws CliError `usage.invalid` */
+export function tlsPolicyOf({ environment, output }: Context): TlsPolicy {
+  const policy = environment.tls();
+  for (const warning of tlsWarnings('tls', policy)) output.progress(`Warning: ${warning}`);
+  return policy;
 }

@@ -1,6 +1,8 @@
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
+import type { TlsPolicy } from '@sallyport/tls/policy';
 import { z } from 'zod';
+import { readTlsPolicy } from './tls-settings.ts';
 
 /** An empty variable counts as none. */
 const variable = z
@@ -8,7 +10,7 @@ const variable = z
   .optional()
   .transform((text) => (text === '' ? undefined : text));
 
-/** The variables that the CLI reads; every other one is ignored. */
+/** The variables that the CLI reads, beside those of its TLS; every other one is ignored. */
 export const variables = z.object({
   SALLYPORT_PASSWORD: variable,
   SALLYPORT_PASSWORD_FILE: variable,
@@ -21,6 +23,8 @@ export type Environment = {
   passwordFile: string | undefined;
   /** Where the session is kept. */
   configDirectory: string;
+  /** A function, so that what needs no link takes no harm from a wrong setting. @throws CliError `usage.invalid` */
+  tls: () => TlsPolicy;
 };
 
 export function readEnvironment(env: Record<string, string | undefined>): Environment {
@@ -30,6 +34,7 @@ export function readEnvironment(env: Record<string, string | undefined>): Enviro
     passwordFile: read.SALLYPORT_PASSWORD_FILE,
     configDirectory:
       read.SALLYPORT_CONFIG_DIR ?? join(configHome(read.XDG_CONFIG_HOME), 'sallyport'),
+    tls: () => readTlsPolicy(env),
   };
 }
 

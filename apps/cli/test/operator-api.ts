@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import { text as readText } from 'node:stream/consumers';
+import type { SecureContextOptions } from 'node:tls';
 import { certificateFingerprint } from '@sallyport/tls/pin';
 import { makeAuthority } from '@sallyport/tls/test/authority';
 
@@ -43,7 +44,10 @@ export function problemAnswer(
 }
 
 /** On a free port when none is given. */
-export async function startOperatorApi(listenAt = '0'): Promise<OperatorApi> {
+export async function startOperatorApi(
+  listenAt = '0',
+  tls: SecureContextOptions = {},
+): Promise<OperatorApi> {
   const authority = await makeAuthority();
   const answers = new Map<string, Answer[]>();
   const received: Received[] = [];
@@ -55,7 +59,7 @@ export async function startOperatorApi(listenAt = '0'): Promise<OperatorApi> {
     const unknown = problemAnswer(404, 'request.not_found');
     send(response, next ?? unknown);
   }
-  const server = createServer(await authority.issue(), (request, response) => {
+  const server = createServer({ ...(await authority.issue()), ...tls }, (request, response) => {
     void answer(request, response);
   });
   // A client that refuses the certificate is what some tests are after.

@@ -1,6 +1,7 @@
 import { HASH_COSTS, type HashCosts } from '@sallyport/crypto/password';
 import { certificateFingerprint } from '@sallyport/tls/fingerprint';
 import type { FastifyInstance } from 'fastify';
+import type pg from 'pg';
 import { AgentAuthenticator, AgentConnections, countAgents, Revocations } from './agents/index.ts';
 import { AUDIT_WRITES, insertAuditRows, openAuditKeys, Sequencer } from './audit/index.ts';
 import { systemOperation } from './authorization/index.ts';
@@ -45,10 +46,10 @@ import { lockFirstStart, openTrust, OwnStores } from './trust/index.ts';
 /** What the control plane is made of; everything that is not configuration comes in from outside. */
 export type Parts = {
   config: ServerConfig;
-  databaseUrl: string;
+  database: pg.ClientConfig;
   rootKeys: RootKeys;
-  /** Of the login that may make BullMQ's schema; by default the same. */
-  ownerUrl?: string;
+  /** As the login that may make BullMQ's schema; by default the same. */
+  owner?: pg.ClientConfig;
   clock: Clock;
   log: Log;
   queuePrefix?: string;
@@ -81,16 +82,16 @@ const GROUP_TURNS = { concurrency: 2, queued: 64, patienceMs: 5_000, refusal: gr
 /** Puts the control plane together. The only place that constructs. */
 export async function compose({
   config,
-  databaseUrl,
+  database,
   rootKeys,
-  ownerUrl = databaseUrl,
+  owner = database,
   clock,
   log,
   queuePrefix,
   hashCosts = HASH_COSTS,
 }: Parts): Promise<ControlPlane> {
   const own = await OwnStores.open(config, () => clock.now());
-  const db = new Database(databaseUrl);
+  const db = new Database(database);
   const hub = new Hub();
   const platform: Platform = {
     clock,
@@ -116,10 +117,9 @@ export async function compose({
   const credentials = await DialCredentials.open({ clock, log, authorities, config });
   const auditKeys = await openAuditKeys(platform);
   const unreadable = new UnreadableReports(platform);
-  const backend = await openQueueBackend(
-    { databaseUrl, ownerUrl, redisUrl: config.redis.url?.reveal(), prefix: queuePrefix },
-    log,
-  );
+  const { url, tls } = config.redis;
+  const redis = url && { url: url.reveal(), tls };
+  const backend = await openQueueBackend({ database, owner, redis, prefix: queuePrefix }, log);
   const tasks = await AgentTasks.open(platform, backend);
   const revocations = new Revocations(platform);
   const connections = new AgentConnections();
@@ -163,7 +163,7 @@ export async function compose({
         return linksChanged.ring();
     }
   };
-  const listener = new WakeupListener(databaseUrl, log, {
+  const listener = new WakeupListener(database, log, {
     wakeup: onWakeup,
     connected: () => {
       feed.forgetAll();
@@ -174,7 +174,7 @@ export async function compose({
   });
   await listener.start();
   await safetyNet.start();
-  const sequencer = new Sequencer(databaseUrl, platform);
+  const sequencer = new Sequencer(database, platform);
   if (config.roles.includes('worker')) sequencer.start();
   const maintenance = config.roles.includes('worker')
     ? await startMaintenance(platform, backend, {
@@ -221,7 +221,7 @@ export async function compose({
   });
   const dialer = new LinkDialer({
     platform,
-    databaseUrl,
+    database,
     server: agentApp.server,
     credentials,
     sockets: dialled,

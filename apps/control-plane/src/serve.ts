@@ -33,8 +33,8 @@ export async function serve({
 }): Promise<void> {
   const log = createLog(config.log.level, pino.destination(2));
   const stopping = stopSignal(log);
-  const weak = (['operatorApi', 'agentApi', 'dialer'] as const).flatMap((key) =>
-    tlsWarnings(`${key}.tls`, config[key].tls),
+  const weak = (['database', 'redis', 'operatorApi', 'agentApi', 'dialer'] as const).flatMap(
+    (key) => tlsWarnings(`${key}.tls`, config[key].tls),
   );
   for (const reason of [...warnings, ...weak]) log.warn({ reason }, 'configuration warning');
   const dataDir = resolve(config.dataDir);
@@ -65,15 +65,15 @@ type Start = {
 async function runOn(database: OpenDatabase, start: Start): Promise<void> {
   const { config, rootKeys, log, stopping } = start;
   if (stopping.aborted) return;
-  const ownerUrl = config.database.ownerUrl?.reveal() ?? database.url;
-  await migrate(ownerUrl, { log: (reason) => log.info({ reason }, 'migrations') });
+  const { connection, ownerConnection: owner } = database;
+  await migrate(owner, { log: (reason) => log.info({ reason }, 'migrations') });
   if (stopping.aborted) return;
-  await admitApplication(ownerUrl, database.url);
+  await admitApplication(owner, connection);
   const controlPlane = await compose({
     config,
-    databaseUrl: database.url,
+    database: connection,
     rootKeys,
-    ownerUrl,
+    owner,
     clock: systemClock,
     log,
   });

@@ -7,6 +7,7 @@ import { createTestDatabase } from '@sallyport/testkit/database';
 import type { QueueLeg } from '@sallyport/testkit/redis';
 import { compose, type ControlPlane } from '../src/compose.ts';
 import { serverConfig, type ServerConfig } from '../src/platform/config.ts';
+import { connectionTo } from '../src/platform/database-connection.ts';
 import { createLog } from '../src/platform/log.ts';
 import { RootKeys } from '../src/platform/root-keys.ts';
 
@@ -56,6 +57,8 @@ export async function startControlPlane(
   const rootKeys = options.rootKeys ?? [options.rootKey ?? randomBytes(32)];
   const [rootKey] = rootKeys;
   const { config } = loadConfig(serverConfig, { env: {}, programName: 'test' });
+  const at = (url: string) =>
+    connectionTo(url, options.settings?.database?.tls ?? config.database.tls);
   const controlPlane = await compose({
     config: {
       ...config,
@@ -64,11 +67,12 @@ export async function startControlPlane(
       ...options.settings,
       owner: { name: 'owner', password: new Secret(OWNER_PASSWORD) },
       redis: {
+        ...config.redis,
         url: options.leg?.redisUrl === undefined ? undefined : new Secret(options.leg.redisUrl),
       },
     },
-    databaseUrl,
-    ...(options.ownerUrl === undefined ? {} : { ownerUrl: options.ownerUrl }),
+    database: at(databaseUrl),
+    ...(options.ownerUrl === undefined ? {} : { owner: at(options.ownerUrl) }),
     rootKeys: new RootKeys(rootKeys),
     clock,
     log,

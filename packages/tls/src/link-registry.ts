@@ -5,8 +5,8 @@ export type Link = {
   direction: 'in' | 'out';
   /** What speaks TLS there, or what goes in its place. */
   secured: string;
-  /** Where its versions and suites are set: the key of a `tls` block, or why there is none. */
-  tls: { block: string } | { fixed: string };
+  /** Where its versions and suites are set: the keys of the `tls` blocks, or why there is none. */
+  tls: { blocks: readonly string[] } | { fixed: string };
   /** The files that listen or connect, from the root of the repository. */
   openedIn: readonly string[];
 };
@@ -20,7 +20,7 @@ export const links: readonly Link[] = [
     program: 'sallyport-server',
     direction: 'in',
     secured: 'TLS, by Node',
-    tls: { block: 'operatorApi.tls' },
+    tls: { blocks: ['operatorApi.tls'] },
     openedIn: [`${server}/http/create-app.ts`, `${server}/http/operator-app.ts`],
   },
   {
@@ -28,7 +28,7 @@ export const links: readonly Link[] = [
     program: 'sallyport-server',
     direction: 'in',
     secured: 'TLS, by Node',
-    tls: { block: 'agentApi.tls' },
+    tls: { blocks: ['agentApi.tls'] },
     openedIn: [`${server}/http/create-app.ts`, `${server}/http/agent-app.ts`],
   },
   {
@@ -44,11 +44,8 @@ export const links: readonly Link[] = [
     program: 'sallyport-server',
     direction: 'out',
     secured: 'TLS, by the driver `pg`, with `sslmode=verify-full` in `database.url`',
-    tls: {
-      fixed: 'the driver takes none from the URL: set `ssl_min_protocol_version` in Postgres',
-    },
+    tls: { blocks: ['database.tls'] },
     openedIn: [
-      `${server}/audit/sequencer.ts`,
       `${server}/platform/application-role.ts`,
       `${server}/platform/db.ts`,
       `${server}/platform/elected.ts`,
@@ -75,7 +72,7 @@ export const links: readonly Link[] = [
     program: 'sallyport-server',
     direction: 'out',
     secured: 'TLS, by the driver `ioredis`, with `rediss://` in `redis.url`',
-    tls: { fixed: 'the driver takes none from the URL: set `tls-protocols` in Redis' },
+    tls: { blocks: ['redis.tls'] },
     openedIn: [`${server}/platform/queue-backend.ts`],
   },
   {
@@ -83,7 +80,7 @@ export const links: readonly Link[] = [
     program: 'sallyport-agent',
     direction: 'out',
     secured: 'TLS, by Node',
-    tls: { block: 'controlPlane.tls' },
+    tls: { blocks: ['controlPlane.tls'] },
     openedIn: [
       'apps/agent/src/cli/enroll.ts',
       'apps/agent/src/link/open-link.ts',
@@ -95,7 +92,7 @@ export const links: readonly Link[] = [
     program: 'sallyport-server',
     direction: 'out',
     secured: 'TLS, by Node, with a client certificate; the agent API runs over it',
-    tls: { block: 'dialer.tls' },
+    tls: { blocks: ['dialer.tls'] },
     openedIn: [`${server}/links/link-dialer.ts`],
   },
   {
@@ -103,7 +100,7 @@ export const links: readonly Link[] = [
     program: 'sallyport-agent',
     direction: 'in',
     secured: 'TLS, by Node, client certificates required; the agent asks over what it accepts',
-    tls: { block: 'listen.tls' },
+    tls: { blocks: ['listen.tls'] },
     openedIn: ['apps/agent/src/cli/enroll-listening.ts', 'apps/agent/src/link/listen.ts'],
   },
   {
@@ -111,12 +108,13 @@ export const links: readonly Link[] = [
     program: 'sallyport-agent',
     direction: 'out',
     secured:
-      'TLS, by Node, with `https://` in `proxy.url`; the link to the control plane inside it has its own',
-    tls: { fixed: 'always the defaults: what the proxy allows of them is used' },
+      'TLS, by Node, with `https://` in `proxy.url`; it keeps to the policy of the link that goes through it',
+    tls: { blocks: ['controlPlane.tls', 'references.tls'] },
     openedIn: [
       'apps/agent/src/cli/enroll.ts',
       'apps/agent/src/link/open-link.ts',
       'apps/agent/src/link/verify.ts',
+      'apps/agent/src/references/provider-link.ts',
     ],
   },
   {
@@ -125,7 +123,7 @@ export const links: readonly Link[] = [
     direction: 'out',
     secured:
       'off unless `references.vault`, `awsSm`, `azureKv` or `k8s` is set: TLS, by Node, with a client certificate where Vault is to have one',
-    tls: { block: 'references.tls' },
+    tls: { blocks: ['references.tls'] },
     openedIn: ['apps/agent/src/references/provider-link.ts'],
   },
   {
@@ -155,7 +153,7 @@ export const links: readonly Link[] = [
     direction: 'in',
     secured:
       'off unless `localApi.tcp.address` is set, and on loopback only: a token over plain HTTP, TLS by Node with `localApi.tcp.keystore`, client certificates with `localApi.tcp.truststore`',
-    tls: { block: 'localApi.tcp.tls' },
+    tls: { blocks: ['localApi.tcp.tls'] },
     openedIn: ['apps/agent/src/local-api/tcp-listener.ts'],
   },
   {
@@ -163,7 +161,7 @@ export const links: readonly Link[] = [
     program: 'sallyport',
     direction: 'out',
     secured: 'TLS, by Node',
-    tls: { fixed: 'always the defaults: what `operatorApi.tls` allows of them is used' },
+    tls: { blocks: ['tls'] },
     openedIn: ['apps/cli/src/api-client.ts', 'apps/cli/src/commands/session.ts'],
   },
 ];

@@ -35,10 +35,10 @@ export function detourTo(endpoint: Endpoint, route: Route = {}): Route | undefin
   return address === undefined ? undefined : { address };
 }
 
-function dial({ host, port, kind, ca }: Target & Partial<Proxy>): Socket {
+function dial({ host, port, kind, ca, tls }: Target & Partial<Proxy>): Socket {
   if (kind !== 'https') return tcpConnect({ host, port });
   const servername = isIP(host) === 0 ? host : '';
-  return tlsConnect({ host, port, servername, secureContext: secureContextFor(ca) });
+  return tlsConnect({ host, port, servername, secureContext: secureContextFor(ca, tls) });
 }
 
 function timedOut(endpoint: Endpoint, address: string | undefined, timeoutMs: number): LinkError {

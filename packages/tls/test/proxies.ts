@@ -3,6 +3,7 @@ import { createServer as createHttpServer, type IncomingMessage } from 'node:htt
 import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { SecureContextOptions } from 'node:tls';
 import type { ServerIdentity } from './authority.ts';
 
 export type ProxyOptions = {
@@ -106,7 +107,7 @@ function portOf(server: { address(): AddressInfo | string | null }): number {
 /** HTTP CONNECT; over TLS when it has an identity. Answers a name that it cannot resolve as Squid does. */
 export function startHttpProxy(
   options: ProxyOptions = {},
-  identity?: ServerIdentity,
+  identity?: ServerIdentity & SecureContextOptions,
 ): Promise<TestProxy> {
   const relay = new Relay(options);
   const server = identity ? createHttpsServer(identity) : createHttpServer();

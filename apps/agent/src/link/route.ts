@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { certificateFingerprint } from '@sallyport/tls/fingerprint';
+import type { TlsPolicy } from '@sallyport/tls/policy';
 import { parseProxy } from '@sallyport/tls/proxy/proxy';
 import type { Route } from '@sallyport/tls/route';
 import { AgentError } from '../agent-error.ts';
@@ -15,17 +16,21 @@ import { codeOf } from '../state/system-error.ts';
  */
 export async function routeToControlPlane({
   proxy,
-  controlPlane: { address },
+  controlPlane: { address, tls },
 }: Pick<AgentConfig, 'proxy' | 'controlPlane'>): Promise<Route> {
-  return { ...(await routeThrough(proxy)), address };
+  return { ...(await routeThrough(proxy, tls)), address };
 }
 
-/** The way of every outgoing link that has none of its own. @throws as `routeToControlPlane` does */
-export async function routeThrough(proxy: ProxySettings): Promise<Route> {
+/**
+ * The way of every outgoing link that has none of its own; TLS to the proxy keeps to `tls`, the policy of that link.
+ *
+ * @throws as `routeToControlPlane` does
+ */
+export async function routeThrough(proxy: ProxySettings, tls: TlsPolicy): Promise<Route> {
   if (proxy.url === undefined) return {};
   const ca = proxy.ca === undefined ? undefined : await readCa(proxy.ca);
   const password = proxy.password?.reveal();
-  return { proxy: parseProxy(proxy.url.reveal(), { password, ca }), noProxy: proxy.noProxy };
+  return { proxy: parseProxy(proxy.url.reveal(), { password, ca, tls }), noProxy: proxy.noProxy };
 }
 
 /** What a listener between this host and the proxy could read. */

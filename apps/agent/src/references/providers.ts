@@ -85,7 +85,7 @@ function tableOf(
   const { vault, awsSm, azureKv, k8s, file, exec } = settings;
   const { names } = settings.env;
   const context = {
-    route: () => routeThrough(proxy),
+    route: () => routeThrough(proxy, settings.tls),
     tls: settings.tls,
     log,
     now: () => clock.now(),

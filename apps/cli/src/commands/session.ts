@@ -7,11 +7,12 @@ import {
   type Principal,
 } from '@sallyport/contract';
 import { fetchPinnedCa } from '@sallyport/tls/pin';
+import type { TlsPolicy } from '@sallyport/tls/policy';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { ApiClient, route, type Peer } from '../api-client.ts';
 import { ApiError, CliError } from '../cli-error.ts';
-import { currentSession, openApi, type Context } from '../context.ts';
+import { currentSession, openApi, tlsPolicyOf, type Context } from '../context.ts';
 import { fields } from '../output.ts';
 import { promptHidden } from '../prompt.ts';
 import { readCertificates, readPassword, withoutLineEnd } from '../read-input.ts';
@@ -77,14 +78,15 @@ async function login(context: Context, options: LoginOptions): Promise<void> {
       'usage.invalid',
       'give --api-key-file, or --password-file and --code-file, not both',
     );
-  const peer = await trustedPeer(context, options);
+  const tls = tlsPolicyOf(context);
+  const peer = await trustedPeer(context, options, tls);
   // Before the password is asked for or sent: neither is of use at http://, or where no session can be kept.
-  using api = new ApiClient(peer);
+  using api = new ApiClient({ ...peer, tls });
   await context.sessions.prepare();
   const { token, expiresAt, caller } =
     apiKeyFile === undefined
       ? await signIn(context, api, options)
-      : await useKey(context, peer, apiKeyFile);
+      : await useKey(context, { ...peer, tls }, apiKeyFile);
   await context.sessions.write({ ...peer, token, expiresAt });
   const { name, roles } = caller;
   context.output.result(
@@ -112,20 +114,28 @@ async function signIn(context: Context, api: ApiClient, options: LoginOptions): 
 }
 
 /** An API key in the place of a session: it is asked for who it is, and until when. */
-async function useKey({ terminal }: Context, peer: Peer, file: string): Promise<SignedIn> {
+async function useKey(
+  { terminal }: Context,
+  peer: Peer & { tls: TlsPolicy },
+  file: string,
+): Promise<SignedIn> {
   const token = await readPassword(terminal, { option: '--api-key-file', path: file });
   using api = new ApiClient(peer, checked(apiKeyText, token, 'the API key'));
   const { expiresAt, ...caller } = await api.get(route`/me`, self);
   return { token, expiresAt, caller };
 }
 
-async function trustedPeer({ terminal }: Context, options: LoginOptions): Promise<Peer> {
+async function trustedPeer(
+  { terminal }: Context,
+  options: LoginOptions,
+  tls: TlsPolicy,
+): Promise<Peer> {
   const { url, fingerprint, caFile } = options;
   if (fingerprint !== undefined && caFile !== undefined) {
     throw new CliError('usage.invalid', 'give --fingerprint or --ca-file, not both');
   }
   if (fingerprint !== undefined)
-    return { url, ca: await fetchPinnedCa(url, fingerprint, { timeoutMs: 10_000 }) };
+    return { url, ca: await fetchPinnedCa(url, fingerprint, { timeoutMs: 10_000, tls }) };
   return caFile === undefined ? { url } : { url, ca: await readCertificates(terminal, caFile) };
 }
 
@@ -156,12 +166,14 @@ async function passwordFor(
 
 async function logout(context: Context): Promise<void> {
   const { sessions, output } = context;
+  // Before the session is forgotten, and could not be ended any more.
+  const tls = tlsPolicyOf(context);
   const stored = await takeSession(sessions);
   if (stored === undefined) {
     output.result({ signedOut: false }, 'Nobody was signed in.');
     return;
   }
-  using api = new ApiClient(stored, stored.token);
+  using api = new ApiClient({ ...stored, tls }, stored.token);
   // An API key is not ended by being forgotten here.
   if (!stored.token.startsWith('sp_key_'))
     await api.delete(route`/sessions/current`).catch((error: unknown) => {

@@ -36,9 +36,9 @@ export class Sequencer {
   readonly #elected: Elected;
   #leads = false;
 
-  constructor(url: string, platform: Pick<Platform, 'db' | 'log' | 'clock'>) {
+  constructor(connection: pg.ClientConfig, platform: Pick<Platform, 'db' | 'log' | 'clock'>) {
     this.#db = platform.db;
-    this.#elected = new Elected(url, platform, {
+    this.#elected = new Elected(connection, platform, {
       lock: LOCK,
       name: 'continues the audit chain',
       answersInMs: 15_000,

@@ -1,6 +1,7 @@
 import type { Server } from 'node:http';
 import { splitAddress } from '@sallyport/contract';
 import { dialAgent } from '@sallyport/tls/dial-agent';
+import type pg from 'pg';
 import type { Bell } from '../platform/bell.ts';
 import { Elected, type Office } from '../platform/elected.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -20,7 +21,7 @@ const SPREAD_MS = 2;
 
 type DialerParts = {
   platform: Platform;
-  databaseUrl: string;
+  database: pg.ClientConfig;
   /** Of the agent API; its timeouts hold once it listens. */
   server: Server;
   credentials: DialCredentials;
@@ -41,11 +42,11 @@ export class LinkDialer {
 
   constructor(parts: DialerParts) {
     this.#parts = parts;
-    const { platform, databaseUrl } = parts;
+    const { platform, database } = parts;
     this.#report = seldom(platform.clock, (err: unknown, count) =>
       platform.log.warn({ err, count }, 'the links cannot be looked at; trying again'),
     );
-    this.#elected = new Elected(databaseUrl, platform, {
+    this.#elected = new Elected(database, platform, {
       lock: LOCK,
       name: 'dials the links',
       answersInMs: 5_000,

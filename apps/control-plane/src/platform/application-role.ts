@@ -6,14 +6,24 @@ const APPLICATION_ROLE = 'sallyport_app';
 /** For the `options` of a connection. */
 export const AS_APPLICATION = `-c role=${APPLICATION_ROLE}`;
 
+/** The same connection in that role, with more settings of the session; nothing that its URL sets undoes them. */
+export function asApplication(
+  { options = '', ...connection }: pg.ClientConfig,
+  settings = '',
+): pg.ClientConfig {
+  return { ...connection, options: `${options} ${AS_APPLICATION} ${settings}`.trim() };
+}
+
 /**
- * Lets the login of `databaseUrl` run as the application's role, when it is another than the owner's.
+ * Lets the login of `application` run as the application's role, when it is another than the owner's.
  * Done by the owner, who may.
  */
-export async function admitApplication(ownerUrl: string, databaseUrl: string): Promise<void> {
-  const login = decodeURIComponent(new URL(databaseUrl).username);
-  if (login === '' || login === decodeURIComponent(new URL(ownerUrl).username)) return;
-  await asOwner(ownerUrl, async (client) => {
+export async function admitApplication(
+  owner: pg.ClientConfig,
+  { user: login = '' }: pg.ClientConfig,
+): Promise<void> {
+  if (login === '' || login === owner.user) return;
+  await asOwner(owner, async (client) => {
     const { rows } = await client.query<{ member: boolean }>(
       `SELECT pg_has_role($1, '${APPLICATION_ROLE}', 'MEMBER') AS member`,
       [login],
@@ -24,8 +34,8 @@ export async function admitApplication(ownerUrl: string, databaseUrl: string): P
 }
 
 /** Lets the application's role use what is in BullMQ's schema, which makes a sequence there for each queue. */
-export async function admitToSchema(ownerUrl: string, schema: string): Promise<void> {
-  await asOwner(ownerUrl, async (client) => {
+export async function admitToSchema(owner: pg.ClientConfig, schema: string): Promise<void> {
+  await asOwner(owner, async (client) => {
     const name = client.escapeIdentifier(schema);
     // Replicas that start together would change the same rows of the catalog.
     await client.query(`BEGIN;
@@ -37,8 +47,11 @@ export async function admitToSchema(ownerUrl: string, schema: string): Promise<v
   });
 }
 
-async function asOwner(url: string, work: (client: pg.Client) => Promise<void>): Promise<void> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+async function asOwner(
+  owner: pg.ClientConfig,
+  work: (client: pg.Client) => Promise<void>,
+): Promise<void> {
+  const client = new pg.Client({ connectionTimeoutMillis: 5_000, ...owner });
   client.on('error', () => {});
   await client.connect();
   try {

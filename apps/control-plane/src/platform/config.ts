@@ -13,6 +13,7 @@ export const OTHER_PROGRAMS = [
   'SALLYPORT_PASSWORD',
   'SALLYPORT_PASSWORD_FILE',
   'SALLYPORT_CONFIG_DIR',
+  'SALLYPORT_TLS_*',
   'SALLYPORT_ENROLLMENT_*',
   'SALLYPORT_AGENT_AUTHENTICATION',
   'SALLYPORT_AGENT_CONFIG',
@@ -59,6 +60,7 @@ const settings = z.strictObject({
         description:
           'The same database as the login that owns it, for migrations alone; unset uses database.url',
       }),
+      tls: tlsSettings('Postgres, where sslmode in database.url asks for TLS').prefault({}),
     })
     .refine(({ url, ownerUrl }) => ownerUrl === undefined || url !== undefined, {
       path: ['ownerUrl'],
@@ -71,6 +73,7 @@ const settings = z.strictObject({
         env: 'REDIS_URL',
         description: 'Redis or Valkey for the job queue; unset keeps the queue in Postgres',
       }),
+      tls: tlsSettings('Redis, where redis.url begins with rediss://').prefault({}),
     })
     .prefault({}),
   rootKey: secret()

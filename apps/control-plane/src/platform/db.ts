@@ -1,7 +1,7 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import { AppError } from './app-error.ts';
-import { AS_APPLICATION } from './application-role.ts';
+import { asApplication } from './application-role.ts';
 import { Prisma, PrismaClient } from './prisma-client/client.ts';
 import { StatementNames } from './statement-names.ts';
 
@@ -29,14 +29,13 @@ export class Database {
   readonly #direct: pg.Pool;
   readonly #names = new StatementNames();
 
-  constructor(url: string, silenceTimeoutMs = SILENCE_TIMEOUT_MS) {
+  constructor(connection: pg.ClientConfig, silenceTimeoutMs = SILENCE_TIMEOUT_MS) {
     const timeouts = `-c lock_timeout=${LOCK_TIMEOUT_MS} -c statement_timeout=${STATEMENT_TIMEOUT_MS}`;
     const pool = (max: number) => ({
-      connectionString: url,
       max,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       query_timeout: silenceTimeoutMs,
-      options: `${AS_APPLICATION} ${timeouts}`,
+      ...asApplication(connection, timeouts),
     });
     const statementNameGenerator = ({ sql }: { sql: string }) => this.#names.nameOf(sql);
     const connect = (max: number) =>

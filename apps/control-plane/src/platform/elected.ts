@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { AS_APPLICATION } from './application-role.ts';
+import { asApplication } from './application-role.ts';
 import { Bell } from './bell.ts';
 import type { Platform } from './platform.ts';
 import { seldom } from './seldom.ts';
@@ -8,6 +8,7 @@ import { seldom } from './seldom.ts';
 const LOOK_EVERY_MS = 1_000;
 /** One that hangs, or whose host is gone, is given up by the database in this time. */
 const SILENT_MS = 5_000;
+const LET_GO = `-c idle_session_timeout=${SILENT_MS} -c tcp_keepalives_idle=3 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3`;
 
 /** `client` holds the lock: what is written by it is written by the one, or not at all. */
 export type Office = { client: pg.Client; signal: AbortSignal };
@@ -28,7 +29,7 @@ export type ElectedWork = {
  * connection is lost the work is ended here, and begun by another.
  */
 export class Elected {
-  readonly #url: string;
+  readonly #connection: pg.ClientConfig;
   readonly #work: ElectedWork;
   readonly #log: Platform['log'];
   readonly #report: (error: unknown) => void;
@@ -36,8 +37,12 @@ export class Elected {
   #running: Promise<void> | undefined;
   #stopped = false;
 
-  constructor(url: string, { log, clock }: Pick<Platform, 'log' | 'clock'>, work: ElectedWork) {
-    this.#url = url;
+  constructor(
+    connection: pg.ClientConfig,
+    { log, clock }: Pick<Platform, 'log' | 'clock'>,
+    work: ElectedWork,
+  ) {
+    this.#connection = connection;
     this.#work = work;
     this.#log = log;
     this.#report = seldom(clock, (err: unknown, count) =>
@@ -71,15 +76,10 @@ export class Elected {
 
   #newClient(): pg.Client {
     const client = new pg.Client({
-      connectionString: this.#url,
       connectionTimeoutMillis: SILENT_MS,
       query_timeout: this.#work.answersInMs,
       keepAlive: true,
-      options: [
-        AS_APPLICATION,
-        `-c idle_session_timeout=${SILENT_MS}`,
-        '-c tcp_keepalives_idle=3 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3',
-      ].join(' '),
+      ...asApplication(this.#connection, LET_GO),
     });
     // The statement that follows fails, and says so.
     client.on('error', () => this.#bell.ring());

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { PRISMA_DIRECTORY, readMigrations, readSchema, type Migration } from './prisma-folder.ts';
+import { isTlsDisagreement } from './tls-disagreement.ts';
 
 /** The advisory lock that replicas which start together queue for. */
 const MIGRATION_LOCK = 7_205_601;
@@ -16,16 +17,18 @@ export type MigrateOptions = { log?: (message: string) => void; prismaDirectory?
  * @throws Error in words for operators: the database cannot be reached, or a migration failed
  */
 export async function migrate(
-  databaseUrl: string,
+  connection: pg.ClientConfig,
   options: MigrateOptions = {},
 ): Promise<string[]> {
   const directory = options.prismaDirectory ?? PRISMA_DIRECTORY;
-  const lock = new pg.Client({ connectionString: databaseUrl, connectionTimeoutMillis: 5_000 });
+  const lock = new pg.Client({ connectionTimeoutMillis: 5_000, ...connection });
   lock.on('error', () => {});
   await lock.connect().catch((cause: unknown) => {
     const code = codeOf(cause);
     const reason = code === undefined ? '' : ` (${code})`;
-    const hint = 'check DATABASE_URL and that Postgres is running';
+    const hint = isTlsDisagreement(cause)
+      ? 'compare database.tls with the TLS settings of Postgres'
+      : 'check DATABASE_URL and that Postgres is running';
     throw new Error(`the database cannot be reached${reason}; ${hint}`, { cause });
   });
   try {
@@ -33,7 +36,7 @@ export async function migrate(
     const migrations = await readMigrations(directory);
     const applied = (await areApplied(lock, migrations))
       ? []
-      : await apply(databaseUrl, directory, migrations);
+      : await apply(connection, directory, migrations);
     options.log?.(
       applied.length === 0 ? 'the database is up to date' : `applied ${applied.join(', ')}`,
     );
@@ -78,13 +81,13 @@ function checksumOf(sql: string): string {
 }
 
 async function apply(
-  databaseUrl: string,
+  connection: pg.ClientConfig,
   directory: string,
   migrations: readonly Migration[],
 ): Promise<string[]> {
   const { migrationList, NO_FILTER, withSchemaEngine } = await import('./schema-engine.ts');
   const migrationsList = await migrationList(directory, migrations);
-  return withSchemaEngine(databaseUrl, await readSchema(directory), async (engine) => {
+  return withSchemaEngine(connection, await readSchema(directory), async (engine) => {
     try {
       const input = { migrationsList, filters: NO_FILTER };
       return (await engine.applyMigrations(input)).appliedMigrationNames;

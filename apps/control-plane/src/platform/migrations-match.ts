@@ -16,7 +16,7 @@ export async function findMigrationDrift(
   { migratedUrl, modelledUrl }: ScratchDatabases,
   prismaDirectory: string = PRISMA_DIRECTORY,
 ): Promise<string[]> {
-  await migrate(migratedUrl, { prismaDirectory });
+  await migrate({ connectionString: migratedUrl }, { prismaDirectory });
   const sql = await diffSchemas(modelledUrl, undefined, await readSchema(prismaDirectory));
   await withClient(modelledUrl, (client) => client.query(sql));
   const migrated = await withClient(migratedUrl, readCatalog);
@@ -37,7 +37,7 @@ export async function diffSchemas(
     tag: 'schemaDatamodel',
     files: [{ path: 'schema.prisma', content }],
   });
-  const { stdout } = await withSchemaEngine(databaseUrl, after, (engine) =>
+  const { stdout } = await withSchemaEngine({ connectionString: databaseUrl }, after, (engine) =>
     engine.diff({
       from: before === undefined ? { tag: 'empty' } : model(before),
       to: model(after),

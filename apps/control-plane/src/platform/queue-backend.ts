@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { tlsOptions, type TlsPolicy } from '@sallyport/tls/policy';
 import {
   createPostgresBackend,
   createRedisBackend,
@@ -14,15 +15,16 @@ import {
 } from 'bullmq';
 import { Redis } from 'ioredis';
 import pg from 'pg';
-import { admitToSchema, AS_APPLICATION } from './application-role.ts';
+import { admitToSchema, asApplication } from './application-role.ts';
 import type { Log } from './log.ts';
+import { isTlsDisagreement } from './tls-disagreement.ts';
 
 /** Where the job queue lives. `prefix` keeps installations that share a Redis apart. */
 export type QueueBackendOptions = {
-  databaseUrl: string;
-  /** Of the login that may make BullMQ's schema; by default the same. */
-  ownerUrl?: string | undefined;
-  redisUrl?: string | undefined;
+  database: pg.ClientConfig;
+  /** As the login that may make BullMQ's schema; by default the same. */
+  owner?: pg.ClientConfig | undefined;
+  redis?: { url: string; tls: TlsPolicy } | undefined;
   prefix?: string | undefined;
 };
 
@@ -70,23 +72,25 @@ export async function openQueueBackend(
   options: QueueBackendOptions,
   log: Log,
 ): Promise<QueueBackend> {
-  return options.redisUrl === undefined
+  return options.redis === undefined
     ? openOnPostgres(options, log)
-    : openOnRedis(options.redisUrl, options, log);
+    : openOnRedis(options.redis, options, log);
 }
 
 async function openOnRedis(
-  url: string,
+  { url, tls }: { url: string; tls: TlsPolicy },
   { prefix = 'sallyport' }: QueueBackendOptions,
   log: Log,
 ): Promise<QueueBackend> {
   // A request must not wait for Redis to come back; a worker may, and has to.
+  const security = url.startsWith('rediss://') ? { tls: tlsOptions(tls) } : {};
   const connection = new Redis(url, {
+    ...security,
     maxRetriesPerRequest: null,
     enableOfflineQueue: false,
     commandTimeout: COMMAND_TIMEOUT_MS,
   });
-  const workers = new Redis(url, { maxRetriesPerRequest: null });
+  const workers = new Redis(url, { ...security, maxRetriesPerRequest: null });
   for (const redis of [connection, workers])
     redis.on('error', (error: Error) =>
       log.warn({ err: error }, 'Redis cannot be reached; trying again'),
@@ -94,7 +98,10 @@ async function openOnRedis(
   await once(connection, 'ready').catch((cause: unknown) => {
     connection.disconnect();
     workers.disconnect();
-    throw new Error('Redis cannot be reached; check REDIS_URL and that it is running', { cause });
+    const hint = isTlsDisagreement(cause)
+      ? 'compare redis.tls with its TLS settings'
+      : 'check REDIS_URL and that it is running';
+    throw new Error(`Redis cannot be reached; ${hint}`, { cause });
   });
   return {
     queues: (settings) => {
@@ -111,32 +118,35 @@ async function openOnRedis(
   };
 }
 
+/** BullMQ has its own word for the same, which knows no key that is there and undefined. */
+function poolConfigOf(connection: pg.ClientConfig): Exclude<PostgresConnectionOptions, string> {
+  return Object.fromEntries(Object.entries(connection));
+}
+
 async function openOnPostgres(
-  { databaseUrl, ownerUrl = databaseUrl }: QueueBackendOptions,
+  { database, owner = database }: QueueBackendOptions,
   log: Log,
 ): Promise<QueueBackend> {
   const setUp = new Queue(
     'set-up',
-    { connection: { connectionString: ownerUrl, schema: SCHEMA, migrate: true, max: 1 } },
+    { connection: { ...poolConfigOf(owner), schema: SCHEMA, migrate: true, max: 1 } },
     createPostgresBackend,
   );
   await setUp.waitUntilReady();
   await setUp.close();
-  await admitToSchema(ownerUrl, SCHEMA);
+  await admitToSchema(owner, SCHEMA);
   const pool: unknown = new pg.Pool({
-    connectionString: databaseUrl,
     max: POOL_SIZE,
     connectionTimeoutMillis: COMMAND_TIMEOUT_MS,
     query_timeout: COMMAND_TIMEOUT_MS,
-    options: `${AS_APPLICATION} -c search_path=${SCHEMA}`,
+    ...asApplication(database, `-c search_path=${SCHEMA}`),
   });
   if (!isPgPool(pool)) throw new TypeError('this version of pg has no pool that BullMQ can use');
   pool.on('error', (error) => log.warn({ err: error }, 'the queue lost a database connection'));
   const worker = {
-    connectionString: databaseUrl,
     schema: SCHEMA,
     max: 2,
-    options: AS_APPLICATION,
+    ...poolConfigOf(asApplication(database)),
   };
   // BullMQ's types tie a queue to one kind of connection; the factory is where the kind is known.
   const onOwn: BackendFactory<IQueueBackend, Connection> = (name, opts, extra) =>

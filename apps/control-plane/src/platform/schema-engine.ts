@@ -26,12 +26,12 @@ let loading: Promise<void> | undefined;
  * download. It cannot describe a database: its adapter does not know the catalog's "char" columns.
  */
 export async function withSchemaEngine<T>(
-  databaseUrl: string,
+  connection: pg.ClientConfig,
   schema: string,
   work: (engine: bindings.SchemaEngine) => Promise<T>,
 ): Promise<T> {
   await (loading ??= loadEngine());
-  const pool = new pg.Pool({ connectionString: databaseUrl, max: 2 });
+  const pool = new pg.Pool({ max: 2, ...connection });
   const factory = bindMigrationAwareSqlAdapterFactory(new WholeScripts(pool));
   const options: ConstructorOptions = { datamodels: [['schema.prisma', schema]] };
   const engine = await bindings.SchemaEngine.new(options, () => {}, factory);

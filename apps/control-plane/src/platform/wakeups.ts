@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { z } from 'zod';
-import { AS_APPLICATION } from './application-role.ts';
+import { asApplication } from './application-role.ts';
 import type { Db } from './db.ts';
 import type { Log } from './log.ts';
 import { Prisma } from './prisma-client/client.ts';
@@ -38,7 +38,7 @@ export function wakeupNotification(message: Wakeup): Prisma.Sql {
 
 /** One LISTEN connection per replica, kept up until `close`. */
 export class WakeupListener {
-  readonly #url: string;
+  readonly #connection: pg.ClientConfig;
   readonly #log: Log;
   readonly #onWakeup: (message: Wakeup) => void;
   readonly #onConnected: () => void;
@@ -50,12 +50,12 @@ export class WakeupListener {
   #connected = false;
 
   constructor(
-    url: string,
+    connection: pg.ClientConfig,
     log: Log,
     on: { wakeup: (message: Wakeup) => void; connected: () => void },
     askEveryMs = ASK_EVERY_MS,
   ) {
-    this.#url = url;
+    this.#connection = connection;
     this.#log = log;
     this.#onWakeup = on.wakeup;
     this.#onConnected = on.connected;
@@ -70,12 +70,11 @@ export class WakeupListener {
   /** Connects; a connection that is lost later is made again by itself. */
   async start(): Promise<void> {
     const client = new pg.Client({
-      connectionString: this.#url,
-      options: AS_APPLICATION,
       keepAlive: true,
       connectionTimeoutMillis: 5_000,
       // Shorter than the interval: one question at a time.
       query_timeout: 0.8 * this.#askEveryMs,
+      ...asApplication(this.#connection),
     });
     this.#client = client;
     client.on('notification', ({ payload }) => this.#receive(payload));

@@ -30,8 +30,8 @@ export async function rotateRootKey({ config }: { config: ServerConfig }): Promi
   const database = await openDatabase(config, dataDir, log);
   try {
     refuseStopped(stopping);
-    await migrate(config.database.ownerUrl?.reveal() ?? database.url);
-    const db = new Database(database.url);
+    await migrate(database.ownerConnection);
+    const db = new Database(database.connection);
     const parts = { db, clock: systemClock, stopping };
     try {
       const rotation = await rotateRoot(parts, new RootKeys([target, ...known]), target);

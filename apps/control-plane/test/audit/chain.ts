@@ -48,7 +48,7 @@ export async function allPlaced(url: string): Promise<ChainState> {
 
 /** Gives every event its place, in a control plane that has no worker. */
 export async function placeAll({ platform, databaseUrl }: TestControlPlane): Promise<void> {
-  const sequencer = new Sequencer(databaseUrl, platform);
+  const sequencer = new Sequencer({ connectionString: databaseUrl }, platform);
   sequencer.start();
   await allPlaced(databaseUrl);
   await sequencer.stop();

@@ -15,7 +15,7 @@ let db: Database;
 let sequencers: Sequencer[];
 beforeEach(async () => {
   database = await createTestDatabase();
-  db = new Database(database.url);
+  db = new Database({ connectionString: database.url });
   sequencers = [];
 });
 afterEach(async () => {
@@ -25,7 +25,7 @@ afterEach(async () => {
 });
 
 function start(): Sequencer {
-  const sequencer = new Sequencer(database.url, { db, log, clock });
+  const sequencer = new Sequencer({ connectionString: database.url }, { db, log, clock });
   sequencer.start();
   sequencers.push(sequencer);
   return sequencer;

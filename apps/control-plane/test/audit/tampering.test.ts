@@ -13,7 +13,7 @@ let sequencer: Sequencer;
 beforeEach(async () => {
   // Without the worker nobody signs but the test.
   controlPlane = await startControlPlane({ settings: WITHOUT_WORKER });
-  sequencer = new Sequencer(controlPlane.databaseUrl, controlPlane.platform);
+  sequencer = new Sequencer({ connectionString: controlPlane.databaseUrl }, controlPlane.platform);
   sequencer.start();
   owner = await OperatorClient.signedIn(controlPlane.operatorApp);
   url = controlPlane.databaseUrl;

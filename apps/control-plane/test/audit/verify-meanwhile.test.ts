@@ -44,7 +44,7 @@ beforeEach(async () => {
   });
   ({ databaseUrl } = controlPlane);
   owner = await OperatorClient.signedIn(controlPlane.operatorApp);
-  db = new DatabaseWithMeanwhile(databaseUrl);
+  db = new DatabaseWithMeanwhile({ connectionString: databaseUrl });
   platform = { ...controlPlane.platform, db };
   keys = await openAuditKeys(platform);
   await addGroups('a', 'b');

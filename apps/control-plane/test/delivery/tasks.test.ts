@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { asAdmin } from '@sallyport/testkit/database';
 import { queueLegs } from '@sallyport/testkit/redis';
+import { defaultTlsPolicy } from '@sallyport/tls/policy';
 import { markLostAgents } from '../../src/maintenance/maintenance.ts';
 import { openQueueBackend, type QueueBackend } from '../../src/platform/queue-backend.ts';
 import { AgentTasks } from '../../src/tasks/index.ts';
@@ -40,7 +41,9 @@ describe.each(queueLegs())('with the queue on $name', (leg) => {
     controlPlane = await startControlPlane({ leg });
     const { databaseUrl, rootKey, platform } = controlPlane;
     const { redisUrl, prefix } = leg;
-    backend = await openQueueBackend({ databaseUrl, redisUrl, prefix }, platform.log);
+    const redis = redisUrl === undefined ? undefined : { url: redisUrl, tls: defaultTlsPolicy };
+    const database = { connectionString: databaseUrl };
+    backend = await openQueueBackend({ database, redis, prefix }, platform.log);
     second = await startControlPlane({ leg, databaseUrl, rootKey });
     owner = await OperatorClient.signedIn(controlPlane.operatorApp);
     await owner.call('POST', '/groups', { name: 'plant-7' });

@@ -7,6 +7,7 @@ import { signEnrollmentProof } from '@sallyport/crypto/assertion';
 import { asAdmin } from '@sallyport/testkit/database';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
 import { Issuer, type LeafOptions } from '@sallyport/tls/test/issuer';
+import type { ClientIdentity } from '../../src/platform/client-identity.ts';
 import { serverConfig } from '../../src/platform/config.ts';
 import { AgentClient } from '../agent-client.ts';
 import { CertifiedAgent } from '../certified-agent.ts';
@@ -30,14 +31,23 @@ beforeAll(async () => {
   issuing = await root.intermediate('CN=Corp agents');
   truststore = join(home.path, 'clients.pem');
   await writeFile(truststore, root.pem);
-  const { config } = loadConfig(serverConfig, { env: {}, programName: 'test' });
-  const agentApi = { ...config.agentApi, truststore: { file: truststore, type: 'auto' as const } };
-  const settings = { ...WITHOUT_WORKER, agentApi };
-  controlPlane = await startControlPlane({ startMs: Date.now(), settings });
-  await controlPlane.agentApp.listen({ host: 'localhost', port: 0 });
+  controlPlane = await start('uri');
   owner = await OperatorClient.signedIn(controlPlane.operatorApp);
   await owner.call('POST', '/groups', { name: 'plant-7' });
 });
+/** With `same`, on the database of another. */
+async function start(
+  clientIdentity: ClientIdentity,
+  same: { databaseUrl?: string; rootKey?: Uint8Array } = {},
+): Promise<TestControlPlane> {
+  const { agentApi } = loadConfig(serverConfig, { env: {}, programName: 'test' }).config;
+  const own = { truststore: { file: truststore, type: 'auto' as const }, clientIdentity };
+  const settings = { ...WITHOUT_WORKER, agentApi: { ...agentApi, ...own } };
+  const started = await startControlPlane({ ...same, startMs: Date.now(), settings });
+  await started.agentApp.listen({ host: 'localhost', port: 0 });
+  return started;
+}
+
 afterEach(() => {
   for (const each of opened.splice(0)) each.close();
 });
@@ -47,9 +57,14 @@ afterAll(async () => {
 });
 
 /** A client whose connections show such a certificate. */
-async function showing(options: LeafOptions, by = issuing, cut = false): Promise<CertifiedAgent> {
-  const client = await AgentClient.create(controlPlane.agentApp, controlPlane.clock);
-  const agent = new CertifiedAgent(client, controlPlane);
+async function showing(
+  options: LeafOptions,
+  by = issuing,
+  cut = false,
+  at = controlPlane,
+): Promise<CertifiedAgent> {
+  const client = await AgentClient.create(at.agentApp, at.clock);
+  const agent = new CertifiedAgent(client, at);
   const { usages = ['clientAuth'], ...others } = options;
   // No use at all is a certificate without that extension.
   const named = usages.length === 0 ? {} : { usages };
@@ -76,6 +91,38 @@ async function enrolled(id: string): Promise<{ agent: CertifiedAgent; agentId: s
   expect(reply.status).toBe(201);
   return { agent, agentId: field(reply.body, 'agentId') };
 }
+
+describe.each<[ClientIdentity, LeafOptions, RegExp]>([
+  ['dns', { names: [{ type: 'dns', value: 'db-7.corp' }] }, /^dns:db-7\.corp$/],
+  ['ip', { names: [{ type: 'ip', value: '10.7.0.7' }] }, /^ip:10\.7\.0\.7$/],
+  ['key', { names: [uri('spiffe://corp/of-a-key')] }, /^key:[\w-]{43}$/],
+])('[BM-14] where agentApi.clientIdentity is %s', (kind, options, identity) => {
+  const others: Record<string, LeafOptions> = {
+    dns: { names: [{ type: 'dns', value: 'db-8.corp' }] },
+    ip: { names: [{ type: 'ip', value: '10.7.0.8' }] },
+    // The same names, on a key of its own.
+    key: options,
+  };
+
+  test('an agent is known by that of its certificate, and another certificate opens no session', async () => {
+    const at = await start(kind, controlPlane);
+    try {
+      const agent = await showing(options, issuing, false, at);
+      const reply = await enroll(agent);
+      expect(reply.status).toBe(201);
+      const { body } = await owner.call('GET', `/agents/${field(reply.body, 'agentId')}`);
+      expect(body).toMatchObject({ certificateIdentity: expect.stringMatching(identity) });
+      expect((await agent.openSession()).status).toBe(200);
+      const stranger = await showing(others[kind] ?? {}, issuing, false, at);
+      expect(await stranger.openSession()).toMatchObject(refused('unknown'));
+      const nameless = await showing({ names: [uri('spiffe://corp/db-7')] }, issuing, false, at);
+      const code = kind === 'key' ? 'unknown' : 'no_identity';
+      expect(await nameless.openSession()).toMatchObject(refused(code));
+    } finally {
+      await at.end();
+    }
+  });
+});
 
 describe('[BM-14] [SG-23] an agent with a certificate of the organisation’s CA', () => {
   test('is known by its URI from its enrolment on, which is audited, and opens sessions with it', async () => {

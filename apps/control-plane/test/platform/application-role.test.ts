@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { asAdmin, createEmptyDatabase, type TestDatabase } from '@sallyport/testkit/database';
+import { defaultTlsPolicy } from '@sallyport/tls/policy';
 import { admitApplication } from '../../src/platform/application-role.ts';
+import { connectionTo } from '../../src/platform/database-connection.ts';
+import { Database } from '../../src/platform/db.ts';
 import { migrate } from '../../src/platform/migrate.ts';
 import { allPlaced, sql } from '../audit/chain.ts';
 import { startControlPlane } from '../control-plane.ts';
@@ -11,6 +14,7 @@ let database: TestDatabase;
 let owner: string;
 /** A name that has to be quoted in SQL, and in a URL too. */
 let login: string;
+const at = (url: string) => connectionTo(url, defaultTlsPolicy);
 let ownerUrl: string;
 let loginUrl: string;
 beforeEach(async () => {
@@ -25,7 +29,7 @@ beforeEach(async () => {
     // Another database of the server has made the role, so its own right to make roles would not do.
     await client.query(`GRANT sallyport_app TO ${owner} WITH ADMIN OPTION`);
   });
-  await migrate(ownerUrl);
+  await migrate({ connectionString: ownerUrl });
 });
 afterEach(async () => {
   const admin = new URL(database.url);
@@ -51,7 +55,7 @@ const denied = { code: '42501' };
 describe('[A7-17] an application with a login of its own', () => {
   test('runs a control plane, once the owner has admitted it', async () => {
     await expect(startControlPlane({ databaseUrl: loginUrl, ownerUrl })).rejects.toThrow();
-    await admitApplication(ownerUrl, loginUrl);
+    await admitApplication(at(ownerUrl), at(loginUrl));
     const controlPlane = await startControlPlane({ databaseUrl: loginUrl, ownerUrl });
     try {
       const client = await OperatorClient.signedIn(controlPlane.operatorApp);
@@ -73,6 +77,19 @@ describe('[A7-17] an application with a login of its own', () => {
     }
   });
 
+  test('keeps to its role whatever its URL sets, which holds beside it', async () => {
+    const url = new URL(database.url);
+    url.searchParams.set('options', '-c role=none -c work_mem=7MB');
+    const db = new Database(at(url.href));
+    const text = "SELECT current_user AS role, current_setting('work_mem') AS memory";
+    try {
+      const shown = await db.direct({ text }, []);
+      expect(shown).toEqual([{ role: 'sallyport_app', memory: '7MB' }]);
+    } finally {
+      await db.close();
+    }
+  });
+
   test.each([
     ['change the audit', `UPDATE audit_events SET action = ''`],
     ['switch its triggers off', 'ALTER TABLE audit_events DISABLE TRIGGER ALL'],
@@ -80,7 +97,7 @@ describe('[A7-17] an application with a login of its own', () => {
     ['admit others', () => `GRANT sallyport_app TO ${owner}`],
     ['make tables', 'CREATE TABLE public.mine ()'],
   ])('cannot %s, in whatever role it is', async (_, statement) => {
-    await admitApplication(ownerUrl, loginUrl);
+    await admitApplication(at(ownerUrl), at(loginUrl));
     const text = typeof statement === 'string' ? statement : statement();
     await asAdmin(loginUrl, async (client) => {
       await expect(client.query(text)).rejects.toMatchObject(denied);
@@ -90,9 +107,9 @@ describe('[A7-17] an application with a login of its own', () => {
   });
 
   test('is admitted once, however many replicas start at once, and again without a word', async () => {
-    const replicas = Array.from({ length: 8 }, () => admitApplication(ownerUrl, loginUrl));
+    const replicas = Array.from({ length: 8 }, () => admitApplication(at(ownerUrl), at(loginUrl)));
     await Promise.all(replicas);
-    await admitApplication(ownerUrl, loginUrl);
+    await admitApplication(at(ownerUrl), at(loginUrl));
     const [member] = await sql<{ admin: boolean }>(
       database.url,
       `SELECT admin_option AS admin FROM pg_auth_members
@@ -103,8 +120,8 @@ describe('[A7-17] an application with a login of its own', () => {
   });
 
   test('that does not exist is refused in the database’s words', async () => {
-    await admitApplication(ownerUrl, loginUrl);
-    await expect(admitApplication(ownerUrl, urlOf('nobody'))).rejects.toThrow(
+    await admitApplication(at(ownerUrl), at(loginUrl));
+    await expect(admitApplication(at(ownerUrl), at(urlOf('nobody')))).rejects.toThrow(
       'role "nobody" does not exist',
     );
   });

@@ -17,7 +17,7 @@ beforeAll(async () => {
   const url = new URL(database.url);
   gate = await startTcpGate({ host: url.hostname, port: Number(url.port) });
   url.port = String(gate.port);
-  db = new Database(url.href, SILENCE_TIMEOUT_MS);
+  db = new Database({ connectionString: url.href }, SILENCE_TIMEOUT_MS);
 });
 afterAll(async () => {
   gate.restore();

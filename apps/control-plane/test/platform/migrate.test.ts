@@ -36,7 +36,7 @@ async function migrateBefore(name: string): Promise<void> {
   const from = all.findIndex((each) => each.endsWith(`_${name}`));
   for (const later of all.slice(from).filter((each) => /^\d/.test(each)))
     await rm(join(path, later), { recursive: true });
-  await migrate(database.url, { prismaDirectory: folder.path });
+  await migrate({ connectionString: database.url }, { prismaDirectory: folder.path });
 }
 
 async function query(sql: string): Promise<unknown[]> {
@@ -49,14 +49,16 @@ async function query(sql: string): Promise<unknown[]> {
 describe('migrations', () => {
   test('are applied once by replicas that start together', async () => {
     await addMigration('29990101000000_counts', 'CREATE TABLE counted AS SELECT 1 AS times;');
-    const replicas = [1, 2, 3].map(() => migrate(database.url, { prismaDirectory: folder.path }));
+    const replicas = [1, 2, 3].map(() =>
+      migrate({ connectionString: database.url }, { prismaDirectory: folder.path }),
+    );
     const applied = (await Promise.all(replicas)).toSorted((a, b) => a.length - b.length);
     expect(applied).toEqual([[], [], expect.arrayContaining(['29990101000000_counts'])]);
     expect(await query('SELECT times FROM counted')).toEqual([{ times: 1 }]);
   });
 
   test('are recorded where Prisma records them', async () => {
-    const applied = await migrate(database.url);
+    const applied = await migrate({ connectionString: database.url });
     expect(applied.length).toBeGreaterThan(0);
     expect(
       await query(
@@ -69,7 +71,7 @@ describe('migrations', () => {
     await migrateBefore('role_bindings_and_api_keys');
     await query(`INSERT INTO operators (id, name, role, password_hash, created_at)
       VALUES ('${ID}', 'ann', 'admin', '', now())`);
-    await migrate(database.url);
+    await migrate({ connectionString: database.url });
     expect(await query('SELECT operator_id, role, group_id FROM role_bindings')).toEqual([
       { operator_id: ID, role: 'admin', group_id: null },
     ]);
@@ -83,7 +85,7 @@ describe('migrations', () => {
         FROM (VALUES ('delivered', NULL),
                      ('followed', '{"ttlSeconds": 60, "maxTtlSeconds": 60, "maxUses": 60}'),
                      ('kept', '{"ttlSeconds": 60, "maxTtlSeconds": 300, "maxUses": null}')) AS old (name, lease)`);
-    await migrate(database.url);
+    await migrate({ connectionString: database.url });
     expect(await query('SELECT name, lease FROM secrets ORDER BY name')).toEqual([
       { name: 'delivered', lease: null },
       { name: 'followed', lease: { ttlSeconds: 60, maxUses: 60 } },
@@ -94,8 +96,8 @@ describe('migrations', () => {
   test('say what they did', async () => {
     const said: string[] = [];
     const log = (message: string) => void said.push(message);
-    const applied = await migrate(database.url, { log });
-    await migrate(database.url, { log });
+    const applied = await migrate({ connectionString: database.url }, { log });
+    await migrate({ connectionString: database.url }, { log });
     expect(said).toEqual([`applied ${applied.join(', ')}`, 'the database is up to date']);
   });
 
@@ -104,7 +106,8 @@ describe('migrations', () => {
       '29990101000000_bad',
       'CREATE TABLE half (); INSERT INTO nowhere VALUES (1);',
     );
-    const start = () => migrate(database.url, { prismaDirectory: folder.path });
+    const start = () =>
+      migrate({ connectionString: database.url }, { prismaDirectory: folder.path });
     await expect(start()).rejects.toThrow(
       /^the migration 29990101000000_bad failed: No such table: nowhere$/,
     );
@@ -115,11 +118,12 @@ describe('migrations', () => {
   });
 
   test('of which the database has all, as they are, need no schema engine; any other does', async () => {
-    await migrate(database.url, { prismaDirectory: folder.path });
+    await migrate({ connectionString: database.url }, { prismaDirectory: folder.path });
     // Only the engine reads it.
     await rm(join(folder.path, 'migrations/migration_lock.toml'));
     const engineIsAskedFor = /migration_lock\.toml/;
-    const start = () => migrate(database.url, { prismaDirectory: folder.path });
+    const start = () =>
+      migrate({ connectionString: database.url }, { prismaDirectory: folder.path });
     expect(await start()).toEqual([]);
 
     await query(
@@ -133,7 +137,8 @@ describe('migrations', () => {
   test('that were rolled back after a failure run again, and one that did not end is no applied one', async () => {
     const name = '29990101000000_mended';
     await addMigration(name, 'CREATE TABLE mended ();');
-    const start = () => migrate(database.url, { prismaDirectory: folder.path });
+    const start = () =>
+      migrate({ connectionString: database.url }, { prismaDirectory: folder.path });
     await start();
     await query(
       `UPDATE _prisma_migrations SET finished_at = NULL WHERE migration_name = '${name}'`,
@@ -153,13 +158,13 @@ describe('migrations', () => {
       '29990101000000_function',
       "-- a comment; too\nCREATE FUNCTION two() RETURNS int LANGUAGE plpgsql AS $$ BEGIN PERFORM ';'; RETURN 2; END; $$;",
     );
-    await migrate(database.url, { prismaDirectory: folder.path });
+    await migrate({ connectionString: database.url }, { prismaDirectory: folder.path });
     expect(await query('SELECT two()')).toEqual([{ two: 2 }]);
   });
 
   test('of a database that is down are refused in words', async () => {
     const url = 'postgresql://sallyport:hidden@127.0.0.1:1/sallyport';
-    await expect(migrate(url)).rejects.toThrow(
+    await expect(migrate({ connectionString: url })).rejects.toThrow(
       /^the database cannot be reached \(ECONNREFUSED\); check DATABASE_URL/,
     );
   });

@@ -4,6 +4,7 @@ import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createTestDatabase, type TestDatabase } from '@sallyport/testkit/database';
 import { queueLegs } from '@sallyport/testkit/redis';
+import { defaultTlsPolicy } from '@sallyport/tls/policy';
 import { createLog } from '../../src/platform/log.ts';
 import {
   openQueueBackend,
@@ -25,7 +26,9 @@ describe.each(queueLegs())('queues on $name', ({ redisUrl, prefix }) => {
   beforeAll(async () => {
     database = await createTestDatabase();
     const log = createLog('silent', { write: () => {} });
-    backend = await openQueueBackend({ databaseUrl: database.url, redisUrl, prefix }, log);
+    const redis = redisUrl === undefined ? undefined : { url: redisUrl, tls: defaultTlsPolicy };
+    const at = { connectionString: database.url };
+    backend = await openQueueBackend({ database: at, redis, prefix }, log);
   });
   afterAll(async () => {
     await backend.close();

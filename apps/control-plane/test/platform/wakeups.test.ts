@@ -13,10 +13,14 @@ beforeAll(async () => {
   const database = await createTestDatabase();
   url = database.url;
   dropDatabase = database.drop;
-  listener = new WakeupListener(url, createLog('error', { write: () => {} }), {
-    wakeup: (message) => heard.resolve(message),
-    connected: () => {},
-  });
+  listener = new WakeupListener(
+    { connectionString: url },
+    createLog('error', { write: () => {} }),
+    {
+      wakeup: (message) => heard.resolve(message),
+      connected: () => {},
+    },
+  );
   await listener.start();
 });
 afterAll(async () => {
@@ -49,7 +53,12 @@ test('a connection that falls silent is noticed, and another one hears again', a
     if (line.includes('is silent')) noticed.resolve();
   };
   const on = { wakeup: wakeup.resolve, connected: () => connected.resolve() };
-  const silent = new WakeupListener(gatedUrl.href, createLog('warn', { write }), on, 100);
+  const silent = new WakeupListener(
+    { connectionString: gatedUrl.href },
+    createLog('warn', { write }),
+    on,
+    100,
+  );
   try {
     await silent.start();
     await connected.promise;

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { LinkError } from '../link-error.ts';
+import type { TlsPolicy } from '../policy.ts';
 
 /** A proxy that a link goes through. Printing one shows no credentials. */
 export type Proxy = {
@@ -12,6 +13,8 @@ export type Proxy = {
   credentials: (() => Credentials) | undefined;
   /** PEM certificates to trust for an HTTPS proxy; absent means the public roots. */
   ca: string | undefined;
+  /** What an HTTPS proxy may negotiate; `defaultTlsPolicy` where absent. What runs inside the tunnel has its own. */
+  tls: TlsPolicy | undefined;
 };
 
 export type Credentials = { user: string; password: string };
@@ -62,14 +65,17 @@ function credentialsOf(url: URL, kind: Proxy['kind'], given: string | undefined)
   return () => ({ user, password });
 }
 
+type ProxyOptions = {
+  password?: string | undefined;
+  ca?: string | undefined;
+  tls?: TlsPolicy | undefined;
+};
+
 /**
  * `http://`, `https://`, `socks5://` or `socks5h://`, with `user:password@` or not. Throws `LinkError`
  * `proxy.bad_url`, which quotes nothing of the URL.
  */
-export function parseProxy(
-  text: string,
-  { password, ca }: { password?: string | undefined; ca?: string | undefined } = {},
-): Proxy {
+export function parseProxy(text: string, { password, ca, tls }: ProxyOptions = {}): Proxy {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const scheme = url && kinds[url.protocol];
   const host = url?.hostname.replace(/^\[(.*)\]$/, '$1') ?? '';
@@ -86,5 +92,6 @@ export function parseProxy(
     port,
     credentials: credentialsOf(url, scheme.kind, password),
     ca,
+    tls,
   };
 }
