@@ -158,19 +158,25 @@ describe('[SG-25] exec', () => {
     expect((await exec([], file)).code).toBe(126);
   });
 
-  test.each(['SIGTERM', 'SIGHUP', 'SIGUSR2'] as const)(
-    'passes %s on to the command',
-    async (signal) => {
-      const script = `trap 'echo got; exit 7' ${signal.slice(3)}; echo ready; while :; do sleep 0.05; done`;
-      const child = startProcess({
-        command: [...agentCommand, 'exec', ...flags, '--', 'sh', '-c', script],
-      });
-      await child.waitForLine(/ready/);
-      child.kill(signal);
-      expect(await child.exited).toEqual({ code: 7, signal: null });
-      expect(child.stdout).toEqual(['ready', 'got']);
-    },
-  );
+  test.each([
+    'SIGTERM',
+    'SIGHUP',
+    'SIGINT',
+    'SIGQUIT',
+    'SIGUSR1',
+    'SIGUSR2',
+    'SIGCONT',
+    'SIGWINCH',
+  ] as const)('passes %s on to the command', async (signal) => {
+    const script = `trap 'echo got; exit 7' ${signal.slice(3)}; echo ready; while :; do sleep 0.05; done`;
+    const child = startProcess({
+      command: [...agentCommand, 'exec', ...flags, '--', 'sh', '-c', script],
+    });
+    await child.waitForLine(/ready/);
+    child.kill(signal);
+    expect(await child.exited).toEqual({ code: 7, signal: null });
+    expect(child.stdout).toEqual(['ready', 'got']);
+  });
 });
 
 const onLinux = process.platform === 'linux' ? test : test.skip;
