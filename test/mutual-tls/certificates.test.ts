@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import type { Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { caCertificatesReply, certificateAuthorityList } from '@sallyport/contract';
 import { asAdmin } from '@sallyport/testkit/database';
@@ -11,6 +12,7 @@ import {
   type TestControlPlane,
 } from '../../apps/control-plane/test/control-plane.ts';
 import { OperatorClient } from '../../apps/control-plane/test/operator-client.ts';
+import { findCanaries, keyCanaries } from '../fixtures/canaries.ts';
 import { nextRevision } from '../fixtures/next-revision.ts';
 import { CertifiedHost } from './certified-host.ts';
 
@@ -38,6 +40,8 @@ beforeEach(() => {
 });
 afterEach(() => host.end());
 afterAll(() => controlPlane.end());
+
+const jwk = z.object({ d: z.string(), x: z.string() });
 
 async function enrolled(): Promise<CertifiedHost> {
   host = await CertifiedHost.enrolled(owner, 'plant-7', controlPlane);
@@ -106,6 +110,34 @@ describe('a certificate', () => {
     await delivered('later');
     expect(await host.certificate()).not.toBe(before);
     expect(agent.contact.lastError).toBeUndefined();
+  });
+
+  test('[AX-20] [AX-21] is asked for by its public key: no private key of the agent is in what the control plane receives', async () => {
+    const received: Buffer[] = [];
+    const keep = (socket: Socket) => socket.on('data', (chunk: Buffer) => received.push(chunk));
+    const { server } = controlPlane.agentApp;
+    server.on('secureConnection', keep);
+    await nextRevision(await (await enrolled()).start());
+    const pairs = [await host.certificate()];
+    Object.assign(host, { sleptMs: 12 * HOUR_MS, aheadMs: 2 * QUARTER_MS });
+    await delivered('late');
+    await delivered('later');
+    pairs.push(await host.certificate());
+    server.off('secureConnection', keep);
+    const keys = z.object({ signingKey: jwk, encryptionKey: jwk }).parse(await host.identity());
+    const canaries = [
+      ...pairs.flatMap((pair) => keyCanaries('private key', String(JSON.parse(pair).key))),
+      ...Object.values(keys).flatMap(({ d, x }) => [
+        { name: 'private key', bytes: Buffer.from(d, 'base64url') },
+        { name: 'public key', bytes: Buffer.from(x, 'base64url') },
+      ]),
+    ];
+    const traffic = Buffer.concat(received);
+    expect(new Set(pairs).size).toBe(2);
+    expect(traffic.toString('latin1').match(/POST \/agent\/v1\/certificate /g)).toHaveLength(1);
+    expect(findCanaries(canaries, [{ name: 'traffic', bytes: traffic }])).toEqual([
+      'public key in traffic',
+    ]);
   });
 
   test('[F-06] that ends while the control plane cannot be reached is followed by another, without a restart, where only certificates open sessions', async () => {

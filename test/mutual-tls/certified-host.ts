@@ -88,6 +88,10 @@ export class CertifiedHost {
     return readFile(this.state.join('certificate.json'), 'utf8');
   }
 
+  async identity(): Promise<unknown> {
+    return JSON.parse(await readFile(this.state.join('identity.json'), 'utf8'));
+  }
+
   async end(): Promise<void> {
     await this.stop();
     this.state[Symbol.dispose]();

@@ -1,14 +1,16 @@
 import { readFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createdEnrollmentToken, link, systemInfo, type Link } from '@sallyport/contract';
 import type { TestProcess } from '@sallyport/testkit/process';
 import { startTcpGate, type TcpGate } from '@sallyport/testkit/tcp-gate';
 import { unusedPort } from '@sallyport/testkit/unused-port';
+import { findCanaries, keyCanaries } from '../fixtures/canaries.ts';
 import type { Host } from '../fixtures/host.ts';
 import { Installation, type Replica } from '../fixtures/installation.ts';
 import type { Operator } from '../fixtures/operator.ts';
+import { databaseContents, filesBelow, walPosition, writtenBy } from '../fixtures/places.ts';
 
 const text = readFileSync(join(import.meta.dirname, '../../docs/listen.md'), 'utf8');
 /** Every command that the page shows, of either program. */
@@ -23,8 +25,10 @@ let host: Host;
 let gate: TcpGate;
 let settings: Record<string, string>;
 let running: TestProcess;
+let walFrom: string;
 beforeAll(async () => {
   installation = await Installation.create();
+  walFrom = await walPosition(installation.databaseUrl);
   replica = await installation.startReplica('control-plane');
   owner = await installation.signIn(replica);
   await owner.do('POST', '/groups', { name: 'plant-7' });
@@ -123,4 +127,15 @@ test('[BM-01] without its link the agent is out of reach, and serves what it has
   await host.untilHealth(({ controlPlane }) => controlPlane.state === 'unreachable');
   expect(await host.secret('s')).toBe('fifth');
   await running.stop();
+}, 60_000);
+
+test('[AX-20] [AX-21] the private key of what it shows to who dials it is nowhere but in its state directory', async () => {
+  const kept = await readFile(join(host.stateDir, 'listen-identity.json'), 'utf8');
+  const canaries = keyCanaries('listen key', String(JSON.parse(kept).key));
+  const places = [
+    ...(await databaseContents(installation.databaseUrl, walFrom)),
+    ...(await filesBelow(installation.folder)),
+    ...writtenBy(installation.programs),
+  ];
+  expect(findCanaries(canaries, places)).toEqual(['listen key in file host/listen-identity.json']);
 }, 60_000);

@@ -1,15 +1,24 @@
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { builtProgram } from '@sallyport/testkit/built-programs';
 import { titleOrLeftOut } from '@sallyport/testkit/left-out';
 import { expectNoLeftovers, startProcess, type TestProcess } from '@sallyport/testkit/process';
+import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
 import { health, type Health } from '../../apps/agent/src/local-api/health.ts';
 import { ControlPlaneDouble } from '../../apps/agent/test/control-plane-double.ts';
 import { askSocket, enrollWith, until, type Enrolled } from '../../apps/agent/test/harness.ts';
 import { findCanaries, makeCanary, textOf, type Canary } from '../fixtures/canaries.ts';
 import { filesBelow } from '../fixtures/places.ts';
-import { findInMemory, flagsAt, searchMemory, whyNoMemory } from '../fixtures/process-memory.ts';
+import {
+  findInMemory,
+  flagsAt,
+  keysHeldBy,
+  searchMemory,
+  whyNoMemory,
+} from '../fixtures/process-memory.ts';
 
 const made = () => ({
   unread: makeCanary('a secret that nobody read'),
@@ -20,6 +29,8 @@ const made = () => ({
   long: makeCanary('the end of a long secret'),
   plugin: makeCanary('a configuration that was served'),
   certificateKey: makeCanary('a certificate’s key that was served'),
+  lent: makeCanary('a secret that was lent'),
+  referenced: makeCanary('what a reference to a file led to'),
 });
 
 /** Longer than what the system takes of a reply that nobody reads. */
@@ -28,6 +39,7 @@ const MANY_BYTES = 2 * 1024 * 1024;
 let double: ControlPlaneDouble;
 let enrolled: Enrolled;
 let canaries: ReturnType<typeof made>;
+let files: TempDirectory;
 let agent: TestProcess;
 
 beforeEach(async () => {
@@ -44,12 +56,17 @@ beforeEach(async () => {
     chain: '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n',
     key: `-----BEGIN PRIVATE KEY-----\n${text('certificateKey')}\n-----END PRIVATE KEY-----\n`,
   });
+  double.lending.lend('lent', { value: text('lent'), ttlSeconds: 600, maxUses: null });
+  files = await createTempDirectory('referenced');
+  await writeFile(join(files.path, 'password'), text('referenced'));
+  double.putReference('referenced', `file://${files.path}/password`);
   enrolled = await enrollWith(double);
   await start();
 });
 afterEach(async () => {
   await agent.stop();
   await double.stop();
+  await files.remove();
   await enrolled.home.remove();
   await expectNoLeftovers();
 });
@@ -61,6 +78,7 @@ async function start(): Promise<void> {
     env: {
       SALLYPORT_AGENT_STATE_DIR: enrolled.stateDir,
       SALLYPORT_AGENT_SOCKET: enrolled.socket,
+      SALLYPORT_AGENT_REFERENCES_FILE_DIRECTORIES: files.path,
     },
   });
   await agent.waitForLine(/"listening"/);
@@ -72,11 +90,29 @@ async function readHealth(): Promise<Health> {
 }
 
 const ask = (path: string, headers = {}) => askSocket(enrolled.socket, path, { headers });
+const borrow = (secret: string) =>
+  askSocket(enrolled.socket, '/v1/leases', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ secret }),
+  });
 const delivered = () =>
   until(async () => {
     const { revision, offline } = await readHealth();
     return revision === double.group.revision && !offline;
   });
+
+/** What comes neither in a bundle nor before it is asked for. */
+async function serveOthers(): Promise<void> {
+  expect((await borrow('lent')).body).toContain(textOf(canaries.lent));
+  expect((await ask('/v1/secrets/referenced')).body).toContain(textOf(canaries.referenced));
+}
+
+async function revoke(): Promise<void> {
+  double.revoke(enrolled.identity.agentId);
+  await agent.waitForLine(/identity and bundles are removed/);
+}
+
 const all = (): Canary[] => Object.values(canaries);
 
 /**
@@ -156,8 +192,7 @@ describeWhereRead(titleOrLeftOut('[SG-33] the memory of an agent', why), () => {
     double.deleteSecret('login');
     await delivered();
     expect(await whatStays()).toEqual([]);
-    double.revoke(enrolled.identity.agentId);
-    await agent.waitForLine(/identity and bundles are removed/);
+    await revoke();
     expect(await whatStays()).toEqual([]);
   });
 
@@ -170,9 +205,28 @@ describeWhereRead(titleOrLeftOut('[SG-33] the memory of an agent', why), () => {
     expect(flagsAt(agent.pid, found?.address ?? 0)).toEqual(
       expect.arrayContaining(['lo', 'dd', 'dc']),
     );
-    double.revoke(enrolled.identity.agentId);
-    await agent.waitForLine(/identity and bundles are removed/);
+    await revoke();
     expect(searchMemory([key], agent.pid)).toEqual([]);
+  });
+
+  test('holds no secret that was lent, and none that a reference led to, once they were served, nor after the revocation', async () => {
+    await serveOthers();
+    expect(await whatStays()).toEqual([]);
+    await revoke();
+    expect(await whatStays()).toEqual([]);
+  });
+
+  test('holds the keys of all values once, in that memory, and none of them after the revocation', async () => {
+    await serveOthers();
+    const keys = keysHeldBy(agent.pid);
+    // Of the bundles, of leases, and two each of delivered values and of those that references led to.
+    expect(keys).toHaveLength(6);
+    expect(searchMemory(keys, agent.pid).map(({ canary }) => canary)).toEqual(
+      keys.map(({ name }) => name),
+    );
+    await revoke();
+    expect(searchMemory(keys, agent.pid)).toEqual([]);
+    expect(keysHeldBy(agent.pid)).toEqual([]);
   });
 });
 

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { certificateAuthorityList, createdEnrollmentToken } from '@sallyport/contract';
 import type { TestProcess } from '@sallyport/testkit/process';
 import { z } from 'zod';
-import { findCanaries } from '../fixtures/canaries.ts';
+import { findCanaries, keyCanaries } from '../fixtures/canaries.ts';
 import type { Host } from '../fixtures/host.ts';
 import { Installation, type Replica } from '../fixtures/installation.ts';
 import type { Operator } from '../fixtures/operator.ts';
@@ -126,17 +126,15 @@ test('[A7-04] [AX-20] [AX-21] no certificate and no private key of the agent is 
     .parse(JSON.parse(await readFile(join(host.stateDir, 'identity.json'), 'utf8')));
   const bodies = (pem: string) =>
     pem.split('\n').filter((line) => line.length > 40 && !line.startsWith('-'));
-  const canaries = [
-    ...pairs.flatMap(({ key, certificate }) => [
-      // The second line: the first tells the kind of key.
-      bodies(key).at(1),
-      bodies(certificate).at(3),
-    ]),
+  const texts = [
+    ...pairs.map(({ certificate }) => bodies(certificate).at(3) ?? ''),
     identity.signingKey.d,
     identity.encryptionKey.d,
-  ].flatMap((text, at) =>
-    text === undefined ? [] : [{ name: `canary ${at}`, bytes: Buffer.from(text) }],
-  );
+  ];
+  const canaries = [
+    ...pairs.flatMap(({ key }) => keyCanaries('key', key)),
+    ...texts.map((text) => ({ name: 'text', bytes: Buffer.from(text) })),
+  ].map(({ bytes }, at) => ({ name: `canary ${at}`, bytes }));
   await running.stop();
   const own = host.stateDir.slice(installation.folder.length + 1);
   const places = [

@@ -93,7 +93,7 @@ export async function runDaemon(config: AgentConfig, { log, env, signal }: Run):
     log,
     ...placesOf(config),
     tls: () => link.tlsParameters(),
-    identityExpiresAtMs: () => credentials.expiresAtMs,
+    identityValidity: () => credentials.validity,
     fileProblems: () => credentials.problems,
     durable: () => durableStore.state(),
     files: () => certificateFiles.states(),

@@ -4,6 +4,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { startProcess } from '@sallyport/testkit/process';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
 import { Issuer } from '@sallyport/tls/test/issuer';
 import { readAgentConfig } from '../src/config.ts';
@@ -14,6 +15,8 @@ import { enrollWith, startDaemon, type Enrolled, type TestDaemon } from './harne
 import { agentCommand } from './run-agent.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../../docs/agent.md'), 'utf8');
+/** By test/stories/agent-page.test.ts. */
+const RUN_ELSEWHERE = 'Before you begin';
 let double: ControlPlaneDouble;
 let enrolled: Enrolled;
 let home: TempDirectory;
@@ -36,6 +39,7 @@ beforeAll(async () => {
       .replaceAll('127.0.0.1:8200', `127.0.0.1:${port}`)
       .replaceAll('/etc/shop', home.path)
       .replaceAll('--group root', `--group ${process.getgid?.()}`)
+      .replaceAll('--splay 30', '--splay 0.1')
       .replaceAll('dev.yaml', join(home.path, 'dev.yaml'))
       .replaceAll(/\bshop-(server|reload|tests)$/gm, 'echo $1')
       .replaceAll(/^sallyport-agent/gm, agentCommand.join(' '));
@@ -46,12 +50,35 @@ afterAll(async () => {
   await home.remove();
 });
 
-/** The blocks of the page in this language, below a heading. */
-function blocks(heading: string, language: string): string[] {
-  const section = page.split(/^## /m).find((part) => part.startsWith(`${heading}\n`)) ?? '';
-  const found = [...section.matchAll(/^```(\w+)\n([^`]*)^```/gm)];
-  return found.flatMap(([, name, text = '']) => (name === language ? [onThisHost(text)] : []));
+const shown = page.split(/^## /m).flatMap((section) => {
+  const [heading = ''] = section.split('\n');
+  return [...section.matchAll(/^```(.*)\n([^]*?)^```$/gm)].map(([, language, text = '']) => ({
+    heading,
+    language,
+    text,
+  }));
+});
+const taken = new Set(shown.filter(({ heading }) => heading === RUN_ELSEWHERE));
+
+/** The blocks of the page in this language, below a heading; a test takes as many as it names. */
+function* blocks(heading: string, language: string): Generator<string> {
+  for (const block of shown) {
+    if (block.heading !== heading || block.language !== language) continue;
+    taken.add(block);
+    yield onThisHost(block.text);
+  }
 }
+
+/** Says that it has started, and ends once what it was given, by a variable or a file, is another. */
+const SERVER = `
+look() {
+  if [ -f "$FILE" ]; then value=$(cat "$FILE"); else value=$PGPASSWORD; fi
+  if [ "$value" = another-word ]; then echo changed; exit 0; fi
+}
+trap look HUP
+look
+echo started
+while :; do sleep 0.05; done`;
 
 async function running(yaml = ''): Promise<TestDaemon> {
   const file = join(home.path, 'agent.yaml');
@@ -120,10 +147,28 @@ describe('[SG-40] [SG-41] the page of the agent', () => {
   });
 
   test('[SG-18] [SG-20] shows how a command gets values, and what follows a change', async () => {
-    await using _daemon = await running();
-    const [give, follow] = blocks('Give values to a command', 'sh');
+    await using daemon = await running();
+    const [give, follow = ''] = blocks('Give values to a command', 'sh');
     expect(await texts(give)).toEqual(['password: ***\n', 'shop', '***']);
-    expect(await texts(follow)).toEqual(['server\n', 'server\n']);
+    await writeFile(join(home.path, 'server'), SERVER);
+    const [byRestart, bySignal] = follow.trim().split('\n');
+    for (const command of [byRestart, bySignal]) {
+      const server = command?.replace(/echo server$/, `sh ${join(home.path, 'server')}`) ?? '';
+      const following = startProcess({
+        command: ['sh', '-euc', server],
+        env: { SALLYPORT_AGENT_SOCKET: enrolled.socket, FILE: join(home.path, 'password') },
+      });
+      try {
+        await following.waitForLine(/^started$/);
+        double.putSecret('db/password', 'another-word');
+        expect(await following.exited).toEqual({ code: 0, signal: null });
+        expect(following.stdout).toEqual(['started', 'changed']);
+      } finally {
+        await following.stop();
+      }
+      double.putSecret('db/password', 's3cret-word');
+      await daemon.untilSecret('db/password', 's3cret-word');
+    }
   });
 
   test('[SG-24] shows how a secret is taken for a while', async () => {
@@ -215,6 +260,11 @@ describe('[SG-40] [SG-41] the page of the agent', () => {
     await makeCertificates();
     await using _tls = await running(byCertificate);
     expect(await outputs(askByCertificate)).toMatchObject([{ value: 's3cret-word' }]);
+  });
+
+  test('shows nothing that no test of it has run', () => {
+    expect(taken.size).toBeGreaterThan(10);
+    expect(shown.filter((block) => !taken.has(block))).toEqual([]);
   });
 
   test('lists every refusal with its status', () => {

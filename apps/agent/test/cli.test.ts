@@ -158,19 +158,17 @@ describe('[SG-25] exec', () => {
     expect((await exec([], file)).code).toBe(126);
   });
 
-  test.each(['SIGTERM', 'SIGHUP', 'SIGUSR2'] as const)(
-    'passes %s on to the command',
-    async (signal) => {
-      const script = `trap 'echo got; exit 7' ${signal.slice(3)}; echo ready; while :; do sleep 0.05; done`;
-      const child = startProcess({
-        command: [...agentCommand, 'exec', ...flags, '--', 'sh', '-c', script],
-      });
-      await child.waitForLine(/ready/);
-      child.kill(signal);
-      expect(await child.exited).toEqual({ code: 7, signal: null });
-      expect(child.stdout).toEqual(['ready', 'got']);
-    },
-  );
+  const passedOn = ['TERM', 'HUP', 'INT', 'QUIT', 'USR1', 'USR2', 'CONT', 'WINCH'] as const;
+  test.each(passedOn)('passes SIG%s on to the command', async (name) => {
+    const script = `trap 'echo got; exit 7' ${name}; echo ready; while :; do sleep 0.05; done`;
+    const child = startProcess({
+      command: [...agentCommand, 'exec', ...flags, '--', 'sh', '-c', script],
+    });
+    await child.waitForLine(/ready/);
+    child.kill(`SIG${name}`);
+    expect(await child.exited).toEqual({ code: 7, signal: null });
+    expect(child.stdout).toEqual(['ready', 'got']);
+  });
 });
 
 const onLinux = process.platform === 'linux' ? test : test.skip;

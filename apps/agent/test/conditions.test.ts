@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { agentConfig } from '../src/config.ts';
 import { ControlPlaneDouble } from './control-plane-double.ts';
 import { enrollWith, ROOMY, startDaemon, until, type Enrolled } from './harness.ts';
+import { putCertificate } from './put-certificate.ts';
+import { vaultSubject } from './references/subjects.ts';
 import { runAgent } from './run-agent.ts';
 
 let double: ControlPlaneDouble;
@@ -30,6 +33,40 @@ test('[AT-46] [F-01] a healthy agent has no condition; one whose control plane g
   expect(await status()).toContain('condition      control plane unreachable');
   await double.start();
   await daemon.untilHealth((health) => health.conditions.length === 0);
+});
+
+test('[AT-46] [F-01] an identity that is not renewed is expiring, and has expired as soon as it has', async () => {
+  // Certificates have whole seconds.
+  const endMs = Math.ceil(Date.now() / 1_000 + 8) * 1_000;
+  const validity = { notBefore: new Date(endMs - 60_000), notAfter: new Date(endMs) };
+  await putCertificate(enrolled, validity);
+  await double.stop();
+  await using daemon = await startDaemon({ ...enrolled, authentication: 'certificate' });
+  const told = async () => (await daemon.health()).conditions.map(({ code }) => code);
+  expect(await told()).toContain('identity_expiring');
+  expect(await status()).toMatch(/^condition +identity expiring/m);
+  await until(async () => (await told()).includes('identity_expired'), 20_000);
+  expect(Date.now()).toBeGreaterThanOrEqual(endMs);
+  expect(await told()).not.toContain('identity_expiring');
+  await double.start();
+});
+
+test('[AT-46] a provider that fails is told with the reply that it failed, and no more once it answers', async () => {
+  await using vault = await vaultSubject();
+  await vault.put('db', 'value');
+  double.putReference('db/looked-up', vault.uriOf('db'));
+  const { references } = agentConfig.parse({ references: vault.settings });
+  await using daemon = await startDaemon({ ...enrolled, references });
+  const ask = async () => (await daemon.ask('/v1/secrets/db/looked-up')).status;
+  await daemon.untilHealth(({ status: is }) => is === 'ready');
+  vault.peer?.failAll({ status: 500 });
+  expect(await ask()).toBe(503);
+  expect((await daemon.health()).conditions).toEqual([
+    { code: 'provider_failing', detail: 'vault: reference.unreachable' },
+  ]);
+  vault.peer?.failAll(undefined);
+  await until(async () => (await ask()) === 200);
+  expect((await daemon.health()).conditions).toEqual([]);
 });
 
 test('[AT-47] [AT-48] what it is short of is in its status, its metrics and the audit', async () => {

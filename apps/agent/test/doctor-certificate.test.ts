@@ -1,11 +1,11 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { certificateFingerprint } from '@sallyport/tls/fingerprint';
-import { Issuer } from '@sallyport/tls/test/issuer';
 import { z } from 'zod';
 import { ControlPlaneDouble } from './control-plane-double.ts';
 import { enrollWith, type Enrolled } from './harness.ts';
+import { putCertificate } from './put-certificate.ts';
 import { runAgent } from './run-agent.ts';
 
 let double: ControlPlaneDouble;
@@ -30,16 +30,10 @@ async function examined(env: Record<string, string>) {
   return report.findings.filter(({ check }) => check === 'client certificate');
 }
 
-/** Puts a client certificate of the enrolled agent, or of another, into its directory. */
-async function putCertificate(hours: number, agentId = enrolled.identity.agentId): Promise<void> {
-  const issuer = await Issuer.root();
-  const value = `spiffe://sallyport/group/plant-7/agent/${agentId}`;
+const putFor = (hours: number, agentId?: string) => {
   const notAfter = new Date(Date.now() + hours * 3_600_000);
-  const { chain, key } = await issuer.leaf({ names: [{ type: 'url', value }], notAfter });
-  const content = { format: 1, certificate: chain, key };
-  const path = join(enrolled.stateDir, 'certificate.json');
-  await writeFile(path, JSON.stringify(content), { mode: 0o600 });
-}
+  return putCertificate(enrolled, { notAfter, ...(agentId && { agentId }) });
+};
 
 describe('the client certificate', () => {
   const byCertificate = { SALLYPORT_AGENT_AUTHENTICATION: 'certificate' };
@@ -51,20 +45,20 @@ describe('the client certificate', () => {
   });
 
   test('is told with its end; one that has ended is a fault, one of another enrolment is not used', async () => {
-    await putCertificate(1);
+    await putFor(1);
     expect(await found()).toMatchObject([
       { outcome: 'ok', detail: expect.stringMatching(/until/) },
     ]);
-    await putCertificate(-1);
+    await putFor(-1);
     expect(await found()).toMatchObject([{ outcome: 'failed' }]);
-    await putCertificate(1, '01890a5d-ac96-774b-bcce-b302099a8058');
+    await putFor(1, '01890a5d-ac96-774b-bcce-b302099a8058');
     expect(await found()).toMatchObject([
       { outcome: 'warning', detail: expect.stringMatching(/another enrolment/) },
     ]);
   });
 
   test('[BM-22] is shown by link verify with its fingerprint', async () => {
-    await putCertificate(1);
+    await putFor(1);
     const verify = ['link', 'verify', '--state-dir', enrolled.stateDir, '--json'];
     const { stdout } = await runAgent(verify, { env: byCertificate });
     const text = await readFile(join(enrolled.stateDir, 'certificate.json'), 'utf8');

@@ -91,6 +91,7 @@ export async function startDaemon({
 }: Pick<Enrolled, 'stateDir' | 'socket'> & { env?: Environment } & Partial<
     Pick<
       AgentConfig,
+      | 'authentication'
       | 'certificateFiles'
       | 'controlPlane'
       | 'freshness'

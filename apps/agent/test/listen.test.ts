@@ -1,3 +1,4 @@
+import { createPrivateKey } from 'node:crypto';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -96,6 +97,21 @@ test('[BM-01] [BM-03] [BM-13] an agent that listens enrols and pulls over connec
   });
   // Nothing came the other way: every request was made over what was dialled.
   expect(connections).toBe(0);
+});
+
+test('[AX-20] [AX-21] the private key of what it shows is in nothing that it sends', async () => {
+  const fingerprint = await enrolled();
+  await using _dialler = dialled({ fingerprint });
+  await using agent = await run();
+  await agent.untilSecret('db/password', 'first');
+  const kept = await readFile(join(host.stateDir, 'listen-identity.json'), 'utf8');
+  const pem = String(JSON.parse(kept).key);
+  const secret = Buffer.from(createPrivateKey(pem).export({ format: 'jwk' }).d ?? '', 'base64url');
+  const wire = JSON.stringify(double.received);
+  expect(wire).toContain((await host.readIdentity()).signingKey.x);
+  for (const form of ['hex', 'base64', 'base64url'] as const)
+    expect(wire).not.toContain(secret.toString(form));
+  for (const line of pem.trim().split('\n')) expect(wire).not.toContain(line);
 });
 
 test('[BM-03] enrolment says for what it waits, what to pin, and how long, and then that nobody came', async () => {

@@ -32,7 +32,7 @@ export class LocalApiAlone implements AsyncDisposable {
       tls: () => link.tlsParameters(),
       authentication: 'key',
       fileProblems: () => [],
-      identityExpiresAtMs: () => undefined,
+      identityValidity: () => undefined,
       durable: () => ({ revision: undefined, bytes: 0, error: undefined }),
       files: () => [],
       socketMode: 0o600,

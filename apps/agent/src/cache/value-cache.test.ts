@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
+import { z } from 'zod';
+import { KeyMemory } from '../host/key-memory.ts';
 import type { EntryKind, OpenedBundle } from '../sync/open-bundle.ts';
-import { ValueCache } from './value-cache.ts';
+import { ValueCache, type CachedEntry } from './value-cache.ts';
 
 type Row = [kind: EntryKind, name: string, version: number, value: string];
 
@@ -14,9 +16,24 @@ function bundleOf(revision: number, ...rows: Row[]): OpenedBundle {
   return { revision, epoch: 1, complete: true, entries };
 }
 
+const isZero = (bytes: Uint8Array) => bytes.every((byte) => byte === 0);
+
+/** What an entry is held as, which its type hides. */
+const sealedBytesOf = (entry: CachedEntry) =>
+  z.object({ sealed: z.object({ bytes: z.instanceof(Uint8Array) }) }).parse(entry).sealed.bytes;
+
 let cache: ValueCache;
+let keys: Uint8Array[];
 beforeEach(() => {
-  cache = new ValueCache('0190');
+  keys = [];
+  const keyMemory = KeyMemory.ordinary();
+  const make = keyMemory.make.bind(keyMemory);
+  keyMemory.make = () => {
+    const key = make();
+    keys.push(key);
+    return key;
+  };
+  cache = new ValueCache('0190', keyMemory);
   cache.replace(
     bundleOf(
       1,
@@ -95,6 +112,22 @@ describe('the values of a revision', () => {
     expect(cache.list('secret')).toEqual([]);
     expect(cache.size()).toEqual({ entries: 0, bytes: 0 });
     expect(() => entry && cache.open(entry)).toThrow(RangeError);
+  });
+
+  test('[SG-33] a wipe overwrites what was sealed, and the keys', () => {
+    const sealed = cache.list('secret').map((entry) => sealedBytesOf(entry));
+    expect(sealed.map(isZero)).toEqual([false, false, false]);
+    expect(keys.map(isZero)).toEqual([false, false]);
+    cache.wipe();
+    expect(sealed.map(isZero)).toEqual([true, true, true]);
+    expect(keys.map(isZero)).toEqual([true, true]);
+  });
+
+  test('[SG-33] what a revision replaces is overwritten, and what it leaves as it was is not', () => {
+    const sealed = cache.list('secret').map((entry) => sealedBytesOf(entry));
+    cache.replace(bundleOf(2, ['secret', 'kept', 1, 'same'], ['secret', 'changed', 2, 'new']));
+    expect(sealed.map(isZero)).toEqual([false, true, true]);
+    expect(keys.map(isZero)).toEqual([false, false]);
   });
 
   test('after a wipe the same revision can be taken in again', () => {

@@ -24,8 +24,8 @@ type Snapshot = {
 
 /**
  * The values of the revision the agent runs, each AES-256-GCM sealed in memory under a key of this process. What
- * a revision leaves as it was is not sealed again; what it replaces is zeroed, and `wipe` zeroes the
- * keys.
+ * a revision leaves as it was is not sealed again; what it replaces is zeroed, and `wipe` zeroes all
+ * of it, and the keys.
  */
 export class ValueCache {
   readonly #group: string;
@@ -86,6 +86,7 @@ export class ValueCache {
 
   /** Forgets everything, beyond recovery. */
   wipe(): void {
+    for (const { sealed } of allOf(this.#snapshot)) sealed.bytes.fill(0);
     for (const key of Object.values(this.#keys ?? {})) this.#keyMemory.release(key);
     this.#keys = undefined;
     this.#snapshot = undefined;

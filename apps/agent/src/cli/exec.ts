@@ -14,6 +14,7 @@ import { LocalClient } from './local-client.ts';
 import type { Together } from './read-together.ts';
 import { reportNotice } from './report-failure.ts';
 import { millisecondsOf } from './seconds.ts';
+import { waitingFor } from './waiting-for.ts';
 
 export type ExecFlags = ConfigFlags & {
   env: string[];
@@ -51,7 +52,7 @@ export async function execCommand(
   const settings = settingsOf(flags, injections);
   const client = new LocalClient(readAgentConfig(flags, context.env).config.socket);
   await using values = new BorrowedValues(client, injections);
-  const given = await values.read();
+  const given = await waitingFor('asking the agent for the values', context, values.read());
   const masked = new MaskedValues();
   const isMasked = flags.mask && injections.length > 0;
   using output = isMasked ? new OwnOutput() : undefined;

@@ -8,6 +8,8 @@ import { waitingFor } from './waiting-for.ts';
 
 export type LeaseFlags = ConfigFlags & { json?: boolean; ttl?: string };
 
+const ASKING = 'asking the control plane, through the agent';
+
 /** `lease take`: a secret that is lent out; its value, and on standard error the lease’s id, unless in JSON. */
 export async function takeLease(
   secret: string,
@@ -18,7 +20,7 @@ export async function takeLease(
     throw new AgentError('usage.invalid', 'that cannot be the name of a secret');
   const body = { secret, ...ttlOf(flags) };
   const asked = clientOf(flags, context).send('POST', '/v1/leases', lentReply, body);
-  const lent = await waitingFor('asking the control plane, through the agent', context, asked);
+  const lent = await waitingFor(ASKING, context, asked);
   if (flags.json !== true)
     context.stderr.write(`sallyport-agent: lease ${lent.id}, until ${lent.expiresAt}\n`);
   show(lent, flags, context);
@@ -36,7 +38,8 @@ export async function renewLease(
   context: CliContext,
 ): Promise<void> {
   const path = `${pathOf(id)}/renew`;
-  const lease = await clientOf(flags, context).send('POST', path, leaseReply, ttlOf(flags));
+  const asked = clientOf(flags, context).send('POST', path, leaseReply, ttlOf(flags));
+  const lease = await waitingFor(ASKING, context, asked);
   const told = flags.json === true ? JSON.stringify(lease) : `it lasts until ${lease.expiresAt}`;
   context.stdout.write(`${told}\n`);
 }

@@ -14,6 +14,7 @@ import { LocalClient } from './local-client.ts';
 import type { Entry } from './local-events.ts';
 import { reportNotice } from './report-failure.ts';
 import { millisecondsOf } from './seconds.ts';
+import { waitingFor } from './waiting-for.ts';
 
 export type RenderFlags = ConfigFlags & {
   template: string;
@@ -47,10 +48,15 @@ export async function renderCommand(
   const stopping = new AbortController();
   const pass: Pass = async () => {
     const template = await readTemplate(flags.template);
-    const { text, revision } = await renderAtOneRevision(
+    const rendering = renderAtOneRevision(
       client,
       (entry) => asked.set(`${entry.kind} ${entry.name}`, entry),
       (source) => renderTemplate(template, flags.template, source),
+    );
+    const { text, revision } = await waitingFor(
+      'asking the agent for the values',
+      context,
+      rendering,
     );
     const isNews = await writeOutput(settings.output, text);
     const [command, ...args] = afterwards;

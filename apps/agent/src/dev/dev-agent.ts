@@ -86,7 +86,7 @@ async function listen(
     socketMode: OWNER_ONLY,
     localApi: localApiSettings.parse({}),
     tls: () => undefined,
-    identityExpiresAtMs: () => undefined,
+    identityValidity: () => undefined,
     // As sentences, which some of them are.
     fileProblems: () => follower.problems.map((problem) => problem.replace(/\.?$/, '.')),
     durable: () => ({ revision: undefined, bytes: 0, error: undefined }),

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { showCertificate } from '@sallyport/tls/link-probe';
-import type { ClientCertificate } from '../state/client-certificate.ts';
+import { expiringFromMs, type ClientCertificate } from '../state/client-certificate.ts';
 import { failed, ok, warning, type Found } from './finding.ts';
 import type { Host } from './host.ts';
 
@@ -30,9 +30,9 @@ export async function clientCertificate(host: Host): Promise<Found> {
 }
 
 /** Of controlPlane.keystore, which is not the agent's to renew. */
-function given({ cert }: ClientCertificate, nowMs: number): Found {
-  const { fingerprint, notAfter, isEnding } = showCertificate(new X509Certificate(cert), nowMs);
+function given(certificate: ClientCertificate, nowMs: number): Found {
+  const { fingerprint, notAfter } = showCertificate(new X509Certificate(certificate.cert), nowMs);
   const detail = `${fingerprint}, from controlPlane.keystore, good until ${notAfter}`;
-  if (!isEnding) return ok(detail);
+  if (nowMs < expiringFromMs(certificate)) return ok(detail);
   return warning(detail, 'put a new one into the keystore; the running agent reads it by itself');
 }

@@ -8,6 +8,7 @@ import {
   checked,
   keepClientCertificate,
   type ClientCertificate,
+  type Validity,
 } from '../state/client-certificate.ts';
 import type { Identity } from '../state/identity.ts';
 import type { StateDirectory } from '../state/state-directory.ts';
@@ -106,9 +107,9 @@ export class Credentials {
     return certificate && nowMs < certificate.notAfterMs ? certificate : undefined;
   }
 
-  /** Until when the certificate is good, in milliseconds since the epoch; undefined without one. */
-  get expiresAtMs(): number | undefined {
-    return this.#certificate?.notAfterMs;
+  /** Of the certificate that there is. */
+  get validity(): Validity | undefined {
+    return this.#certificate;
   }
 
   isDue(nowMs: number): boolean {

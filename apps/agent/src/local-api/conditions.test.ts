@@ -29,8 +29,13 @@ const healthy: Omit<Health, 'conditions'> = {
   resources: { memoryBytes: 1, cpuPercent: 1, freeDiskBytes: 1, alarms: [] },
   events: { waiting: 0, dropped: 2, untold: 0 },
 };
-const codes = (change: Partial<Health>) =>
-  conditionsOf({ ...healthy, ...change }, NOW).map(({ code }) => code);
+const codes = (change: Partial<Health>, identity = goodFor(24, 12)) =>
+  conditionsOf({ ...healthy, ...change }, identity, NOW).map(({ code }) => code);
+/** Of a certificate that is good for so many hours, of which so many are left. */
+function goodFor(hours: number, left: number) {
+  const notAfterMs = NOW + left * 3_600_000;
+  return { notBeforeMs: notAfterMs - hours * 3_600_000, notAfterMs };
+}
 const contact = (state: string) => ({ controlPlane: { ...healthy.controlPlane, state } });
 const failing = { code: 'reference.unreachable', message: '', since: at(0) };
 
@@ -45,16 +50,6 @@ describe('[AT-46] an agent says apart', () => {
     ['a control plane out of reach', contact('unreachable'), 'control_plane_unreachable'],
     ['one that refuses it', contact('refused'), 'control_plane_refuses'],
     ['one that sends what it does not trust', contact('distrusted'), 'control_plane_distrusted'],
-    [
-      'an identity that is not renewed',
-      { authentication: { method: 'certificate', expiresAt: at(6) } },
-      'identity_expiring',
-    ],
-    [
-      'one that has expired',
-      { authentication: { method: 'certificate', expiresAt: at(0) } },
-      'identity_expired',
-    ],
     [
       'a provider that fails',
       { providers: [{ provider: 'vault', calls: 1, failures: 1, cacheHits: 0, failing }] },
@@ -82,8 +77,22 @@ describe('[AT-46] an agent says apart', () => {
     expect(codes(change)).toEqual([code]);
   });
 
-  test('an identity that will be renewed, and one without an end', () => {
-    for (const expiresAt of [at(6.1), null])
-      expect(codes({ authentication: { method: 'key', expiresAt } })).toEqual([]);
+  test.each([
+    ['eight hours', 8, 2],
+    ['a day', 24, 6],
+    ['90 days', 90 * 24, 22.5 * 24],
+    ['two years', 2 * 365 * 24, 30 * 24],
+  ])(
+    'an identity that is good for %s from its last quarter on, by 30 days at most',
+    (_, hours, notice) => {
+      expect(codes({}, goodFor(hours, notice + 0.1))).toEqual([]);
+      expect(codes({}, goodFor(hours, notice))).toEqual(['identity_expiring']);
+      expect(codes({}, goodFor(hours, 0.1))).toEqual(['identity_expiring']);
+      expect(codes({}, goodFor(hours, 0))).toEqual(['identity_expired']);
+    },
+  );
+
+  test('nothing of an identity without an end', () => {
+    expect(conditionsOf(healthy, undefined, NOW)).toEqual([]);
   });
 });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { expiringFromMs, type Validity } from '../state/client-certificate.ts';
 import type { Health } from './health.ts';
 
 /** What is to be told apart of an agent that is not quite well; the agent serves all the same, or `status` says that it does not. */
@@ -23,9 +24,6 @@ export type ConditionCode = z.infer<typeof conditionCode>;
 export const condition = z.object({ code: conditionCode, detail: z.string() });
 export type Condition = z.infer<typeof condition>;
 
-/** A certificate lasts a day, and is renewed when half of it is over: then it has failed for hours. */
-const EXPIRING_MS = 6 * 60 * 60 * 1000;
-
 const CONTACT: Record<string, ConditionCode> = {
   unreachable: 'control_plane_unreachable',
   refused: 'control_plane_refuses',
@@ -33,7 +31,11 @@ const CONTACT: Record<string, ConditionCode> = {
 };
 
 /** Everything that is not as it should be; nothing of a healthy agent. */
-export function conditionsOf(health: Omit<Health, 'conditions'>, nowMs: number): Condition[] {
+export function conditionsOf(
+  health: Omit<Health, 'conditions'>,
+  identity: Validity | undefined,
+  nowMs: number,
+): Condition[] {
   const { controlPlane, durable, fileProblems, providers, resources, events, imported } = health;
   const contact = CONTACT[controlPlane.state];
   const found: (Condition | undefined)[] = [
@@ -44,7 +46,7 @@ export function conditionsOf(health: Omit<Health, 'conditions'>, nowMs: number):
       ? undefined
       : { code: 'values_expired', detail: `${health.withheld} withheld` },
     contact && { code: contact, detail: controlPlane.lastError?.code ?? controlPlane.state },
-    expiryOf(health.authentication.expiresAt, nowMs),
+    identity && expiryOf(identity, nowMs),
     ...providers.map(({ provider, failing }): Condition | undefined =>
       failing === null
         ? undefined
@@ -74,9 +76,9 @@ function importFaultOf(
     : { code: 'import_refused', detail: error };
 }
 
-function expiryOf(expiresAt: string | null, nowMs: number): Condition | undefined {
-  if (expiresAt === null) return undefined;
-  const leftMs = Date.parse(expiresAt) - nowMs;
-  if (leftMs > EXPIRING_MS) return undefined;
-  return { code: leftMs > 0 ? 'identity_expiring' : 'identity_expired', detail: expiresAt };
+function expiryOf(identity: Validity, nowMs: number): Condition | undefined {
+  if (nowMs < expiringFromMs(identity)) return undefined;
+  const { notAfterMs } = identity;
+  const code = nowMs < notAfterMs ? 'identity_expiring' : 'identity_expired';
+  return { code, detail: new Date(notAfterMs).toISOString() };
 }

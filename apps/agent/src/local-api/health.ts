@@ -10,6 +10,7 @@ import { arePeersTold } from '../host/peers.ts';
 import type { ImportState } from '../offline/imported-bundles.ts';
 import type { ProviderState } from '../references/guarded-providers.ts';
 import type { ResourceState } from '../resources/resource-monitor.ts';
+import type { Validity } from '../state/client-certificate.ts';
 import type { DurableState } from '../state/durable-store.ts';
 import type { Identity } from '../state/identity.ts';
 import type { EntryKind } from '../sync/open-bundle.ts';
@@ -111,7 +112,7 @@ export type HealthParts = {
   tls: () => TlsParameters | undefined;
   authentication: AgentMethod;
   /** Of the client certificate. */
-  identityExpiresAtMs: () => number | undefined;
+  identityValidity: () => Validity | undefined;
   fileProblems: () => string[];
   durable: () => DurableState;
   files: () => CertificateFileState[];
@@ -123,7 +124,10 @@ export type HealthParts = {
 /** The truth about the agent, as far as it knows it. */
 export function describeHealth(parts: HealthParts): Health {
   const described = describe(parts);
-  return { ...described, conditions: conditionsOf(described, Date.now()) };
+  return {
+    ...described,
+    conditions: conditionsOf(described, parts.identityValidity(), Date.now()),
+  };
 }
 
 function describe({
@@ -131,7 +135,7 @@ function describe({
   identity,
   tls,
   authentication,
-  identityExpiresAtMs,
+  identityValidity,
   fileProblems,
   durable,
   files,
@@ -161,7 +165,10 @@ function describe({
       lastError: lastErrorOf(agent),
     },
     tlsWeak: suite === undefined ? null : isWeakSuite(suite),
-    authentication: { method: authentication, expiresAt: isoOrNull(identityExpiresAtMs()) },
+    authentication: {
+      method: authentication,
+      expiresAt: isoOrNull(identityValidity()?.notAfterMs),
+    },
     fileProblems: fileProblems(),
     durable: { revision: disk.revision ?? null, bytes: disk.bytes, error: disk.error ?? null },
     files: files(),
@@ -176,7 +183,8 @@ function describe({
 }
 
 /** What programs with these rights are told: nothing of what they may not read, and of no file of the agent's. */
-export function healthFor(whole: Health, { agent }: HealthParts, rights: Rights): Health {
+export function healthFor(whole: Health, parts: HealthParts, rights: Rights): Health {
+  const { agent } = parts;
   if (rights === everything) return whole;
   const mayRead = (kind: EntryKind) =>
     agent.cache.list(kind).filter(({ name }) => rights.allows(kind, name)).length;
@@ -188,7 +196,7 @@ export function healthFor(whole: Health, { agent }: HealthParts, rights: Rights)
     providers: [],
     files: whole.files.filter(({ certificate }) => rights.allows('certificate', certificate)),
   };
-  return { ...told, conditions: conditionsOf(told, Date.now()) };
+  return { ...told, conditions: conditionsOf(told, parts.identityValidity(), Date.now()) };
 }
 
 function withheldBy({ cache, contact, freshness }: Agent, rights: Rights): number {

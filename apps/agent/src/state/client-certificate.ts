@@ -7,16 +7,28 @@ import type { StateDirectory } from './state-directory.ts';
 /** `certificate.json`: chain (leaf first) and key (PKCS#8) in PEM, one file, so that they can never be of two. */
 const stored = z.strictObject({ format: z.literal(1), certificate: z.string(), key: z.string() });
 
-/** What this agent shows of itself when it connects. Times are milliseconds since the epoch. */
-export type ClientCertificate = {
+/** In milliseconds since the epoch. */
+export type Validity = { notBeforeMs: number; notAfterMs: number };
+
+/** What this agent shows of itself when it connects. */
+export type ClientCertificate = Validity & {
   cert: string;
   key: string;
   serialNumber: string;
   /** As its SPIFFE ID names it; undefined in a certificate of another CA. */
   group: string | undefined;
-  notBeforeMs: number;
-  notAfterMs: number;
 };
+
+const LAST_PART = 1 / 4;
+const LONGEST_NOTICE_MS = 30 * 24 * 60 * 60 * 1000;
+
+/**
+ * From when on it is told that a certificate is about to expire. The control plane's are renewed when half of their
+ * time is over: in the last quarter that has failed for long. Of one that somebody has to replace it is time then.
+ */
+export function expiringFromMs({ notBeforeMs, notAfterMs }: Validity): number {
+  return notAfterMs - Math.min((notAfterMs - notBeforeMs) * LAST_PART, LONGEST_NOTICE_MS);
+}
 
 /** Undefined when there is none, or none that is this agent's: another one is asked for then. */
 export async function readClientCertificate(

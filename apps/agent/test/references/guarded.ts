@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import { systemClock, type Clock } from '../../src/clock.ts';
 import { agentConfig } from '../../src/config.ts';
 import { silentLog, type Log } from '../../src/log.ts';
@@ -10,6 +11,7 @@ type Options = {
   log?: Log;
   clock?: Pick<Clock, 'now' | 'monotonic'>;
   timeoutSeconds?: number;
+  proxy?: z.input<typeof agentConfig>['proxy'];
 };
 
 /** A subject’s provider as the agent has it, without what holds values: each read asks. */
@@ -19,9 +21,12 @@ export class Guarded implements AsyncDisposable {
 
   constructor(
     { settings, env }: Pick<Subject, 'settings' | 'env'>,
-    { log = silentLog, clock = systemClock, ...more }: Options = {},
+    { log = silentLog, clock = systemClock, proxy: through, ...more }: Options = {},
   ) {
-    const { references, proxy } = agentConfig.parse({ references: { ...settings, ...more } });
+    const { references, proxy } = agentConfig.parse({
+      references: { ...settings, ...more },
+      proxy: through,
+    });
     // The SDK of AWS looks nowhere else.
     this.#restore = withEnvironment({ ...env, AWS_EC2_METADATA_DISABLED: 'true' });
     const all = new Providers({ settings: references, proxy, env, clock, log });

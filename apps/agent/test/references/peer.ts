@@ -27,6 +27,9 @@ export type Answer = {
 /** `hang`: no answer until the peer stops. */
 type Fault = Answer | 'hang';
 
+/** A name that it has too, which the tests' proxies alone resolve. */
+export const BEHIND_PROXY = 'provider.invalid';
+
 /** A real HTTPS server that speaks some API, with a queue of faults that come first. */
 export class Peer implements AsyncDisposable {
   readonly asked: Asked[] = [];
@@ -45,7 +48,8 @@ export class Peer implements AsyncDisposable {
   /** With a CA of its own, or one that is given. */
   static async start(api: (asked: Asked) => Answer, given?: Issuer): Promise<Peer> {
     const issuer = given ?? (await Issuer.root('CN=Peer root'));
-    const { chain, key } = await issuer.leaf({ names: [{ type: 'dns', value: 'localhost' }] });
+    const names = ['localhost', BEHIND_PROXY].map((value) => ({ type: 'dns' as const, value }));
+    const { chain, key } = await issuer.leaf({ names });
     const server = createServer({
       cert: chain,
       key,

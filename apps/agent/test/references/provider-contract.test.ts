@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { agentConfig } from '../../src/config.ts';
 import { Guarded } from './guarded.ts';
 import { subjects, type Subject } from './subjects.ts';
 
@@ -125,6 +126,19 @@ describe.each(overNetwork)('[AT-13] %s, over the network', (_, start) => {
       code: 'reference.unreachable',
       message: expect.stringContaining('within 2 s'),
     });
+  });
+
+  test('[AX-01] is not asked by plain HTTP: such an address is refused, by its key alone', () => {
+    const whole = JSON.stringify(subject.settings);
+    const issuesFor = (settings: string) =>
+      agentConfig.safeParse({ references: JSON.parse(settings) }).error?.issues ?? [];
+    expect(issuesFor(whole)).toEqual([]);
+    const issues = issuesFor(whole.replaceAll('https://', 'http://'));
+    expect(issues).not.toEqual([]);
+    for (const { path, message } of issues) {
+      expect(path.join('.')).toMatch(/^references\..*(url|Url|endpoint|vaults\.shop)$/);
+      expect(message).toBe('write it as https://host[:port][/prefix]');
+    }
   });
 
   test('[AX-05] is not talked to where its certificate is from a CA that is not trusted', async () => {
