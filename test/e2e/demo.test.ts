@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import { on, once } from 'node:events';
 import { watch } from 'node:fs';
-import { chmod, readdir } from 'node:fs/promises';
+import { chmod, mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { startWithin } from '@sallyport/testkit/patience';
 import { startProcess, type TestProcess } from '@sallyport/testkit/process';
@@ -56,13 +57,11 @@ function startDemo(folder: string): TestProcess {
   return startProcess({ command: ['npm', 'run', 'demo', '--', '--json'], env, ownGroup: true });
 }
 
-/** No file, no process, and no word that all is well. */
-async function expectGone(demo: TestProcess, folder: string): Promise<void> {
-  const told = z.object({ ok: z.boolean(), reason: z.string() });
-  expect(told.parse(JSON.parse(demo.stdout.at(-1) ?? ''))).toEqual({
-    ok: false,
-    reason: expect.stringMatching(/^SIG(INT|TERM) stopped it$/),
-  });
+const STOPPED = { reason: expect.stringMatching(/^SIG(INT|TERM) stopped it$/) };
+
+/** No file, no process, and no word that all is well, but what is `told` instead. */
+async function expectGone(demo: TestProcess, folder: string, told: object = STOPPED) {
+  expect(JSON.parse(demo.stdout.at(-1) ?? '')).toMatchObject({ ok: false, ...told });
   expect(demo.output()).not.toMatch(/is gone again/);
   const running = (await processesNow()).filter(({ bytes }) => bytes.includes(folder));
   expect(running.map(({ bytes }) => bytes.toString())).toEqual([]);
@@ -99,3 +98,16 @@ test('a Ctrl-C before the first step is done does so too', async () => {
   expect(await demo.exited).toEqual({ code: 130, signal: null });
   await expectGone(demo, folder.path);
 }, 90_000);
+
+test('[SG-01] a step that fails ends it with exit code 1 and the name of that step, and all that was made is gone', async () => {
+  await using folder = await createTempDirectory('demo-test');
+  // No socket can have a path of this length: the agent ends, and serves no application.
+  const deep = join(folder.path, 'x'.repeat(90));
+  await mkdir(deep);
+  for (const each of [folder.path, deep]) await chmod(each, 0o711);
+  const demo = startDemo(deep);
+  expect(await demo.exited).toEqual({ code: 1, signal: null });
+  const failedAt = 'read it as an application, from the agent’s socket';
+  expect(demo.output()).toContain(`The demo failed at "${failedAt}": the application got 0`);
+  await expectGone(demo, deep, { failedAt });
+}, 120_000);

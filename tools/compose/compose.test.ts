@@ -20,6 +20,7 @@ const { services } = z
         environment: z.record(z.string(), z.string()).optional(),
         networks: z.array(z.string()).optional(),
         ports: z.array(z.string()).optional(),
+        volumes: z.array(z.string()).optional(),
       }),
     ),
   })
@@ -46,6 +47,23 @@ describe('the compose file', () => {
   test('agents and applications share no network with the database', () => {
     const beside = all.filter(([, { networks }]) => networks?.includes('database'));
     expect(beside.map(([name]) => name)).toEqual(['postgres', 'redis', 'control-plane']);
+  });
+
+  test('gives the application and the owner of the database a login each', () => {
+    const { environment = {} } = services['control-plane'] ?? {};
+    const names = ['DATABASE_OWNER_URL_FILE', 'DATABASE_URL_FILE'];
+    const files = names.map((name) => environment[name]?.split('/').at(-1) ?? name);
+    const passwords = readFileSync(new URL('tools/compose/make-passwords.mjs', root), 'utf8');
+    const logins = files.map((file) =>
+      new RegExp(`'${file}': .postgresql://(\\w+):`).exec(passwords),
+    );
+    expect(logins.map((found) => found?.[1])).toEqual([
+      services['postgres']?.environment?.['POSTGRES_USER'],
+      'sallyport_server',
+    ]);
+    expect(services['postgres']?.volumes).toContain(
+      './tools/compose/application-login.sql:/docker-entrypoint-initdb.d/application-login.sql:ro',
+    );
   });
 
   test('publishes on loopback only', () => {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { AgentEvent } from '@sallyport/contract';
 import { localApiSettings } from '../src/local-api-settings.ts';
+import { ageState } from './age-state.ts';
 import { ControlPlaneDouble } from './control-plane-double.ts';
 import { askSocket, enrollWith, startDaemon, until, type Enrolled } from './harness.ts';
 
@@ -69,4 +70,20 @@ test('[F-03] a refused bundle is told', async () => {
   expect(told()).toContainEqual(
     expect.objectContaining({ action: 'bundle:quarantine', outcome: 'refused' }),
   );
+});
+
+test('[SG-15] [F-05] values that are wiped since nobody confirmed them for too long are told, once', async () => {
+  const limit = { maxStaleSeconds: 1800 };
+  const first = await startDaemon({ ...enrolled, ...limit });
+  await first.untilHealth(({ durable }) => durable.revision !== null);
+  await first.stop();
+  await ageState(enrolled, 3_600_000);
+  const second = await startDaemon({ ...enrolled, ...limit });
+  await second.untilSecret('db/password', 'canary-value');
+  await second.stop();
+  await using _third = await startDaemon({ ...enrolled, ...limit });
+  await until(() => told().filter(({ action }) => action === 'agent:stop').length === 2);
+  expect(told().filter(({ action }) => action === 'values:wipe')).toEqual([
+    expect.objectContaining({ subject: `group:${enrolled.identity.group.name}`, outcome: 'done' }),
+  ]);
 });

@@ -12,8 +12,12 @@ import { CliError } from '../cli-error.ts';
 import { linesOf } from './export-lines.ts';
 import { jsonOfLine } from './json-line.ts';
 
-/** Text of a checkpoint and of the key that it must be signed by. */
-export type Proof = { checkpoint: string | undefined; key: string | undefined };
+/** Text of a checkpoint and of the key that it must be signed by, and whether nothing may come before the export. */
+export type Proof = {
+  checkpoint: string | undefined;
+  key: string | undefined;
+  fromStart: boolean;
+};
 
 /** What an intact export holds: the positions after `base` up to `size`, and how its checkpoint was checked. */
 export type VerifiedExport = {
@@ -45,6 +49,8 @@ export async function verifyExport(file: string, proof: Proof): Promise<Verified
     proof.checkpoint === undefined ? undefined : checked(proof.checkpoint, verifier);
   const lines = linesOf(file);
   const base = baseOf((await lines.next()).value, verifier);
+  if (proof.fromStart && base.position > 0)
+    throw broken(1, 'the export begins after it, and --from-start asks for the first', 'missing');
   if (checkpoint !== undefined && checkpoint.position < base.position)
     throw new CliError(
       'input.unusable',

@@ -37,7 +37,11 @@ const exportOptions = z.object({
   from: wholeNumber.optional(),
   to: wholeNumber.optional(),
 });
-const verifyOptions = z.object({ checkpoint: z.string().optional(), key: z.string().optional() });
+const verifyOptions = z.object({
+  checkpoint: z.string().optional(),
+  key: z.string().optional(),
+  fromStart: z.boolean().default(false),
+});
 
 /** No line is to be longer than people can read for what an agent said. */
 const LONGEST_DETAIL = 64;
@@ -59,17 +63,22 @@ export function addAuditCommands(program: Command, context: Context): void {
       '--key <file>',
       'the key that the checkpoint must be signed by, as `audit key` shows it',
     )
+    .option('--from-start', 'the export has to begin with the first event that was ever recorded')
     .addHelpText('after', '\nExits with 6 when the audit is not what was recorded.')
     .action(async (file: unknown, options: unknown) => {
-      const { checkpoint, key } = checked(verifyOptions, options);
+      const { checkpoint, key, fromStart } = checked(verifyOptions, options);
       if (file === undefined) {
-        if (checkpoint !== undefined || key !== undefined)
-          throw new CliError('usage.invalid', '--checkpoint and --key go with an export');
+        if (checkpoint !== undefined || key !== undefined || fromStart)
+          throw new CliError(
+            'usage.invalid',
+            '--checkpoint, --key and --from-start go with an export',
+          );
         await verifyThere(context);
         return;
       }
       const { terminal, output } = context;
       const verified = await verifyExport(checked(z.string().min(1), file, '[file]'), {
+        fromStart,
         checkpoint:
           checkpoint === undefined
             ? undefined
@@ -79,6 +88,7 @@ export function addAuditCommands(program: Command, context: Context): void {
       });
       const proof = verified.checkpoint === null ? 'none given' : `agrees, ${verified.checkpoint}`;
       output.result(verified, intact({ ...verified, checkpoints: proof }));
+      if (verified.base > 0) output.progress(unverified(verified.base));
     });
 }
 
@@ -100,6 +110,11 @@ function intact(found: { base: number; size: number; hash: string; checkpoints: 
     ['Head', found.hash],
     ['Checkpoints', found.checkpoints],
   ]);
+}
+
+/** An export that goes on from a later position may have lost its beginning: nothing in it tells. */
+function unverified(base: number): string {
+  return `What came before position ${base + 1} is not in this export, and not verified; --from-start refuses one that does not begin at position 1.`;
 }
 
 function addReading(audit: Command, context: Context): void {

@@ -9,6 +9,7 @@ import {
   sessionReply,
 } from '@sallyport/contract';
 import type { AccessClaims } from '@sallyport/crypto/access-token';
+import type { FastifyRequest } from 'fastify';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { problemResponses } from '../http/problem-responses.ts';
 import { agentOf, operationOf } from '../http/request-operation.ts';
@@ -49,11 +50,7 @@ export function agentEntryRoutes(
         config: { permission: 'public' },
         schema: { body: sessionBody, response: { 200: sessionReply, ...problemResponses } },
       },
-      async (request) =>
-        sessions.open(request.body, agentRequest(request), {
-          requestId: request.id,
-          address: request.ip,
-        }),
+      async (request) => sessions.open(request.body, agentRequest(request), originOf(request)),
     );
 
     app.post(
@@ -62,10 +59,8 @@ export function agentEntryRoutes(
         config: { permission: 'agent' },
         schema: { body: renewSessionBody, response: { 200: sessionReply, ...problemResponses } },
       },
-      async (request) => {
-        const { protocol } = request.body;
-        return sessions.renew(agentOf(request), agentRequest(request), protocol);
-      },
+      async (request) =>
+        sessions.renew(agentOf(request), agentRequest(request), request.body, originOf(request)),
     );
 
     app.post(
@@ -91,6 +86,10 @@ export function agentEntryRoutes(
       async () => ({ trustAnchors: trust.trustAnchors() }),
     );
   };
+}
+
+function originOf({ id, ip }: FastifyRequest) {
+  return { requestId: id, address: ip };
 }
 
 /** The key that a session's own certificate is for. */

@@ -8,6 +8,7 @@ import type { Platform } from '../platform/platform.ts';
 import { agentRevoked, agentUnknown } from './agent-refusals.ts';
 import { findAgent, useAssertion, type AgentRow } from './agents.store.ts';
 import { proofRefusal } from './proof-refusal.ts';
+import type { RefuseAgent } from './refuse-agent.ts';
 
 /**
  * The agent that signed the assertion (RFC 7523, section 3), which is good for once.
@@ -17,11 +18,12 @@ import { proofRefusal } from './proof-refusal.ts';
 export async function agentOfAssertion(
   platform: Platform,
   assertion: string,
+  refuse: RefuseAgent,
 ): Promise<AccessGrant> {
   const { db, clock } = platform;
   const agent = await namedAgent(platform, assertion);
   const { jti, expiresAtMs } = await verified(agent, assertion, clock.now());
-  if (agent.revokedAt !== null) throw agentRevoked();
+  if (agent.revokedAt !== null) throw await refuse(agent, agentRevoked());
   // Kept past the clock tolerance, so that it outlives the assertion on any replica.
   const keptUntil = new Date(expiresAtMs + 10 * 60_000);
   if (!(await db.read((writer) => useAssertion(writer, `${agent.id}:${jti}`, keptUntil)))) {

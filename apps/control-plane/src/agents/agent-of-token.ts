@@ -1,5 +1,6 @@
 import type { AccessGrant } from '@sallyport/crypto/access-token';
 import type { Token } from '@sallyport/crypto/token';
+import type { AppError } from '../platform/app-error.ts';
 import { hashingBusy } from '../platform/bounded-pool.ts';
 import type { Platform } from '../platform/platform.ts';
 import { readToken } from '../platform/read-token.ts';
@@ -14,6 +15,7 @@ import {
 } from './agent-refusals.ts';
 import { findAgentToken, noteTokenUse, type AgentTokenRow } from './agent-tokens.store.ts';
 import { findAgent, type AgentRow } from './agents.store.ts';
+import type { RefuseAgent } from './refuse-agent.ts';
 
 /** As many hashes for one agent, and so of whoever has its key, at a time; another waits, should its reply have been lost. */
 const PER_AGENT = { concurrency: 1, queued: 1, refusal: hashingBusy };
@@ -44,7 +46,13 @@ export async function agentOfToken(
   { db, clock }: Platform,
   checks: AgentTokenChecks,
   text: string,
-  acceptKey: (agent: Pick<AgentRow, 'id' | 'keyThumbprint'>) => void,
+  {
+    acceptKey,
+    refuse,
+  }: {
+    acceptKey: (agent: Pick<AgentRow, 'id' | 'keyThumbprint'>) => void;
+    refuse: RefuseAgent;
+  },
 ): Promise<AccessGrant> {
   const token = readToken(text, 'agent');
   const row = await db.read((reader) => findAgentToken(reader, token.id));
@@ -52,10 +60,11 @@ export async function agentOfToken(
   const agent = await db.read((reader) => findAgent(reader, row.agentId));
   if (agent === undefined) throw agentUnknown();
   acceptKey(agent);
-  if (agent.revokedAt !== null) throw agentRevoked();
-  if (row.revokedAt !== null) throw agentTokenRevoked();
-  if (row.expiresAt.getTime() <= clock.now()) throw agentTokenExpired();
-  if (!(await checks.matches(token, row))) throw agentTokenUnknown();
+  if (agent.revokedAt !== null) throw await refuse(agent, agentRevoked());
+  const refuseToken = (refusal: AppError) => refuse(agent, refusal, row.id);
+  if (row.revokedAt !== null) throw await refuseToken(agentTokenRevoked());
+  if (row.expiresAt.getTime() <= clock.now()) throw await refuseToken(agentTokenExpired());
+  if (!(await checks.matches(token, row))) throw await refuseToken(agentTokenUnknown());
   await db.read((writer) => noteTokenUse(writer, row.id, new Date(clock.now())));
   const { id: agentId, groupId, keyThumbprint } = agent;
   return { agentId, groupId, cnf: { jkt: keyThumbprint }, method: 'token', tokenId: row.id };

@@ -12,6 +12,8 @@ import {
   type AccessClaims,
   type AccessGrant,
 } from '@sallyport/crypto/access-token';
+import { RefusedUses } from '../audit/index.ts';
+import type { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { Trust } from '../trust/index.ts';
 import { newestExpiry } from './agent-certificates.store.ts';
@@ -32,8 +34,11 @@ import { Standings, type Standing } from './agent-standing.store.ts';
 import type { AgentAuthenticator, AgentRequest } from './authenticate-agent.ts';
 import { checkProtocol } from './check-protocol.ts';
 import { findClone, generationDigest } from './find-clones.ts';
+import { refuseAgent, type RefuseAgent } from './refuse-agent.ts';
 
 const DAY_MS = 24 * 3_600_000;
+
+type Origin = { requestId: string; address: string };
 
 /** Opens and renews the sessions of agents. No two ways to open one mix: what it was opened with is in it. */
 export class AgentSessions {
@@ -42,6 +47,7 @@ export class AgentSessions {
   readonly #authenticator: AgentAuthenticator;
   readonly #tokens: AgentTokenChecks;
   readonly #standings: Standings;
+  readonly #refused: RefusedUses;
 
   constructor(platform: Platform, trust: Trust, authenticator: AgentAuthenticator) {
     this.#platform = platform;
@@ -49,6 +55,7 @@ export class AgentSessions {
     this.#authenticator = authenticator;
     this.#tokens = new AgentTokenChecks(platform);
     this.#standings = new Standings(platform.db);
+    this.#refused = new RefusedUses(platform);
   }
 
   /**
@@ -56,18 +63,19 @@ export class AgentSessions {
    * certificate the connection was made with (RFC 8705).
    *
    * @throws AppError `assertion.*`, `agent_token.*`, `client_certificate.*`, `agent.*`, `dpop.*`, `clock.skewed`,
-   * `hashing.busy`
+   * `hashing.busy`, `audit.busy`
    */
-  async open(
-    body: SessionBody,
-    request: AgentRequest,
-    from: { requestId: string; address: string },
-  ): Promise<SessionReply> {
-    const { opener, standing } = await this.#allowed(await this.#opener(body, request), body);
+  async open(body: SessionBody, request: AgentRequest, from: Origin): Promise<SessionReply> {
+    const refuse = refuseAgent(this.#refused, from);
+    const shownBy = await this.#opener(body, request, refuse);
+    const { opener, standing } = await this.#allowed(shownBy, body, refuse);
     const { generation: shown } = body;
     await findClone(this.#platform, from, opener, { shown, policy: standing.clones });
     const left = shown === undefined ? {} : { generation: generationDigest(shown.next) };
-    return this.#issue({ ...opener, ...left }, { standing, request, protocol: body.protocol });
+    return this.#issue(
+      { ...opener, ...left },
+      { standing, request, protocol: body.protocol, refuse },
+    );
   }
 
   /**
@@ -75,20 +83,23 @@ export class AgentSessions {
    * itself a moment ago, so that nothing is hashed. What the session was opened with must still be good, and no other
    * have been opened since: a copy of its state may have, which is told by what it shows to open another itself.
    *
-   * @throws AppError `access_token.expired`, `agent.unknown`, `agent.revoked`, `agent.method_refused`, `agent_token.*`, `client_certificate.*`
+   * @throws AppError `access_token.expired`, `agent.unknown`, `agent.revoked`, `agent.method_refused`, `agent_token.*`,
+   * `client_certificate.*`, `audit.busy`
    */
   async renew(
     claims: AccessClaims,
     request: AgentRequest,
-    protocol: number,
+    { protocol }: { protocol: number },
+    from: Origin,
   ): Promise<SessionReply> {
+    const refuse = refuseAgent(this.#refused, from);
     await this.#checkCertificate(claims, request);
-    const { standing } = await this.#allowed(claims, { protocol });
+    const { standing } = await this.#allowed(claims, { protocol }, refuse);
     const { agentName, group, generation } = standing;
     const isNewest = generation === null || generationDigest(generation) === claims.generation;
     if (!isNewest && claims.generation !== undefined) throw sessionSuperseded();
     const still = { ...claims, agentName, groupId: group.id };
-    return this.#issue(still, { standing, request, protocol });
+    return this.#issue(still, { standing, request, protocol, refuse });
   }
 
   /** What a certificate stands for may have changed since it opened the session. */
@@ -99,14 +110,19 @@ export class AgentSessions {
     if (agentId !== claims.agentId) throw clientCertificateUnenrolled();
   }
 
-  async #opener(body: SessionBody, request: AgentRequest): Promise<AccessGrant> {
+  async #opener(
+    body: SessionBody,
+    request: AgentRequest,
+    refuse: RefuseAgent,
+  ): Promise<AccessGrant> {
     switch (body.grantType) {
       case ASSERTION_GRANT:
-        return agentOfAssertion(this.#platform, body.assertion);
+        return agentOfAssertion(this.#platform, body.assertion, refuse);
       case AGENT_TOKEN_GRANT:
-        return agentOfToken(this.#platform, this.#tokens, body.token, (agent) =>
-          this.#authenticator.acceptKey(request, agent),
-        );
+        return agentOfToken(this.#platform, this.#tokens, body.token, {
+          acceptKey: (agent) => this.#authenticator.acceptKey(request, agent),
+          refuse,
+        });
       case CERTIFICATE_GRANT:
         return agentOfCertificate(
           this.#platform,
@@ -120,11 +136,12 @@ export class AgentSessions {
   async #allowed(
     shown: AccessGrant,
     { protocol }: { protocol: number },
+    refuse: RefuseAgent,
   ): Promise<{ opener: AccessGrant; standing: Standing }> {
     const { agentId, tokenId, method } = shown;
     const standing = await this.#standings.find(agentId, tokenId);
     if (standing === undefined) throw agentUnknown();
-    if (standing.agentRevoked) throw agentRevoked();
+    if (standing.agentRevoked) throw await refuse(refusable(agentId, standing), agentRevoked());
     // It would not be told of its new group, and refuse all that comes from there.
     if (standing.wasMoved) checkProtocol(protocol, NAMED_TRUST_PROTOCOL);
     const opener = { ...shown, groupId: standing.group.id, agentName: standing.agentName };
@@ -149,17 +166,20 @@ export class AgentSessions {
     if (clock.now() >= sinceMs + recoveryDays * DAY_MS) throw recoveryOver(recoveryDays);
   }
 
-  #issue(
+  async #issue(
     opener: AccessGrant,
     {
       standing,
       request,
       protocol,
-    }: { standing: Standing; request: AgentRequest; protocol: number },
-  ): SessionReply {
+      refuse,
+    }: { standing: Standing; request: AgentRequest; protocol: number; refuse: RefuseAgent },
+  ): Promise<SessionReply> {
     const now = this.#platform.clock.now();
-    const { tokenId, cnf } = opener;
+    const { agentId, tokenId, cnf } = opener;
     const leftSeconds = tokenId === undefined ? Infinity : secondsLeft(standing.token, now);
+    if (typeof leftSeconds !== 'number')
+      throw await refuse(refusable(agentId, standing), leftSeconds, tokenId);
     const certificateSeconds =
       'jkt' in cnf
         ? Infinity
@@ -184,16 +204,20 @@ export class AgentSessions {
   }
 }
 
+/** An agent that has proved itself, as the audit names it. */
+function refusable(id: string, { agentName, group }: Standing) {
+  return { id, name: agentName, groupId: group.id };
+}
+
 /**
  * A session does not outlive the token that opened it, as it stands now: by the tolerance of clocks at most, and
- * by what is left of its own life when a rotation ends the token sooner.
+ * by what is left of its own life when a rotation ends the token sooner. Of one that has ended, the refusal.
  */
 function secondsLeft(
   token: { revoked: boolean; expiresAt: Date } | undefined,
   nowMs: number,
-): number {
-  if (token?.revoked === true) throw agentTokenRevoked();
+): number | AppError {
+  if (token?.revoked === true) return agentTokenRevoked();
   const seconds = Math.floor(((token?.expiresAt.getTime() ?? 0) - nowMs) / 1000);
-  if (seconds < 1) throw agentTokenExpired();
-  return seconds;
+  return seconds < 1 ? agentTokenExpired() : seconds;
 }

@@ -1,3 +1,4 @@
+import { RefusedUses } from '../audit/index.ts';
 import { Operation } from '../authorization/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -17,19 +18,21 @@ export class ApiKeyAuthenticator {
   readonly #tokens: TokenChecks;
   /** Why an ended key is refused is a courtesy, for which no key that is good must wait. */
   readonly #endedTokens: TokenChecks;
+  readonly #refused: RefusedUses;
 
   constructor(platform: Platform) {
     const { clock, apiKeyHashing } = platform;
     this.#platform = platform;
     this.#tokens = new TokenChecks(clock, apiKeyHashing);
     this.#endedTokens = new TokenChecks(clock, apiKeyHashing.whenIdle);
+    this.#refused = new RefusedUses(platform);
   }
 
   /**
    * `text` is the key as it was shown. Only who holds the key learns why it is refused, and, while other
-   * keys are being checked, that it must ask again to learn it.
+   * keys are being checked, that it must ask again to learn it; that it was shown is audited.
    *
-   * @throws AppError `api_key.invalid`, `api_key.revoked`, `api_key.expired`, `hashing.busy`
+   * @throws AppError `api_key.invalid`, `api_key.revoked`, `api_key.expired`, `hashing.busy`, `audit.busy`
    */
   async authenticate(text: string, requestId: string, address: string): Promise<Operation> {
     const { db, clock } = this.#platform;
@@ -40,11 +43,16 @@ export class ApiKeyAuthenticator {
     const tokens = refusal === undefined ? this.#tokens : this.#endedTokens;
     if (key === undefined || !(await tokens.matches(token, key.secretHash)))
       throw new AppError('api_key.invalid', 'The API key is not known here.');
-    if (refusal !== undefined) throw refusal;
     const { id, name, grants, expiresAt } = key;
+    const actor = { kind: 'apiKey', id, name, grants, expiresAt } as const;
+    const op = new Operation(actor, requestId, address);
+    if (refusal !== undefined) {
+      const act = { action: 'api-key:use', subject: `api-key:${id}` } as const;
+      throw await this.#refused.noted(op, act, refusal);
+    }
     if (now - (key.lastUsedAt?.getTime() ?? 0) >= USE_NOTED_MS)
       await db.read((writer) => noteUse(writer, id, new Date(now), new Date(now - USE_NOTED_MS)));
-    return new Operation({ kind: 'apiKey', id, name, grants, expiresAt }, requestId, address);
+    return op;
   }
 }
 

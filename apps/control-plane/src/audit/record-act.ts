@@ -13,7 +13,8 @@ export const AUDIT_WRITES: BatchLimits = {
   refusal: auditBusy,
 };
 
-type Recording = Pick<Platform, 'auditRows' | 'clock'>;
+/** What an event is recorded with that nothing else is written for. */
+export type Recording = Pick<Platform, 'auditRows' | 'clock'>;
 
 /**
  * Records an act that nothing else is written for. Resolves when the event is committed: nothing that the act

@@ -12,7 +12,15 @@ import { newId } from '../platform/new-id.ts';
 import type { Platform } from '../platform/platform.ts';
 import { lintType } from './lint-type.ts';
 import { existingType, refuseBuiltIn, shownType } from './plugin-types.service.ts';
-import { addTypeVersion, insertType, type NewVersion, type TypeRow } from './plugin-types.store.ts';
+import {
+  addTypeVersion,
+  findType,
+  insertType,
+  type NewVersion,
+  type TypeRow,
+} from './plugin-types.store.ts';
+
+type Marked = Pick<TypeRow, 'encryptedFields' | 'publicFields'>;
 
 /** Finds the plugins that a version would break; the slice of the plugins knows how. */
 export type FindBreaks = (
@@ -32,7 +40,8 @@ export async function createType(
   try {
     return await db.transaction(async (tx) => {
       const type = await insertType(tx, { id: newId(), name, createdAt: first.createdAt }, first);
-      await appendAuditEvent(tx, op, act(type), clock.now());
+      const details = { version: type.version, ...remarked(type) };
+      await appendAuditEvent(tx, op, { ...act(type), details }, clock.now());
       return shownType(type);
     });
   } catch (error) {
@@ -96,7 +105,9 @@ export async function putType(
   }
   return db.transaction(async (tx) => {
     const next = await addTypeVersion(tx, type.id, versionOf(op, definition, clock.now()));
-    const details = { version: next.version, broken };
+    // Not the one that was read before: another may have come between.
+    const before = await findType(tx, name, next.version - 1);
+    const details = { version: next.version, broken, ...remarked(next, before) };
     await appendAuditEvent(tx, op, { ...act(next), details }, clock.now());
     return { ...shownType(next), ...found };
   });
@@ -109,6 +120,20 @@ function act({ name, version }: TypeRow) {
     outcome: 'done',
     details: { version },
   } as const;
+}
+
+/** The paths that became encrypted or public with a version, and those that ceased to be. */
+function remarked(next: Marked, before: Marked = { encryptedFields: [], publicFields: [] }) {
+  return {
+    encryptedAdded: without(next.encryptedFields, before.encryptedFields),
+    encryptedRemoved: without(before.encryptedFields, next.encryptedFields),
+    publicAdded: without(next.publicFields, before.publicFields),
+    publicRemoved: without(before.publicFields, next.publicFields),
+  };
+}
+
+function without(paths: readonly string[], others: readonly string[]): string[] {
+  return paths.filter((path) => !others.includes(path)).toSorted();
 }
 
 function refuseUnfit(definition: PluginTypeDefinition): void {

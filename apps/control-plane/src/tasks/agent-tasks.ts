@@ -2,15 +2,19 @@ import { randomUUID } from 'node:crypto';
 import type { ClaimedTask, TaskKind } from '@sallyport/contract';
 import { taskKind } from '@sallyport/contract';
 import { Job, UnrecoverableError } from 'bullmq';
+import { systemOperation } from '../authorization/index.ts';
 import { AppError } from '../platform/app-error.ts';
+import type { Db } from '../platform/db.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { JobQueue, QueueBackend } from '../platform/queue-backend.ts';
+import { recordTask } from './record-task.ts';
 import {
   listBusyAgents,
   listOpenTasks,
   markAbandoned,
   markClaimed,
   markDead,
+  type TriedTask,
 } from './tasks.store.ts';
 
 /** How long an agent may hold a task without a word. */
@@ -140,8 +144,12 @@ export class AgentTasks {
   async #endUnfinished(taskId: string): Promise<void> {
     const { db, clock, metrics } = this.#platform;
     const error = `The agent took this task ${MAX_ATTEMPTS} times and never told how it went; read the agent’s log, then give it the task again.`;
-    const ended = await db.read((writer) => markDead(writer, taskId, error, new Date(clock.now())));
-    if (ended) metrics.tasks.inc({ transition: 'dead' });
+    const ended = await db.transaction(async (tx) => {
+      const task = await markDead(tx, taskId, error, new Date(clock.now()));
+      if (task !== undefined) await this.#recordAbandoned(tx, [task]);
+      return task;
+    });
+    if (ended !== undefined) metrics.tasks.inc({ transition: 'dead' });
   }
 
   /** @throws AppError `task.lock_lost` */
@@ -184,9 +192,19 @@ export class AgentTasks {
     const before = new Date(now - ABANDONED_AFTER_DAYS * DAY_MS);
     const error = `The agent did not finish this task in ${ABANDONED_AFTER_DAYS} days; see that it runs, then give it the task again.`;
     const end = { error, finishedAt: new Date(now) };
-    const ended = await db.read((writer) => markAbandoned(writer, before, AT_ONCE, end));
+    const ended = await db.transaction(async (tx) => {
+      const tasks = await markAbandoned(tx, before, AT_ONCE, end);
+      await this.#recordAbandoned(tx, tasks);
+      return tasks;
+    });
     metrics.tasks.inc({ transition: 'dead' }, ended.length);
     for (const { agentId, id } of ended) await inTime(this.#queue(agentId).remove(id));
+  }
+
+  async #recordAbandoned(tx: Db, tasks: readonly TriedTask[]): Promise<void> {
+    const op = systemOperation('tasks');
+    for (const task of tasks)
+      await recordTask(tx, op, 'task:abandon', task, this.#platform.clock.now());
   }
 
   async #job({ agentId, taskId }: HeldTask): Promise<Job> {

@@ -95,13 +95,8 @@ export function heldTasksRoutes(platform: Platform, tasks: AgentTasks): FastifyP
       '/tasks/:task/complete',
       { config, schema: { params: taskParams, body: completeTaskBody, response } },
       async (request, reply) => {
-        const { lock, result } = request.body;
-        await completeTask(
-          platform,
-          tasks,
-          { agentId: agentOf(request).agentId, taskId: request.params.task, lock },
-          result,
-        );
+        const held = { agentId: agentOf(request).agentId, taskId: request.params.task };
+        await completeTask(platform, tasks, operationOf(request), { ...held, ...request.body });
         return reply.code(204).send(null);
       },
     );
@@ -110,13 +105,8 @@ export function heldTasksRoutes(platform: Platform, tasks: AgentTasks): FastifyP
       '/tasks/:task/fail',
       { config, schema: { params: taskParams, body: failTaskBody, response } },
       async (request, reply) => {
-        const { lock, error } = request.body;
-        await failTask(
-          platform,
-          tasks,
-          { agentId: agentOf(request).agentId, taskId: request.params.task, lock },
-          error,
-        );
+        const held = { agentId: agentOf(request).agentId, taskId: request.params.task };
+        await failTask(platform, tasks, operationOf(request), { ...held, ...request.body });
         return reply.code(204).send(null);
       },
     );

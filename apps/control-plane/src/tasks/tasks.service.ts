@@ -1,6 +1,5 @@
 import type { Diagnosis, PageQuery, Task, TaskKind } from '@sallyport/contract';
 import { authorizedAgent } from '../agents/index.ts';
-import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import { newId } from '../platform/new-id.ts';
@@ -8,6 +7,7 @@ import { pageOf, type Page } from '../platform/page-of.ts';
 import type { Platform } from '../platform/platform.ts';
 import { publishWakeup } from '../platform/wakeups.ts';
 import { MAX_ATTEMPTS, type AgentTasks, type HeldTask } from './agent-tasks.ts';
+import { recordTask } from './record-task.ts';
 import {
   findTask,
   insertTask,
@@ -38,15 +38,7 @@ export async function createTask(
       createdBy: op.actor.name,
       createdAt: new Date(clock.now()),
     });
-    const details = { kind: request.kind, agent: agent.id };
-    const act = {
-      action: 'task:create',
-      subject: `task:${created.id}`,
-      groupId: agent.groupId,
-      outcome: 'done',
-      details,
-    } as const;
-    await appendAuditEvent(tx, op, act, clock.now());
+    await recordTask(tx, op, 'task:create', { ...created, groupId: agent.groupId }, clock.now());
     return created;
   });
   try {
@@ -93,12 +85,15 @@ export async function listAgentTasks(
 export async function completeTask(
   { db, clock }: Platform,
   tasks: AgentTasks,
-  held: HeldTask,
-  result: Diagnosis,
+  op: Operation,
+  { result, ...held }: HeldTask & { result: Diagnosis },
 ): Promise<void> {
   await tasks.extend(held);
   // The record first: should the queue's part be lost, the next claim finds that the task has ended.
-  await db.read((writer) => markCompleted(writer, held.taskId, result, new Date(clock.now())));
+  await db.transaction(async (tx) => {
+    const done = await markCompleted(tx, held.taskId, result, new Date(clock.now()));
+    if (done !== undefined) await recordTask(tx, op, 'task:complete', done, clock.now());
+  });
   await tasks.complete(held);
 }
 
@@ -106,15 +101,17 @@ export async function completeTask(
 export async function failTask(
   { db, clock }: Platform,
   tasks: AgentTasks,
-  held: HeldTask,
-  error: string,
+  op: Operation,
+  { error, ...held }: HeldTask & { error: string },
 ): Promise<void> {
   await tasks.extend(held);
   const now = new Date(clock.now());
-  const state = await db.read((writer) =>
-    markFailed(writer, held.taskId, error, { maxAttempts: MAX_ATTEMPTS, now }),
-  );
-  await tasks.fail(held, error, { again: state === 'queued' });
+  const failed = await db.transaction(async (tx) => {
+    const task = await markFailed(tx, held.taskId, error, { maxAttempts: MAX_ATTEMPTS, now });
+    if (task !== undefined) await recordTask(tx, op, 'task:fail', task, now.getTime());
+    return task;
+  });
+  await tasks.fail(held, error, { again: failed?.state === 'queued' });
 }
 
 function shown({ id, kind, state, attempts, result, error, createdAt, finishedAt }: TaskRow): Task {

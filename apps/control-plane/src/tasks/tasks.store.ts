@@ -66,6 +66,20 @@ export async function markClaimed(
   return row?.attempts;
 }
 
+/** A task after an attempt, or at its end, and the group that its agent is in. */
+export type TriedTask = Pick<TaskRow, 'id' | 'agentId' | 'kind' | 'state' | 'attempts'> & {
+  groupId: string;
+};
+
+const tried = {
+  id: true,
+  agentId: true,
+  kind: true,
+  state: true,
+  attempts: true,
+  agent: { select: { groupId: true } },
+} as const;
+
 /**
  * Ends an attempt that failed: `queued` to be tried again, `dead` if it was the last; undefined when the
  * task had ended before. A second time changes nothing.
@@ -75,42 +89,45 @@ export async function markFailed(
   id: string,
   error: string,
   { maxAttempts, now }: { maxAttempts: number; now: Date },
-): Promise<'queued' | 'dead' | undefined> {
-  const [row] = await db.$queryRaw<{ state: 'queued' | 'dead' }[]>`
+): Promise<TriedTask | undefined> {
+  const [ended] = await db.$queryRaw<{ id: string }[]>`
     UPDATE tasks SET
       error = ${error},
       state = CASE WHEN attempts < ${maxAttempts} THEN 'queued' ELSE 'dead' END,
       finished_at = CASE WHEN attempts < ${maxAttempts} THEN NULL ELSE ${now}::timestamptz END
     WHERE id = ${id}::uuid AND state IN ('queued', 'claimed')
-    RETURNING state`;
-  return row?.state;
+    RETURNING id`;
+  return ended && triedTask(await db.task.findUniqueOrThrow({ where: ended, select: tried }));
 }
 
-/** Keeps the result, unless the task has ended. */
+/** Keeps the result; undefined when the task had ended before. */
 export async function markCompleted(
   db: Db,
   id: string,
   result: Diagnosis,
   finishedAt: Date,
-): Promise<void> {
-  await db.task.updateMany({
+): Promise<TriedTask | undefined> {
+  const [row] = await db.task.updateManyAndReturn({
     where: { id, ...open },
     data: { state: 'completed', result, error: null, finishedAt },
+    select: tried,
   });
+  return row && triedTask(row);
 }
 
-/** Gives the task up, unless it has ended; tells which of the two it was. */
+/** Gives the task up; undefined when it had ended before. */
 export async function markDead(
   db: Db,
   id: string,
   error: string,
   finishedAt: Date,
-): Promise<boolean> {
-  const { count } = await db.task.updateMany({
+): Promise<TriedTask | undefined> {
+  const [row] = await db.task.updateManyAndReturn({
     where: { id, ...open },
     data: { state: 'dead', error, finishedAt },
+    select: tried,
   });
-  return count === 1;
+  return row && triedTask(row);
 }
 
 /** Gives up to `limit` tasks up that were created before `before` and have not ended; returns them. */
@@ -119,13 +136,14 @@ export async function markAbandoned(
   before: Date,
   limit: number,
   { error, finishedAt }: { error: string; finishedAt: Date },
-): Promise<{ id: string; agentId: string }[]> {
-  return db.task.updateManyAndReturn({
+): Promise<TriedTask[]> {
+  const rows = await db.task.updateManyAndReturn({
     where: { ...open, createdAt: { lt: before } },
     data: { state: 'dead', error, finishedAt },
-    select: { id: true, agentId: true },
+    select: tried,
     limit,
   });
+  return rows.map(triedTask);
 }
 
 /** Agents that have a task which has not ended; revoked ones are left out. */
@@ -153,6 +171,18 @@ export async function listOpenTasks(
     select: { id: true, agentId: true, kind: true },
   });
   return rows.map((row) => ({ ...row, kind: taskKind.parse(row.kind) }));
+}
+
+function triedTask({
+  agent,
+  ...row
+}: Omit<TriedTask, 'groupId' | 'kind' | 'state'> & {
+  kind: unknown;
+  state: unknown;
+  agent: { groupId: string };
+}): TriedTask {
+  const [kind, state] = [taskKind.parse(row.kind), taskState.parse(row.state)];
+  return { ...row, kind, state, groupId: agent.groupId };
 }
 
 function parsed(

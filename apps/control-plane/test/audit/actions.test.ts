@@ -11,12 +11,15 @@ import { openAuditKeys, purgeAudit } from '../../src/audit/index.ts';
 import { warnOfCertificateExpiry } from '../../src/certificates/index.ts';
 import { rewrapKeyrings, UnreadableReports } from '../../src/keyrings/index.ts';
 import { markLostAgents } from '../../src/maintenance/maintenance.ts';
+import { openQueueBackend } from '../../src/platform/queue-backend.ts';
 import { RootKeys } from '../../src/platform/root-keys.ts';
 import { rotateRoot } from '../../src/root-rotation/rotate-root.ts';
+import { AgentTasks } from '../../src/tasks/index.ts';
 import { everyChange } from '../changes.ts';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { DIAGNOSIS } from '../diagnosis.ts';
 import { agentIn } from '../group-agents.ts';
-import { OperatorClient } from '../operator-client.ts';
+import { field, OperatorClient } from '../operator-client.ts';
 import { allPlaced, sql } from './chain.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -63,6 +66,33 @@ async function everyActOfTheSystem(look: () => Promise<void>): Promise<void> {
   await purgeAudit(platform, auditKeys, 90);
 }
 
+/** What a task may come to, and credentials that are shown when they are good no more. */
+async function everyActAfterwards(owner: OperatorClient): Promise<void> {
+  const { platform, operatorApp, databaseUrl } = controlPlane;
+  const agent = await agentIn(owner, 'plant-2', controlPlane);
+  const giveTask = () => owner.call('POST', `/agents/${agent.id}/tasks`, { kind: 'diagnose' });
+  await giveTask();
+  await giveTask();
+  const [done, failed] = (await agent.pull(0, 2))?.tasks ?? [];
+  await agent.call('POST', `/tasks/${done?.id}/complete`, { lock: done?.lock, result: DIAGNOSIS });
+  await agent.call('POST', `/tasks/${failed?.id}/fail`, { lock: failed?.lock, error: 'failed' });
+  await sql(databaseUrl, `UPDATE tasks SET created_at = '2000-01-01'`);
+  const backend = await openQueueBackend(
+    { database: { connectionString: databaseUrl } },
+    platform.log,
+  );
+  await (await AgentTasks.open(platform, backend)).endAbandoned();
+  await backend.close();
+  await owner.call('POST', `/agents/${agent.id}/revoke`);
+  await agent.openSession();
+  const roles = [{ role: 'viewer', group: null }];
+  const { body } = await owner.call('POST', '/api-keys', { name: 'ended', roles });
+  await owner.call('POST', `/api-keys/${field(body, 'id')}/revoke`);
+  const ended = new OperatorClient(operatorApp);
+  ended.token = field(body, 'key');
+  await ended.call('GET', '/me');
+}
+
 /** Acknowledgements are written once a second. */
 async function untilReturned(): Promise<void> {
   const until = performance.now() + 10_000;
@@ -93,6 +123,7 @@ test('[SG-15] every act of the registry is recorded when it is done, and nothing
     for (const action of await recorded()) seen.add(action);
   };
   for (const { act } of changes) await act();
+  await everyActAfterwards(owner);
   await everyActOfTheSystem(look);
   await look();
   expect([...seen].toSorted()).toEqual([...auditActions].toSorted());

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { queueLegs } from '@sallyport/testkit/redis';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { DIAGNOSIS } from '../diagnosis.ts';
 import { agentIn } from '../group-agents.ts';
 import { field, OperatorClient } from '../operator-client.ts';
 
@@ -78,26 +79,17 @@ describe.each(queueLegs())('delivery with the queue on $name', (leg) => {
       await agent.call('POST', `/tasks/${task?.id}/extend`, { lock: 'another' }),
     ).toMatchObject({ status: 409, body: { code: 'task.lock_lost' } });
     expect(
-      await agent.call('POST', `/tasks/${task?.id}/complete`, { lock: 'x', result: diagnosis }),
+      await agent.call('POST', `/tasks/${task?.id}/complete`, { lock: 'x', result: DIAGNOSIS }),
     ).toMatchObject({ status: 409, body: { code: 'task.lock_lost' } });
     expect(await owner.call('GET', `/agents/${agent.id}/tasks/${task?.id}`)).toMatchObject({
       body: { state: 'claimed', result: null },
     });
     expect(
-      (await agent.call('POST', `/tasks/${task?.id}/complete`, { lock, result: diagnosis })).status,
+      (await agent.call('POST', `/tasks/${task?.id}/complete`, { lock, result: DIAGNOSIS })).status,
     ).toBe(204);
     expect(await owner.call('GET', `/agents/${agent.id}/tasks/${task?.id}`)).toMatchObject({
-      body: { state: 'completed', result: diagnosis },
+      body: { state: 'completed', result: DIAGNOSIS },
     });
     expect((await agent.pull(0, 4))?.tasks ?? []).toEqual([]);
   });
 });
-
-const diagnosis = {
-  facts: { agentVersion: '0.1.0', platform: 'linux', architecture: 'x64', runtime: 'test' },
-  uptimeSeconds: 1,
-  clockOffsetMilliseconds: 0,
-  tls: null,
-  cache: { revision: 1, epoch: 1, entries: 0, bytes: 0 },
-  disk: { durableBundleBytes: null, durableRevision: null, freeBytes: 1, quarantined: 0 },
-};

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import type { Diagnosis } from '@sallyport/contract';
 import { asAdmin } from '@sallyport/testkit/database';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { DIAGNOSIS } from '../diagnosis.ts';
 import { agentIn } from '../group-agents.ts';
 import { field, OperatorClient } from '../operator-client.ts';
 
@@ -9,15 +9,6 @@ import { field, OperatorClient } from '../operator-client.ts';
 const AT_ONCE_MS = 1_000;
 const TOKEN_REVOKED = { status: 401, body: { code: 'agent_token.revoked' } };
 const REVOKED = { status: 401, body: { code: 'agent.revoked' } };
-
-const result: Diagnosis = {
-  facts: { agentVersion: '0.1.0', platform: 'linux', architecture: 'x64', runtime: 'test' },
-  uptimeSeconds: 1,
-  clockOffsetMilliseconds: 0,
-  tls: null,
-  cache: { revision: 0, epoch: 0, entries: 0, bytes: 0 },
-  disk: { durableBundleBytes: null, durableRevision: null, freeBytes: 1, quarantined: 0 },
-};
 
 let controlPlane: TestControlPlane;
 let second: TestControlPlane;
@@ -110,7 +101,7 @@ test('a revoked agent is refused everything that its access token was good for, 
   expect(reply).toMatchObject(REVOKED);
   const calls: [method: 'POST', path: string, body: unknown][] = [
     ['POST', `${task}/extend`, { lock: 'x' }],
-    ['POST', `${task}/complete`, { lock: 'x', result }],
+    ['POST', `${task}/complete`, { lock: 'x', result: DIAGNOSIS }],
     ['POST', `${task}/fail`, { lock: 'x', error: 'x' }],
   ];
   for (const [method, path, body] of calls)

@@ -7,6 +7,7 @@ import { openQueueBackend, type QueueBackend } from '../../src/platform/queue-ba
 import { AgentTasks } from '../../src/tasks/index.ts';
 import { AgentClient } from '../agent-client.ts';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { DIAGNOSIS } from '../diagnosis.ts';
 import { agentIn } from '../group-agents.ts';
 import { field, OperatorClient } from '../operator-client.ts';
 
@@ -19,17 +20,7 @@ const AT_ONCE = 1_000;
 const MANY = 10_001;
 
 /** A report that a task is done. */
-const doneWith = (lock: string) => ({
-  lock,
-  result: {
-    facts: { agentVersion: '0.1.0', platform: 'linux', architecture: 'x64', runtime: 'test' },
-    uptimeSeconds: 1,
-    clockOffsetMilliseconds: null,
-    tls: null,
-    cache: { revision: 1, epoch: 1, entries: 0, bytes: 0 },
-    disk: { durableBundleBytes: null, durableRevision: null, freeBytes: 1, quarantined: 0 },
-  },
-});
+const doneWith = (lock: string) => ({ lock, result: DIAGNOSIS });
 
 describe.each(queueLegs())('with the queue on $name', (leg) => {
   let controlPlane: TestControlPlane;
@@ -81,6 +72,20 @@ describe.each(queueLegs())('with the queue on $name', (leg) => {
       await queue.getBackend().moveStalledJobsToWait();
   }
 
+  /** What the audit tells of a task since it was given. */
+  async function acts(id: string): Promise<unknown[]> {
+    return asAdmin(controlPlane.databaseUrl, async (client) => {
+      const { rows } = await client.query<Record<string, unknown>>(
+        `SELECT e.action, actor_kind AS who, g.name AS group, details->'after'->>'state' AS state,
+                details->>'count' AS attempts
+           FROM audit_events e JOIN groups g ON g.id = group_id
+          WHERE subject = $1 AND e.action <> 'task:create' ORDER BY seq`,
+        [`task:${id}`],
+      );
+      return rows;
+    });
+  }
+
   async function nextTask() {
     for (;;) {
       const [task] = (await agent.pull(30, 1))?.tasks ?? [];
@@ -88,7 +93,7 @@ describe.each(queueLegs())('with the queue on $name', (leg) => {
     }
   }
 
-  test('a task that fails comes again after a pause that grows, and is dead after its last attempt', async () => {
+  test('[SG-03] a task that fails comes again after a pause that grows, and is dead after its last attempt, each in the audit', async () => {
     const created = await owner.call('POST', `/agents/${agent.id}/tasks`, { kind: 'diagnose' });
     const path = `/agents/${agent.id}/tasks/${field(created.body, 'id')}`;
     const pauses: number[] = [];
@@ -116,6 +121,12 @@ describe.each(queueLegs())('with the queue on $name', (leg) => {
     expect(pauses[1]).toBeGreaterThan(FIRST_PAUSE_MS);
     expect(pauses[2]).toBeGreaterThan(SECOND_PAUSE_MS);
     expect((await agent.pull(0, 1))?.tasks ?? []).toEqual([]);
+    const failed = { action: 'task:fail', who: 'agent', group: 'plant-7' };
+    expect(await acts(field(created.body, 'id'))).toEqual([
+      { ...failed, state: 'queued', attempts: '1' },
+      { ...failed, state: 'queued', attempts: '2' },
+      { ...failed, state: 'dead', attempts: '3' },
+    ]);
   });
 
   test('an agent that takes a task and falls silent uses up its attempts; then it is dead, and the next comes', async () => {
@@ -136,6 +147,8 @@ describe.each(queueLegs())('with the queue on $name', (leg) => {
       attempts: ATTEMPTS,
       error: expect.stringMatching(/took this task 3 times and never told how it went/),
     });
+    const abandoned = { action: 'task:abandon', who: 'system', group: 'plant-7', state: 'dead' };
+    expect(await acts(poison)).toEqual([{ ...abandoned, attempts: '3' }]);
     const lost = { lock: task.lock, error: 'of no interest' };
     expect((await agent.call('POST', `/tasks/${poison}/fail`, lost)).body).toMatchObject({
       code: 'task.lock_lost',
@@ -143,6 +156,8 @@ describe.each(queueLegs())('with the queue on $name', (leg) => {
     expect((await agent.call('POST', `/tasks/${next}/complete`, doneWith(task.lock))).status).toBe(
       204,
     );
+    const completed = { action: 'task:complete', who: 'agent', group: 'plant-7' };
+    expect(await acts(next)).toEqual([{ ...completed, state: 'completed', attempts: '1' }]);
   });
 
   test('a failure that could not be recorded can be told again', async () => {
@@ -167,6 +182,7 @@ describe.each(queueLegs())('with the queue on $name', (leg) => {
     const failed = { lock, error: 'too late' };
     expect((await agent.call('POST', `/tasks/${completed}/fail`, failed)).status).toBe(204);
     expect(await shownTask(completed)).toMatchObject({ state: 'completed', error: null });
+    expect(await acts(completed)).toEqual([]);
 
     const dead = await createTask();
     const held = await nextTask();
@@ -174,6 +190,7 @@ describe.each(queueLegs())('with the queue on $name', (leg) => {
     const done = doneWith(held.lock);
     expect((await agent.call('POST', `/tasks/${dead}/complete`, done)).status).toBe(204);
     expect(await shownTask(dead)).toMatchObject({ state: 'dead', error: 'given up', result: null });
+    expect(await acts(dead)).toEqual([]);
   });
 
   test('a task that the queue has given up, and the record has not, is repaired and comes again', async () => {
@@ -207,6 +224,9 @@ describe.each(queueLegs())('with the queue on $name', (leg) => {
       error: expect.stringMatching(/did not finish this task in 7 days; see that it runs/),
     });
     expect(await shownTask(young)).toMatchObject({ state: 'queued', error: null });
+    const abandoned = { action: 'task:abandon', who: 'system', group: 'plant-7' };
+    expect(await acts(old)).toEqual([{ ...abandoned, state: 'dead', attempts: null }]);
+    expect(await acts(young)).toEqual([]);
     const queue = (await backend.queues({}))(`agent-${agent.id}`);
     expect(await queue.getJob(old)).toBeUndefined();
     const { id, lock } = await nextTask();

@@ -1,0 +1,53 @@
+import { setImmediate } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { asAdmin } from '@sallyport/testkit/database';
+import type { AgentClient } from '../agent-client.ts';
+import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
+import { agentIn } from '../group-agents.ts';
+import { OperatorClient } from '../operator-client.ts';
+
+const AGENTS = 10;
+const PULLS_OF_EACH = 20;
+/** Counts, as its owner, the statements that write when an agent was last heard of. */
+const COUNTER = `
+  CREATE SEQUENCE writes;
+  CREATE FUNCTION count_write() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+    AS $$ BEGIN PERFORM nextval('writes'); RETURN NULL; END $$;
+  CREATE TRIGGER counted AFTER UPDATE OF last_seen_at ON agents
+    FOR EACH STATEMENT EXECUTE FUNCTION count_write()`;
+
+let controlPlane: TestControlPlane;
+let agents: AgentClient[];
+beforeAll(async () => {
+  controlPlane = await startControlPlane({ settings: WITHOUT_WORKER });
+  const owner = await OperatorClient.signedIn(controlPlane.operatorApp);
+  agents = [];
+  for (let made = 0; made < AGENTS; made += 1)
+    agents.push(await agentIn(owner, 'plant-7', controlPlane));
+  await owner.call('PUT', '/groups/plant-7/secrets/a', { value: 'value' });
+});
+afterAll(() => controlPlane.end());
+
+async function number(query: string): Promise<number> {
+  return asAdmin(controlPlane.databaseUrl, async (client) => {
+    const { rows } = await client.query<{ is: number }>(`SELECT (${query})::int AS is`);
+    return rows[0]?.is ?? 0;
+  });
+}
+
+test('[F-12] what agents acknowledge reaches the database in one statement a second, and none of it is lost', async () => {
+  await asAdmin(controlPlane.databaseUrl, (client) => client.query(COUNTER));
+  const begun = performance.now();
+  await Promise.all(
+    agents.map(async (agent) => {
+      for (let pulls = 0; pulls < PULLS_OF_EACH; pulls += 1) await agent.pull();
+    }),
+  );
+  const behind = `SELECT count(*) FROM agents a JOIN groups g ON g.id = a.group_id
+    WHERE a.applied_revision < g.revision`;
+  while ((await number(behind)) > 0) await setImmediate();
+  const seconds = (performance.now() - begun) / 1000;
+  const writes = await number('SELECT last_value FROM writes WHERE is_called');
+  expect(writes).toBeGreaterThan(0);
+  expect(writes).toBeLessThanOrEqual(seconds + 1);
+});
