@@ -40,7 +40,6 @@ test.each([
   ['agent revoked', { ...ended, endedHow: 'agentRevoked' }],
   ['agent moved', { ...ended, endedHow: 'agentMoved' }],
   ['forgotten by its agent', { ...ended, endedHow: 'forgotten' }],
-  ['not delivered', { ...ended, endedHow: 'notDelivered' }],
   ['ended', ended],
 ])('list shows a lease as %s, with the name of its agent', async (words, lease) => {
   operator.api.on('GET /groups/plant-7/leases', { body: { items: [lease] } });

@@ -214,6 +214,7 @@ export async function compose({
   const agentApp = await createAgentApp({
     pullDeps,
     trust,
+    unreadable,
     authenticator,
     listener: { ...listenerOf('agentApi'), clientAuthorities: clientAuthorities() },
     limits,
@@ -246,11 +247,7 @@ export async function compose({
     trust,
     info,
   });
-  const metricsApp = await createMetricsApp(
-    platform,
-    async () => isCurrent(),
-    config.metrics.maxConnections,
-  );
+  const metricsApp = await createMetricsApp(platform, isCurrent, config.metrics.maxConnections);
   const listeners = [
     {
       app: agentApp,

@@ -17,7 +17,6 @@ const inWords: Record<LeaseEnd, string> = {
   agentRevoked: 'agent revoked',
   agentMoved: 'agent moved',
   forgotten: 'forgotten by its agent',
-  notDelivered: 'not delivered',
 };
 
 /** `lease list` and `lease revoke`. */

@@ -1,2 +1,2 @@
 export { Operation, systemOperation, type Grant, type Principal } from './operation.ts';
-export type { Permission } from './policy.ts';
+export { isPermission, type Permission } from './policy.ts';

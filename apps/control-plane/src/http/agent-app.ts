@@ -10,17 +10,21 @@ import {
   type AgentAuthenticator,
 } from '../agents/index.ts';
 import { checkCurrent, deliveryRoutes, type PullDeps } from '../delivery/index.ts';
+import type { UnreadableReports } from '../keyrings/index.ts';
 import { heldLeasesRoutes } from '../leases/index.ts';
 import type { DialledSockets } from '../links/index.ts';
 import { lendingRoutes } from '../secrets/index.ts';
 import { heldTasksRoutes } from '../tasks/index.ts';
 import type { Trust } from '../trust/index.ts';
+import { auditRefusals } from './audit-refusals.ts';
 import { createApp, type ListenerLimits } from './create-app.ts';
 import type { RequestLimits } from './request-limits.ts';
+import { refuseUnguardedRoutes } from './route-permissions.ts';
 
 export type AgentAppDeps = {
   pullDeps: PullDeps;
   trust: Trust;
+  unreadable: UnreadableReports;
   authenticator: AgentAuthenticator;
   listener: ListenerLimits;
   limits: RequestLimits;
@@ -31,6 +35,7 @@ export type AgentAppDeps = {
 export async function createAgentApp({
   pullDeps,
   trust,
+  unreadable,
   authenticator,
   listener,
   limits,
@@ -50,6 +55,10 @@ export async function createAgentApp({
   app.addHook('onRequest', async (request) => {
     if (request.routeOptions.config.permission !== 'agent') limits.countStranger(request);
   });
+  app.addHook(
+    'onRoute',
+    refuseUnguardedRoutes((permission) => permission === 'agent'),
+  );
   await app.register(
     async (api) => {
       api.addHook('onRequest', async (request) => {
@@ -63,6 +72,7 @@ export async function createAgentApp({
         request.agentClaims = claims;
         dialled.noteAgent(request.raw.socket, claims);
       });
+      auditRefusals(api, platform, unreadable);
       api.addHook('preValidation', checkProtocolFirst);
       // Last before the answer is made, since a body takes its time: whom this replica would not refuse may
       // have been revoked all the same.

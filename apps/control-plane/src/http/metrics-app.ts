@@ -4,14 +4,14 @@ import type { Platform } from '../platform/platform.ts';
 /** Plain HTTP on loopback: `/healthz` (the process lives), `/readyz` (it can serve), `/metrics` (Prometheus). */
 export async function createMetricsApp(
   { metrics }: Platform,
-  isReady: () => Promise<boolean>,
+  isReady: () => boolean,
   maxConnections: number,
 ): Promise<FastifyInstance> {
   const app = Fastify({ logger: false, requestTimeout: 10_000, forceCloseConnections: true });
   app.server.maxConnections = maxConnections;
   app.get('/healthz', async () => ({ status: 'ok' }));
   app.get('/readyz', async (_request, reply) => {
-    const ready = await isReady();
+    const ready = isReady();
     return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'unavailable' });
   });
   app.get('/metrics', async (_request, reply) =>

@@ -17,7 +17,7 @@ const PAGE_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** Collects every route that follows into an OpenAPI document, and serves the page that shows it. */
+/** Collects every route that follows into an OpenAPI document, and serves it with the page that shows it. */
 export async function describeApi(app: FastifyInstance): Promise<void> {
   await app.register(swagger, {
     openapi: {
@@ -36,6 +36,7 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
     routePrefix: '/docs',
     staticCSP: PAGE_POLICY,
   });
+  app.get('/api/openapi.json', { schema: { hide: true } }, async () => app.swagger());
 }
 
 /** A route as the API document has it; `x-permission` is what policy asks of its caller. */

@@ -7,6 +7,7 @@ import {
 } from '../agents/index.ts';
 import { apiKeysRoutes, type ApiKeyPolicy } from '../api-keys/index.ts';
 import { auditRoutes, type AuditKeys } from '../audit/index.ts';
+import { isPermission } from '../authorization/index.ts';
 import { certificateAuthoritiesRoutes } from '../certificate-authorities/index.ts';
 import { certificatesRoutes } from '../certificates/index.ts';
 import { exportRoutes } from '../delivery/index.ts';
@@ -37,6 +38,7 @@ import { describeApi } from './openapi-document.ts';
 import { refuseUnheeded } from './preconditions.ts';
 import type { RequestLimits } from './request-limits.ts';
 import { principalOf } from './request-operation.ts';
+import { refuseUnguardedRoutes } from './route-permissions.ts';
 import { setSecurityHeaders } from './security-headers.ts';
 
 export type OperatorAppDeps = {
@@ -72,6 +74,7 @@ export async function createOperatorApp(deps: OperatorAppDeps): Promise<FastifyI
     if (isForStrangers(request)) limits.countStranger(request);
   });
   await describeApi(app);
+  app.addHook('onRoute', refuseUnguardedRoutes(isPermission));
   const callers = new CallerAuthenticator(platform, sessions);
   await app.register(
     async (api) => {
@@ -113,7 +116,6 @@ export async function createOperatorApp(deps: OperatorAppDeps): Promise<FastifyI
     },
     { prefix: '/api/v1' },
   );
-  app.get('/api/openapi.json', { schema: { hide: true } }, async () => app.swagger());
   return app;
 }
 

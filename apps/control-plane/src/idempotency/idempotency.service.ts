@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { role } from '@sallyport/contract';
 import type { Place } from '@sallyport/crypto/envelope';
 import { z } from 'zod';
+import { openUnderRoot } from '../keyrings/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Db } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
@@ -50,7 +51,8 @@ export function digestOf(...parts: string[]): string {
  * One that died before it acted is given to the next after a minute, and cannot act any more. One that died
  * between its act and its reply is never repeated: who asks again is told to look.
  *
- * @throws AppError `idempotency.mismatch`, `idempotency.in_progress`, `idempotency.reply_lost`
+ * @throws AppError `idempotency.mismatch`, `idempotency.in_progress`, `idempotency.reply_lost`,
+ * `envelope.unreadable`
  */
 export async function beginAttempt(
   platform: Platform,
@@ -78,7 +80,7 @@ async function goOn(
   row: IdempotencyRow,
   { digest, lease }: Attempt,
 ): Promise<{ attempt: Attempt } | { reply: KeptReply }> {
-  const opened = rootKeys.open(row.sealedExchange, exchangePlace(row.id));
+  const opened = openUnderRoot(rootKeys, row.sealedExchange, exchangePlace(row.id));
   const kept = exchange.parse(JSON.parse(opened.toString('utf8')));
   opened.fill(0);
   if (!timingSafeEqual(Buffer.from(kept.digest), Buffer.from(digest)))

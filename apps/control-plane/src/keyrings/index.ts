@@ -1,4 +1,4 @@
-export { Keyring, keyPlace, sealForGroup, type SealedField } from './keyring.ts';
+export { Keyring, keyPlace, openUnderRoot, sealForGroup, type SealedField } from './keyring.ts';
 export { UnreadableValue } from './unreadable-value.ts';
 export { UnreadableReports } from './unreadable-reports.ts';
 export { rewrapKeyrings } from './rewrap.ts';

@@ -76,8 +76,12 @@ export function unwrap(
   groupId: string,
   { version, wrappedKey }: WrappedKey,
 ): Buffer {
-  const place = keyPlace(groupId, version);
-  return readably(place, () => rootKeys.open(wrappedKey, place));
+  return openUnderRoot(rootKeys, wrappedKey, keyPlace(groupId, version));
+}
+
+/** Opens what the root key sealed; the caller owns the buffer. @throws AppError `envelope.unreadable` */
+export function openUnderRoot(rootKeys: RootKeys, sealed: Uint8Array, place: Place): Buffer {
+  return readably(place, () => rootKeys.open(sealed, place));
 }
 
 /** Opens a value with a key of the group; the caller owns the buffer. @throws AppError `envelope.unreadable` */

@@ -30,7 +30,8 @@ export class UnreadableReports {
     const act = {
       action: 'envelope:unreadable',
       subject,
-      groupId: group,
+      // What the root key seals belongs to no group.
+      ...(group === 'root' ? {} : { groupId: group }),
       outcome: 'refused',
       details: { keyVersion },
     } as const;

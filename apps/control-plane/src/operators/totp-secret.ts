@@ -1,4 +1,5 @@
 import type { Place } from '@sallyport/crypto/envelope';
+import { openUnderRoot } from '../keyrings/index.ts';
 import type { Db } from '../platform/db.ts';
 import type { Platform } from '../platform/platform.ts';
 import { sealUnderRoot } from '../trust/index.ts';
@@ -14,12 +15,12 @@ export async function sealTotpSecret(
   return sealUnderRoot(tx, rootKeys, secret, totpPlace(operatorId));
 }
 
-/** The caller zeroes what it gets. */
+/** The caller zeroes what it gets. @throws AppError `envelope.unreadable` */
 export function openTotpSecret(
   { rootKeys }: Platform,
   { operatorId, sealedSecret }: Pick<TotpRow, 'operatorId' | 'sealedSecret'>,
 ): Buffer {
-  return rootKeys.open(sealedSecret, totpPlace(operatorId));
+  return openUnderRoot(rootKeys, sealedSecret, totpPlace(operatorId));
 }
 
 /** The place that an operator's ciphertext is bound to. */

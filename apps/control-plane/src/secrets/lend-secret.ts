@@ -12,7 +12,6 @@ import { appendAuditEvent, recordDenial } from '../audit/index.ts';
 import { Operation } from '../authorization/index.ts';
 import {
   countOpen,
-  endLeases,
   findLease,
   insertLease,
   isInWindow,
@@ -34,7 +33,7 @@ import { secretNotFound } from './secrets.service.ts';
  * id, it is the same lease. The event is under the id of the program's request.
  *
  * @throws AppError `secret.not_found`, `secret.not_lent`, `lease.outside_window`, `lease.too_many`, `lease.ended`,
- * `agent.revoked`
+ * `envelope.unreadable`, `agent.revoked`
  */
 export async function lendSecret(
   platform: Platform,
@@ -47,35 +46,25 @@ export async function lendSecret(
   const { db, clock } = platform;
   const nowMs = clock.now();
   try {
-    const { lendable, lease, recipient } = await db.transaction(async (tx) => {
+    return await db.transaction(async (tx) => {
       const borrower = await holdBorrower(tx, agent.agentId);
       // The row decides, whatever this replica has heard.
       if (borrower.revokedAt !== null) throw agentRevoked();
       if (borrower.groupId !== agent.groupId) throw agentMoved();
       const found = await existingLendable(tx, agent.groupId, body.secret);
       if (!isInWindow(found.policy.windows, nowMs)) throw outsideWindow();
-      return {
-        lendable: found,
-        lease: await grant(tx, platform, { op, agent, body, found, nowMs }),
-        recipient: borrower.encryptionKey,
-      };
+      const lease = await grant(tx, platform, { op, agent, body, found, nowMs });
+      // Before the commit: what does not open is not lent.
+      const value = await openVersion(platform, agent.groupId, found);
+      try {
+        const key = await importEncryptionPublicKey(borrower.encryptionKey);
+        const sealed = await sealLeaseValue(lease.id, value, key);
+        const { version, maxUses } = lease;
+        return { ...termOf(lease, nowMs), version, maxUses, value: sealed };
+      } finally {
+        value.fill(0);
+      }
     });
-    const { version, maxUses } = lease;
-    const opening = openVersion(platform, agent.groupId, lendable);
-    const value = await opening.catch(async (error: unknown) => {
-      // Nobody has its value.
-      await db.transaction((tx) =>
-        endLeases(tx, { id: lease.id }, 'notDelivered', new Date(nowMs)),
-      );
-      throw error;
-    });
-    try {
-      const key = await importEncryptionPublicKey(recipient);
-      const sealed = await sealLeaseValue(lease.id, value, key);
-      return { ...termOf(lease, nowMs), version, maxUses, value: sealed };
-    } finally {
-      value.fill(0);
-    }
   } catch (error) {
     await recordRefusal(platform, op, { agent, body }, error);
     throw error;
@@ -167,14 +156,14 @@ async function existingLendable(
   );
 }
 
-/** Who asks outside of the hours, or for too much, is to be seen in the audit. */
+/** Who asks outside of the hours, for too much, or for what does not open is to be seen in the audit. */
 async function recordRefusal(
   platform: Platform,
   op: Operation,
   { agent, body }: { agent: AccessClaims; body: TakeLeaseBody },
   error: unknown,
 ): Promise<void> {
-  if (!(error instanceof AppError) || !/^(?:lease|secret)\./.test(error.code)) return;
+  if (!(error instanceof AppError) || !/^(?:lease|secret|envelope)\./.test(error.code)) return;
   const denial = { permission: 'lease:grant', groupId: agent.groupId };
   const on = { subject: `secret:${body.secret}`, code: error.code };
   await recordDenial(platform, op, denial, on);

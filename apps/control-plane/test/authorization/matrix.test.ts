@@ -2,8 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { certificateAuthorityList, roles, type HeldRole, type Role } from '@sallyport/contract';
 import { asAdmin } from '@sallyport/testkit/database';
+import { z } from 'zod';
 import {
   allows,
+  isOpen,
   isPermission,
   permissions,
   type Permission,
@@ -16,6 +18,20 @@ import { bodies, publishedOperations, type ApiOperation } from './operations.ts'
 
 /** What may be called by whoever has shown no credential. This list may only shrink. */
 const PUBLIC = ['POST /sessions'];
+
+/** A thing of one group, or the group itself. */
+const IN_A_GROUP = /\{(group|agent|key|binding)\}/;
+/** What is about no one group, and asks for the right in any: it shows what there is there. This list may only shrink. */
+const IN_ANY_GROUP = [
+  'GET /api-keys',
+  'GET /audit',
+  'GET /audit/verifier-key',
+  'GET /groups',
+  'GET /plugin-types',
+  'GET /plugin-types/{type}',
+  'GET /plugin-types/{type}/versions',
+  'GET /role-bindings',
+];
 
 let controlPlane: TestControlPlane;
 let owner: OperatorClient;
@@ -182,7 +198,7 @@ describe.each(roles)('[AT-04] a caller who is %s everywhere', (role: Role) => {
 describe.each(roles)('[AT-03] a caller who is %s in another group alone', (role: Role) => {
   test('finds nothing of this group, in the words that tell of what is not there', async () => {
     const client = await caller([{ role, group: 'plant-8' }]);
-    for (const operation of guarded().filter(({ path }) => /\{(group|agent|key)\}/.test(path))) {
+    for (const operation of guarded().filter(({ path }) => IN_A_GROUP.test(path))) {
       const hidden = await send(client, operation);
       expect({ operation, status: hidden.status }).toEqual({ operation, status: 404 });
       expect(withoutRequestId(hidden)).toEqual(withoutRequestId(await missing(client, operation)));
@@ -190,13 +206,37 @@ describe.each(roles)('[AT-03] a caller who is %s in another group alone', (role:
     for (const path of ['/groups', '/api-keys', '/role-bindings'])
       expect((await client.call('GET', path)).text).not.toContain('plant-7');
   });
+
+  test('[AT-04] is refused what is for the whole installation, also what the role gives', async () => {
+    const client = await caller([{ role, group: 'plant-8' }]);
+    const ofAll = guarded().filter(({ path }) => !IN_A_GROUP.test(path));
+    const before = await everyRow();
+    const told: object[] = [];
+    for (const operation of ofAll) {
+      const { status, body } = await send(client, operation);
+      const problem = z.object({ code: z.string().optional() }).optional().parse(body);
+      told.push({ operation, status, code: problem?.code });
+    }
+    expect(told).toEqual(ofAll.map((operation) => ({ operation, ...answer(role, operation) })));
+    expect(await everyRow()).toEqual(before);
+  });
 });
+
+/** What a role of another group is told of an operation that names no group in its path. */
+function answer(role: Role, { method, path, permission }: ReturnType<typeof guarded>[number]) {
+  const key = `${method} ${path}`;
+  // The group is in the body.
+  if (['POST /role-bindings', 'POST /api-keys'].includes(key))
+    return { status: 404, code: 'group.not_found' };
+  const may = isOpen(permission) || (IN_ANY_GROUP.includes(key) && allows(role, permission));
+  return may ? { status: 200, code: undefined } : { status: 403, code: 'permission.denied' };
+}
 
 /** The same of things that do not exist. */
 async function missing(client: OperatorClient, operation: ApiOperation): Promise<Reply> {
   const known = existing;
   const absent = '01890a5d-ac96-774b-bcce-b302099a8057';
-  existing = { ...existing, group: 'plant-0', agent: absent, key: absent };
+  existing = { ...existing, group: 'plant-0', agent: absent, key: absent, binding: absent };
   try {
     return await send(client, operation);
   } finally {

@@ -5,6 +5,7 @@ import { rewrapKeyrings, UnreadableReports } from '../../src/keyrings/index.ts';
 import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
 import { field, OperatorClient } from '../operator-client.ts';
+import { unreadableIn } from '../unreadable-events.ts';
 
 let controlPlane: TestControlPlane;
 let owner: OperatorClient;
@@ -88,7 +89,7 @@ describe('agents', () => {
     expect(JSON.parse(web)).toEqual({ chain: leaf.chain, key: leaf.key });
   });
 
-  test('[A7-09] a body moved to another certificate does not open', async () => {
+  test('[F-16] [A7-09] a body moved to another certificate does not open, and that is audited', async () => {
     const agent = await agentIn(owner, 'moved', controlPlane);
     await put(leaf, {}, '/groups/moved/certificates/a');
     await put(await issuer.leaf(), {}, '/groups/moved/certificates/b');
@@ -103,5 +104,12 @@ describe('agents', () => {
       status: 500,
       body: { code: 'envelope.unreadable' },
     });
+    expect(await unreadableIn(controlPlane, 'moved')).toEqual([
+      {
+        subject: expect.stringMatching(/^certificate_bodies\.sealed_body:/),
+        outcome: 'refused',
+        actor: 'system',
+      },
+    ]);
   });
 });

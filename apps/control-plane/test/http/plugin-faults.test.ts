@@ -4,6 +4,7 @@ import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
 import { gatewayType } from '../gateway-type.ts';
 import { OperatorClient } from '../operator-client.ts';
 import { storedFields } from '../plugin-table.ts';
+import { unreadableIn } from '../unreadable-events.ts';
 
 const CANARY = 'canary-91c4-value';
 const mergePatch = { 'content-type': 'application/merge-patch+json' };
@@ -48,8 +49,8 @@ describe('[F-16] a field that was moved in the database', () => {
       'to another plugin',
       `UPDATE plugin_fields SET plugin_id = (SELECT id FROM plugins WHERE name = 'other') WHERE id = 'ID'`,
     ],
-  ])('%s does not open', async (_, statement) => {
-    const group = 'plant-9';
+  ])('%s does not open, and that is audited', async (_, statement) => {
+    const group = `moved-${count}`;
     await owner.call('POST', '/groups', { name: group });
     const write = (plugin: string, method: 'PUT' | 'PATCH', config: object) =>
       owner.call(method, `/groups/${group}/plugins/${plugin}`, { type: 'gateway', config });
@@ -65,6 +66,13 @@ describe('[F-16] a field that was moved in the database', () => {
       status: 500,
       body: { code: 'envelope.unreadable' },
     });
+    expect(await unreadableIn(controlPlane, group)).toEqual([
+      {
+        subject: expect.stringMatching(/^plugin_fields\.sealed_value:/),
+        outcome: 'refused',
+        actor: 'operator',
+      },
+    ]);
     await owner.call('DELETE', `/groups/${group}/plugins/${name}`);
     await owner.call('DELETE', `/groups/${group}/plugins/other`);
   });

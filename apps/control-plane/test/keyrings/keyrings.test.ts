@@ -4,6 +4,7 @@ import { asAdmin } from '@sallyport/testkit/database';
 import { z } from 'zod';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
 import { OperatorClient } from '../operator-client.ts';
+import { unreadableIn } from '../unreadable-events.ts';
 
 const GROUPS = ['plant-7', 'plant-8'] as const;
 
@@ -25,11 +26,15 @@ const sql = (statement: string) =>
 const keyRow = z.object({ group: z.string(), version: z.int(), wrapped: z.instanceof(Buffer) });
 const valueRow = z.object({ id: z.string(), sealed: z.instanceof(Buffer) });
 
-/** A group's row of the keyring, and its key as only the holder of the root key gets it. */
-async function keyOf(name: string): Promise<{ row: z.infer<typeof keyRow>; key: Buffer }> {
+async function keyRowOf(name: string): Promise<z.infer<typeof keyRow>> {
   const [found] = await sql(`SELECT g.id AS "group", k.version, k.wrapped_key AS wrapped
     FROM keyring_versions k JOIN groups g ON g.id = k.group_id WHERE g.name = '${name}'`);
-  const row = keyRow.parse(found);
+  return keyRow.parse(found);
+}
+
+/** A group's row of the keyring, and its key as only the holder of the root key gets it. */
+async function keyOf(name: string): Promise<{ row: z.infer<typeof keyRow>; key: Buffer }> {
+  const row = await keyRowOf(name);
   return { row, key: open(controlPlane.rootKey, row.wrapped, placeOf(row)) };
 }
 
@@ -75,7 +80,7 @@ test('[A7-10] no key of a keyring is in any row as it is, and another root key d
   }
 });
 
-test('[A7-09] [A7-10] a keyring that was moved to another group is refused, not used', async () => {
+test('[F-16] [A7-09] [A7-10] a keyring that was moved to another group is refused, not used, and that is audited', async () => {
   await sql(`UPDATE keyring_versions SET wrapped_key = (
     SELECT wrapped_key FROM keyring_versions k JOIN groups g ON g.id = k.group_id WHERE g.name = 'plant-7')
     WHERE group_id = (SELECT id FROM groups WHERE name = 'plant-8')`);
@@ -86,4 +91,8 @@ test('[A7-09] [A7-10] a keyring that was moved to another group is refused, not 
   expect(await owner.call('PUT', '/groups/plant-8/secrets/s', { value: 'new' })).toMatchObject(
     unreadable,
   );
+  const { group } = await keyRowOf('plant-8');
+  expect(await unreadableIn(controlPlane, 'plant-8')).toEqual([
+    { subject: `keyring_versions.wrapped_key:${group}`, outcome: 'refused', actor: 'operator' },
+  ]);
 });

@@ -1,9 +1,19 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { asAdmin } from '@sallyport/testkit/database';
+import { digestOf } from '../../src/idempotency/idempotency.service.ts';
 import { rewrapKeyrings, UnreadableReports } from '../../src/keyrings/index.ts';
-import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
+import { enableTotp } from '../authenticator-app.ts';
+import {
+  OWNER_PASSWORD,
+  startControlPlane,
+  WITHOUT_WORKER,
+  type TestControlPlane,
+} from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
-import { OperatorClient } from '../operator-client.ts';
+import { eventsOf, leasesOf, lendingIn, policy } from '../lending.ts';
+import { field, OperatorClient } from '../operator-client.ts';
+import { unreadableIn } from '../unreadable-events.ts';
 
 let controlPlane: TestControlPlane;
 let owner: OperatorClient;
@@ -51,10 +61,8 @@ const move = (from: string, to: string) =>
 
 const reveal = () => owner.call('POST', `/groups/${here}/secrets/a/reveal`, {});
 
-async function audited(): Promise<unknown[]> {
-  return sql(`SELECT e.outcome, e.actor_kind AS actor, g.name AS group FROM audit_events e
-    JOIN groups g ON g.id = e.group_id WHERE e.action = 'envelope:unreadable' AND g.name = '${here}'`);
-}
+const audited = () => unreadableIn(controlPlane, here);
+const unreadable = { status: 500, body: { code: 'envelope.unreadable' } };
 
 test.each<[string, () => Promise<unknown>]>([
   ['another secret’s row', () => move(version(here, 'b'), version(here, 'a'))],
@@ -82,9 +90,9 @@ test.each<[string, () => Promise<unknown>]>([
   expect((await reveal()).status).toBe(200);
   await swap();
   const refused = await reveal();
-  expect(refused).toMatchObject({ status: 500, body: { code: 'envelope.unreadable' } });
+  expect(refused).toMatchObject(unreadable);
   expect(refused.text).not.toMatch(/second|of here|of there/);
-  expect(await audited()).toEqual([{ outcome: 'refused', actor: 'operator', group: here }]);
+  expect(await audited()).toMatchObject([{ outcome: 'refused', actor: 'operator' }]);
   await reveal();
   expect(await audited()).toHaveLength(1);
   expect((await owner.call('POST', `/groups/${here}/secrets/b/reveal`, {})).status).toBe(200);
@@ -95,9 +103,72 @@ test('[F-16] a bundle with a moved value is not built, which is audited; a write
   await move(version(there, 'a'), version(here, 'a'));
   await owner.call('PUT', `/groups/${here}/secrets/d`, { value: 'next revision' });
   expect((await agent.pullRaw()).status).toBe(500);
-  expect(await audited()).toEqual([{ outcome: 'refused', actor: 'system', group: here }]);
+  expect(await audited()).toMatchObject([{ outcome: 'refused', actor: 'system' }]);
   await owner.call('PUT', `/groups/${here}/secrets/a`, { value: 'mended' });
   expect(await agent.open(await agent.pull())).toMatchObject({ a: 'mended', d: 'next revision' });
+});
+
+test('[F-16] a moved value is not lent: no lease is granted, which is audited, until a write mends the secret', async () => {
+  const agent = await lendingIn(controlPlane, owner, here);
+  const id = randomUUID();
+  await move(version(there, 'a'), version(here, 'db'));
+  expect(await agent.takeLease('db', { id })).toMatchObject(unreadable);
+  expect(await audited()).toMatchObject([{ outcome: 'refused', actor: 'agent' }]);
+  expect(await leasesOf(owner, here)).toMatchObject({ items: [] });
+  expect(await eventsOf(controlPlane, `lease:${id}`)).toEqual([]);
+  expect((await eventsOf(controlPlane, 'secret:db')).at(-1)).toEqual({
+    action: 'lease:grant',
+    outcome: 'refused',
+    details: { code: 'envelope.unreadable' },
+  });
+  await owner.call('PUT', `/groups/${here}/secrets/db`, { value: 'mended', lease: policy });
+  expect(await agent.lent(await agent.takeLease('db', { id }), id)).toBe('mended');
+});
+
+test('[F-16] the secret of a second factor that was moved opens no session, and that is audited', async () => {
+  const password = OWNER_PASSWORD;
+  const signIn = async (name: string, totp: string) =>
+    new OperatorClient(controlPlane.operatorApp).call('POST', '/sessions', {
+      name,
+      password,
+      totp,
+    });
+  const enabled = async (name: string) => {
+    const { body } = await owner.call('POST', '/operators', { name, password });
+    const client = await OperatorClient.signedIn(controlPlane.operatorApp, { name, password });
+    return { id: field(body, 'id'), app: await enableTotp(client, controlPlane.clock) };
+  };
+  const [victim, other] = [await enabled('victim'), await enabled('other')];
+  await sql(`UPDATE operator_totps t SET sealed_secret = f.sealed_secret FROM operator_totps f
+    WHERE f.operator_id = '${other.id}' AND t.operator_id = '${victim.id}'`);
+  controlPlane.clock.advance(30_000);
+  expect(await signIn('victim', other.app.code())).toMatchObject(unreadable);
+  expect(await unreadableIn(controlPlane, null)).toContainEqual({
+    subject: `operator_totps.sealed_secret:${victim.id}`,
+    outcome: 'refused',
+    actor: 'anonymous',
+  });
+  expect((await signIn('other', other.app.code())).status).toBe(201);
+});
+
+test('[F-16] a kept reply that was moved to another key is not given, and that is audited', async () => {
+  const post = (key: string) =>
+    owner.call('POST', `/groups/${here}/enrollment-tokens`, {}, { 'idempotency-key': key });
+  const rowOf = (key: string) => `key_hash = '${digestOf(key)}'`;
+  const [victim, other] = [`victim-${made}`, `other-${made}`];
+  for (const key of [victim, other]) expect((await post(key)).status).toBe(201);
+  const [row] = await sql<{ id: string }>(`SELECT id FROM idempotency_keys WHERE ${rowOf(victim)}`);
+  await sql(`UPDATE idempotency_keys SET sealed_exchange =
+    (SELECT sealed_exchange FROM idempotency_keys WHERE ${rowOf(other)}) WHERE ${rowOf(victim)}`);
+  const refused = await post(victim);
+  expect(refused).toMatchObject(unreadable);
+  expect(refused.text).not.toContain('sp_enroll_');
+  expect(await unreadableIn(controlPlane, null)).toContainEqual({
+    subject: `idempotency_keys.sealed_exchange:${row?.id}`,
+    outcome: 'refused',
+    actor: 'operator',
+  });
+  expect(await post(other)).toMatchObject({ headers: { 'idempotency-replayed': 'true' } });
 });
 
 test('[F-15] [F-16] sealing anew leaves a value that does not open as it is, and its key with it, and goes on with the rest', async () => {

@@ -3,8 +3,9 @@ import { HASH_COSTS } from '@sallyport/crypto/password';
 import { formatToken, mintToken } from '@sallyport/crypto/token';
 import { asAdmin } from '@sallyport/testkit/database';
 import { AgentClient } from '../agent-client.ts';
-import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
-import { field, OperatorClient } from '../operator-client.ts';
+import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
+import { lockWaits, whileHeld } from '../lock-waits.ts';
+import { field, OperatorClient, type Reply } from '../operator-client.ts';
 
 let controlPlane: TestControlPlane;
 let owner: OperatorClient;
@@ -69,6 +70,27 @@ test('[F-09] of fifty agents that race one single-use token exactly one wins, an
       `SELECT count(*)::int AS refused FROM audit_events WHERE outcome = 'refused' AND subject = '${subject}'`,
     ),
   ).toEqual([{ refused: 49 }]);
+}, 60_000);
+
+test('[F-09] of two agents that take the last use of a token in the same moment at two replicas exactly one wins', async () => {
+  const { databaseUrl, rootKey, clock } = controlPlane;
+  const settings = WITHOUT_WORKER;
+  const second = await startControlPlane({ databaseUrl, rootKey, startMs: clock.now(), settings });
+  try {
+    const created = await newToken();
+    const racers = [await newAgent(), await AgentClient.create(second.agentApp, second.clock)];
+    // An agent's row may refer to it meanwhile, and what takes a use waits.
+    const row = `SELECT FROM enrollment_tokens WHERE id = '${field(created, 'id')}' FOR NO KEY UPDATE`;
+    let replies: Promise<Reply>[] = [];
+    await whileHeld(databaseUrl, row, async () => {
+      replies = racers.map((racer) => racer.enroll(field(created, 'token')));
+      await lockWaits(databaseUrl, racers.length);
+    });
+    const told = (await Promise.all(replies)).toSorted((a, b) => a.status - b.status);
+    expect(told).toMatchObject([{ status: 201 }, { status: 401, body: { code: 'token.used_up' } }]);
+  } finally {
+    await second.end();
+  }
 }, 60_000);
 
 test.each([

@@ -9,8 +9,7 @@ export type LeaseState = z.infer<typeof leaseState>;
 
 /**
  * How a lease ended before its time: `revoked` by an operator; `returned` or `usedUp` by its program; with its secret
- * or its agent; `forgotten` by an agent that started anew or wiped what it held; `notDelivered` since its value could
- * not be opened.
+ * or its agent; `forgotten` by an agent that started anew or wiped what it held.
  */
 export const leaseEnd = z.enum([
   'revoked',
@@ -20,7 +19,6 @@ export const leaseEnd = z.enum([
   'agentRevoked',
   'agentMoved',
   'forgotten',
-  'notDelivered',
 ]);
 export type LeaseEnd = z.infer<typeof leaseEnd>;
 

@@ -1,0 +1,98 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { forgetExpired } from '../../src/maintenance/maintenance.ts';
+import { sql } from '../audit/chain.ts';
+import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
+import { agentIn } from '../group-agents.ts';
+import { OperatorClient } from '../operator-client.ts';
+
+const SECOND_MS = 1_000;
+const DAY_MS = 24 * 60 * 60 * SECOND_MS;
+/** After its last certificate has ended an agent may get another one for so long. */
+const RECOVERY_DAYS = 30;
+
+const agentCertificates = {
+  trustDomain: 'sallyport',
+  lifetimeHours: 24,
+  recoveryDays: RECOVERY_DAYS,
+};
+
+let controlPlane: TestControlPlane;
+/** An agent, its group and an operator, for rows to belong to. */
+let agentId: string;
+beforeAll(async () => {
+  controlPlane = await startControlPlane({
+    settings: { ...WITHOUT_WORKER, agentCertificates },
+  });
+  const owner = await OperatorClient.signedIn(controlPlane.operatorApp);
+  agentId = (await agentIn(owner, 'plant-7', controlPlane)).id;
+});
+afterAll(() => controlPlane.end());
+
+const owned = `FROM agents a, operators o WHERE a.id = $3`;
+
+/** For each table: how long its rows outlive their end, and a row by its id that ended at a time. */
+const kinds: [table: string, keptMs: number, insert: string, id?: string][] = [
+  [
+    'enrollment_tokens',
+    DAY_MS,
+    `(id, group_id, secret_hash, uses, uses_left, created_by, created_at, expires_at)
+      SELECT $1::uuid, a.group_id, '', 1, 1, o.name, $2, $2 ${owned}`,
+  ],
+  [
+    'agent_tokens',
+    DAY_MS,
+    `(id, agent_id, secret_hash, created_by, created_at, expires_at)
+      SELECT $1::uuid, a.id, '', o.name, $2, $2 ${owned}`,
+  ],
+  [
+    'agent_certificates',
+    (RECOVERY_DAYS + 1) * DAY_MS,
+    `(id, agent_id, authority_id, serial_number, key_thumbprint, issued_at, expires_at)
+      SELECT $1::uuid, a.id, c.id, $1, $1, $2, $2 FROM agents a, certificate_authorities c WHERE a.id = $3`,
+  ],
+  ['used_assertions', 0, `(id, expires_at) SELECT $1, $2 ${owned}`],
+  [
+    'leases',
+    30 * DAY_MS,
+    `(id, group_id, secret_id, secret_name, version, agent_id, application, request_id, granted_at, expires_at, lasts_until)
+      SELECT $1::uuid, a.group_id, a.id, 'db', 1, a.id, '{}', $1, $2, $2, $2 ${owned}`,
+  ],
+  [
+    'operator_sessions',
+    0,
+    `(id, operator_id, secret_hash, created_at, expires_at) SELECT $1::uuid, o.id, '', $2, $2 ${owned}`,
+  ],
+  ['sign_in_failures', DAY_MS, `(name, failures, last_at) SELECT $1, 1, $2 ${owned}`, 'name'],
+  [
+    'idempotency_keys',
+    DAY_MS,
+    `(id, principal_id, key_hash, sealed_exchange, lease, leased_at, created_at)
+      SELECT $1::uuid, o.id, $1, '', o.id, $2, $2 ${owned}`,
+  ],
+];
+
+test('[AT-21] every kind of row that expires is forgotten when its time is over, and no sooner', async () => {
+  const { databaseUrl, clock, platform } = controlPlane;
+  const made = kinds.map(([table, keptMs, insert, key = 'id']) => {
+    const endedAt = (moreMs: number) => new Date(clock.now() - keptMs - moreMs);
+    const rows = { over: randomUUID(), kept: randomUUID() };
+    return { table, insert, key, rows, over: endedAt(SECOND_MS), kept: endedAt(-SECOND_MS) };
+  });
+  for (const { table, insert, rows, over, kept } of made) {
+    await sql(databaseUrl, `INSERT INTO ${table} ${insert}`, [rows.over, over, agentId]);
+    await sql(databaseUrl, `INSERT INTO ${table} ${insert}`, [rows.kept, kept, agentId]);
+  }
+  const left = async ({ table, key, rows }: (typeof made)[number]) => {
+    const query = `SELECT ${key}::text AS id FROM ${table} WHERE ${key}::text = ANY ($1)`;
+    const found = await sql<{ id: string }>(databaseUrl, query, [Object.values(rows)]);
+    return { table, ids: found.map(({ id }) => id).toSorted() };
+  };
+  expect(await Promise.all(made.map(left))).toEqual(
+    made.map(({ table, rows }) => ({ table, ids: Object.values(rows).toSorted() })),
+  );
+  await forgetExpired(platform);
+  expect(await Promise.all(made.map(left))).toEqual(
+    made.map(({ table, rows }) => ({ table, ids: [rows.kept] })),
+  );
+});
