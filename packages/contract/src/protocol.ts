@@ -13,6 +13,9 @@
  * - 5 (2026-11-29): a bundle may hold references, which the agent resolves: one of an older protocol is refused with
  *   `protocol.unsupported` in a group that has one. An agent may take leases; its pull names those it holds, and is
  *   answered which of them have ended. It reports its own audit events.
+ *
+ * A new number needs `test/fixtures/protocol-<the one before>-replies.json`: the JSON Schemas (`z.toJSONSchema`) of what
+ * agents were sent until then.
  */
 export const PROTOCOL = 5;
 export const OLDEST_PROTOCOL = 1;

@@ -38,7 +38,7 @@ const PATH = `${process.env['PATH']}:/usr/sbin:/sbin`;
  * A proxy has process and file system namespaces of its own: it resolves names and finds users by files of the
  * test's instead of those in /etc, and whatever it starts ends with it, however it is ended.
  */
-const ISOLATED = [
+export const ISOLATED = [
   'unshare',
   ...(process.getuid?.() === 0 ? [] : ['--user', '--map-current-user', '--keep-caps']),
   ...['--mount', '--pid', '--fork', '--kill-child'],
