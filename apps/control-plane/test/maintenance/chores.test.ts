@@ -44,7 +44,7 @@ beforeAll(async () => {
   await placeAll(controlPlane);
   ids = { token, abandoned, agent, task };
 
-  backend = await openQueueBackend({ databaseUrl }, platform.log);
+  backend = await openQueueBackend({ database: { connectionString: databaseUrl } }, platform.log);
   await (await open(`agent-${agent}`)).remove(task);
   for (const [name, isDone] of Object.values(chores).flatMap((of) => Object.entries(of)))
     if (!(await isDone())) toDo.push(name);
