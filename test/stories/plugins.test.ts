@@ -40,7 +40,12 @@ test('[A7-07] the commands of docs/plugins.md do what the page says, and the age
   const outputs = new Map<string, string>();
   for (const line of commands) {
     const [program = '', ...args] = line.split(' ');
-    if (program !== 'curl') outputs.set(args.slice(0, 2).join(' '), await installation.done(args));
+    const command = args.slice(0, 2).join(' ');
+    if (command === 'plugin-type check') {
+      const { code, stdout } = await installation.cli(args);
+      expect(code).toBe(7);
+      outputs.set(command, stdout);
+    } else if (program !== 'curl') outputs.set(command, await installation.done(args));
     else {
       const path = new URL(args.at(-1) ?? '').pathname;
       const isPatched = (reply: { body: string }) => reply.body.includes('orders-token-2');

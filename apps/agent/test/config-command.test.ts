@@ -118,7 +118,7 @@ freshness:
 
 test('[SG-41] config reference prints every key of the page, with its variable and default', async () => {
   const page = readFileSync(join(import.meta.dirname, '../../../docs/configuration.md'), 'utf8');
-  const ofAgent = page.slice(page.indexOf('## sallyport-agent'));
+  const [ofAgent = ''] = page.split('## sallyport-agent\n')[1]?.split('\n## ') ?? [];
   const keys = [...ofAgent.matchAll(/^\| `([^`]+)` \| (?:`([^`]+)`|file only)/gm)];
   const { code, stdout } = await runAgent(['config', 'reference', '--json']);
   expect(code).toBe(0);

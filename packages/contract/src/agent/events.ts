@@ -52,16 +52,20 @@ export const reportEventsBody = z.strictObject({
 });
 export type ReportEventsBody = z.infer<typeof reportEventsBody>;
 
-/** An event of a newer agent, of a kind that is not known here. How many there were is all that is read of it. */
+/** Of a newer agent, which knows more kinds of events than there are here. */
+const unknownAction = z
+  .string()
+  .max(64)
+  .refine((action) => !agentAction.safeParse(action).success);
+
+/** An event of such a kind. How many there were is all that is read of it. */
 const unknownEvent = z
-  .looseObject({
-    action: z
-      .string()
-      .max(64)
-      .refine((action) => !agentAction.safeParse(action).success),
-    count: z.int().min(1).catch(1),
-  })
-  .transform(({ count }) => ({ action: 'unknown' as const, count }));
+  .record(z.string(), z.unknown())
+  .refine(({ action }) => unknownAction.safeParse(action).success)
+  .transform(({ count }) => ({
+    action: 'unknown' as const,
+    count: agentEvent.shape.count.catch(1).parse(count),
+  }));
 
 /** The same as the control plane takes it. */
 export const reportedEventsBody = reportEventsBody.extend({
