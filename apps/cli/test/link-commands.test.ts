@@ -12,6 +12,7 @@ const link = {
   createdBy: 'owner',
   createdAt: at,
   connectedSince: null,
+  seen: null,
   lastError: null,
   agentId: null,
 };

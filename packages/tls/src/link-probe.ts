@@ -1,10 +1,11 @@
 import type { X509Certificate } from 'node:crypto';
-import type { ConnectionOptions, TLSSocket } from 'node:tls';
+import type { ConnectionOptions } from 'node:tls';
 import { type CipherSuite, isWeakSuite } from './cipher-suites.ts';
 import { parseEndpoint } from './endpoint.ts';
 import { certificateFingerprint } from './fingerprint.ts';
 import { handshake } from './handshake.ts';
 import { LinkError, type LinkErrorCode } from './link-error.ts';
+import { negotiatedOn, type Negotiated } from './negotiated.ts';
 import {
   defaultTlsPolicy,
   isLegacyVersion,
@@ -28,16 +29,6 @@ export type ProbeTarget = {
   route?: Route | undefined;
   /** For each handshake, and as much again for the way through a proxy; default 10 seconds. */
   timeoutMs?: number | undefined;
-};
-
-export type Negotiated = {
-  /** As Node names it: `TLSv1.3`. */
-  protocol: string;
-  /** By its IANA name. */
-  cipher: string;
-  /** Null where keys were exchanged under RSA. */
-  group: string | null;
-  isWeak: boolean;
 };
 
 export type LinkProbe = {
@@ -152,17 +143,6 @@ async function offer(
     if (!(error instanceof LinkError)) throw error;
     return { accepted: REFUSALS.has(error.code) ? false : null, code: error.code };
   }
-}
-
-function negotiatedOn(socket: TLSSocket): Negotiated {
-  const key = socket.getEphemeralKeyInfo();
-  const cipher = socket.getCipher().standardName;
-  return {
-    protocol: socket.getProtocol() ?? '',
-    cipher,
-    group: (key && 'name' in key ? key.name : undefined) ?? null,
-    isWeak: isWeakSuite(cipher),
-  };
 }
 
 /** A certificate as a person compares it. */

@@ -6,10 +6,10 @@ import {
   probeLink,
   probeOffers,
   showCertificate,
-  type Negotiated,
   type Offer,
   type ShownCertificate,
 } from '@sallyport/tls/link-probe';
+import type { Negotiated } from '@sallyport/tls/negotiated';
 import { detourTo } from '@sallyport/tls/route';
 import { sentenceOf } from '../agent-error.ts';
 import type { Clock } from '../clock.ts';

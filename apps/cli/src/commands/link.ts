@@ -85,7 +85,7 @@ function addOne(links: Command, context: Context): void {
 }
 
 function rowsOf(shown: Link): (readonly [string, string])[] {
-  const { name, address, agentFingerprint, agentId, createdBy, createdAt, lastError } = shown;
+  const { name, address, agentFingerprint, agentId, createdBy, createdAt, lastError, seen } = shown;
   return [
     ['Name', name],
     ['Address', address],
@@ -93,7 +93,17 @@ function rowsOf(shown: Link): (readonly [string, string])[] {
     ['State', stateOf(shown)],
     ...(lastError === null ? [] : [['Why', lastError.message] as const]),
     ['Agent', agentId ?? 'none yet'],
+    ...(seen === null ? [] : rowsOfSeen(seen)),
     ['Made', `${createdAt} by ${createdBy}`],
+  ];
+}
+
+function rowsOfSeen(seen: NonNullable<Link['seen']>): (readonly [string, string])[] {
+  const { protocol, cipher, group, isWeak, agentFingerprint, controlPlaneFingerprint } = seen;
+  return [
+    ['TLS', `${protocol}, ${cipher}, ${group ?? 'RSA'}${isWeak ? ' (weak)' : ''}`],
+    ['Agent shows', agentFingerprint ?? 'no certificate'],
+    ['Control plane shows', controlPlaneFingerprint ?? 'no certificate'],
   ];
 }
 

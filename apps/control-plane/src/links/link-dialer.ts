@@ -108,14 +108,17 @@ export class LinkDialer {
     const { platform, server, credentials, sockets } = this.#parts;
     const report = new LinkReport(platform, target);
     const dialled = new DialledLink({
-      dial: async (signal) =>
-        dialAgent({
+      dial: async (signal) => {
+        const socket = await dialAgent({
           ...splitAddress(target.address),
           fingerprint: target.agentFingerprint ?? undefined,
           secureContext: await credentials.secureContext(),
           timeoutMs: DIAL_TIMEOUT_MS,
           signal,
-        }),
+        });
+        report.dialled(socket);
+        return socket;
+      },
       serve: (socket) => {
         sockets.add(socket, {
           groupId: target.groupId,

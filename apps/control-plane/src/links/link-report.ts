@@ -1,4 +1,7 @@
+import type { TLSSocket } from 'node:tls';
+import type { SeenOnLink } from '@sallyport/contract';
 import type { LinkError } from '@sallyport/tls/https-link';
+import { fingerprintsOn, negotiatedOn } from '@sallyport/tls/negotiated';
 import type { Platform } from '../platform/platform.ts';
 import { writeLinkState, type LinkState, type LinkTarget } from './links.store.ts';
 
@@ -9,11 +12,26 @@ export class LinkReport {
   #connected = false;
   #code: string | undefined;
   #agentId: string | undefined;
+  #seen: string | undefined;
   #written: Promise<void> = Promise.resolve();
 
   constructor(platform: Platform, target: LinkTarget) {
     this.#platform = platform;
     this.#target = target;
+  }
+
+  /** Both sides have proved who they are over a new connection. */
+  dialled(socket: TLSSocket): void {
+    const { own, peer } = fingerprintsOn(socket);
+    const seen: SeenOnLink = {
+      ...negotiatedOn(socket),
+      agentFingerprint: peer,
+      controlPlaneFingerprint: own,
+    };
+    const text = JSON.stringify(seen);
+    if (text === this.#seen) return;
+    this.#seen = text;
+    this.#write({ seen });
   }
 
   /** The agent has begun to ask over the link, or no longer can. */

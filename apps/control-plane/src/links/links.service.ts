@@ -44,6 +44,7 @@ export async function createLink(
     errorText: null,
     errorAt: null,
     agentId: null,
+    seen: null,
   };
   try {
     await db.transaction(async (tx) => {
@@ -132,7 +133,7 @@ function actOn(verb: 'create' | 'delete', { groupId, name, address, agentFingerp
 
 function shown(row: LinkRow): Link {
   const { id, name, address, agentFingerprint, createdBy, createdAt, connectedAt } = row;
-  const { errorCode: code, errorText: message, errorAt, agentId } = row;
+  const { errorCode: code, errorText: message, errorAt, agentId, seen } = row;
   const failed = code !== null && message !== null && errorAt !== null;
   return {
     id,
@@ -144,5 +145,6 @@ function shown(row: LinkRow): Link {
     connectedSince: connectedAt?.toISOString() ?? null,
     lastError: failed ? { code, message, since: errorAt.toISOString() } : null,
     agentId,
+    seen,
   };
 }

@@ -1,4 +1,4 @@
-import type { PageQuery } from '@sallyport/contract';
+import { seenOnLink, type PageQuery, type SeenOnLink } from '@sallyport/contract';
 import type { Db } from '../platform/db.ts';
 
 /** Where a link goes and whom it is to find there. */
@@ -17,11 +17,14 @@ export type LinkState = {
   errorText: string | null;
   errorAt: Date | null;
   agentId: string | null;
+  /** Of the newest connection; null before the first. */
+  seen: SeenOnLink | null;
 };
 
 export type LinkRow = LinkTarget & LinkState & { createdBy: string; createdAt: Date };
 
-export async function insertLink(tx: Db, row: LinkRow): Promise<void> {
+/** A new one: nothing was seen on it. */
+export async function insertLink(tx: Db, { seen: _none, ...row }: LinkRow): Promise<void> {
   await tx.link.create({ data: row });
 }
 
@@ -30,7 +33,8 @@ export async function findLink(
   groupId: string,
   name: string,
 ): Promise<LinkRow | undefined> {
-  return (await db.link.findUnique({ where: { groupId_name: { groupId, name } } })) ?? undefined;
+  const row = await db.link.findUnique({ where: { groupId_name: { groupId, name } } });
+  return row === null ? undefined : parsed(row);
 }
 
 export async function listLinks(
@@ -38,11 +42,12 @@ export async function listLinks(
   groupId: string,
   { limit, cursor }: PageQuery,
 ): Promise<LinkRow[]> {
-  return db.link.findMany({
+  const rows = await db.link.findMany({
     where: { groupId, ...(cursor === undefined ? {} : { name: { gt: cursor } }) },
     orderBy: { name: 'asc' },
     take: limit + 1,
   });
+  return rows.map(parsed);
 }
 
 export async function countLinks(tx: Db, groupId: string): Promise<number> {
@@ -61,11 +66,22 @@ export async function listTargets(db: Db): Promise<LinkTarget[]> {
   });
 }
 
-export async function writeLinkState(db: Db, id: string, state: Partial<LinkState>): Promise<void> {
-  await db.link.updateMany({ where: { id }, data: state });
+/** What was seen is only ever replaced. */
+export async function writeLinkState(
+  db: Db,
+  id: string,
+  { seen, ...state }: Partial<LinkState>,
+): Promise<void> {
+  const data = { ...state, ...(seen ? { seen } : {}) };
+  await db.link.updateMany({ where: { id }, data });
 }
 
 /** Nothing is connected for a replica that has only begun to dial. */
 export async function forgetConnections(db: Db): Promise<void> {
   await db.link.updateMany({ where: { connectedAt: { not: null } }, data: { connectedAt: null } });
+}
+
+/** What a newer version has seen, and is not known here, is not shown. */
+function parsed(row: Omit<LinkRow, 'seen'> & { seen: unknown }): LinkRow {
+  return { ...row, seen: seenOnLink.nullable().catch(null).parse(row.seen) };
 }

@@ -3,6 +3,8 @@ import { createServer, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { CERTIFICATE_GRANT, PROTOCOL } from '@sallyport/contract';
+import { unusedPort } from '@sallyport/testkit/unused-port';
+import { certificateFingerprint } from '@sallyport/tls/fingerprint';
 import { CONTROL_PLANE_NAME, hasUsage } from '@sallyport/tls/peer-certificate';
 import { Issuer } from '@sallyport/tls/test/issuer';
 import type { AgentClient } from '../agent-client.ts';
@@ -55,6 +57,25 @@ describe('[BM-01] an agent that listens', () => {
     await made[Symbol.asyncDispose]();
     expect(await pull).toMatchObject({ code: 'link.reset' });
     expect(listening.refused).toEqual([]);
+  });
+
+  test('[BM-22] is shown with what was negotiated and both fingerprints, and without before it is reached', async () => {
+    const { promise: dialled, resolve } = Promise.withResolvers<TLSSocket>();
+    await using listener = await rawListener(controlPlane.caCertificate, resolve);
+    await using _link = await linkTo('shown', listener.address);
+    const socket = await dialled;
+    const shown = await untilLink(owner, 'shown', ({ seen }) => seen !== null);
+    expect(shown.seen).toEqual({
+      protocol: socket.getProtocol(),
+      cipher: socket.getCipher().standardName,
+      group: 'X25519MLKEM768',
+      isWeak: false,
+      agentFingerprint: selfMadePin,
+      controlPlaneFingerprint: certificateFingerprint(socket.getPeerX509Certificate() ?? ''),
+    });
+    await using _nowhere = await linkTo('unreached', `127.0.0.1:${await unusedPort()}`);
+    const unreached = await untilLink(owner, 'unreached', ({ lastError }) => lastError !== null);
+    expect(unreached.seen).toBeNull();
   });
 
   test('is answered at once when its group changes while it pulls', async () => {

@@ -28,6 +28,7 @@ test('[BM-01] a link is made, shown, listed and deleted, in its group alone', as
     agentFingerprint: PIN,
     createdBy: 'owner',
     connectedSince: null,
+    seen: null,
     lastError: null,
     agentId: null,
   };

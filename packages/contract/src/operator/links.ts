@@ -24,6 +24,18 @@ export type CreateLinkBody = z.infer<typeof createLinkBody>;
 /** Why a link's connections fail, and since when for this reason. */
 const linkError = z.strictObject({ code: z.string(), message: z.string(), since: instant });
 
+/** What was negotiated by a connection, and the SHA-256 fingerprints of both certificates, to be compared with the agent’s own. */
+export const seenOnLink = z.strictObject({
+  protocol: z.string(),
+  /** By its IANA name. */
+  cipher: z.string(),
+  group: z.string().nullable(),
+  isWeak: z.boolean(),
+  agentFingerprint: z.string().nullable(),
+  controlPlaneFingerprint: z.string().nullable(),
+});
+export type SeenOnLink = z.infer<typeof seenOnLink>;
+
 /** A link by which the control plane dials an agent, and how that goes. */
 export const link = z.strictObject({
   id: uuid,
@@ -38,5 +50,7 @@ export const link = z.strictObject({
   lastError: linkError.nullable(),
   /** The agent of this group that used the link last. */
   agentId: uuid.nullable(),
+  /** Of the newest connection; null before the first. */
+  seen: seenOnLink.nullable(),
 });
 export type Link = z.infer<typeof link>;
