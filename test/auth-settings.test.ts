@@ -8,7 +8,7 @@ const read = (page: string) => readFileSync(join(docs, page), 'utf8');
 
 /** Settings by which somebody proves who it is, or by which that is judged. */
 const ABOUT_IDENTITY =
-  /^(?:agentCertificates|apiKeys|authentication|fips|owner|passwordHash|sessions)|keystore|truststore|controlPlane\.ca$|controlPlaneName|clientIdentity|signIns|proxy\.(?:url|password)|\.auth$|(?:clientId|roleId|token(?:File|Reference)|(?:clientSecret|federatedToken|secretId|serviceAccountToken)File)$/;
+  /^(?:agentCertificates|apiKeys|authentication|fips|owner|passwordHash|sessions)|keystore|truststore|controlPlane\.(?:ca|name)$|controlPlaneName|clientIdentity|signIns|proxy\.(?:url|password)|\.auth$|(?:clientId|roleId|token(?:File|Reference)|(?:clientSecret|federatedToken|secretId|serviceAccountToken)File)$/;
 
 /** Every key of docs/configuration.md, which a check holds against the schemas. */
 const keys = [...read('configuration.md').matchAll(/^\| `([^`]+)` \|/gm)].map(

@@ -18,15 +18,18 @@ beforeAll(async () => {
   const script = `import { scramVerifier } from ${module}; console.log(scramVerifier('${password}'))`;
   const args = ['--input-type=module', '--eval', script];
   const verifier = execFileSync(process.execPath, args, { encoding: 'utf8' }).trim();
-  const statements = made.join('\n').replace('sallyport_server', login);
+  const statements = made.join('\n').replaceAll('sallyport_server', login);
   await asAdmin(database.url, async (client) =>
     // What psql puts there.
     client.query(statements.replace(":'verifier'", client.escapeLiteral(verifier))),
   );
 });
 afterAll(async () => {
-  await asAdmin(database.url, (client) => client.query(`DROP ROLE ${login}`));
-  await database.drop();
+  try {
+    await asAdmin(database.url, (client) => client.query(`DROP ROLE ${login}`));
+  } finally {
+    await database.drop();
+  }
 });
 
 async function query(secret: string, statement: string): Promise<unknown[]> {

@@ -37,17 +37,23 @@ function shown(start: string): string[] {
   });
 }
 
-/** The names in the table under a heading. */
-function metricsOf(heading: string): string[] {
+/** What stands in the table under a heading: names, and names with the label that an alarm looks at. */
+function metricsOf(heading: string): { names: string[]; series: string[] } {
   const section = page.split(`## ${heading}\n`)[1]?.split('\n## ')[0] ?? '';
-  return [...section.matchAll(/^\| `(\w+)`/gm)].map(([, name = '']) => name);
+  const rows = [...section.matchAll(/^\| `(\w+)` +\| (?:`(\w+="\w+)")?/gm)];
+  const series = rows.flatMap(([, name, label]) =>
+    label === undefined ? [] : [`${name}{${label}`],
+  );
+  return { names: rows.map(([, name = '']) => name), series };
 }
 
 test('[AT-48] the commands of the page show whether a replica serves, and the metrics that it names', () => {
   const [ready = '', metrics = ''] = shown('curl --silent http://127.0.0.1:9464/');
   expect(JSON.parse(ready)).toEqual({ status: 'ready' });
-  expect(metricsOf('The control plane')).toHaveLength(4);
-  for (const name of metricsOf('The control plane')) expect(metrics).toContain(`# TYPE ${name} `);
+  const { names, series } = metricsOf('The control plane');
+  expect([names.length, series.length]).toEqual([4, 2]);
+  for (const name of names) expect(metrics).toContain(`# TYPE ${name} `);
+  for (const each of series) expect(metrics).toContain(each);
 });
 
 test('[AT-48] and so they do for an agent', async () => {
@@ -55,8 +61,10 @@ test('[AT-48] and so they do for an agent', async () => {
   await host.untilSecret('s', CANARY);
   const [health = '', metrics = ''] = shown('curl --silent --unix-socket');
   expect(JSON.parse(health)).toMatchObject({ entries: 1 });
-  expect(metricsOf('The agents')).toHaveLength(4);
-  for (const name of metricsOf('The agents')) expect(metrics).toContain(`# TYPE ${name} `);
+  const { names, series } = metricsOf('The agents');
+  expect([names.length, series.length]).toEqual([4, 1]);
+  for (const name of names) expect(metrics).toContain(`# TYPE ${name} `);
+  for (const each of series) expect(metrics).toContain(each);
   await agent.stop();
 });
 
@@ -93,10 +101,15 @@ testWithLogger(
     const env = { SALLYPORT_AGENT_STATE_DIR: host.stateDir, SALLYPORT_AGENT_SOCKET: host.socket };
     const running = startProcess({ command: ['sh', '-c', command], env, ownGroup: true });
     await host.untilSecret('s', CANARY);
-    while (!heard.some((message) => message.includes('"listening"'))) await once(server, 'message');
-    running.pressCtrlC();
-    await running.exited;
-    server.close();
+    const isHeard = (said: string) => heard.some((message) => message.includes(said));
+    try {
+      while (!isHeard('"listening"') || !isHeard('"revision applied"'))
+        await once(server, 'message');
+    } finally {
+      running.pressCtrlC();
+      await running.exited;
+      server.close();
+    }
     const told = heard.map((message) =>
       /^<\d+>1 \S+ \S+ sallyport-agent .*?(\{.*\})$/s.exec(message),
     );

@@ -12,7 +12,7 @@ import { freshnessSettings, freshnessWarnings } from './freshness.ts';
 import { listenSettings } from './listen-settings.ts';
 import { localApiSettings, socketMode } from './local-api-settings.ts';
 import { logLevels } from './log.ts';
-import { PEER_NAME, peerName } from './peer-name.ts';
+import { peerNameDescription, peerName } from './peer-name.ts';
 import { proxySettings, withConventionalProxy } from './proxy-settings.ts';
 import { isReference } from './references/reference.ts';
 import { referenceSettings } from './references/settings.ts';
@@ -92,7 +92,7 @@ const settings = z.strictObject({
       }),
       name: peerName.optional().meta({
         env: 'SALLYPORT_AGENT_CONTROL_PLANE_NAME',
-        description: `${PEER_NAME}; unset: the host in the URL`,
+        description: `${peerNameDescription}; unset: the host in the URL`,
       }),
       keystore: storeSettings('keystore', {
         what: 'The agent’s client certificate from the organisation’s CA, where authentication is certificate',

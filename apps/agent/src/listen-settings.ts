@@ -4,7 +4,7 @@ import { CONTROL_PLANE_NAME } from '@sallyport/tls/peer-certificate';
 import { tlsSettings } from '@sallyport/tls/settings';
 import { storeSettings } from '@sallyport/tls/store-settings';
 import { z } from 'zod';
-import { PEER_NAME, peerName } from './peer-name.ts';
+import { peerNameDescription, peerName } from './peer-name.ts';
 
 const what = 'Link from the control plane';
 const variables = 'SALLYPORT_AGENT_LISTEN';
@@ -27,7 +27,7 @@ export const listenSettings = z.strictObject({
     }),
   controlPlaneName: peerName
     .default(CONTROL_PLANE_NAME)
-    .meta({ env: `${variables}_CONTROL_PLANE_NAME`, description: PEER_NAME }),
+    .meta({ env: `${variables}_CONTROL_PLANE_NAME`, description: peerNameDescription }),
   keystore: storeSettings('keystore', {
     what,
     variables: `${variables}_KEYSTORE`,

@@ -10,5 +10,5 @@ export const peerName = z
     'after key: give the SHA-256 of the public key in base64url, 43 characters',
   );
 
-export const PEER_NAME =
+export const peerNameDescription =
   'Name that the control plane’s certificate must have: a URI, a host name, an IP address, or key: and the SHA-256 of its public key in base64url';

@@ -42,7 +42,7 @@ describe('a list', () => {
     const none = async (subject: string) =>
       (await operator.cli(['audit', 'list', '--subject', subject])).stderr;
     expect(await none('db/password')).toBe(
-      'No event matches. A subject is told with its kind, such as secret:db/password.\n',
+      'No event matches. Most subjects are told with their kind, such as secret:db/password.\n',
     );
     expect(await none('secret:db/password')).toBe('No event matches.\n');
   });

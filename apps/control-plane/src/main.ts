@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { ConfigError, loadConfig } from '@sallyport/config/load';
 import { configErrorExitCode, reportConfigError } from '@sallyport/config/report';
 import { OTHER_PROGRAMS, serverConfig } from './platform/config.ts';
+import { refuseUnheededTls } from './platform/database-connection.ts';
 import { VERSION } from './platform/version.ts';
 import { rotateRootKey } from './root-rotation/index.ts';
 import { serve } from './serve.ts';
@@ -47,12 +48,14 @@ try {
 
 function settings(file: string | undefined, roles: string | undefined) {
   const env = roles === undefined ? process.env : { ...process.env, SALLYPORT_ROLES: roles };
-  return loadConfig(serverConfig, {
+  const loaded = loadConfig(serverConfig, {
     file,
     env,
     programName: 'sallyport-server',
     otherVariables: OTHER_PROGRAMS,
   });
+  refuseUnheededTls(loaded.config.database, env);
+  return loaded;
 }
 
 function isUsageError(error: unknown): boolean {

@@ -67,18 +67,33 @@ export async function renderCommand(
       });
     return revision;
   };
-  const since = await pass();
-  if (flags.watch !== true) return;
-  const stop = () => stopping.abort();
-  process.once('SIGTERM', stop).once('SIGINT', stop);
+  if (flags.watch !== true) return void (await pass());
   const { debounceMs, splayMs } = settings;
   const tell = (sentence: string) => reportNotice(sentence, context);
   const entries = () => [...asked.values()];
-  const { signal } = stopping;
-  await followChanges({ client, since, entries, debounceMs, splayMs, tell, signal }, async () => {
-    await pass();
+  await untilSignal(stopping, async (signal) => {
+    const since = await pass();
+    await followChanges({ client, since, entries, debounceMs, splayMs, tell, signal }, async () => {
+      await pass();
+    });
   });
-  process.off('SIGTERM', stop).off('SIGINT', stop);
+}
+
+/** SIGTERM and SIGINT end it in order: a command that fails then is not run again, and is no failure of this one. */
+async function untilSignal(
+  stopping: AbortController,
+  work: (signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const stop = () => stopping.abort();
+  process.once('SIGTERM', stop).once('SIGINT', stop);
+  try {
+    await work(stopping.signal);
+  } catch (error) {
+    const isEnd = error instanceof AgentError && error.code === 'command.failed';
+    if (!isEnd || !stopping.signal.aborted) throw error;
+  } finally {
+    process.off('SIGTERM', stop).off('SIGINT', stop);
+  }
 }
 
 function settingsOf(flags: RenderFlags) {

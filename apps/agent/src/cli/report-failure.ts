@@ -35,7 +35,9 @@ export function reportInJson(
   { code, message }: Failure,
   { stderr }: Pick<CliContext, 'stderr'>,
 ): void {
-  stderr.write(`${JSON.stringify({ error: { code, message: withoutTokens(message) } })}\n`);
+  stderr.write(
+    `${JSON.stringify({ error: { code, message: withoutTokens(printable(message)) } })}\n`,
+  );
 }
 
 /** Prints what a command that goes on has to say. */

@@ -1,5 +1,6 @@
 import { ValueCache } from '../cache/value-cache.ts';
 import { readIncoming } from '../offline/bundle-file.ts';
+import { boundsOf } from '../offline/import-bundle.ts';
 import { verifyBundle } from '../offline/verify-bundle.ts';
 import { parseStoredBundle } from '../state/durable-store.ts';
 import { decodeHighWater } from '../state/high-water.ts';
@@ -40,7 +41,7 @@ async function waiting({ clock }: Host, state: StateView, identity: Identity): P
       'there is none; this agent cannot start without its control plane',
       'it is kept with the first bundle that the running agent receives',
     );
-  const bounds = { revision: 0, issuedAtMs: 0, nowMs: clock.now() };
+  const bounds = await boundsOf(state, identity, clock.now());
   const addressee = { identity, encryptionKey: identity.encryptionKey };
   const { bundle } = await verifyBundle(imported, identity.verificationKeyring, addressee, bounds);
   return ok(

@@ -100,7 +100,8 @@ async function importNext(
   return { bundle, isFirst: false };
 }
 
-async function boundsOf(
+/** What a bundle that is brought has to be newer than, and not past. */
+export async function boundsOf(
   state: StateView,
   { highWaterKey, verificationKeyring }: Identity,
   nowMs: number,

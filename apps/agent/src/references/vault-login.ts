@@ -77,6 +77,8 @@ export class VaultLogin {
    * @throws AgentError `reference.*`
    */
   async logOut(): Promise<void> {
+    // One that is being got would be kept after this.
+    await this.#getting?.catch(() => {});
     const lease = this.#lease;
     this.#lease = undefined;
     if (lease === undefined || this.#parts.settings.auth === 'token') return;

@@ -178,7 +178,7 @@ function addReading(audit: Command, context: Context): void {
 function noneOf({ subject = ':' }: { subject?: string | undefined }): string {
   const form = subject.includes(':')
     ? ''
-    : ' A subject is told with its kind, such as secret:db/password.';
+    : ' Most subjects are told with their kind, such as secret:db/password.';
   return `No event matches.${form}`;
 }
 

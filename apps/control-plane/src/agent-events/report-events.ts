@@ -1,7 +1,7 @@
 import type { AgentEvent, ReportedEventsBody } from '@sallyport/contract';
 import type { AccessClaims } from '@sallyport/crypto/access-token';
 import { agentRevoked, checkProtocol } from '../agents/index.ts';
-import { appendAgentEvents } from '../audit/index.ts';
+import { appendAuditEvents } from '../audit/index.ts';
 import { Operation } from '../authorization/index.ts';
 import type { Platform } from '../platform/platform.ts';
 import { takeBatch } from './agent-events.store.ts';
@@ -34,7 +34,7 @@ export async function reportEvents(
         act: { ...actOf(event), ...of },
       }));
     const dropped = dropOf(events).map((act) => ({ op, act: { ...act, ...of } }));
-    await appendAgentEvents(tx, [...acts, ...dropped], clock.now());
+    await appendAuditEvents(tx, [...acts, ...dropped], clock.now());
   });
 }
 

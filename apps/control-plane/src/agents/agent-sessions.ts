@@ -63,7 +63,7 @@ export class AgentSessions {
    * certificate the connection was made with (RFC 8705).
    *
    * @throws AppError `assertion.*`, `agent_token.*`, `client_certificate.*`, `agent.*`, `dpop.*`, `clock.skewed`,
-   * `hashing.busy`, `audit.busy`
+   * `hashing.busy`
    */
   async open(body: SessionBody, request: AgentRequest, from: Origin): Promise<SessionReply> {
     const refuse = refuseAgent(this.#refused, from);
@@ -84,7 +84,7 @@ export class AgentSessions {
    * have been opened since: a copy of its state may have, which is told by what it shows to open another itself.
    *
    * @throws AppError `access_token.expired`, `agent.unknown`, `agent.revoked`, `agent.method_refused`, `agent_token.*`,
-   * `client_certificate.*`, `audit.busy`
+   * `client_certificate.*`
    */
   async renew(
     claims: AccessClaims,

@@ -32,7 +32,7 @@ export class ApiKeyAuthenticator {
    * `text` is the key as it was shown. Only who holds the key learns why it is refused, and, while other
    * keys are being checked, that it must ask again to learn it; that it was shown is audited.
    *
-   * @throws AppError `api_key.invalid`, `api_key.revoked`, `api_key.expired`, `hashing.busy`, `audit.busy`
+   * @throws AppError `api_key.invalid`, `api_key.revoked`, `api_key.expired`, `hashing.busy`
    */
   async authenticate(text: string, requestId: string, address: string): Promise<Operation> {
     const { db, clock } = this.#platform;

@@ -17,7 +17,7 @@ export async function appendAuditEvent<Details extends AuditDetails>(
 }
 
 /** Records acts that an agent tells of, in the transaction that notes that it did. */
-export async function appendAgentEvents(
+export async function appendAuditEvents(
   tx: Db,
   events: readonly { op: Operation; act: AuditAct }[],
   nowMs: number,

@@ -1,4 +1,4 @@
-export { appendAgentEvents, appendAuditEvent, insertAuditRows } from './audit.store.ts';
+export { appendAuditEvent, appendAuditEvents, insertAuditRows } from './audit.store.ts';
 export type { AuditAction } from './actions.ts';
 export { AUDIT_WRITES, recordAct, recordDenial } from './record-act.ts';
 export { auditKeyPlace, openAuditKeys, type AuditKeys } from './audit-keys.ts';

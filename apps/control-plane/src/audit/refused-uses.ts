@@ -1,6 +1,7 @@
 import type { Operation } from '../authorization/index.ts';
 import type { AppError } from '../platform/app-error.ts';
 import { ExpiringMap } from '../platform/expiring-map.ts';
+import type { Platform } from '../platform/platform.ts';
 import type { AuditAct } from './audit-event.ts';
 import { recordAct, type Recording } from './record-act.ts';
 
@@ -9,18 +10,19 @@ const MAX_REMEMBERED = 50_000;
 
 /**
  * Records that a credential was shown which is good for nothing any more. Each once an hour and replica for one
- * reason, however often it is shown, so that nobody fills the audit with it.
+ * reason, however often it is shown, so that nobody fills the audit with it. What cannot be recorded is refused all
+ * the same, since an agent that was revoked must hear of it, and is recorded when it is shown again.
  */
 export class RefusedUses {
-  readonly #recording: Recording;
+  readonly #recording: Recording & Pick<Platform, 'log'>;
   readonly #recorded: ExpiringMap<true>;
 
-  constructor(recording: Recording) {
+  constructor(recording: Recording & Pick<Platform, 'log'>) {
     this.#recording = recording;
     this.#recorded = new ExpiringMap(recording.clock, MAX_REMEMBERED);
   }
 
-  /** `op` is of whoever is known to have shown it. Returns `refusal`, to be thrown. @throws AppError `audit.busy` */
+  /** `op` is of whoever is known to have shown it. Returns `refusal`, to be thrown. */
   async noted(
     op: Operation,
     act: Pick<AuditAct, 'action' | 'subject' | 'groupId'>,
@@ -33,9 +35,12 @@ export class RefusedUses {
     this.#recorded.set(use, true, this.#recording.clock.now() + AGAIN_AFTER_MS);
     try {
       await recordAct(this.#recording, op, { ...act, outcome: 'refused', details: { code } });
-    } catch (error) {
+    } catch (err) {
       this.#recorded.delete(use);
-      throw error;
+      this.#recording.log.warn(
+        { err },
+        'the use of a credential that is refused cannot be recorded',
+      );
     }
     return refusal;
   }

@@ -169,7 +169,7 @@ function parsed({ agent, ...row }: FoundLease): NamedLease {
   return {
     ...row,
     application: application.parse(row.application),
-    endedHow: leaseEnd.nullable().parse(row.endedHow),
+    endedHow: leaseEnd.nullable().catch(null).parse(row.endedHow),
     agentName: agent.name,
   };
 }

@@ -156,14 +156,14 @@ async function existingLendable(
   );
 }
 
-/** Who asks outside of the hours, for too much, or for what does not open is to be seen in the audit. */
+/** Who asks outside of the hours, or for too much, is to be seen in the audit. */
 async function recordRefusal(
   platform: Platform,
   op: Operation,
   { agent, body }: { agent: AccessClaims; body: TakeLeaseBody },
   error: unknown,
 ): Promise<void> {
-  if (!(error instanceof AppError) || !/^(?:lease|secret|envelope)\./.test(error.code)) return;
+  if (!(error instanceof AppError) || !/^(?:lease|secret)\./.test(error.code)) return;
   const denial = { permission: 'lease:grant', groupId: agent.groupId };
   const on = { subject: `secret:${body.secret}`, code: error.code };
   await recordDenial(platform, op, denial, on);

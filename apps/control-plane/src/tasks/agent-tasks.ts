@@ -7,7 +7,7 @@ import { AppError } from '../platform/app-error.ts';
 import type { Db } from '../platform/db.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { JobQueue, QueueBackend } from '../platform/queue-backend.ts';
-import { recordTask } from './record-task.ts';
+import { recordTasks } from './record-task.ts';
 import {
   listBusyAgents,
   listOpenTasks,
@@ -203,8 +203,7 @@ export class AgentTasks {
 
   async #recordAbandoned(tx: Db, tasks: readonly TriedTask[]): Promise<void> {
     const op = systemOperation('tasks');
-    for (const task of tasks)
-      await recordTask(tx, op, 'task:abandon', task, this.#platform.clock.now());
+    await recordTasks(tx, op, 'task:abandon', tasks, this.#platform.clock.now());
   }
 
   async #job({ agentId, taskId }: HeldTask): Promise<Job> {

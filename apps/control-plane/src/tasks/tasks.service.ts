@@ -7,7 +7,7 @@ import { pageOf, type Page } from '../platform/page-of.ts';
 import type { Platform } from '../platform/platform.ts';
 import { publishWakeup } from '../platform/wakeups.ts';
 import { MAX_ATTEMPTS, type AgentTasks, type HeldTask } from './agent-tasks.ts';
-import { recordTask } from './record-task.ts';
+import { recordTasks } from './record-task.ts';
 import {
   findTask,
   insertTask,
@@ -38,7 +38,7 @@ export async function createTask(
       createdBy: op.actor.name,
       createdAt: new Date(clock.now()),
     });
-    await recordTask(tx, op, 'task:create', { ...created, groupId: agent.groupId }, clock.now());
+    await recordTasks(tx, op, 'task:create', [{ ...created, groupId: agent.groupId }], clock.now());
     return created;
   });
   try {
@@ -92,7 +92,7 @@ export async function completeTask(
   // The record first: should the queue's part be lost, the next claim finds that the task has ended.
   await db.transaction(async (tx) => {
     const done = await markCompleted(tx, held.taskId, result, new Date(clock.now()));
-    if (done !== undefined) await recordTask(tx, op, 'task:complete', done, clock.now());
+    if (done !== undefined) await recordTasks(tx, op, 'task:complete', [done], clock.now());
   });
   await tasks.complete(held);
 }
@@ -108,7 +108,7 @@ export async function failTask(
   const now = new Date(clock.now());
   const failed = await db.transaction(async (tx) => {
     const task = await markFailed(tx, held.taskId, error, { maxAttempts: MAX_ATTEMPTS, now });
-    if (task !== undefined) await recordTask(tx, op, 'task:fail', task, now.getTime());
+    if (task !== undefined) await recordTasks(tx, op, 'task:fail', [task], now.getTime());
     return task;
   });
   await tasks.fail(held, error, { again: failed?.state === 'queued' });
