@@ -40,6 +40,20 @@ describe('[SG-13] doctor between an import and the run that takes it', () => {
     });
   });
 
+  test('[F-04] finds one that is older than what has run, also where that is gone', async () => {
+    host = await OfflineHost.imported();
+    const older = await host.exported();
+    host.group.putSecret('db', 'second');
+    await using daemon = await host.run();
+    await host.import(await host.exported());
+    await daemon.stop();
+    await rm(join(host.stateDir, 'bundle.json'));
+    await host.leave(older);
+    expect((await durable()).outcome).toBe('failed');
+    await host.leave(await host.exported());
+    expect((await durable()).outcome).toBe('ok');
+  });
+
   test('finds a bundle that would not be taken', async () => {
     host = await OfflineHost.imported();
     await host.leave(`${await host.exported()}x`);

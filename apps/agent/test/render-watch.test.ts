@@ -77,6 +77,24 @@ describe('[SG-04] render --watch', () => {
     expect(failing.output()).toContain('failed once: it ended with exit code 9');
   });
 
+  test('is ended by SIGTERM in order while the command of its first rendering runs', async () => {
+    const home = agent.enrolled.home.path;
+    const end = join(home, 'end');
+    const script = `echo begun; until [ -e "${end}" ]; do sleep 0.05; done; echo ended; exit 9`;
+    const first = startProcess({
+      command: [
+        ...[...agentCommand, 'render', '--socket', agent.enrolled.socket, '--watch'],
+        ...['--template', join(home, 'template'), '--output', join(home, 'other')],
+        ...['--', 'sh', '-c', script],
+      ],
+    });
+    await first.waitForLine(/^begun$/);
+    first.kill('SIGTERM');
+    await writeFile(end, '');
+    expect(await first.exited).toEqual({ code: 0, signal: null });
+    expect(first.stdout).toEqual(['begun', 'ended']);
+  });
+
   test('leaves the file while a value is gone, says so with the line, and goes on when it is back', async () => {
     agent.double.deleteSecret('a');
     await watching.waitForLine(
