@@ -84,8 +84,11 @@ async function untilTaken(
 ): Promise<void> {
   const deadline = systemClock.monotonic() + PATIENCE_MS;
   const issuedAtMs = Date.parse(bundle.issuedAt);
-  const isTaken = ({ agent, imported }: Health) =>
-    agent.id === bundle.agentId && Date.parse(imported.issuedAt ?? '') >= issuedAtMs;
+  // Noted before it is served: what is served must never be without its end.
+  const isTaken = ({ agent, imported, revision }: Health) =>
+    agent.id === bundle.agentId &&
+    Date.parse(imported.issuedAt ?? '') >= issuedAtMs &&
+    revision >= bundle.revision;
   for (;;) {
     const state = await StateDirectory.view(stateDir);
     const waits = state !== undefined && (await readIncoming(state)) !== undefined;
