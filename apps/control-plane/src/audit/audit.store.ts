@@ -12,17 +12,17 @@ export async function appendAuditEvent<Details extends AuditDetails>(
   act: AuditAct<Details>,
   nowMs: number,
 ): Promise<void> {
-  await tx.auditEvent.createMany({ data: [auditRow(op, act, nowMs)] });
-  if (act.outcome === 'done') await op.onAct?.(tx);
+  await appendAuditEvents(tx, [{ op, act }], nowMs);
 }
 
-/** Records acts that an agent tells of, in the transaction that notes that it did. */
+/** The same for several acts that one transaction does, or that an agent tells of. */
 export async function appendAuditEvents(
   tx: Db,
   events: readonly { op: Operation; act: AuditAct }[],
   nowMs: number,
 ): Promise<void> {
   await tx.auditEvent.createMany({ data: events.map(({ op, act }) => auditRow(op, act, nowMs)) });
+  for (const { op, act } of events) if (act.outcome === 'done') await op.onAct?.(tx);
 }
 
 /** A list for each column: one statement, whose text does not depend on how many rows there are. */

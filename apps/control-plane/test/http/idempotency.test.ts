@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { asAdmin } from '@sallyport/testkit/database';
+import { appendAuditEvents } from '../../src/audit/index.ts';
+import { systemOperation } from '../../src/authorization/index.ts';
 import { beginAttempt, claimAct, digestOf } from '../../src/idempotency/idempotency.service.ts';
 import { forgetExpired } from '../../src/maintenance/maintenance.ts';
 import { placeAll } from '../audit/chain.ts';
@@ -158,6 +160,24 @@ test('what a replica that died had done is never done again: its reply is lost, 
   expect(await retry()).toMatchObject({ status: 409, body: { code: 'idempotency.reply_lost' } });
   expect(await groupNames()).not.toContain('"done"');
 });
+
+test.each([
+  ['done', 1],
+  ['refused', 0],
+] as const)(
+  'an act that is recorded among others as %s claims its attempt %s times',
+  async (outcome, times) => {
+    const op = systemOperation('test');
+    let claims = 0;
+    op.onAct = async () => {
+      claims += 1;
+    };
+    const act = { action: 'task:create', subject: 'task:made', outcome } as const;
+    const { db, clock } = controlPlane.platform;
+    await db.transaction((tx) => appendAuditEvents(tx, [{ op, act }], clock.now()));
+    expect(claims).toBe(times);
+  },
+);
 
 test('[A7-20] replies are kept sealed, and nothing of them or of the request in clear', async () => {
   const reply = await post('/groups/plant-7/enrollment-tokens', { uses: 9 }, 'canary-of-the-key');
