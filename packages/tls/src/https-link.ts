@@ -7,6 +7,7 @@ import { type Endpoint, parseEndpoint } from './endpoint.ts';
 import { aborted, exchange, type LinkReply, StaleConnectionError } from './exchange.ts';
 import { certificateFingerprint } from './fingerprint.ts';
 import { LinkError, type LinkErrorCode } from './link-error.ts';
+import { negotiatedOn } from './negotiated.ts';
 import type { TlsPolicy } from './policy.ts';
 import { detourTo, openSocket, type Route } from './route.ts';
 import { RoutedAgent } from './routed-agent.ts';
@@ -76,13 +77,12 @@ const IDEMPOTENT_METHODS: ReadonlySet<string> = new Set([
 
 /** A resumed session shows no certificate, so its fingerprint is that of the handshake it stems from. */
 function parametersOf(socket: TLSSocket, earlier: TlsParameters | undefined): TlsParameters {
-  const key = socket.getEphemeralKeyInfo();
-  const group = key && 'name' in key ? key.name : undefined;
+  const { protocol, cipher, group } = negotiatedOn(socket);
   const certificate = socket.getPeerX509Certificate();
   return {
-    protocol: socket.getProtocol() ?? '',
-    cipher: socket.getCipher().standardName,
-    ...(group ? { group } : {}),
+    protocol,
+    cipher,
+    ...(group === null ? {} : { group }),
     peerFingerprint: certificate
       ? certificateFingerprint(certificate)
       : (earlier?.peerFingerprint ?? ''),

@@ -1,7 +1,8 @@
-import { hash, type X509Certificate } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { CertificateError } from './certificate-error.ts';
 import { certificateFacts, type CertificateFacts } from './certificate-facts.ts';
+import { keyThumbprint } from './key-thumbprint.ts';
 import { LinkError, type LinkErrorCode } from './link-error.ts';
 
 /** The name of the client certificate that a control plane makes for itself, as a URI in its SAN. */
@@ -100,13 +101,10 @@ function assertUsage(certificate: X509Certificate, usage: Usage, whose: string):
 
 /** A name is one peer's, and not everybody's below it: wildcards are for servers that are dialled by their host. */
 function isNamed(certificate: X509Certificate, name: string): boolean {
-  if (name.startsWith(PINNED_KEY)) return keyDigest(certificate) === name.slice(PINNED_KEY.length);
+  if (name.startsWith(PINNED_KEY))
+    return keyThumbprint(certificate.publicKey) === name.slice(PINNED_KEY.length);
   if (name.includes('://')) return factsOf(certificate).uris.includes(name);
   return !name.startsWith('.') && coversHost(certificate, name, { wildcards: false });
-}
-
-function keyDigest({ publicKey }: X509Certificate): string {
-  return hash('sha256', publicKey.export({ format: 'der', type: 'spki' }), 'base64url');
 }
 
 function coversHost(

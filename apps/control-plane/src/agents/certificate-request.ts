@@ -1,7 +1,8 @@
 import 'reflect-metadata';
-import { createPublicKey, hash } from 'node:crypto';
+import { createPublicKey } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 import { keyAlgorithmOf } from '@sallyport/tls/certificate-facts';
+import { keyThumbprint } from '@sallyport/tls/key-thumbprint';
 import { z } from 'zod';
 import { AppError } from '../platform/app-error.ts';
 
@@ -40,11 +41,6 @@ export async function readCertificateRequest(
     if (error instanceof AppError) throw error;
     throw refusal('it is no PKCS#10 request in base64, or a damaged one', error);
   }
-}
-
-/** SHA-256 of a SubjectPublicKeyInfo (RFC 7469, section 2.4), base64url. */
-export function keyThumbprint(spki: Buffer): string {
-  return hash('sha256', spki, 'base64url');
 }
 
 /** Before its signature is verified, which takes time with the length of the key. */

@@ -1,6 +1,7 @@
 import { hash, type X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
+import { keyThumbprint } from '@sallyport/tls/key-thumbprint';
 import { presentedChain } from '@sallyport/tls/presented-chain';
 import {
   clientCertificateExpired,
@@ -8,7 +9,6 @@ import {
   clientCertificateMisused,
   clientCertificateUntrusted,
 } from './agent-refusals.ts';
-import { keyThumbprint } from './certificate-request.ts';
 
 /** The certificate that a connection was made with. */
 export type ClientCertificate = {
@@ -66,7 +66,7 @@ function read(socket: Socket): Shown | undefined {
   return {
     certificate: {
       digest: hash('sha256', certificate.raw, 'base64url'),
-      keyThumbprint: keyThumbprint(publicKey.export({ format: 'der', type: 'spki' })),
+      keyThumbprint: keyThumbprint(publicKey),
       uri: /^URI:([^",\s]+)$/.exec(certificate.subjectAltName ?? '')?.[1],
       notAfterMs: validToDate.getTime(),
       certificate,

@@ -1,14 +1,14 @@
 import { X509Certificate } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
+import { keyThumbprint } from '@sallyport/tls/key-thumbprint';
 import { Issuer, type LeafOptions } from '@sallyport/tls/test/issuer';
-import { keyThumbprint } from './certificate-request.ts';
 import { organisationIdentity } from './organisation-identity.ts';
 
 async function identityOf(kind: 'uri' | 'dns' | 'ip' | 'key', options: LeafOptions) {
   const root = await Issuer.root();
   const { chain } = await root.leaf({ usages: ['clientAuth'], ...options });
   const certificate = new X509Certificate(chain);
-  const thumbprint = keyThumbprint(certificate.publicKey.export({ format: 'der', type: 'spki' }));
+  const thumbprint = keyThumbprint(certificate.publicKey);
   const shown = {
     digest: '',
     keyThumbprint: thumbprint,
