@@ -5,6 +5,7 @@ import { runProgram } from './cli/program.ts';
 import { reportFailure } from './cli/report-failure.ts';
 import { outputLost } from './exec/own-output.ts';
 import { exitCodes } from './exit-codes.ts';
+import { reapOrphans } from './host/orphans.ts';
 import { codeOf } from './state/system-error.ts';
 
 const context = systemContext();
@@ -17,6 +18,8 @@ process.stdout.on('error', (error) => {
   if (codeOf(error) === 'EPIPE') process.exit(exitCodes.ok);
   process.exit(reportFailure(outputLost(error), context, { args }));
 });
+
+if (process.pid === 1) reapOrphans();
 
 // Whatever ends this process before its command has ended is no success.
 process.exitCode = exitCodes.error;

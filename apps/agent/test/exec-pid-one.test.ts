@@ -15,8 +15,14 @@ const describeInNamespace = why === undefined ? describe : describe.skip;
 
 afterAll(() => expectNoLeftovers());
 
-const exec = (script: string) =>
-  startProcess({ command: [...unshare, ...agentCommand, 'exec', '--', 'sh', '-c', script] });
+const [node, ...program] = agentCommand;
+const exec = (script: string, options: string[] = []) =>
+  startProcess({
+    command: [...unshare, node, ...options, ...program, 'exec', '--', 'sh', '-c', script],
+  });
+
+/** Leaves a process without its parent, which ends in a moment and is `$pid`. */
+const ORPHAN = `pid=$(sh -c 'sh -c "sleep 0.1" & echo $! > /proc/self/fd/3' 3>&1 >/dev/null)`;
 
 /** The process that is PID 1 in its namespace, by its id out here. */
 const firstProcessOf = (outside: TestProcess) =>
@@ -41,10 +47,17 @@ describeInNamespace(titleOrLeftOut('[SG-20] exec as PID 1', why), () => {
     expect(ran.stdout).toEqual(['ready', 'got']);
   });
 
-  test('does not reap what its command leaves behind: that stays a zombie until exec ends', async () => {
-    const orphan = `sh -c 'sh -c "sleep 0.1" & echo $! > /proc/self/fd/3' 3>&1 >/dev/null`;
+  test('reaps what its command leaves behind, also while others of it run on', async () => {
     const ran = exec(
-      `pid=$(${orphan}); until grep -q '^State:.Z' "/proc/$pid/status"; do sleep 0.02; done; grep -E '^(State|PPid)' "/proc/$pid/status"`,
+      `sleep 60 & ${ORPHAN}; while test -e "/proc/$pid"; do sleep 0.02; done; kill $!; exit 7`,
+    );
+    expect(await ran.exited).toEqual({ code: 7, signal: null });
+  });
+
+  test('reaps nothing else where Node may not call the C library: it stays a zombie until exec ends', async () => {
+    const ran = exec(
+      `${ORPHAN}; until grep -q '^State:.Z' "/proc/$pid/status"; do sleep 0.02; done; grep -E '^(State|PPid)' "/proc/$pid/status"`,
+      ['--permission', '--allow-fs-read=*', '--allow-child-process'],
     );
     expect(await ran.exited).toEqual({ code: 0, signal: null });
     expect(ran.stdout).toEqual(['State:\tZ (zombie)', 'PPid:\t1']);

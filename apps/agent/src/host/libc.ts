@@ -18,6 +18,10 @@ export type Libc = {
   /** From now on no core of this process is written, and only root reads its memory. Whether that is so. */
   forbidDumps(): boolean;
   areDumpsForbidden(): boolean;
+  /** A child that has ended and that nobody has asked about; 0 where there is none. It stays one until `reap`. */
+  endedChild(): number;
+  /** Takes note of how a child has ended: it is none any more. */
+  reap(pid: number): void;
   /** From now on memory that is freed goes back to the host soon, at the price of asking for it again. */
   returnFreed(): void;
   /**
@@ -27,7 +31,7 @@ export type Libc = {
   lockedPage(): Buffer | undefined;
 };
 
-/** What follows is from the headers of Linux (socket, mman, prctl, resource), and the same on these processors. */
+/** What follows is from the headers of Linux (socket, mman, prctl, resource, wait), and the same on these processors. */
 const PROCESSORS: readonly string[] = ['x64', 'arm64'];
 const AF_UNIX = 1;
 const SOCK_STREAM_CLOEXEC = 0o2_000_001;
@@ -45,6 +49,13 @@ const PR_GET_DUMPABLE = 3;
 const PR_SET_DUMPABLE = 4;
 const RLIMIT_CORE = 4;
 const RLIMIT_BYTES = 16;
+const P_ALL = 0;
+const P_PID = 1;
+const WNOHANG = 1;
+const WEXITED = 4;
+const WNOWAIT = 0x0100_0000;
+const SIGINFO_BYTES = 128;
+const SI_PID_OFFSET = 16;
 
 const signatures = {
   getpagesize: { arguments: [], return: 'int32' },
@@ -60,6 +71,7 @@ const signatures = {
   setrlimit: { arguments: ['int32', 'buffer'], return: 'int32' },
   shutdown: { arguments: ['int32', 'int32'], return: 'int32' },
   socketpair: { arguments: ['int32', 'int32', 'int32', 'buffer'], return: 'int32' },
+  waitid: { arguments: ['int32', 'uint32', 'buffer', 'int32'], return: 'int32' },
 } as const;
 
 const open = (ffi: Ffi) => ffi.dlopen(null, signatures).functions;
@@ -108,6 +120,14 @@ function over(ffi: Ffi, native: Native): Libc {
       return areDumpsForbidden();
     },
     areDumpsForbidden,
+    endedChild: () => {
+      const info = Buffer.alloc(SIGINFO_BYTES);
+      native.waitid(P_ALL, 0, info, WEXITED | WNOHANG | WNOWAIT);
+      return info.readInt32LE(SI_PID_OFFSET);
+    },
+    reap: (pid) => {
+      native.waitid(P_PID, pid, Buffer.alloc(SIGINFO_BYTES), WEXITED | WNOHANG);
+    },
     returnFreed: () => returnFreed(ffi),
     lockedPage: () => lockedPage(ffi, native),
   };
