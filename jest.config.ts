@@ -20,6 +20,8 @@ const withServers = {
 export default {
   // One more than the cores: tests that hash or wait for a process leave a core idle now and then.
   maxWorkers: Math.min(availableParallelism() + 1, 5),
+  // A worker keeps what its test files have in their variables, and would look through more and more of it for garbage.
+  workerIdleMemoryLimit: '500MB',
   testTimeout: 60_000,
   projects: [
     {

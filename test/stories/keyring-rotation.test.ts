@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { keyring, revealedSecret, secret } from '@sallyport/contract';
 import { asAdmin } from '@sallyport/testkit/database';
@@ -13,6 +14,7 @@ const SECRETS = ['a', 'b', 'c'];
 /** Where a rotation can be stopped, with the advisory lock that stops it there. */
 const GATES = { values: 1, deliveryKeys: 2, retirement: 3, lateWriter: 4 };
 const STORY_MS = 180_000;
+const WRITE_EVERY_MS = 100;
 
 let installation: Installation;
 let replica: Replica;
@@ -102,9 +104,9 @@ async function write(name: string): Promise<boolean> {
   }
 }
 
-/** Writes until it is enough, or nobody answers any more. */
+/** Writes until it is enough, or nobody answers any more; each of the writers nearly ten times a second. */
 async function writeOn(name: string, enough: AbortSignal): Promise<void> {
-  while (!enough.aborted && (await write(name)));
+  while (!enough.aborted && (await write(name))) await pause(WRITE_EVERY_MS);
 }
 
 async function whileWriting(work: () => Promise<unknown>): Promise<void> {

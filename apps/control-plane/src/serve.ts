@@ -9,6 +9,7 @@ import { admitApplication } from './platform/application-role.ts';
 import { systemClock } from './platform/clock.ts';
 import type { ServerConfig } from './platform/config.ts';
 import { createLog, type Log } from './platform/log.ts';
+import { measureProcess } from './platform/metrics.ts';
 import { migrate } from './platform/migrate.ts';
 import { openDatabase, type OpenDatabase } from './platform/open-database.ts';
 import { lowerPoolThreads } from './platform/pool-threads.ts';
@@ -40,6 +41,7 @@ export async function serve({
   const dataDir = resolve(config.dataDir);
   await mkdir(dataDir, { recursive: true });
   await lowerPoolThreads();
+  measureProcess();
   const rootKeys = new RootKeys(await loadRootKeys(config, dataDir));
   const database = await openDatabase(config, dataDir, log).catch((error: unknown) => {
     // A Ctrl-C reaches a program that is about to be started too, which then fails for no other reason.

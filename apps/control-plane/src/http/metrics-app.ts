@@ -1,4 +1,5 @@
 import Fastify, { type FastifyInstance } from 'fastify';
+import { renderMetrics } from '../platform/metrics.ts';
 import type { Platform } from '../platform/platform.ts';
 
 /** Plain HTTP on loopback: `/healthz` (the process lives), `/readyz` (it can serve), `/metrics` (Prometheus). */
@@ -15,7 +16,7 @@ export async function createMetricsApp(
     return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'unavailable' });
   });
   app.get('/metrics', async (_request, reply) =>
-    reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
+    reply.type(metrics.registry.contentType).send(await renderMetrics(metrics)),
   );
   return app;
 }

@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics, register } from 'prom-client';
 
 /** Every metric of the control plane, in one place. */
 export type Metrics = ReturnType<typeof createMetrics>;
@@ -14,9 +14,18 @@ export type MetricSources = {
   refusedFiles: () => number;
 };
 
+/** From now on until it ends the process is measured, too: its memory, its event loop. Once in each. */
+export function measureProcess(): void {
+  collectDefaultMetrics();
+}
+
+/** What there is to tell, of a control plane and of the process that it runs in, as Prometheus reads it. */
+export function renderMetrics({ registry }: Pick<Metrics, 'registry'>): Promise<string> {
+  return Registry.merge([register, registry]).metrics();
+}
+
 export function createMetrics(sources: MetricSources) {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
   const registers = [registry];
   return {
     registry,
