@@ -46,6 +46,8 @@ export async function enroll(
 ): Promise<EnrollReply> {
   const { platform } = deps;
   const token = readToken(body.token, 'enroll');
+  // Of a flood of tokens that nobody gave out most end here, before the rest of the work for them.
+  if (!deps.tokens.remembers(token)) platform.enrollmentHashing.refuseFull();
   await verifyProof(platform, body);
   checkEncryptionKey(body.encryptionKey);
   const requested = body.csr === undefined ? undefined : await readCertificateRequest(body.csr);
@@ -57,7 +59,7 @@ export async function enroll(
     return await register(deps, op, { body, requested, identity }, row);
   } catch (error) {
     // Whoever holds a token may be refused for ever: each refusal, which is audited, waits for a check.
-    deps.tokens.forget(token, row.secretHash);
+    deps.tokens.forget(token);
     if (error instanceof AppError) await recordRefusal(platform, op, row, error);
     throw error;
   }

@@ -37,11 +37,16 @@ export class BoundedPool {
     };
   }
 
+  /** @throws AppError the refusal, when `run` would refuse at once */
+  refuseFull(): void {
+    const { concurrency, queued, refusal } = this.#limits;
+    if (this.#running >= concurrency && this.#waiting.length >= queued) throw refusal();
+  }
+
   /** @throws AppError the refusal, when the queue is full or its turn does not come in time */
   async run<T>(work: () => Promise<T>): Promise<T> {
-    const { concurrency, queued, refusal } = this.#limits;
-    if (this.#running >= concurrency) {
-      if (this.#waiting.length >= queued) throw refusal();
+    this.refuseFull();
+    if (this.#running >= this.#limits.concurrency) {
       await this.#turn();
     } else {
       this.#running += 1;

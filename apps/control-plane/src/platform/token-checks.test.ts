@@ -69,14 +69,26 @@ describe('a token’s check', () => {
   test('that is made alone hashes, whatever is remembered, and is not remembered', async () => {
     await checks.matches(token, hash);
     expect(await withoutHashing(() => checks.matchesAlone(token, hash))).toEqual(busy);
-    checks.forget(token, hash);
+    checks.forget(token);
     expect(await checks.matchesAlone(token, hash)).toBe(true);
     expect(await withoutHashing(() => checks.matches(token, hash))).toEqual(busy);
   });
 
+  test('is remembered from its beginning, and not once it has failed', async () => {
+    expect(checks.remembers(token)).toBe(false);
+    const check = checks.matches(token, hash);
+    expect(checks.remembers(token)).toBe(true);
+    expect(checks.remembers(mintToken('session', token.id))).toBe(false);
+    await check;
+    expect(checks.remembers(token)).toBe(true);
+    const forged = mintToken('session', token.id);
+    await checks.matches(forged, hash);
+    expect(checks.remembers(forged)).toBe(false);
+  });
+
   test('that is forgotten is made again', async () => {
     await checks.matches(token, hash);
-    checks.forget(token, hash);
+    checks.forget(token);
     expect(await withoutHashing(() => checks.matches(token, hash))).toEqual(busy);
   });
 });

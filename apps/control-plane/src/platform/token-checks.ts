@@ -9,6 +9,9 @@ import { ExpiringMap } from './expiring-map.ts';
 const REMEMBER_MS = 60_000;
 const MAX_REMEMBERED = 10_000;
 
+/** Against which hash a token was checked. */
+type Check = { secretHash: string; matched: Promise<boolean> };
+
 /**
  * Tells whether a token's secret is the one of its hash. A check is remembered from its beginning, under a
  * keyed hash of the token, so that requests in parallel share it; one that failed is forgotten.
@@ -17,7 +20,7 @@ export class TokenChecks {
   readonly #clock: Clock;
   readonly #hashing: Pick<BoundedPool, 'run'>;
   readonly #memoryKey = randomBytes(32);
-  readonly #checks: ExpiringMap<Promise<boolean>>;
+  readonly #checks: ExpiringMap<Check>;
 
   constructor(clock: Clock, hashing: Pick<BoundedPool, 'run'>) {
     this.#clock = clock;
@@ -27,12 +30,16 @@ export class TokenChecks {
 
   /** @throws AppError `hashing.busy` */
   async matches(token: Token, secretHash: string): Promise<boolean> {
-    const memory = this.#memoryOf(token, secretHash);
-    const check = this.#checks.get(memory) ?? this.#hash(token, secretHash);
+    const memory = this.#memoryOf(token);
+    const known = this.#checks.get(memory);
+    const check =
+      known?.secretHash === secretHash
+        ? known
+        : { secretHash, matched: this.#hash(token, secretHash) };
     this.#checks.set(memory, check, this.#clock.now() + REMEMBER_MS);
     let matched = false;
     try {
-      matched = await check;
+      matched = await check.matched;
       return matched;
     } finally {
       if (!matched) this.#checks.delete(memory);
@@ -44,14 +51,19 @@ export class TokenChecks {
     return this.#hash(token, secretHash);
   }
 
-  /** Makes the next check of the token hash again, for one that is good for nothing. */
-  forget(token: Token, secretHash: string): void {
-    this.#checks.delete(this.#memoryOf(token, secretHash));
+  /** Whether a check of the token has matched, or is being made: another may need no hash. */
+  remembers(token: Token): boolean {
+    return this.#checks.get(this.#memoryOf(token)) !== undefined;
   }
 
-  #memoryOf(token: Token, secretHash: string): string {
+  /** Makes the next check of the token hash again, for one that is good for nothing. */
+  forget(token: Token): void {
+    this.#checks.delete(this.#memoryOf(token));
+  }
+
+  #memoryOf(token: Token): string {
     return createHmac('sha256', this.#memoryKey)
-      .update(`${token.id} ${token.secret} ${secretHash}`)
+      .update(`${token.id} ${token.secret}`)
       .digest('base64url');
   }
 

@@ -115,6 +115,26 @@ test.each([
   60_000,
 );
 
+test('[F-12] in a flood of forgeries the next is refused before anything else of it is looked at, and a token that was checked a moment ago goes on', async () => {
+  const created = (await owner.call('POST', tokens, { uses: 2 })).body;
+  const token = field(created, 'token');
+  expect((await (await newAgent()).enroll(token)).status).toBe(201);
+  const forger = await newAgent();
+  const forge = (change: Record<string, unknown> = {}) =>
+    forger.enroll(formatToken(mintToken('enroll', field(created, 'id'))), change);
+  const unproven = { encryptionKey: (await newAgent()).encryption.publicJwk };
+  expect((await forge(unproven)).body).toMatchObject({ code: 'proof.invalid' });
+  const flood = Array.from({ length: 100 }, () => forge());
+  await Promise.race(flood);
+  const [refused, enrolled] = await Promise.all([
+    forge(unproven),
+    newAgent().then((agent) => agent.enroll(token)),
+  ]);
+  expect(refused).toMatchObject({ status: 429, body: { code: 'hashing.busy' } });
+  expect(enrolled.status).toBe(201);
+  await Promise.all(flood);
+}, 60_000);
+
 test('a flood of guesses holds up nobody who makes operators or resets a password', async () => {
   const guesses = Array.from({ length: 40 }, (_, at) =>
     new OperatorClient(controlPlane.operatorApp).call('POST', '/sessions', {
