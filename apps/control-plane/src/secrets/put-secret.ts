@@ -80,7 +80,7 @@ function refuseUnlendable({ lease, kind, offline }: SecretRow): void {
   if (kind === 'reference')
     throw unlendable(
       'reference',
-      'is not lent out; agents look it up when asked. Take its lease away with it: lease: null, or --no-lease',
+      'cannot be lent out, since agents look it up when asked: leave the lease out, or take away the one it has, by lease: null or --no-lease',
     );
   if (offline === 'allow')
     throw unlendable('offline', 'may not be allow for a secret that is lent out');
