@@ -1,9 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { titleOrLeftOut } from '@sallyport/testkit/left-out';
 import { expectNoLeftovers, startProcess, type TestProcess } from '@sallyport/testkit/process';
-import { until } from './harness.ts';
+import { ControlPlaneDouble } from './control-plane-double.ts';
+import { askSocket, enrollWith, until } from './harness.ts';
 import { agentCommand } from './run-agent.ts';
 
 const unshare = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'];
@@ -24,13 +26,13 @@ const exec = (script: string, options: string[] = []) =>
 /** Leaves a process without its parent, which ends in a moment and is `$pid`. */
 const ORPHAN = `pid=$(sh -c 'sh -c "sleep 0.1" & echo $! > /proc/self/fd/3' 3>&1 >/dev/null)`;
 
+/** Also those that have ended, and that nobody has reaped. */
+const childrenOf = async (pid: number) =>
+  (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).split(' ').filter(Boolean);
+
 /** The process that is PID 1 in its namespace, by its id out here. */
-const firstProcessOf = (outside: TestProcess) =>
-  until(async () => {
-    const { pid } = outside;
-    const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8');
-    return Number(children.trim()) || undefined;
-  });
+const firstProcessOf = ({ pid }: TestProcess) =>
+  until(async () => Number((await childrenOf(pid))[0]) || undefined);
 
 describeInNamespace(titleOrLeftOut('[SG-20] exec as PID 1', why), () => {
   test('keeps the exit code, and is PID 1', async () => {
@@ -61,5 +63,37 @@ describeInNamespace(titleOrLeftOut('[SG-20] exec as PID 1', why), () => {
     );
     expect(await ran.exited).toEqual({ code: 0, signal: null });
     expect(ran.stdout).toEqual(['State:\tZ (zombie)', 'PPid:\t1']);
+  });
+});
+
+describeInNamespace(titleOrLeftOut('[SG-20] run as PID 1', why), () => {
+  test('reaps what the program of a reference leaves behind', async () => {
+    const double = await ControlPlaneDouble.start();
+    const { home, stateDir } = await enrollWith(double);
+    const leaving = ['/bin/sh', '-c', 'sleep 60 & echo of a program'];
+    const settings = {
+      stateDir,
+      references: { exec: { commands: { leaving: { argv: leaving } } } },
+    };
+    const file = join(home.path, 'agent.yaml');
+    await writeFile(file, JSON.stringify(settings));
+    double.putReference('left', 'exec://leaving');
+    const ran = startProcess({ command: [...unshare, ...agentCommand, 'run', '--config', file] });
+    const first = await firstProcessOf(ran);
+    try {
+      const ask = () => askSocket(join(stateDir, 'agent.sock'), '/v1/secrets/left');
+      const reply = await until(async () => {
+        const { status, body } = await ask().catch(() => ({ status: 0, body: '' }));
+        return status === 200 ? body : undefined;
+      });
+      expect(JSON.parse(reply)).toMatchObject({ value: 'of a program' });
+      await until(async () => (await childrenOf(first)).length === 0);
+    } finally {
+      // What stands between takes none for it.
+      process.kill(first, 'SIGTERM');
+      await ran.exited;
+      await double.stop();
+      await home.remove();
+    }
   });
 });
