@@ -82,10 +82,10 @@ export class AcceptedConnections {
     return this.#pool.arrived;
   }
 
-  /** For the connections to come; where other CAs are trusted, those that wait unused were let in by the ones before. */
+  /** For the connections to come; where other CAs are trusted, those that there are were let in by the ones before. */
   replace(identity: AcceptingIdentity): void {
     this.#server.setSecureContext(secured(identity, this.#options.tls));
-    if (identity.ca !== this.#ca) this.#pool.dropUnused();
+    if (identity.ca !== this.#ca) this.#pool.retire();
     this.#ca = identity.ca;
   }
 

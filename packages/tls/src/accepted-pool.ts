@@ -82,10 +82,12 @@ export class AcceptedPool extends Agent {
     if (at !== -1) this.#fresh.splice(at, 1);
   }
 
-  /** Ends the connections that carry no request. */
-  dropUnused(): void {
-    const free = Object.values(this.freeSockets).flatMap((sockets) => sockets ?? []);
-    for (const socket of [...this.#fresh.splice(0), ...free]) socket.destroy();
+  /** Ends the connections that carry no request, and each other with its reply. */
+  retire(): void {
+    for (const socket of [...this.#fresh.splice(0), ...allOf(this.freeSockets)]) socket.destroy();
+    // Before Node's own listener, which hands the connection to the next request.
+    for (const socket of allOf(this.sockets))
+      socket.prependListener('free', () => socket.destroy());
   }
 
   /** Ends every connection, and what waits for one. */
@@ -98,6 +100,10 @@ export class AcceptedPool extends Agent {
     for (const waiter of [...this.#waiting]) waiter.fail(ended);
     super.destroy();
   }
+}
+
+function allOf(sockets: NodeJS.ReadOnlyDict<Socket[]>): Socket[] {
+  return Object.values(sockets).flatMap((those) => those ?? []);
 }
 
 function notDialled(waitMs: number): LinkError {

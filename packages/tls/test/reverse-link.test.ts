@@ -125,6 +125,39 @@ test('[BM-21] an agent’s certificates are replaced for the connections to come
   expect(failure).toMatchObject({ code: 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION' });
 });
 
+test('[BM-21] whom a CA that is trusted no longer let in gets no further request, be it one that waits already', async () => {
+  const held: (() => void)[] = [];
+  const full = Promise.withResolvers<void>();
+  await using agent = await listeningAgent();
+  await using controlPlane = await diallingServer(agent.accepted.port, ({ url }, response) => {
+    if (url !== '/held') return void response.end(`answer to ${url}`);
+    held.push(() => response.end('late'));
+    if (held.length === MAX_CONNECTIONS) full.resolve();
+  });
+  const ends: Promise<void>[] = [];
+  const pulls: ReturnType<typeof agent.link.request>[] = [];
+  for (let at = 0; at < MAX_CONNECTIONS; at += 1) {
+    ends.push(closed(await controlPlane.dial()));
+    pulls.push(agent.link.request('GET', '/held'));
+  }
+  await full.promise;
+  const waiting = agent.link.request('GET', '/secret');
+  const other = await Issuer.root('CN=Other');
+  const leaf = await other.leaf({ names: localNames, usages: ['serverAuth'] });
+  agent.accepted.replace({ ...credentials(leaf), ca: other.rootPem });
+  for (const answer of held) answer();
+  for (const pull of pulls) expect((await pull).body.toString()).toBe('late');
+  await Promise.all(ends);
+  const asked = once(controlPlane.server, 'request');
+  const dialled = await controlPlane.dial({
+    ca: [other.rootPem],
+    leaf: await other.leaf(clientOptions),
+  });
+  expect((await waiting).body.toString()).toBe('answer to /secret');
+  const [{ socket }] = await asked;
+  expect(socket.localPort).toBe(dialled.localPort);
+});
+
 test('[BM-13] no TLS session is resumed, as its peer might be trusted no longer', async () => {
   await using agent = await listeningAgent();
   const { port } = agent.accepted;

@@ -206,6 +206,15 @@ describe('a lease', () => {
     expect(textOf(await take('/run/other.sock'))).toBe('value');
   });
 
+  test('of one place leave room also where all ask before the control plane is reached', async () => {
+    leases.wipe();
+    const taken = Array.from({ length: 65 }, () => leases.take(asked));
+    leases.remembered();
+    const outcomes = await Promise.allSettled(taken);
+    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(64);
+    expect(outcomes.at(-1)).toMatchObject({ reason: { code: 'lease.too_many' } });
+  });
+
   test('whose reply is lost, or whose value cannot be used, is given back', async () => {
     answerWith = async () => {
       throw new AgentError('link.reset', 'lost', { retryable: true });

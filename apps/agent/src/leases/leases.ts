@@ -103,8 +103,8 @@ export class Leases {
     requestId: string;
   }): Promise<Lent> {
     const { controlPlane, clock, identity, log } = this.#parts;
-    this.#refuseTooMany(asked.application.listener);
     await this.#ready();
+    this.#refuseTooMany(asked.application.listener);
     const id = randomUUIDv7();
     const state = { isEnded: false, place: asked.application.listener };
     this.#asking.set(id, state);
