@@ -98,7 +98,9 @@ export async function revokeApiKey(
   id: string,
 ): Promise<void> {
   await db.transaction(async (tx) => {
-    await authorizedKey(tx, op, 'api-key:revoke', id);
+    const { held } = await authorizedKey(tx, op, 'api-key:revoke', id);
+    // What a key gives is taken by whoever might give it.
+    for (const grant of held) op.authorizeGrant(grant);
     if (!(await markKeyRevoked(tx, id, new Date(clock.now())))) return;
     await appendAuditEvent(tx, op, actOn('revoke', id), clock.now());
   });

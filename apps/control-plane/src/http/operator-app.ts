@@ -58,6 +58,9 @@ export type OperatorAppDeps = {
 const NO_SUCH_ROUTE =
   'There is no such route: see /api/openapi.json. Agents use the agent API, the other address that the server printed at its start.';
 
+/** A revocation holds within two seconds, also for what was begun before it. */
+const BODY_WITHIN_MS = 1_000;
+
 /** The operator API: `/api/v1`, its OpenAPI document and the page that shows it. */
 export async function createOperatorApp(deps: OperatorAppDeps): Promise<FastifyInstance> {
   const { platform, listener, limits, sessions } = deps;
@@ -75,19 +78,10 @@ export async function createOperatorApp(deps: OperatorAppDeps): Promise<FastifyI
   });
   await describeApi(app);
   app.addHook('onRoute', refuseUnguardedRoutes(isPermission));
-  const callers = new CallerAuthenticator(platform, sessions);
+  app.decorateRequest('shownAtMs', 0);
   await app.register(
     async (api) => {
-      api.addHook('onRequest', async (request) => {
-        if (isForStrangers(request)) return;
-        limits.refuseNoisyStranger(request);
-        const operation = await limits.countRefusal(request, () => callers.authenticate(request));
-        const { kind, id } = principalOf(operation);
-        limits.countPrincipal(kind, id);
-        operation.renew = () => callers.authenticate(request);
-        request.operation = operation;
-        refuseUnheeded(request);
-      });
+      authenticateCallers(api, platform, deps);
       keepReplies(api, platform);
       auditRefusals(api, platform, deps.unreadable);
       await api.register(sessionsRoutes(platform, sessions, deps.signInLimits));
@@ -117,6 +111,34 @@ export async function createOperatorApp(deps: OperatorAppDeps): Promise<FastifyI
     { prefix: '/api/v1' },
   );
   return app;
+}
+
+function authenticateCallers(
+  api: FastifyInstance,
+  platform: Platform,
+  { limits, sessions }: Pick<OperatorAppDeps, 'limits' | 'sessions'>,
+): void {
+  const { clock } = platform;
+  const callers = new CallerAuthenticator(platform, sessions);
+  api.addHook('onRequest', async (request) => {
+    if (isForStrangers(request)) return;
+    limits.refuseNoisyStranger(request);
+    request.shownAtMs = clock.now();
+    const operation = await limits.countRefusal(request, () => callers.authenticate(request));
+    const { kind, id } = principalOf(operation);
+    limits.countPrincipal(kind, id);
+    operation.renew = () => callers.authenticate(request);
+    request.operation = operation;
+    refuseUnheeded(request);
+  });
+  // A body may take half a minute: by then a credential that was shown before it may have ended, or lost a role.
+  api.addHook('preHandler', async (request) => {
+    const { operation, shownAtMs } = request;
+    if (operation?.renew === undefined) return;
+    if (Math.abs(clock.now() - shownAtMs) <= BODY_WITHIN_MS) return;
+    const { renew } = operation;
+    request.operation = Object.assign(await renew(), { renew });
+  });
 }
 
 /** What asks for no credential, or is not there. */

@@ -14,6 +14,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The act of whoever showed a session token or an API key. */
     operation: Operation | null;
+    /** When that was shown, in milliseconds of the platform’s clock. */
+    shownAtMs: number;
     agentClaims: AccessClaims | null;
   }
 }

@@ -1,0 +1,80 @@
+import { PassThrough } from 'node:stream';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { until } from '@sallyport/testkit/until';
+import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { field, OperatorClient, type Reply } from '../operator-client.ts';
+
+let controlPlane: TestControlPlane;
+let owner: OperatorClient;
+beforeAll(async () => {
+  controlPlane = await startControlPlane();
+  owner = await OperatorClient.signedIn(controlPlane.operatorApp);
+  await owner.call('POST', '/groups', { name: 'plant-7' });
+});
+afterAll(() => controlPlane.end());
+
+function create(role = 'operator', group: string | null = 'plant-7'): Promise<Reply> {
+  return owner.call('POST', '/api-keys', { name: 'ci', roles: [{ role, group }] });
+}
+
+/** Calls with a key, on any replica. */
+function withKey(reply: Reply, app = controlPlane.operatorApp): OperatorClient {
+  const client = new OperatorClient(app);
+  client.token = field(reply.body, 'key');
+  return client;
+}
+
+const revokePath = ({ body }: Reply) => `/api-keys/${field(body, 'id')}/revoke`;
+
+test('[AT-10] a revoked key is refused by the next request on every replica, also where it was used before', async () => {
+  const { databaseUrl, rootKey } = controlPlane;
+  const startMs = controlPlane.clock.now();
+  const replica = await startControlPlane({ databaseUrl, rootKey, startMs });
+  const created = await create();
+  const here = withKey(created);
+  const there = withKey(created, replica.operatorApp);
+  for (const client of [here, there])
+    expect((await client.call('GET', '/groups/plant-7')).status).toBe(200);
+  const path = revokePath(created);
+  expect((await owner.call('POST', path)).status).toBe(204);
+  for (const client of [here, there])
+    expect(await client.call('GET', '/groups/plant-7')).toMatchObject({
+      status: 401,
+      body: { code: 'api_key.revoked' },
+    });
+  expect((await owner.call('POST', path)).status).toBe(204);
+  await replica.end();
+});
+
+/** Calls with a key, and sends the body once `meanwhile` is over, two seconds later. */
+async function callSlowly(created: Reply, meanwhile: () => Promise<unknown>): Promise<Reply> {
+  const body = new PassThrough();
+  const headers = { 'content-type': 'application/json' };
+  const reply = withKey(created).call('PUT', '/groups/plant-7/secrets/late', body, headers);
+  body.write('{"value":');
+  const shown = `/api-keys/${field(created.body, 'id')}`;
+  await until(async () => (await owner.call('GET', shown)).text.includes('"lastUsedAt":"'));
+  await meanwhile();
+  controlPlane.clock.advance(2_000);
+  body.end('"late"}');
+  return reply;
+}
+
+test('[AT-10] a key that is revoked while a body is on its way does nothing with it, and one that is not goes on', async () => {
+  const created = await create();
+  const revoke = () => owner.call('POST', revokePath(created));
+  expect(await callSlowly(created, revoke)).toMatchObject({
+    status: 401,
+    body: { code: 'api_key.revoked' },
+  });
+  expect((await owner.call('GET', '/groups/plant-7/secrets/late')).status).toBe(404);
+  expect((await callSlowly(await create(), async () => {})).status).toBe(201);
+});
+
+test('[AT-02] nobody ends a key that may more than they may', async () => {
+  const admin = withKey(await create('admin', null));
+  const revoke = async (role: string) =>
+    (await admin.call('POST', revokePath(await create(role, null)))).status;
+  expect(await revoke('owner')).toBe(403);
+  expect(await revoke('admin')).toBe(204);
+});
