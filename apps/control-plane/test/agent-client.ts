@@ -78,6 +78,13 @@ export class AgentClient {
     return new AgentClient(this.#app, this.#clock, { signing: this.signing, ...keys });
   }
 
+  /** The same with its session, at another replica. */
+  through(app: FastifyInstance): AgentClient {
+    const { signing, encryption, enrolled, accessToken } = this;
+    const same = new AgentClient(app, this.#clock, { signing, encryption });
+    return Object.assign(same, { enrolled, accessToken });
+  }
+
   /** Enrols with a token; `change` alters the body on its way. */
   async enroll(
     token: string,

@@ -171,11 +171,14 @@ describe('a lease', () => {
 
   test('is held no more after a wipe, nor is one that was on its way', async () => {
     const { lease } = await leases.take(asked);
-    answerWith = async () => {
+    let onItsWay = '';
+    answerWith = async ({ id }) => {
+      onItsWay = id;
       leases.wipe();
       return {};
     };
     await expect(leases.take(asked)).rejects.toMatchObject({ code: 'lease.ended' });
+    expect(told).toEqual([onItsWay]);
     expect(refusalOf(() => leases.read(lease.id))).toBe('lease.ended');
   });
 

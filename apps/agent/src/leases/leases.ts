@@ -66,7 +66,6 @@ export class Leases {
   readonly #asking = new Map<string, { isEnded: boolean; place: string }>();
   readonly #over = new Map<string, End>();
   #key: Uint8Array | undefined;
-
   /** Settled once the control plane has ended what this agent held before, and knows no more of. */
   #forgotten = Promise.withResolvers<void>();
   #isForgetful = true;
@@ -123,11 +122,13 @@ export class Leases {
       });
       if (state.isEnded) {
         value.fill(0);
+        // By a wipe, of which the control plane may have heard before.
+        this.#tell(id);
         throw ended();
       }
       const { version, expiresAt, lastsUntil, maxUses } = taken;
       const usesLeft = maxUses === null ? null : maxUses - 1;
-      const { secret, application, requestId } = asked;
+      const { requestId, secret, application } = asked;
       const lease = { id, secret, version, expiresAt, lastsUntil, usesLeft, application };
       log.info({ leaseId: id, version, requestId }, 'lease taken');
       if (usesLeft === 0) this.#giveUp(id, 'used up');

@@ -13,13 +13,18 @@ import type { FastifyRequest } from 'fastify';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { problemResponses } from '../http/problem-responses.ts';
 import { agentOf, operationOf } from '../http/request-operation.ts';
+import { hashingBusy } from '../platform/bounded-pool.ts';
 import type { Platform } from '../platform/platform.ts';
 import { TokenChecks } from '../platform/token-checks.ts';
+import { Turns } from '../platform/turns.ts';
 import type { Trust } from '../trust/index.ts';
 import type { AgentSessions } from './agent-sessions.ts';
 import { agentRequest, type AgentAuthenticator, type AgentRequest } from './authenticate-agent.ts';
 import { enroll } from './enroll.ts';
 import { renewCertificate } from './issue-certificate.ts';
+
+/** Hashes for one enrollment token: whoever forges it leaves room for those who hold another. */
+const PER_TOKEN = { concurrency: 1, queued: 7, refusal: hashingBusy };
 
 /** How an agent comes in: `/agent/v1/enroll`, `session`, `certificate` and `cacerts`. */
 export function agentEntryRoutes(
@@ -29,7 +34,7 @@ export function agentEntryRoutes(
   authenticator: AgentAuthenticator,
 ): FastifyPluginAsyncZod {
   const tokens = new TokenChecks(platform.clock, platform.enrollmentHashing);
-  const enrollDeps = { platform, trust, tokens };
+  const enrollDeps = { platform, trust, tokens, turns: new Turns(PER_TOKEN) };
   return async (app) => {
     app.post(
       '/enroll',

@@ -10,6 +10,7 @@ import { newId } from '../platform/new-id.ts';
 import type { Platform } from '../platform/platform.ts';
 import { readToken } from '../platform/read-token.ts';
 import type { TokenChecks } from '../platform/token-checks.ts';
+import type { Turns } from '../platform/turns.ts';
 import type { Trust } from '../trust/index.ts';
 import { agentBanned, identityTaken, keysTaken, methodRefused } from './agent-refusals.ts';
 import { findGroupOf, findIdentified, releaseIdentity } from './agents.store.ts';
@@ -25,8 +26,8 @@ import { organisationIdentity } from './organisation-identity.ts';
 import { proofRefusal } from './proof-refusal.ts';
 import { checkEncryptionKey, registerKeys, thumbprintsOf } from './register-keys.ts';
 
-/** What enrolment stands on. */
-export type EnrollDeps = { platform: Platform; trust: Trust; tokens: TokenChecks };
+/** What enrolment stands on; `turns` are those of each token’s hashes. */
+export type EnrollDeps = { platform: Platform; trust: Trust; tokens: TokenChecks; turns: Turns };
 
 /**
  * Makes an agent of whoever holds a token with a use left and the private key of what it registers. Only
@@ -46,8 +47,7 @@ export async function enroll(
 ): Promise<EnrollReply> {
   const { platform } = deps;
   const token = readToken(body.token, 'enroll');
-  // Of a flood of tokens that nobody gave out most end here, before the rest of the work for them.
-  if (!deps.tokens.remembers(token)) platform.enrollmentHashing.refuseFull();
+  refuseBusy(deps, token);
   await verifyProof(platform, body);
   checkEncryptionKey(body.encryptionKey);
   const requested = body.csr === undefined ? undefined : await readCertificateRequest(body.csr);
@@ -63,6 +63,13 @@ export async function enroll(
     if (error instanceof AppError) await recordRefusal(platform, op, row, error);
     throw error;
   }
+}
+
+/** Of a flood of forgeries of a token most end here, before the rest of the work for them. @throws AppError `hashing.busy` */
+function refuseBusy({ platform, tokens, turns }: EnrollDeps, token: Token): void {
+  if (tokens.remembers(token)) return;
+  turns.refuseFull(token.id);
+  platform.enrollmentHashing.refuseFull();
 }
 
 function identityOf(
@@ -82,7 +89,7 @@ async function verifyProof({ clock }: Platform, body: EnrollBody): Promise<void>
 
 /** The token's row, once the secret has been verified: an unknown id and a wrong secret look the same. */
 async function verifiedToken(
-  { platform, tokens }: EnrollDeps,
+  { platform, tokens, turns }: EnrollDeps,
   op: Operation,
   token: Token,
 ): Promise<EnrollmentTokenRow> {
@@ -90,10 +97,10 @@ async function verifiedToken(
   if (row !== undefined) {
     const isUsable = refusalOf(row, op.address, platform.clock.now()) === undefined;
     const { secretHash } = row;
-    const matches = isUsable
-      ? await tokens.matches(token, secretHash)
-      : await tokens.matchesAlone(token, secretHash);
-    if (matches) return row;
+    const check = () =>
+      isUsable ? tokens.matches(token, secretHash) : tokens.matchesAlone(token, secretHash);
+    const isShared = isUsable && tokens.remembers(token);
+    if (await (isShared ? check() : turns.take(token.id, check))) return row;
   }
   throw new AppError(
     'token.unknown',

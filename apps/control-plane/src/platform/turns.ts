@@ -9,6 +9,11 @@ export class Turns {
     this.#limits = limits;
   }
 
+  /** @throws AppError the refusal, when `take` would refuse at once */
+  refuseFull(key: string): void {
+    this.#busy.get(key)?.pool.refuseFull();
+  }
+
   /** @throws AppError the refusal, when too many wait for a turn with the same key */
   async take<T>(key: string, work: () => Promise<T>): Promise<T> {
     const turn = this.#busy.get(key) ?? { pool: new BoundedPool(this.#limits), takers: 0 };

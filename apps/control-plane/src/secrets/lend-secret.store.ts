@@ -20,20 +20,27 @@ export async function findLendable(
   groupId: string,
   name: string,
 ): Promise<Lendable | undefined> {
-  const [row] = await tx.$queryRaw<(Omit<Lendable, 'policy'> & { policy: unknown })[]>`
-    SELECT s.id, s.lease AS policy, v.version, v.id AS "versionId", v.sealed_value AS "sealedValue",
-           v.key_version AS "keyVersion", k.wrapped_key AS "wrappedKey"
-      FROM secrets s
-      JOIN secret_versions v ON v.secret_id = s.id AND v.version = s.version
-      LEFT JOIN keyring_versions k ON k.group_id = s.group_id AND k.version = v.key_version
-     WHERE s.group_id = ${groupId}::uuid AND s.name = ${name}
-       FOR SHARE OF s`;
-  return row === undefined
-    ? undefined
-    : { ...row, policy: storedPolicy.nullable().parse(row.policy) };
+  // By itself: of a join only this row would be looked at again after a wait for a new version.
+  const [secret] = await tx.$queryRaw<{ id: string; policy: unknown; version: number }[]>`
+    SELECT id, lease AS policy, version FROM secrets
+     WHERE group_id = ${groupId}::uuid AND name = ${name}
+       FOR SHARE`;
+  if (secret === undefined) return undefined;
+  const { id, version } = secret;
+  const [sealed] = await tx.$queryRaw<SealedVersion[]>`
+    SELECT v.id AS "versionId", v.sealed_value AS "sealedValue", v.key_version AS "keyVersion",
+           k.wrapped_key AS "wrappedKey"
+      FROM secret_versions v
+      LEFT JOIN keyring_versions k ON k.group_id = ${groupId}::uuid AND k.version = v.key_version
+     WHERE v.secret_id = ${id}::uuid AND v.version = ${version}`;
+  if (sealed === undefined) throw new Error('the current version of a secret is not there');
+  return { ...sealed, id, version, policy: storedPolicy.nullable().parse(secret.policy) };
 }
 
-/** The agent that borrows, held until the commit: a revocation comes before it, or ends the lease. */
+/**
+ * The agent that borrows, held until the commit: a revocation comes before it, or ends the lease. Not shared: sharers
+ * that come one after another would keep a revocation waiting.
+ */
 export async function holdBorrower(
   tx: Db,
   agentId: string,
@@ -42,7 +49,7 @@ export async function holdBorrower(
     { groupId: string; revokedAt: Date | null; encryptionKey: unknown }[]
   >`
     SELECT group_id AS "groupId", revoked_at AS "revokedAt", encryption_key AS "encryptionKey"
-      FROM agents WHERE id = ${agentId}::uuid FOR SHARE`;
+      FROM agents WHERE id = ${agentId}::uuid FOR NO KEY UPDATE`;
   if (row === undefined) throw new Error('the agent of this session is not there');
   return { ...row, encryptionKey: encryptionPublicKey.parse(row.encryptionKey) };
 }

@@ -1,12 +1,25 @@
-import { takeLeaseBody, takenLease } from '@sallyport/contract';
+import { MAX_LEASES, takeLeaseBody, takenLease } from '@sallyport/contract';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { problemResponses } from '../http/problem-responses.ts';
 import { agentOf, operationOf } from '../http/request-operation.ts';
+import { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
+import { Turns } from '../platform/turns.ts';
 import { lendSecret } from './lend-secret.ts';
+
+/** Each agent's leases are granted in turn: those of one take no more than one connection from the others. */
+const PER_AGENT = {
+  concurrency: 1,
+  queued: MAX_LEASES,
+  refusal: () =>
+    new AppError('rate.limited', 'Too many leases of this agent wait; try again shortly.', {
+      retryAfterSeconds: 2,
+    }),
+};
 
 /** `POST /agent/v1/leases`. */
 export function lendingRoutes(platform: Platform): FastifyPluginAsyncZod {
+  const turns = new Turns(PER_AGENT);
   return async (app) => {
     app.post(
       '/leases',
@@ -14,10 +27,11 @@ export function lendingRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'agent' },
         schema: { body: takeLeaseBody, response: { 201: takenLease, ...problemResponses } },
       },
-      async (request, reply) =>
-        reply
-          .code(201)
-          .send(await lendSecret(platform, operationOf(request), agentOf(request), request.body)),
+      async (request, reply) => {
+        const [op, agent] = [operationOf(request), agentOf(request)];
+        const lend = () => lendSecret(platform, op, agent, request.body);
+        return reply.code(201).send(await turns.take(agent.agentId, lend));
+      },
     );
   };
 }

@@ -135,6 +135,19 @@ test('[F-12] in a flood of forgeries the next is refused before anything else of
   await Promise.all(flood);
 }, 60_000);
 
+test('[AX-17] a flood of forgeries of one token leaves room for who holds another', async () => {
+  const id = field(await newToken(), 'id');
+  await owner.call('DELETE', `${tokens}/${id}`);
+  const forger = await newAgent();
+  const forge = () => forger.enroll(formatToken(mintToken('enroll', id)));
+  const flood = Array.from({ length: 100 }, forge);
+  await Promise.race(flood);
+  const other = field(await newToken(), 'token');
+  expect((await (await newAgent()).enroll(other)).status).toBe(201);
+  const codes = (await Promise.all(flood)).map(({ body }) => field(body, 'code'));
+  expect(new Set(codes)).toEqual(new Set(['token.unknown', 'hashing.busy']));
+}, 60_000);
+
 test('a flood of guesses holds up nobody who makes operators or resets a password', async () => {
   const guesses = Array.from({ length: 40 }, (_, at) =>
     new OperatorClient(controlPlane.operatorApp).call('POST', '/sessions', {

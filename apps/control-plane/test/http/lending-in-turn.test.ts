@@ -1,0 +1,77 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { AgentClient } from '../agent-client.ts';
+import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
+import { eventsOf, lendingIn, NOON, policy } from '../lending.ts';
+import { lockWaits, whileHeld } from '../lock-waits.ts';
+import { OperatorClient, type Reply } from '../operator-client.ts';
+
+let controlPlane: TestControlPlane;
+let second: TestControlPlane;
+let owner: OperatorClient;
+beforeAll(async () => {
+  controlPlane = await startControlPlane({ settings: WITHOUT_WORKER, startMs: NOON });
+  const { databaseUrl, rootKey } = controlPlane;
+  second = await startControlPlane({
+    databaseUrl,
+    rootKey,
+    startMs: NOON,
+    settings: WITHOUT_WORKER,
+  });
+  owner = await OperatorClient.signedIn(controlPlane.operatorApp);
+});
+afterAll(async () => {
+  await second.end();
+  await controlPlane.end();
+});
+
+const lent = { ...policy, maxUses: null };
+
+/** The same agent, at another replica. */
+const atSecond = (agent: AgentClient) => agent.through(second.agentApp);
+
+test.each([
+  ['the same replica', (agent: AgentClient) => agent],
+  ['another replica', atSecond],
+])(
+  '[AT-10] an agent that takes leases without a pause keeps no revocation waiting, at %s',
+  async (at, through) => {
+    const group = at.replace(' ', '-').replace(' ', '-');
+    const agent = await lendingIn(controlPlane, owner, group, lent);
+    const { databaseUrl } = controlPlane;
+    const replies: Promise<Reply>[] = [];
+    await whileHeld(databaseUrl, `SELECT FROM secrets FOR UPDATE`, async () => {
+      const first = agent.takeLease('db');
+      await lockWaits(databaseUrl, 1);
+      const revoked = owner.call('POST', `/agents/${agent.id}/revoke`);
+      await lockWaits(databaseUrl, 2);
+      const next = through(agent).takeLease('db');
+      // At the same replica it waits for its turn, and for no lock.
+      if (at === 'another replica') await lockWaits(databaseUrl, 3);
+      replies.push(first, revoked, next);
+    });
+    const [first, revoked, next] = await Promise.all(replies);
+    expect([first?.status, revoked?.status]).toEqual([201, 200]);
+    expect(next).toMatchObject({ body: { code: 'agent.revoked' } });
+  },
+);
+
+test('[SG-05] a lease that is asked for while its secret is written is of the new version', async () => {
+  const agent = await lendingIn(controlPlane, owner, 'written', lent);
+  const { databaseUrl } = controlPlane;
+  const id = randomUUID();
+  const replies: Promise<Reply>[] = [];
+  await whileHeld(databaseUrl, 'LOCK TABLE secret_versions IN EXCLUSIVE MODE', async () => {
+    const written = owner.call('PUT', '/groups/written/secrets/db', { value: 'new' });
+    await lockWaits(databaseUrl, 1);
+    const taken = agent.takeLease('db', { id });
+    await lockWaits(databaseUrl, 2);
+    replies.push(written, taken);
+  });
+  const [written, taken] = await Promise.all(replies);
+  expect(written?.status).toBe(200);
+  expect(taken).toMatchObject({ status: 201, body: { version: 2 } });
+  expect(await eventsOf(controlPlane, 'secret:db')).not.toContainEqual(
+    expect.objectContaining({ outcome: 'refused' }),
+  );
+});
