@@ -71,6 +71,23 @@ describe('[SG-18] exec --fifo', () => {
     expect((await text('size')).trim()).toBe(String(LONG.length));
   });
 
+  test('goes on where somebody has removed the pipe that is next', async () => {
+    const script = 'rm .pipe.*; cat pipe > one; cat pipe > two; exit 7';
+    const ended = await exec(['--fifo', `${kept('pipe')}=secret:db/password`], script);
+    expect(ended).toMatchObject({ code: 7, stderr: '' });
+    for (const name of ['one', 'two']) expect(await text(name)).toBe('correct "horse"\n');
+    expect((await readdir(folder)).toSorted()).toEqual(['one', 'two']);
+  });
+
+  test('lets go of a reader while no pipe can take the place of its own, and gives it the value afterwards', async () => {
+    const script =
+      'next=$(echo .pipe.*); rm "$next"; mkdir "$next"; cat pipe > one; rmdir "$next"; cat pipe > two; exit 7';
+    const ended = await exec(['--fifo', `${kept('pipe')}=secret:db/password`], script);
+    expect(ended).toMatchObject({ code: 7, stderr: '' });
+    expect([await text('one'), await text('two')]).toEqual(['', 'correct "horse"\n']);
+    expect((await readdir(folder)).toSorted()).toEqual(['one', 'two']);
+  });
+
   test('takes the place of nothing, and starts nothing then', async () => {
     await writeFile(kept('file'), 'there');
     const refused = await exec(['--fifo', `${kept('file')}=secret:db/password`], 'touch ran');
