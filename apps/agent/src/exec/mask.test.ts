@@ -62,6 +62,21 @@ describe('[SG-20] the mask', () => {
     );
   });
 
+  test('replaces in order what overlaps and what comes again, the longest of those that begin together', () => {
+    const letters = fc.constantFrom('a', 'b');
+    const values = fc.array(fc.string({ unit: letters, minLength: 8, maxLength: 11 }), {
+      minLength: 1,
+    });
+    const output = fc.array(fc.string({ unit: letters, maxLength: 60 }));
+    fc.assert(
+      fc.property(values, output, (secrets, pieces) => {
+        const longestFirst = secrets.toSorted((one, other) => other.length - one.length);
+        const expected = pieces.join('').replaceAll(RegExp(longestFirst.join('|'), 'g'), '***');
+        expect(shown(secrets, pieces).toString()).toBe(expected);
+      }),
+    );
+  });
+
   test('holds back no more than may be the beginning of a value', () => {
     const masked = new MaskedValues();
     masked.add([SECRET]);
