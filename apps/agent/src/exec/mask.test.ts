@@ -31,6 +31,10 @@ describe('[SG-20] the mask', () => {
     );
   });
 
+  test('replaces the first of two that overlap', () => {
+    expect(shown(['abcdefgh', 'hijklmno'], ['abcdefghijklmno']).toString()).toBe('***ijklmno');
+  });
+
   test('leaves values of less than eight characters, which words would hold', () => {
     expect(shown(['1234567', '12345678'], ['1234567 12345678']).toString()).toBe('1234567 ***');
   });
