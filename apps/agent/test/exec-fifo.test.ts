@@ -94,6 +94,8 @@ describe('[SG-18] exec --fifo', () => {
     expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('remove it') });
     const nowhere = await exec(['--fifo', `${kept('no/pipe')}=secret:db/password`], 'touch ran');
     expect(nowhere.stderr).toContain('mkfifo');
+    const inFile = await exec(['--fifo', `${kept('file/pipe')}=secret:db/password`], 'touch ran');
+    expect(inFile).toMatchObject({ code: 1, stderr: expect.stringContaining('mkfifo') });
     expect(await readdir(folder)).toEqual(['file']);
   });
 });

@@ -52,11 +52,12 @@ export class ValueFifos implements AsyncDisposable {
   }
 
   async #make(path: string): Promise<void> {
-    await refuseExisting(path);
     try {
+      await refuseExisting(path);
       await makeFifo(path);
       await this.#makeSpare(path);
     } catch (error) {
+      if (error instanceof AgentError) throw error;
       throw new AgentError('file.unusable', `no named pipe can be made at ${path}`, {
         advice: 'its directory has to be there for this user to write, and mkfifo installed',
         cause: error,
