@@ -71,12 +71,31 @@ describe('[SG-18] exec --fifo', () => {
     expect((await text('size')).trim()).toBe(String(LONG.length));
   });
 
+  test('goes on where somebody has removed the pipe that is next', async () => {
+    const script = 'rm .pipe.*; cat pipe > one; cat pipe > two; exit 7';
+    const ended = await exec(['--fifo', `${kept('pipe')}=secret:db/password`], script);
+    expect(ended).toMatchObject({ code: 7, stderr: '' });
+    for (const name of ['one', 'two']) expect(await text(name)).toBe('correct "horse"\n');
+    expect((await readdir(folder)).toSorted()).toEqual(['one', 'two']);
+  });
+
+  test('lets go of a reader while no pipe can take the place of its own, and gives it the value afterwards', async () => {
+    const script =
+      'next=$(echo .pipe.*); rm "$next"; mkdir "$next"; cat pipe > one; rmdir "$next"; cat pipe > two; exit 7';
+    const ended = await exec(['--fifo', `${kept('pipe')}=secret:db/password`], script);
+    expect(ended).toMatchObject({ code: 7, stderr: '' });
+    expect([await text('one'), await text('two')]).toEqual(['', 'correct "horse"\n']);
+    expect((await readdir(folder)).toSorted()).toEqual(['one', 'two']);
+  });
+
   test('takes the place of nothing, and starts nothing then', async () => {
     await writeFile(kept('file'), 'there');
     const refused = await exec(['--fifo', `${kept('file')}=secret:db/password`], 'touch ran');
     expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('remove it') });
     const nowhere = await exec(['--fifo', `${kept('no/pipe')}=secret:db/password`], 'touch ran');
     expect(nowhere.stderr).toContain('mkfifo');
+    const inFile = await exec(['--fifo', `${kept('file/pipe')}=secret:db/password`], 'touch ran');
+    expect(inFile).toMatchObject({ code: 1, stderr: expect.stringContaining('mkfifo') });
     expect(await readdir(folder)).toEqual(['file']);
   });
 });

@@ -1,9 +1,12 @@
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { titleOrLeftOut } from '@sallyport/testkit/left-out';
 import { expectNoLeftovers, startProcess, type TestProcess } from '@sallyport/testkit/process';
+import { createTempDirectory } from '@sallyport/testkit/temp';
 import { ControlPlaneDouble } from './control-plane-double.ts';
 import { askSocket, enrollWith, until } from './harness.ts';
 import { agentCommand } from './run-agent.ts';
@@ -47,6 +50,20 @@ describeInNamespace(titleOrLeftOut('[SG-20] exec as PID 1', why), () => {
     process.kill(await firstProcessOf(ran), 'SIGTERM');
     expect(await ran.exited).toEqual({ code: 7, signal: null });
     expect(ran.stdout).toEqual(['ready', 'got']);
+  });
+
+  test('ends by a signal that comes while no agent answers it, and starts nothing', async () => {
+    await using home = await createTempDirectory('pid-one');
+    const socket = join(home.path, 'agent.sock');
+    await using silent = createServer().listen(socket);
+    const values = ['--socket', socket, '--env', 'A=secret:a'];
+    const ran = startProcess({
+      command: [...unshare, ...agentCommand, 'exec', ...values, '--', 'echo', 'started'],
+    });
+    await once(silent, 'request');
+    process.kill(await firstProcessOf(ran), 'SIGTERM');
+    expect(await ran.exited).toEqual({ code: 143, signal: null });
+    expect(ran.output()).toBe('');
   });
 
   test('reaps what its command leaves behind, also while others of it run on', async () => {

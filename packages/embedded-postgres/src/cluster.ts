@@ -71,9 +71,8 @@ async function removeUnfinished(place: Place, log: (message: string) => void): P
 }
 
 async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path);
+  await using folder = await open(path);
   await folder.sync();
-  await folder.close();
 }
 
 async function exists(path: string): Promise<boolean> {

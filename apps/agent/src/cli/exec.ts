@@ -51,12 +51,19 @@ export async function execCommand(
   const injections = parseInjections(flags.env, flags.file, flags.fifo);
   const settings = settingsOf(flags, injections);
   const client = new LocalClient(readAgentConfig(flags, context.env).config.socket);
-  await using values = new BorrowedValues(client, injections);
-  const given = await waitingFor('asking the agent for the values', context, values.read());
   const masked = new MaskedValues();
   const isMasked = flags.mask && injections.length > 0;
   using output = isMasked ? new OwnOutput() : undefined;
+  // From before the values are asked for: that takes its time, and what has been lent is given back at the end.
   using supervised = new SupervisedCommand({ command, args }, isMasked ? masked : undefined);
+  await using values = new BorrowedValues(client, injections);
+  const reading = values.read(client.until(supervised.stopped));
+  const given = await waitingFor('asking the agent for the values', context, reading).catch(
+    (error: unknown) => {
+      if (!supervised.stopped.aborted) throw error;
+    },
+  );
+  if (given === undefined) return await supervised.ended;
   await using files = new ValueFiles();
   await using fifos = new ValueFifos();
   const parts = { injections, client, values, context, masked, files, fifos };

@@ -37,10 +37,17 @@ function valuePath(collection: string, name: string, what: string): string {
 export class LocalClient {
   readonly #socket: string;
   readonly #timeoutMs: number;
+  readonly #stopping: AbortSignal | undefined;
 
-  constructor(socket: string, timeoutMs = TIMEOUT_MS) {
+  constructor(socket: string, timeoutMs = TIMEOUT_MS, stopping?: AbortSignal) {
     this.#socket = socket;
     this.#timeoutMs = timeoutMs;
+    this.#stopping = stopping;
+  }
+
+  /** One whose questions are given up on once `stopping` aborts: no agent answers then. */
+  until(stopping: AbortSignal): LocalClient {
+    return new LocalClient(this.#socket, this.#timeoutMs, stopping);
   }
 
   /**
@@ -110,7 +117,8 @@ export class LocalClient {
     method = 'GET',
     json?: object,
   ): Promise<{ status: number; body: Buffer }> {
-    const signal = AbortSignal.timeout(this.#timeoutMs);
+    const timeout = AbortSignal.timeout(this.#timeoutMs);
+    const signal = AbortSignal.any([timeout, ...(this.#stopping ? [this.#stopping] : [])]);
     const sent = request({ socketPath: this.#socket, path, method, agent: false, signal });
     if (json !== undefined) sent.write(JSON.stringify(json));
     return this.#answerTo(sent, async (response) => ({

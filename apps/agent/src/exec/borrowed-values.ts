@@ -15,14 +15,21 @@ export class BorrowedValues implements AsyncDisposable {
     this.#injections = injections;
   }
 
-  /** All of them, in order; each time with leases of its own, since those of before may be over. @throws AgentError of `readTogether`, `lease.*` */
-  async read(): Promise<Together> {
+  /**
+   * All of them, in order; each time with leases of its own, since those of before may be over. They are asked for
+   * with `client`.
+   *
+   * @throws AgentError of `readTogether`, `lease.*`
+   */
+  async read(client = this.#client): Promise<Together> {
     const delivered = this.#injections.filter(({ source }) => source === 'secret');
-    const { revision, values } = await readTogether(delivered, this.#client);
+    const { revision, values } = await readTogether(delivered, client);
     const others = values[Symbol.iterator]();
     const all: string[] = [];
     for (const [index, { source, secret }] of this.#injections.entries())
-      all.push(source === 'secret' ? (others.next().value ?? '') : await this.#take(index, secret));
+      all.push(
+        source === 'secret' ? (others.next().value ?? '') : await this.#take(index, secret, client),
+      );
     return { revision, values: all };
   }
 
@@ -35,10 +42,10 @@ export class BorrowedValues implements AsyncDisposable {
     await this.#client.sendOnly('DELETE', `/v1/leases/${id}`).catch(() => {});
   }
 
-  async #take(index: number, secret: string): Promise<string> {
+  async #take(index: number, secret: string, client: LocalClient): Promise<string> {
     const before = this.#lent.get(index);
     if (before !== undefined) await this.#giveBack(before);
-    const lent = await this.#client
+    const lent = await client
       .send('POST', '/v1/leases', lentReply, { secret })
       .catch((error: unknown) => {
         throw named(error, secret);

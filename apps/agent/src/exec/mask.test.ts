@@ -31,6 +31,10 @@ describe('[SG-20] the mask', () => {
     );
   });
 
+  test('replaces the first of two that overlap', () => {
+    expect(shown(['abcdefgh', 'hijklmno'], ['abcdefghijklmno']).toString()).toBe('***ijklmno');
+  });
+
   test('leaves values of less than eight characters, which words would hold', () => {
     expect(shown(['1234567', '12345678'], ['1234567 12345678']).toString()).toBe('1234567 ***');
   });
@@ -59,6 +63,21 @@ describe('[SG-20] the mask', () => {
       fc.property(fc.array(fc.uint8Array()), (pieces) =>
         shown([SECRET], pieces).equals(Buffer.concat(pieces)),
       ),
+    );
+  });
+
+  test('replaces in order what overlaps and what comes again, the longest of those that begin together', () => {
+    const letters = fc.constantFrom('a', 'b');
+    const values = fc.array(fc.string({ unit: letters, minLength: 8, maxLength: 11 }), {
+      minLength: 1,
+    });
+    const output = fc.array(fc.string({ unit: letters, maxLength: 60 }));
+    fc.assert(
+      fc.property(values, output, (secrets, pieces) => {
+        const longestFirst = secrets.toSorted((one, other) => other.length - one.length);
+        const expected = pieces.join('').replaceAll(RegExp(longestFirst.join('|'), 'g'), '***');
+        expect(shown(secrets, pieces).toString()).toBe(expected);
+      }),
     );
   });
 

@@ -50,31 +50,53 @@ export class Mask {
 
   #show(text: string, isWhole: boolean): Buffer {
     const { needles } = this.#masked;
+    const next = new NextFound(text, needles);
     let shown = '';
     let from = 0;
+    let end = isWhole ? text.length : openEnd(text, from, needles);
     for (;;) {
-      const end = isWhole ? text.length : openEnd(text, from, needles);
-      const found = firstOf(text, from, needles);
+      const found = next.from(from);
       if (found === undefined || found.index >= end) {
         this.#held = text.slice(end);
         return Buffer.from(shown + text.slice(from, end), 'latin1');
       }
       shown += text.slice(from, found.index) + REPLACEMENT;
       from = found.index + found.needle.length;
+      if (end < from) end = openEnd(text, from, needles);
     }
   }
 }
 
 type Found = { index: number; needle: string };
 
-/** The first needle in the text, and of those that begin there the longest. */
-function firstOf(text: string, from: number, needles: readonly string[]): Found | undefined {
-  let first: Found | undefined;
-  for (const needle of needles) {
-    const index = text.indexOf(needle, from);
-    if (index !== -1 && (first === undefined || index < first.index)) first = { index, needle };
+/** Where needles are in a text that is gone through once: each is looked for again only when it has been passed. */
+class NextFound {
+  readonly #text: string;
+  readonly #needles: readonly string[];
+  readonly #indexes: number[];
+
+  constructor(text: string, needles: readonly string[]) {
+    this.#text = text;
+    this.#needles = needles;
+    this.#indexes = needles.map((needle) => indexOf(text, needle, 0));
   }
-  return first;
+
+  /** The first needle from there on, and of those that begin at the same place the longest. */
+  from(from: number): Found | undefined {
+    let first: Found | undefined;
+    for (const [at, needle] of this.#needles.entries()) {
+      let index = this.#indexes[at] ?? Infinity;
+      if (index < from) index = this.#indexes[at] = indexOf(this.#text, needle, from);
+      if (index < (first?.index ?? Infinity)) first = { index, needle };
+    }
+    return first;
+  }
+}
+
+/** Infinity where it is not. */
+function indexOf(text: string, needle: string, from: number): number {
+  const index = text.indexOf(needle, from);
+  return index === -1 ? Infinity : index;
 }
 
 /** Where the rest of the text may be the beginning of a needle; its length where it cannot be. */

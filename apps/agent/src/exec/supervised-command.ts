@@ -31,6 +31,9 @@ const stops: ReadonlySet<NodeJS.Signals> = new Set(['SIGTERM', 'SIGINT', 'SIGQUI
 export class SupervisedCommand implements Disposable {
   /** The exit code that tells how the command ended; rejects when it cannot be run. */
   readonly ended: Promise<number>;
+  readonly #stopping = new AbortController();
+  /** Aborts when a signal has said that no command is to be started any more. */
+  readonly stopped: AbortSignal = this.#stopping.signal;
   readonly #line: CommandLine;
   readonly #masked: MaskedValues | undefined;
   readonly #end = Promise.withResolvers<number>();
@@ -39,7 +42,6 @@ export class SupervisedCommand implements Disposable {
   /** Another is to be started: there is none yet, or the one that runs has been told to end. */
   #isReplaced = true;
   #isOver = false;
-  #stoppedBy: NodeJS.Signals | undefined;
 
   constructor(line: CommandLine, masked: MaskedValues | undefined) {
     this.#line = line;
@@ -56,13 +58,13 @@ export class SupervisedCommand implements Disposable {
 
   /** Starts it, unless a signal has said meanwhile that it is not wanted any more. */
   start(env: Environment): void {
-    if (this.#stoppedBy !== undefined) return;
+    if (this.stopped.aborted) return;
     this.#isReplaced = false;
     try {
       const child = startChild(this.#line, env, this.#masked);
       this.#child = child;
       child.exited.then((code) => {
-        if (!this.#isReplaced || this.#stoppedBy !== undefined) this.#end.resolve(code);
+        if (!this.#isReplaced || this.stopped.aborted) this.#end.resolve(code);
       }, this.#end.reject);
     } catch (error) {
       this.#end.reject(error);
@@ -75,13 +77,13 @@ export class SupervisedCommand implements Disposable {
    */
   async restart(graceMs: number, env: Environment): Promise<void> {
     const child = this.#child;
-    if (this.#isOver || child === undefined || this.#stoppedBy !== undefined) return;
+    if (this.#isOver || child === undefined || this.stopped.aborted) return;
     this.#isReplaced = true;
     child.kill('SIGTERM');
     const kill = setTimeout(() => child.kill('SIGKILL'), graceMs);
     await child.exited.finally(() => clearTimeout(kill));
     this.#child = undefined;
-    if (this.#stoppedBy === undefined) this.start(env);
+    if (!this.stopped.aborted) this.start(env);
   }
 
   signal(signal: NodeJS.Signals): void {
@@ -90,12 +92,12 @@ export class SupervisedCommand implements Disposable {
 
   #pass(signal: NodeJS.Signals): void {
     if (stops.has(signal) && !this.#mayGoOnAfter(signal)) {
-      this.#stoppedBy = signal;
+      this.#stopping.abort();
       if (this.#child === undefined)
         this.#end.resolve(exitCodes.signalBase + constants.signals[signal]);
     }
     // The command that comes reads everything anew; the one that goes is left to end in order.
-    if (signal === 'SIGHUP' && this.#isReplaced && this.#stoppedBy === undefined) return;
+    if (signal === 'SIGHUP' && this.#isReplaced && !this.stopped.aborted) return;
     if (!process.stdin.isTTY || !fromTerminal.has(signal)) this.#child?.kill(signal);
   }
 

@@ -52,11 +52,12 @@ export class ValueFifos implements AsyncDisposable {
   }
 
   async #make(path: string): Promise<void> {
-    await refuseExisting(path);
     try {
+      await refuseExisting(path);
       await makeFifo(path);
       await this.#makeSpare(path);
     } catch (error) {
+      if (error instanceof AgentError) throw error;
       throw new AgentError('file.unusable', `no named pipe can be made at ${path}`, {
         advice: 'its directory has to be there for this user to write, and mkfifo installed',
         cause: error,
@@ -81,14 +82,23 @@ export class ValueFifos implements AsyncDisposable {
    */
   async #look(path: string): Promise<void> {
     const next = this.#spares.get(path) ?? (await this.#makeSpare(path));
-    const pipe = await openForReader(path);
-    if (pipe === undefined) return;
-    if (!(await isOwnFifo(pipe))) return pipe.close();
-    this.#spares.delete(path);
-    await rename(next, path);
+    await using opened = new AsyncDisposableStack();
+    const pipe = opened.use(await openForReader(path));
+    if (pipe === undefined || !(await isOwnFifo(pipe))) return;
+    await this.#replace(path, next);
+    opened.move();
     // Not waited for: a reader that takes its time keeps no other waiting.
     const given = this.#give(pipe, path).finally(() => this.#giving.delete(given));
     this.#giving.add(given);
+  }
+
+  /** Somebody who tidies up the folder may have removed the one that is next. */
+  async #replace(path: string, next: string): Promise<void> {
+    await rename(next, path).catch(async (error: unknown) => {
+      if (codeOf(error) !== 'ENOENT') throw error;
+      await rename(await this.#makeSpare(path), path);
+    });
+    this.#spares.delete(path);
   }
 
   async #makeSpare(path: string): Promise<string> {
