@@ -182,6 +182,8 @@ export class Agent {
   /** Serves what was brought on a medium, where it is news, and keeps it; the control plane vouched for it at `issuedAtMs`. */
   async takeImported(brought: Omit<DurableCopy, 'revision'>, issuedAtMs: number): Promise<void> {
     const applied = await this.#replica.restore(brought);
+    // A revocation that came while it was opened has wiped what was there before.
+    if (this.#isRevoked) return this.#forget();
     this.contact.vouched(issuedAtMs);
     if (applied === undefined) return;
     this.#announce(applied);

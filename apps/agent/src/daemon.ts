@@ -76,6 +76,7 @@ export async function runDaemon(config: AgentConfig, { log, env, signal }: Run):
     onRevoked: async () => {
       localApi.revoke();
       // What is still being written would come back after the wipe.
+      await imports.settled();
       await durableStore.settled();
       await forget(state, { ...identity, group: agent.group }, durableStore, log);
     },

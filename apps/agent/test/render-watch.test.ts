@@ -1,7 +1,13 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
+import { pipeline, Readable } from 'node:stream';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { expectNoLeftovers, startProcess, type TestProcess } from '@sallyport/testkit/process';
+import { runProgram } from '../src/cli/program.ts';
+import { until } from './harness.ts';
 import { agentCommand } from './run-agent.ts';
 import { runningAgent, type RunningAgent } from './running-agent.ts';
 
@@ -95,6 +101,34 @@ describe('[SG-04] render --watch', () => {
     expect(first.stdout).toEqual(['begun', 'ended']);
   });
 
+  test('goes on after a command that could not be started, and runs it at the next change', async () => {
+    const home = agent.enrolled.home.path;
+    const folder = join(home, 'folder');
+    const program = join(folder, 'program');
+    await mkdir(folder);
+    await writeFile(program, '#!/bin/sh\ncat "$1"; echo\n', { mode: 0o700 });
+    const other = startProcess({
+      command: [
+        ...[...agentCommand, 'render', '--socket', agent.enrolled.socket, '--watch'],
+        ...['--debounce', '0', '--template', join(home, 'template')],
+        ...['--output', join(home, 'other'), '--', program, join(home, 'other')],
+      ],
+    });
+    await other.waitForLine(/^a1-1-b1$/);
+    await rename(folder, join(home, 'away'));
+    await writeFile(folder, 'a file');
+    agent.double.putSecret('a', 'a2');
+    await other.waitForLine(
+      /could not be followed: .* 3 times: the command cannot be run \(ENOTDIR\)/,
+    );
+    await rm(folder);
+    await rename(join(home, 'away'), folder);
+    agent.double.putSecret('a', 'a3');
+    await other.waitForLine(/^a3-1-b1$/);
+    other.kill('SIGTERM');
+    expect(await other.exited).toEqual({ code: 0, signal: null });
+  });
+
   test('leaves the file while a value is gone, says so with the line, and goes on when it is back', async () => {
     agent.double.deleteSecret('a');
     await watching.waitForLine(
@@ -103,5 +137,41 @@ describe('[SG-04] render --watch', () => {
     expect(await readFile(output, 'utf8')).toBe('a1-1-b1');
     agent.double.putSecret('a', 'a3');
     await watching.waitForLine(/^a3-1-b1$/);
+  });
+
+  test('ends when what it has to tell cannot be told, and follows nothing any more', async () => {
+    const home = agent.enrolled.home.path;
+    const socket = join(home, 'relay.sock');
+    const relay = createServer((client) => {
+      const onwards = connect(agent.enrolled.socket);
+      pipeline(client, onwards, client, () => {});
+    });
+    await once(relay.listen(socket), 'listening');
+    const watched = join(home, 'watched');
+    const told: string[] = [];
+    const ended = runProgram(
+      [
+        ...['render', '--socket', socket, '--watch', '--debounce', '0'],
+        ...['--template', join(home, 'template'), '--output', watched],
+      ],
+      {
+        env: {},
+        hostname: 'web-1',
+        stdin: Readable.from(['']),
+        stdout: { write: () => {} },
+        stderr: {
+          write: (text) => {
+            told.push(text);
+            if (told.length === 1) throw new Error('a defect');
+          },
+        },
+      },
+    );
+    await until(() => existsSync(watched));
+    agent.double.deleteSecret('a');
+    expect(await ended).toBe(1);
+    expect(told[0]).toContain('a change could not be followed');
+    // Once nobody is connected, which a stream of changes would be.
+    await once(relay.close(), 'close');
   });
 });

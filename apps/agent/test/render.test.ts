@@ -238,9 +238,17 @@ describe('[SG-20] the command after render', () => {
     expect(stderr).toContain('had not ended after 0.05 s');
   });
 
-  test('that is not there is a failure, too, and is not repeated', async () => {
-    const { code, stderr } = await render('a', '--', 'no-such-canary');
-    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining('(ENOENT)') });
-    expect(stderr).not.toContain('canary');
+  test.each([
+    ['is not there', () => 'no-such-canary', 'the command is not there'],
+    ['is empty', () => '', 'the command is not there'],
+    ['is below a file', () => `${template}/canary`, 'the command cannot be run (ENOTDIR)'],
+    ['may not be run', () => template, 'the command cannot be run (EACCES)'],
+  ])('that %s fails three times, too, and is not repeated', async (_, command, message) => {
+    const { code, stderr } = await render('a', '--', command());
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringContaining(`failed 3 times: ${message} — mend`),
+    });
+    expect(stderr).not.toMatch(/canary|template/);
   });
 });

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import type { Environment } from '@sallyport/config/load';
-import { TOKEN_VARIABLE } from '../config.ts';
+import { settingsOf } from '@sallyport/config/settings';
+import { agentConfig, TOKEN_VARIABLE } from '../config.ts';
 
 /** What a command needs of the process it runs in. */
 export type CliContext = {
@@ -18,6 +19,7 @@ export function systemContext(): CliContext {
 
 /** The environment that a command gets: without what this program alone is given. */
 export function withoutCredentials(env: Environment): Environment {
-  const { [TOKEN_VARIABLE]: _token, ...rest } = env;
-  return rest;
+  const secrets = settingsOf(agentConfig).filter(({ secret }) => secret);
+  const own = new Set([TOKEN_VARIABLE, ...secrets.map(({ variable }) => variable)]);
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !own.has(name)));
 }

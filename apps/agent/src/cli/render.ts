@@ -92,6 +92,8 @@ async function untilSignal(
     const isEnd = error instanceof AgentError && error.code === 'command.failed';
     if (!isEnd || !stopping.signal.aborted) throw error;
   } finally {
+    // What failed must not leave the stream of changes open, which keeps a process that does nothing more.
+    stop();
     process.off('SIGTERM', stop).off('SIGINT', stop);
   }
 }

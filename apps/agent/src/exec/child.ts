@@ -65,8 +65,11 @@ async function exitCodeOf(child: ChildProcess, outputs: readonly MaskedOutput[])
   return exitCode;
 }
 
-/** The command is not told: somebody may have put a secret in its place. Node refuses an empty one by itself. */
-function cannotRun(command: string, cause: unknown): AgentError {
+/**
+ * What keeps a command from being started, which `spawn` throws or tells by an event. The command is not told:
+ * somebody may have put a secret in its place. Node refuses an empty one by itself.
+ */
+export function cannotRun(command: string, cause: unknown): AgentError {
   return codeOf(cause) === 'ENOENT' || command === ''
     ? new AgentError('command.not_found', 'the command is not there', {
         advice: 'check the name and PATH',

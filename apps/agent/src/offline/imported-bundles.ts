@@ -44,6 +44,7 @@ export class ImportedBundles {
   #refusal: string | undefined;
   /** Of what was looked at last: what cannot be removed is not taken again and again. */
   #seen: string | undefined;
+  #looking = Promise.resolve();
 
   constructor(parts: ImportedBundlesParts) {
     this.#parts = parts;
@@ -57,6 +58,16 @@ export class ImportedBundles {
   /** To be called before anything is served, and every few seconds from then on. */
   async look(): Promise<void> {
     if (this.#parts.agent.isRevoked) return;
+    this.#looking = this.#look();
+    await this.#looking;
+  }
+
+  /** Resolves once nothing is written any more of what was begun. */
+  async settled(): Promise<void> {
+    await Promise.allSettled([this.#looking]);
+  }
+
+  async #look(): Promise<void> {
     if (!this.#isLoaded) await this.#load();
     await this.#takeIncoming();
     await this.#keepTime();
@@ -127,7 +138,7 @@ export class ImportedBundles {
     this.#hasExpired = false;
     this.#refusal = undefined;
     await agent.takeImported({ deliveryKey, durable }, issuedAtMs);
-    log.info({ revision, expiresAt: bundle.expiresAt }, 'bundle imported');
+    if (!agent.isRevoked) log.info({ revision, expiresAt: bundle.expiresAt }, 'bundle imported');
   }
 
   /** A disk that failed may be better at the next look; a bundle that is no good will not. */

@@ -2,8 +2,7 @@ import { spawn } from 'node:child_process';
 import type { Environment } from '@sallyport/config/load';
 import { AgentError } from '../agent-error.ts';
 import { systemClock } from '../clock.ts';
-import type { CommandLine } from '../exec/child.ts';
-import { codeOf } from '../state/system-error.ts';
+import { cannotRun, type CommandLine } from '../exec/child.ts';
 import { Backoff } from '../sync/backoff.ts';
 
 const MAX_ATTEMPTS = 3;
@@ -27,7 +26,7 @@ export async function runAfterChange(
     if (attempt === MAX_ATTEMPTS || stopping.aborted)
       throw new AgentError(
         'command.failed',
-        `the file is written, but the command after it failed ${attempt === 1 ? 'once' : `${attempt} times`}: it ${failure}`,
+        `the file is written, but the command after it failed ${attempt === 1 ? 'once' : `${attempt} times`}: ${failure}`,
         { advice: 'mend the command and run it by hand: it is run again at the next change only' },
       );
   }
@@ -40,20 +39,24 @@ async function runOnce(
   env: Environment,
 ): Promise<string | undefined> {
   const signal = AbortSignal.timeout(timeoutMs);
-  return new Promise((resolve) => {
-    const child = spawn(command, args, {
-      env,
-      signal,
-      killSignal: 'SIGKILL',
-      stdio: ['ignore', 'inherit', 'inherit'],
+  try {
+    return await new Promise((resolve, reject) => {
+      const child = spawn(command, args, {
+        env,
+        signal,
+        killSignal: 'SIGKILL',
+        stdio: ['ignore', 'inherit', 'inherit'],
+      });
+      child.once('error', (error) => {
+        if (!signal.aborted) reject(error);
+      });
+      child.once('exit', (code, by) => {
+        if (code === 0) resolve(undefined);
+        else if (signal.aborted) resolve(`it had not ended after ${timeoutMs / 1000} s`);
+        else resolve(code === null ? `it was ended by ${by}` : `it ended with exit code ${code}`);
+      });
     });
-    child.once('error', (error) => {
-      if (!signal.aborted) resolve(`cannot be run (${codeOf(error)})`);
-    });
-    child.once('exit', (code, by) => {
-      if (code === 0) resolve(undefined);
-      else if (signal.aborted) resolve(`had not ended after ${timeoutMs / 1000} s`);
-      else resolve(code === null ? `was ended by ${by}` : `ended with exit code ${code}`);
-    });
-  });
+  } catch (error) {
+    return cannotRun(command, error).message;
+  }
 }
