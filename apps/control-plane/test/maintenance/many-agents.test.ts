@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { Acknowledgements } from '../../src/delivery/acknowledgements.ts';
 import { markLostAgents } from '../../src/maintenance/maintenance.ts';
 import { sql } from '../audit/chain.ts';
 import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
@@ -17,6 +18,7 @@ beforeAll(async () => {
   const owner = await OperatorClient.signedIn(controlPlane.operatorApp);
   await owner.call('POST', '/groups', { name: 'many' });
 });
+beforeEach(() => sql(controlPlane.databaseUrl, 'DELETE FROM agents'));
 afterAll(() => controlPlane.end());
 
 /** Agents that were last heard of an hour ago, unless something else is said. */
@@ -79,4 +81,20 @@ test('of many that fall silent at once each is lost after one run and has its ev
   const all = ids([...silent, ...written]);
   expect(await lost()).toEqual(all);
   expect((await told('agent:lose')).agents).toEqual(all);
+});
+
+test('of many lost ones that come back at once each has its event, and none that was not lost or is revoked', async () => {
+  const { clock, platform } = controlPlane;
+  const now = new Date(clock.now());
+  const back = await make(MANY, { lostAt: now });
+  const revoked = await make(1, { lostAt: now, revokedAt: now });
+  const acknowledgements = new Acknowledgements(platform);
+  for (const agent of [...back, ...revoked, ...(await make(1))])
+    acknowledgements.record(agent, 1, 'current');
+  await acknowledgements.flush();
+  await acknowledgements.close();
+  expect(await lost()).toEqual(ids(revoked));
+  const { agents, perTransaction } = await told('agent:return');
+  expect(agents).toEqual(ids(back));
+  expect(Math.max(...perTransaction)).toBeLessThanOrEqual(MOST);
 });
