@@ -62,21 +62,26 @@ export async function noteBehind(db: Db, now: Date): Promise<void> {
     WHERE a.id = found.id`;
 }
 
-/** Marks agents lost that were last heard of before `before`, by enrolling if they never pulled; returns them. */
+/** Agents in one transaction that marks them and records it: it ends well before its limit, and holds no row for long. */
+export const MARKED_AT_ONCE = 500;
+
+/**
+ * Marks agents lost that were last heard of before `before`, by enrolling if they never pulled, `MARKED_AT_ONCE` at
+ * most; returns them. A row that is being written is left for the next time: its agent may just be heard of.
+ */
 export async function markLost(
   tx: Db,
   before: Date,
   now: Date,
 ): Promise<{ id: string; groupId: string }[]> {
-  return tx.agent.updateManyAndReturn({
-    where: {
-      lostAt: null,
-      revokedAt: null,
-      OR: [{ lastSeenAt: { lt: before } }, { lastSeenAt: null, enrolledAt: { lt: before } }],
-    },
-    data: { lostAt: now },
-    select: { id: true, groupId: true },
-  });
+  return tx.$queryRaw<{ id: string; groupId: string }[]>`
+    WITH silent AS (
+      SELECT id FROM agents
+      WHERE lost_at IS NULL AND revoked_at IS NULL
+        AND (last_seen_at < ${before} OR last_seen_at IS NULL AND enrolled_at < ${before})
+      LIMIT ${MARKED_AT_ONCE}::int FOR UPDATE SKIP LOCKED)
+    UPDATE agents a SET lost_at = ${now} FROM silent WHERE a.id = silent.id
+    RETURNING a.id, a.group_id AS "groupId"`;
 }
 
 /** Takes back that agents are lost; returns those that were. */

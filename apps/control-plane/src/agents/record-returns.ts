@@ -1,20 +1,20 @@
-import { appendAuditEvent } from '../audit/index.ts';
+import { appendAuditEvents } from '../audit/index.ts';
 import { systemOperation } from '../authorization/index.ts';
 import type { Platform } from '../platform/platform.ts';
-import { markReturned } from './agent-states.store.ts';
+import { MARKED_AT_ONCE, markReturned } from './agent-states.store.ts';
 
 /** Takes back that these agents are lost, with an audit event for each that was. */
 export async function recordReturns({ db, clock }: Platform, ids: string[]): Promise<void> {
   const op = systemOperation('acknowledgements');
-  await db.transaction(async (tx) => {
-    for (const { id, groupId } of await markReturned(tx, ids)) {
-      const act = {
-        action: 'agent:return',
-        subject: `agent:${id}`,
-        groupId,
-        outcome: 'done',
-      } as const;
-      await appendAuditEvent(tx, op, act, clock.now());
-    }
-  });
+  for (let from = 0; from < ids.length; from += MARKED_AT_ONCE) {
+    await db.transaction(async (tx) => {
+      const back = await markReturned(tx, ids.slice(from, from + MARKED_AT_ONCE));
+      const events = back.map(({ id, groupId }) => {
+        const subject = `agent:${id}`;
+        const act = { action: 'agent:return', subject, groupId, outcome: 'done' } as const;
+        return { op, act };
+      });
+      await appendAuditEvents(tx, events, clock.now());
+    });
+  }
 }

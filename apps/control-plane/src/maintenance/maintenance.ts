@@ -3,11 +3,12 @@ import {
   deleteEndedCertificates,
   deleteEndedTokens,
   deleteExpiredAssertions,
+  MARKED_AT_ONCE,
   markLost,
   noteBehind,
 } from '../agents/index.ts';
 import { warnOfExpiry } from '../api-keys/index.ts';
-import { appendAuditEvent, purgeAudit, signHead, type AuditKeys } from '../audit/index.ts';
+import { appendAuditEvents, purgeAudit, signHead, type AuditKeys } from '../audit/index.ts';
 import { systemOperation } from '../authorization/index.ts';
 import { warnOfCertificateExpiry } from '../certificates/index.ts';
 import { forgetReplies } from '../idempotency/index.ts';
@@ -149,18 +150,17 @@ export async function forgetExpired({
 export async function markLostAgents({ db, clock }: Platform): Promise<void> {
   const op = systemOperation('mark-lost');
   await db.read((writer) => noteBehind(writer, new Date(clock.now())));
-  await db.transaction(async (tx) => {
-    for (const { id, groupId } of await markLost(
-      tx,
-      new Date(clock.now() - LOST_AFTER_MS),
-      new Date(clock.now()),
-    )) {
-      await appendAuditEvent(
-        tx,
-        op,
-        { action: 'agent:lose', subject: `agent:${id}`, groupId, outcome: 'done' },
-        clock.now(),
-      );
-    }
-  });
+  for (let marked = MARKED_AT_ONCE; marked === MARKED_AT_ONCE;) {
+    marked = await db.transaction(async (tx) => {
+      const now = clock.now();
+      const lost = await markLost(tx, new Date(now - LOST_AFTER_MS), new Date(now));
+      const events = lost.map(({ id, groupId }) => {
+        const subject = `agent:${id}`;
+        const act = { action: 'agent:lose', subject, groupId, outcome: 'done' } as const;
+        return { op, act };
+      });
+      await appendAuditEvents(tx, events, now);
+      return lost.length;
+    });
+  }
 }
