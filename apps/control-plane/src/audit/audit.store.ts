@@ -21,7 +21,9 @@ export async function appendAuditEvents(
   events: readonly { op: Operation; act: AuditAct }[],
   nowMs: number,
 ): Promise<void> {
-  await tx.auditEvent.createMany({ data: events.map(({ op, act }) => auditRow(op, act, nowMs)) });
+  const rows = events.map(({ op, act }) => auditRow(op, act, nowMs));
+  // Not by `createMany`, which takes half a millisecond of the processor for each row.
+  await tx.$executeRawUnsafe(insertInto('audit_events').text, ...columnsOf(rows));
   for (const { op, act } of events) if (act.outcome === 'done') await op.onAct?.(tx);
 }
 
