@@ -13,6 +13,7 @@ import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
 import { lockWaits, whileHeld } from '../lock-waits.ts';
 import { field, OperatorClient } from '../operator-client.ts';
+import { unreadableIn } from '../unreadable-events.ts';
 
 let controlPlane: TestControlPlane;
 let owner: OperatorClient;
@@ -91,6 +92,29 @@ test('[A7-10] a replica that knows the old key alone seals nothing with it after
     },
   });
   expect(await rows()).toEqual(before);
+});
+
+test('[A7-10] [F-16] what a replica without the named root key cannot open is no tampering: it says to be restarted', async () => {
+  const reveal = (client: OperatorClient) =>
+    client.call('POST', '/groups/plant-7/secrets/s/reveal', {});
+  await rotate([next, old]);
+  expect(await reveal(owner)).toMatchObject({
+    status: 503,
+    body: {
+      code: 'server.unavailable',
+      detail: expect.stringContaining('restart it with that key'),
+    },
+  });
+  expect(await unreadableIn(controlPlane, 'plant-7')).toEqual([]);
+
+  const restarted = await startWith(next);
+  await asAdmin(controlPlane.databaseUrl, (client) =>
+    client.query('UPDATE keyring_versions SET wrapped_key = set_byte(wrapped_key, 40, 0)'),
+  );
+  const changed = await reveal(await OperatorClient.signedIn(restarted.operatorApp));
+  expect(changed).toMatchObject({ status: 500, body: { code: 'envelope.unreadable' } });
+  expect(await unreadableIn(controlPlane, 'plant-7')).toMatchObject([{ actor: 'operator' }]);
+  await restarted.end();
 });
 
 test('[A7-10] a rotation without the key that the database names, or of a value that was changed, changes nothing', async () => {
