@@ -44,7 +44,7 @@ test('[A7-10] rotate-root makes a new root key in the data folder, keeps the old
   const { code, stdout, stderr } = await rotateRoot();
   expect(code).toBe(0);
   expect(stdout).toMatch(
-    /^The root key is [0-9a-f]{16} now; \d+ keys were sealed anew\.\nBack up /,
+    /^The root key is [0-9a-f]{16} now; \d+ keys were sealed anew\.\nRestart every control plane .*\nBack up /,
   );
   const after = await keyIn('root-key');
   expect(after).not.toBe(before);

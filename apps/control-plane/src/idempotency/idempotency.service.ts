@@ -62,9 +62,10 @@ export async function beginAttempt(
   const now = new Date(clock.now());
   const caller = { principalId, keyHash: digestOf(key) };
   return db.transaction(async (tx) => {
-    await deleteKeysBefore(tx, new Date(now.getTime() - KEPT_MS), caller);
     const attempt = { id: newId(), lease: newId(), digest };
+    // Before any row is touched: a rotation of the root key, too, holds the installation first.
     const sealedExchange = await sealExchange(tx, platform, attempt.id, { digest });
+    await deleteKeysBefore(tx, new Date(now.getTime() - KEPT_MS), caller);
     const { id, lease } = attempt;
     const row = { ...caller, id, lease, leasedAt: now, acted: false, createdAt: now };
     if (await insertKey(tx, { ...row, sealedExchange })) return { attempt };

@@ -5,7 +5,7 @@ import { appendAuditEvent } from '../audit/index.ts';
 import { systemOperation, type Operation } from '../authorization/index.ts';
 import type { Db } from '../platform/db.ts';
 import type { Platform } from '../platform/platform.ts';
-import { sealUnderRoot } from '../trust/index.ts';
+import { lockInstallation, sealUnderRoot } from '../trust/index.ts';
 import { keyPlace } from './keyring.ts';
 import {
   createKeyringVersion,
@@ -34,7 +34,7 @@ export async function rotateKeyring(
   op: Operation,
   group: { id: string; name: string },
 ): Promise<void> {
-  await lockActiveVersion(tx, group.id);
+  await lockForRotation(tx, group.id);
   const previous = await endActiveVersion(tx, group.id);
   if (previous === undefined) throw new Error('a group has no active key');
   const version = previous + 1;
@@ -58,7 +58,7 @@ export async function rotateDueKeyrings(platform: Platform, policy: KeyringPolic
   };
   for (const id of await db.read((reader) => listDueForRotation(reader, due)))
     await db.transaction(async (tx) => {
-      await lockActiveVersion(tx, id);
+      await lockForRotation(tx, id);
       // Another replica may have been first.
       if (!(await listDueForRotation(tx, due)).includes(id)) return;
       const name = await getGroupName(tx, id);
@@ -79,6 +79,12 @@ export async function showKeyring(db: Db, groupId: string): Promise<ShownKeyring
   }));
   const old = versions.filter(({ state }) => state !== 'active');
   return { versions, remaining: old.reduce((sum, version) => sum + version.uses, 0) };
+}
+
+/** In the order of a rotation of the root key, which holds the installation when it comes to the keys of groups. */
+async function lockForRotation(tx: Db, groupId: string): Promise<void> {
+  await lockInstallation(tx, 'SHARE');
+  await lockActiveVersion(tx, groupId);
 }
 
 async function addVersion(

@@ -52,9 +52,9 @@ export class Database {
     return this.#named(() => work(this.#statements));
   }
 
-  /** Runs `work` in one transaction; whatever it throws rolls back. */
-  async transaction<T>(work: (tx: Db) => Promise<T>): Promise<T> {
-    const limits = { timeout: STATEMENT_TIMEOUT_MS, maxWait: CONNECT_TIMEOUT_MS };
+  /** Runs `work` in one transaction, which may last for `timeoutMs`; whatever it throws rolls back. */
+  async transaction<T>(work: (tx: Db) => Promise<T>, timeoutMs = STATEMENT_TIMEOUT_MS): Promise<T> {
+    const limits = { timeout: timeoutMs, maxWait: CONNECT_TIMEOUT_MS };
     return this.#named(() => this.#transactions.$transaction(work, limits));
   }
 

@@ -55,7 +55,7 @@ function inWords(
       ? `The installation names the root key ${fingerprint} already; nothing was to be sealed anew.`
       : `The root key is ${fingerprint} now; ${sealedAnew} keys were sealed anew.`;
   const next = inFiles
-    ? `Back up ${dataDir}/root-key apart from the database. root-key.previous opens older backups.`
+    ? `Restart every control plane that runs with the files of ${dataDir}: it knows the old key alone.\nBack up ${dataDir}/root-key apart from the database. root-key.previous opens older backups.`
     : 'Once every replica runs with this rootKey, previousRootKey can be left out.';
   return `${outcome}\n${next}\n`;
 }

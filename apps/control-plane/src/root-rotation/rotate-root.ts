@@ -1,12 +1,23 @@
-import { seal } from '@sallyport/crypto/envelope';
+import { seal, type Place } from '@sallyport/crypto/envelope';
 import { rootKeyFingerprint } from '@sallyport/crypto/root-key';
 import { appendAuditEvent } from '../audit/index.ts';
 import { systemOperation } from '../authorization/index.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { Database } from '../platform/db.ts';
+import type { Database, Db } from '../platform/db.ts';
 import type { RootKeys } from '../platform/root-keys.ts';
 import { lockInstallation, updateInstallation } from '../trust/index.ts';
-import { sealedUnderRoot } from './sealed-under-root.store.ts';
+import {
+  listSealedUnderRoot,
+  replaceSealedUnderRoot,
+  sealedUnderRoot,
+  type RootSealedRow,
+  type SealedUnderRoot,
+} from './sealed-under-root.store.ts';
+
+/** What is held open at a time. */
+const BATCH_ROWS = 500;
+/** The command is run by hand, and whoever waits for it can end it: a million values take minutes. */
+const LIMIT_MS = 60 * 60_000;
 
 /** How many values were sealed anew; none when the installation names the key already. */
 export type RootRotation = { fingerprint: string; sealedAnew: number };
@@ -28,13 +39,14 @@ export async function rotateRoot(
     rootKeys.named(named);
     if (named === fingerprint) return { fingerprint, sealedAnew: 0 };
     let sealedAnew = 0;
-    for (const list of Object.values(sealedUnderRoot))
-      for (const { sealed, place, replace } of await list(tx)) {
-        refuseStopped(stopping);
-        const value = rootKeys.open(sealed, place);
-        await replace(seal(target, value, place));
-        value.fill(0);
-        sealedAnew += 1;
+    for (const column of sealedUnderRoot)
+      for await (const rows of batchesOf(tx, column)) {
+        const anew = rows.map((row) => {
+          refuseStopped(stopping);
+          return sealAnew(rootKeys, target, row, column.place(row.id, row.version));
+        });
+        await replaceSealedUnderRoot(tx, column, anew);
+        sealedAnew += rows.length;
       }
     await updateInstallation(tx, fingerprint);
     const act = {
@@ -45,7 +57,28 @@ export async function rotateRoot(
     } as const;
     await appendAuditEvent(tx, systemOperation('rotate-root'), act, clock.now());
     return { fingerprint, sealedAnew };
-  });
+  }, LIMIT_MS);
+}
+
+async function* batchesOf(tx: Db, column: SealedUnderRoot): AsyncGenerator<RootSealedRow[]> {
+  let after: RootSealedRow | undefined;
+  do {
+    const rows = await listSealedUnderRoot(tx, column, after, BATCH_ROWS);
+    if (rows.length > 0) yield rows;
+    after = rows.at(-1);
+  } while (after !== undefined);
+}
+
+function sealAnew(
+  rootKeys: RootKeys,
+  target: Uint8Array,
+  { id, version, sealed }: RootSealedRow,
+  place: Place,
+): RootSealedRow {
+  const value = rootKeys.open(sealed, place);
+  const anew = seal(target, value, place);
+  value.fill(0);
+  return { id, version, sealed: anew };
 }
 
 /** @throws Error in words for operators, when the rotation is to stop */

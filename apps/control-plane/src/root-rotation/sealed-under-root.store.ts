@@ -6,75 +6,89 @@ import { totpPlace } from '../operators/index.ts';
 import type { Db } from '../platform/db.ts';
 import { authorityKeyPlace, signingKeyPlace } from '../trust/index.ts';
 
-/** One value that the root key seals, and how to put another in its stead. */
+/**
+ * A column of values that the root key seals, null where one was destroyed. `id`, and `version` where a table has
+ * one, tell its rows apart, and there is an index of them.
+ */
 export type SealedUnderRoot = {
-  sealed: Uint8Array;
-  place: Place;
-  replace: (anew: Uint8Array<ArrayBuffer>) => Promise<unknown>;
+  table: string;
+  column: string;
+  id: { column: string; type: 'uuid' | 'text' };
+  version?: string;
+  place: (id: string, version: number) => Place;
 };
 
-/** Everything that the root key seals, by column: what a rotation of it has to seal anew. */
-export const sealedUnderRoot: Record<string, (tx: Db) => Promise<SealedUnderRoot[]>> = {
-  'signing_keys.sealed_private_key': async (tx) =>
-    (await tx.signingKey.findMany()).map(({ id, sealedPrivateKey }) => ({
-      sealed: sealedPrivateKey,
-      place: signingKeyPlace(id),
-      replace: (anew) => tx.signingKey.update({ where: { id }, data: { sealedPrivateKey: anew } }),
-    })),
-  'certificate_authorities.sealed_private_key': async (tx) =>
-    (await tx.certificateAuthority.findMany()).flatMap(({ id, sealedPrivateKey }) =>
-      // Destroyed: the CA is retired.
-      sealedPrivateKey === null
-        ? []
-        : [
-            {
-              sealed: sealedPrivateKey,
-              place: authorityKeyPlace(id),
-              replace: (anew) =>
-                tx.certificateAuthority.update({ where: { id }, data: { sealedPrivateKey: anew } }),
-            },
-          ],
-    ),
-  'operator_totps.sealed_secret': async (tx) =>
-    (await tx.operatorTotp.findMany()).map(({ operatorId, sealedSecret }) => ({
-      sealed: sealedSecret,
-      place: totpPlace(operatorId),
-      replace: (anew) =>
-        tx.operatorTotp.update({ where: { operatorId }, data: { sealedSecret: anew } }),
-    })),
-  'idempotency_keys.sealed_exchange': async (tx) =>
-    (await tx.idempotencyKey.findMany()).map(({ id, sealedExchange }) => ({
-      sealed: sealedExchange,
-      place: exchangePlace(id),
-      // One that was forgotten or replaced meanwhile needs no new seal.
-      replace: (anew) =>
-        tx.idempotencyKey.updateMany({
-          where: { id, sealedExchange },
-          data: { sealedExchange: anew },
-        }),
-    })),
-  'audit_signing_keys.sealed_private_key': async (tx) =>
-    (await tx.auditSigningKey.findMany()).map(({ id, sealedPrivateKey }) => ({
-      sealed: sealedPrivateKey,
-      place: auditKeyPlace(id),
-      replace: (anew) =>
-        tx.auditSigningKey.update({ where: { id }, data: { sealedPrivateKey: anew } }),
-    })),
-  'keyring_versions.wrapped_key': async (tx) =>
-    (await tx.keyringVersion.findMany()).flatMap(({ groupId, version, wrappedKey }) =>
-      // Destroyed: nothing uses it any more.
-      wrappedKey === null
-        ? []
-        : [
-            {
-              sealed: wrappedKey,
-              place: keyPlace(groupId, version),
-              replace: (anew) =>
-                tx.keyringVersion.update({
-                  where: { groupId_version: { groupId, version } },
-                  data: { wrappedKey: anew },
-                }),
-            },
-          ],
-    ),
-};
+const ID = { column: 'id', type: 'uuid' } as const;
+/** Of every row in a table without versions. */
+const NO_VERSION = '1';
+
+/**
+ * Everything that the root key seals: what a rotation of it has to seal anew. Kept replies come last, for whoever
+ * acts with a key of a group, or ends a second factor, takes theirs after it.
+ */
+export const sealedUnderRoot: readonly SealedUnderRoot[] = [
+  {
+    table: 'signing_keys',
+    column: 'sealed_private_key',
+    id: { column: 'id', type: 'text' },
+    place: signingKeyPlace,
+  },
+  {
+    table: 'certificate_authorities',
+    column: 'sealed_private_key',
+    id: ID,
+    place: authorityKeyPlace,
+  },
+  {
+    table: 'operator_totps',
+    column: 'sealed_secret',
+    id: { column: 'operator_id', type: 'uuid' },
+    place: totpPlace,
+  },
+  { table: 'audit_signing_keys', column: 'sealed_private_key', id: ID, place: auditKeyPlace },
+  {
+    table: 'keyring_versions',
+    column: 'wrapped_key',
+    id: { column: 'group_id', type: 'uuid' },
+    version: 'version',
+    place: keyPlace,
+  },
+  { table: 'idempotency_keys', column: 'sealed_exchange', id: ID, place: exchangePlace },
+];
+
+export type RootSealedRow = { id: string; version: number; sealed: Uint8Array };
+
+/** The next `limit` values after a row, in the order of the index. */
+export async function listSealedUnderRoot(
+  tx: Db,
+  { table, column, id, version }: SealedUnderRoot,
+  after: RootSealedRow | undefined,
+  limit: number,
+): Promise<RootSealedRow[]> {
+  // Of the table: as text they would be sorted at every look.
+  const order = `${table}.${id.column}${version === undefined ? '' : `, ${table}.${version}`}`;
+  const row = `(${id.column}, ${version ?? NO_VERSION})`;
+  const further = after === undefined ? '' : `AND ${row} > ($2::text::${id.type}, $3::int)`;
+  return tx.$queryRawUnsafe<RootSealedRow[]>(
+    `SELECT ${id.column}::text AS id, ${version ?? NO_VERSION} AS version, ${column} AS sealed
+      FROM ${table} WHERE ${column} IS NOT NULL ${further} ORDER BY ${order} LIMIT $1::int`,
+    ...[limit, ...(after === undefined ? [] : [after.id, after.version])],
+  );
+}
+
+/** Puts values that were sealed anew in the place of those before them; what was destroyed or forgotten meanwhile stays so. */
+export async function replaceSealedUnderRoot(
+  tx: Db,
+  { table, column, id, version }: SealedUnderRoot,
+  rows: readonly RootSealedRow[],
+): Promise<void> {
+  await tx.$executeRawUnsafe(
+    `UPDATE ${table} AS old SET ${column} = decode(anew.sealed, 'base64')
+      FROM unnest($1::text[]::${id.type}[], $2::int[], $3::text[]) AS anew(id, version, sealed)
+      WHERE old.${id.column} = anew.id AND old.${column} IS NOT NULL
+        AND ${version === undefined ? NO_VERSION : `old.${version}`} = anew.version`,
+    rows.map((row) => row.id),
+    rows.map((row) => row.version),
+    rows.map(({ sealed }) => Buffer.from(sealed).toString('base64')),
+  );
+}

@@ -2,7 +2,7 @@ import { seal, type Place } from '@sallyport/crypto/envelope';
 import { AppError } from '../platform/app-error.ts';
 import type { Db } from '../platform/db.ts';
 import { WrongRootKey, type RootKeys } from '../platform/root-keys.ts';
-import { lockInstallation } from './trust.store.ts';
+import { findInstallation, lockInstallation } from './trust.store.ts';
 
 /**
  * Seals with the root key that the installation names, which cannot be rotated before the transaction ends.
@@ -16,8 +16,22 @@ export async function sealUnderRoot(
   place: Place,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const named = await lockInstallation(tx, 'SHARE');
+  return seal(namedKey(rootKeys, named), plaintext, place);
+}
+
+/**
+ * To be asked where a value does not open: without the root key, that says nothing of the value.
+ *
+ * @throws AppError `server.unavailable` when the installation was moved to a root key that is not known here
+ */
+export async function refuseUnknownRoot(db: Db, rootKeys: RootKeys): Promise<void> {
+  const named = await findInstallation(db);
+  if (named !== undefined) namedKey(rootKeys, named);
+}
+
+function namedKey(rootKeys: RootKeys, fingerprint: string): Uint8Array {
   try {
-    return seal(rootKeys.named(named), plaintext, place);
+    return rootKeys.named(fingerprint);
   } catch (error) {
     if (!(error instanceof WrongRootKey)) throw error;
     throw new AppError(

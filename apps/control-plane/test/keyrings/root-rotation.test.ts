@@ -1,7 +1,9 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { seal } from '@sallyport/crypto/envelope';
 import { rootKeyFingerprint } from '@sallyport/crypto/root-key';
 import { asAdmin } from '@sallyport/testkit/database';
+import { exchangePlace } from '../../src/idempotency/index.ts';
 import { PRISMA_DIRECTORY, readSchema } from '../../src/platform/prisma-folder.ts';
 import { RootKeys, WrongRootKey } from '../../src/platform/root-keys.ts';
 import { rotateRoot } from '../../src/root-rotation/rotate-root.ts';
@@ -9,7 +11,9 @@ import { sealedUnderRoot } from '../../src/root-rotation/sealed-under-root.store
 import { classifiedColumns } from '../../src/system/classified-columns.ts';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
+import { lockWaits, whileHeld } from '../lock-waits.ts';
 import { field, OperatorClient } from '../operator-client.ts';
+import { unreadableIn } from '../unreadable-events.ts';
 
 let controlPlane: TestControlPlane;
 let owner: OperatorClient;
@@ -90,6 +94,29 @@ test('[A7-10] a replica that knows the old key alone seals nothing with it after
   expect(await rows()).toEqual(before);
 });
 
+test('[A7-10] [F-16] what a replica without the named root key cannot open is no tampering: it says to be restarted', async () => {
+  const reveal = (client: OperatorClient) =>
+    client.call('POST', '/groups/plant-7/secrets/s/reveal', {});
+  await rotate([next, old]);
+  expect(await reveal(owner)).toMatchObject({
+    status: 503,
+    body: {
+      code: 'server.unavailable',
+      detail: expect.stringContaining('restart it with that key'),
+    },
+  });
+  expect(await unreadableIn(controlPlane, 'plant-7')).toEqual([]);
+
+  const restarted = await startWith(next);
+  await asAdmin(controlPlane.databaseUrl, (client) =>
+    client.query('UPDATE keyring_versions SET wrapped_key = set_byte(wrapped_key, 40, 0)'),
+  );
+  const changed = await reveal(await OperatorClient.signedIn(restarted.operatorApp));
+  expect(changed).toMatchObject({ status: 500, body: { code: 'envelope.unreadable' } });
+  expect(await unreadableIn(controlPlane, 'plant-7')).toMatchObject([{ actor: 'operator' }]);
+  await restarted.end();
+});
+
 test('[A7-10] a rotation without the key that the database names, or of a value that was changed, changes nothing', async () => {
   const before = await rows();
   await expect(rotate([next, randomBytes(32)])).rejects.toThrow(WrongRootKey);
@@ -112,7 +139,7 @@ test('a rotation that is run again does nothing, and one to yet another key work
 
 test('[A7-10] everything that the root key seals is sealed anew: the list is that of the schema', async () => {
   const columns = classifiedColumns(await readSchema(PRISMA_DIRECTORY));
-  expect(Object.keys(sealedUnderRoot).toSorted()).toEqual(
+  expect(sealedUnderRoot.map(({ table, column }) => `${table}.${column}`).toSorted()).toEqual(
     columns
       .filter(({ dataClass }) => dataClass === 'sealed-root')
       .map(({ table, column }) => `${table}.${column}`)
@@ -140,4 +167,50 @@ test('[A7-10] a rotation that is stopped in its midst changes nothing, and goes 
   expect(await rows()).toEqual(before);
   const again = await rotate([next, old]);
   expect(again.sealedAnew).toBe(before.length);
+});
+
+/** Replies that are kept for callers who are gone. */
+async function keepReplies(count: number): Promise<void> {
+  const ids = Array.from({ length: count }, () => randomUUID());
+  const sealed = ids.map((id) => seal(old, Buffer.from('kept'), exchangePlace(id)));
+  await asAdmin(controlPlane.databaseUrl, (client) =>
+    client.query(
+      `INSERT INTO idempotency_keys (id, principal_id, key_hash, sealed_exchange, lease, leased_at, created_at)
+       SELECT id, id, id, decode(sealed, 'base64'), id, now(), now()
+         FROM unnest($1::uuid[], $2::text[]) AS kept(id, sealed)`,
+      [ids, sealed.map((one) => Buffer.from(one).toString('base64'))],
+    ),
+  );
+}
+
+/** What the kept replies are, opened with one key. */
+async function repliesUnder(key: Uint8Array): Promise<string[]> {
+  const keys = new RootKeys([key]);
+  return asAdmin(controlPlane.databaseUrl, async (client) => {
+    const { rows: kept } = await client.query<{ id: string; sealed: Buffer }>(
+      'SELECT id, sealed_exchange AS sealed FROM idempotency_keys',
+    );
+    return kept.map(({ id, sealed }) => keys.open(sealed, exchangePlace(id)).toString());
+  });
+}
+
+test('[A7-10] a rotation takes as long as it has to: 20,000 kept replies are sealed anew in one go', async () => {
+  await keepReplies(20_000);
+  await rotate([next, old]);
+  expect(await repliesUnder(next)).toEqual(Array.from({ length: 20_000 }, () => 'kept'));
+  await expect(repliesUnder(old)).rejects.toMatchObject({ code: 'envelope.unreadable' });
+}, 60_000);
+
+test('[A7-10] the key of a group that is destroyed while the root key is rotated stays destroyed', async () => {
+  const { databaseUrl } = controlPlane;
+  let rotating: Promise<unknown> | undefined;
+  await whileHeld(databaseUrl, 'UPDATE keyring_versions SET wrapped_key = NULL', async () => {
+    rotating = rotate([next, old]);
+    await lockWaits(databaseUrl);
+  });
+  await rotating;
+  const { rows: kept } = await asAdmin(databaseUrl, (client) =>
+    client.query('SELECT wrapped_key FROM keyring_versions'),
+  );
+  expect(kept).toEqual([{ wrapped_key: null }]);
 });
