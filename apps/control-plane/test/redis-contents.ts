@@ -25,6 +25,13 @@ export async function plantInRedis(url: string, name: string, text: string): Pro
   redis.disconnect();
 }
 
+/** Leaves nothing of one installation, as if its Redis had been started anew; others may share the server. */
+export async function emptyRedis(url: string, prefix: string): Promise<void> {
+  const redis = new Redis(url);
+  await redis.unlink(await redis.keys(`${prefix}:*`));
+  redis.disconnect();
+}
+
 async function readKey(redis: Redis, name: string, type: string): Promise<unknown> {
   switch (type) {
     case 'string':

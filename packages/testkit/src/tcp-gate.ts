@@ -11,6 +11,8 @@ export type TcpGate = AsyncDisposable & {
   freeze(): void;
   /** Undoes `cut` and `freeze`; what was held back flows on. */
   restore(): void;
+  /** Carries nothing any more over the connections that there are, for good, as a lost NAT entry does; new ones work. */
+  silence(): void;
   /** Holds every chunk back for this long, in both directions. */
   delay(ms: number): void;
   close(): Promise<void>;
@@ -19,6 +21,7 @@ export type TcpGate = AsyncDisposable & {
 /** Opens a gate to `target`, on a free port that it keeps until it is closed. */
 export async function startTcpGate(target: { host?: string; port: number }): Promise<TcpGate> {
   const sockets = new Set<Socket>();
+  const silent = new WeakSet<Socket>();
   const ending = new AbortController();
   let state: 'open' | 'frozen' | 'cut' = 'open';
   let delayMs = 0;
@@ -31,7 +34,7 @@ export async function startTcpGate(target: { host?: string; port: number }): Pro
     const passOn = (act: () => void) => {
       passage = passage
         .then(hold)
-        .then(act)
+        .then(() => (silent.has(from) ? undefined : act()))
         .catch(() => void from.destroy());
     };
     from.on('data', (chunk) => {
@@ -87,6 +90,9 @@ export async function startTcpGate(target: { host?: string; port: number }): Pro
       for (const socket of sockets) socket.resume();
       thawed.resolve();
       thawed = Promise.withResolvers<void>();
+    },
+    silence: () => {
+      for (const socket of sockets) silent.add(socket);
     },
     delay: (ms) => {
       delayMs = ms;

@@ -64,6 +64,22 @@ describe('a gate', () => {
     expect(received === text).toBe(true);
   });
 
+  test('silent, carries nothing over what is open, for good, and what is new as ever', async () => {
+    const client = await enter();
+    client.write('a');
+    await said(client);
+    let heard = '';
+    client.on('data', (chunk) => (heard += String(chunk)));
+    gate.silence();
+    client.write('b');
+    gate.restore();
+    const again = await enter();
+    again.write('c');
+    expect(await said(again)).toBe('c');
+    await roundTripPastTheGate();
+    expect(heard).toBe('');
+  });
+
   test('cut, resets what is open and what is new, until it is restored', async () => {
     const client = await enter();
     client.write('a');

@@ -21,16 +21,18 @@ import {
 import { deleteLeasesOverBefore } from '../leases/index.ts';
 import { deleteExpiredSessions, deleteFailuresBefore } from '../operators/index.ts';
 import type { Platform } from '../platform/platform.ts';
-import type { JobQueue, JobWorker, QueueBackend } from '../platform/queue-backend.ts';
+import type { JobQueue, QueueBackend } from '../platform/queue-backend.ts';
 import { seldom } from '../platform/seldom.ts';
 import type { AgentTasks } from '../tasks/index.ts';
+import { schedule, scheduleMissing, type Chore } from './chore-schedule.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** Nothing heard of an agent for this long makes it lost: two pulls and their retries. */
 const LOST_AFTER_MS = 3 * 60_000;
 /** The audit has them for longer. */
 const LEASES_KEPT_DAYS = 30;
-type Chore = { everyMs: number; work: () => Promise<void> };
+/** How often a queue is asked whether it still has its chores. */
+const LOOK_EVERY_MS = 10_000;
 
 /** How often the audit is signed, and for how many days it is kept; for ever when that is not set. */
 type AuditPolicy = { checkpointSeconds: number; retentionDays?: number | undefined };
@@ -56,7 +58,7 @@ export async function startMaintenance(
   const open = await backend.queues({
     defaultJobOptions: { removeOnComplete: true, removeOnFail: 50 },
   });
-  const workers = [
+  const queues = [
     await startQueue(platform, backend, open('maintenance'), {
       'forget-expired': { everyMs: 60_000, work: () => forgetExpired(platform) },
       'mark-lost': { everyMs: 15_000, work: () => markLostAgents(platform) },
@@ -92,7 +94,7 @@ export async function startMaintenance(
   return {
     stop: async () => {
       stopping.abort();
-      await Promise.all(workers.map((worker) => worker.close()));
+      await Promise.all(queues.map((queue) => queue.stop()));
     },
   };
 }
@@ -102,9 +104,8 @@ async function startQueue(
   backend: QueueBackend,
   queue: JobQueue,
   chores: Record<string, Chore>,
-): Promise<JobWorker> {
-  for (const [name, { everyMs }] of Object.entries(chores))
-    await queue.upsertJobScheduler(name, { every: everyMs }, { name });
+): Promise<{ stop(): Promise<void> }> {
+  await schedule(queue, chores);
   const worker = backend.worker(queue.name, async (name) => {
     await chores[name]?.work();
   });
@@ -112,11 +113,24 @@ async function startQueue(
     log.warn({ err: error, action: job?.name }, 'periodic work failed; it comes again'),
   );
   // Ten times a second while its database is away.
-  const report = seldom(clock, (err: Error, count) =>
+  const report = seldom(clock, (err: unknown, count) =>
     log.warn({ err, count }, 'the maintenance worker cannot work; trying again'),
   );
   worker.on('error', report);
-  return worker;
+  let looking: Promise<void> | undefined;
+  const timer = setInterval(() => {
+    looking ??= scheduleMissing(queue, chores)
+      .catch(report)
+      .finally(() => {
+        looking = undefined;
+      });
+  }, LOOK_EVERY_MS);
+  return {
+    stop: async () => {
+      clearInterval(timer);
+      await Promise.all([looking, worker.close()]);
+    },
+  };
 }
 
 /** Removes what has expired; tokens stay for a day, so that operators see how they ended. */

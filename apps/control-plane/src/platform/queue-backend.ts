@@ -135,10 +135,14 @@ async function openOnPostgres(
   await setUp.waitUntilReady();
   await setUp.close();
   await admitToSchema(owner, SCHEMA);
-  const pool: unknown = new pg.Pool({
-    max: POOL_SIZE,
+  // No statement of BullMQ takes long: a worker waits for jobs between statements.
+  const timeouts = {
     connectionTimeoutMillis: COMMAND_TIMEOUT_MS,
     query_timeout: COMMAND_TIMEOUT_MS,
+  };
+  const pool: unknown = new pg.Pool({
+    max: POOL_SIZE,
+    ...timeouts,
     ...asApplication(database, `-c search_path=${SCHEMA}`),
   });
   if (!isPgPool(pool)) throw new TypeError('this version of pg has no pool that BullMQ can use');
@@ -146,6 +150,7 @@ async function openOnPostgres(
   const worker = {
     schema: SCHEMA,
     max: 2,
+    ...timeouts,
     ...poolConfigOf(asApplication(database)),
   };
   // BullMQ's types tie a queue to one kind of connection; the factory is where the kind is known.

@@ -4,6 +4,7 @@ import { startTcpGate, type TcpGate } from '@sallyport/testkit/tcp-gate';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
 import { field, OperatorClient } from '../operator-client.ts';
+import { emptyRedis } from '../redis-contents.ts';
 
 const redisLegs = queueLegs().filter(({ name }) => name === 'redis');
 
@@ -11,13 +12,13 @@ const redisLegs = queueLegs().filter(({ name }) => name === 'redis');
   let gate: TcpGate;
   let controlPlane: TestControlPlane;
   let owner: OperatorClient;
+  const { redisUrl = '', prefix = '' } = redisLegs[0] ?? {};
   beforeAll(async () => {
-    const [leg] = redisLegs;
-    const url = new URL(leg?.redisUrl ?? '');
+    const url = new URL(redisUrl);
     gate = await startTcpGate({ host: url.hostname, port: Number(url.port) });
     url.port = String(gate.port);
     controlPlane = await startControlPlane({
-      leg: { name: 'redis', prefix: leg?.prefix ?? '', redisUrl: url.href },
+      leg: { name: 'redis', prefix, redisUrl: url.href },
     });
     owner = await OperatorClient.signedIn(controlPlane.operatorApp);
   });
@@ -47,4 +48,16 @@ const redisLegs = queueLegs().filter(({ name }) => name === 'redis');
     },
     90_000,
   );
+
+  test('that comes back empty has the chores done again, and the task comes', async () => {
+    const agent = await agentIn(owner, 'emptied', controlPlane);
+    await agent.pull();
+    const created = await owner.call('POST', `/agents/${agent.id}/tasks`, { kind: 'diagnose' });
+    gate.cut();
+    await emptyRedis(redisUrl, prefix);
+    gate.restore();
+    let task = (await agent.pull(10, 1))?.tasks[0];
+    while (task === undefined) task = (await agent.pull(10, 1))?.tasks[0];
+    expect(task.id).toBe(field(created.body, 'id'));
+  }, 60_000);
 });

@@ -2,15 +2,9 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { createTestDatabase, type TestDatabase } from '@sallyport/testkit/database';
 import { queueLegs } from '@sallyport/testkit/redis';
-import { defaultTlsPolicy } from '@sallyport/tls/policy';
-import { createLog } from '../../src/platform/log.ts';
-import {
-  openQueueBackend,
-  type JobQueue,
-  type QueueBackend,
-} from '../../src/platform/queue-backend.ts';
+import type { JobQueue, QueueBackend } from '../../src/platform/queue-backend.ts';
+import { openQueueLeg } from '../queue-leg.ts';
 
 /** More than the ten listeners from which on Node suspects a leak. */
 const QUEUES = 50;
@@ -20,20 +14,13 @@ const ROUNDS = 10;
 setFlagsFromString('--expose-gc');
 const collectGarbage: () => void = runInNewContext('gc');
 
-describe.each(queueLegs())('queues on $name', ({ redisUrl, prefix }) => {
-  let database: TestDatabase;
+describe.each(queueLegs())('queues on $name', (leg) => {
   let backend: QueueBackend;
+  let end: () => Promise<void>;
   beforeAll(async () => {
-    database = await createTestDatabase();
-    const log = createLog('silent', { write: () => {} });
-    const redis = redisUrl === undefined ? undefined : { url: redisUrl, tls: defaultTlsPolicy };
-    const at = { connectionString: database.url };
-    backend = await openQueueBackend({ database: at, redis, prefix }, log);
+    ({ backend, end } = await openQueueLeg(leg));
   });
-  afterAll(async () => {
-    await backend.close();
-    await database.drop();
-  });
+  afterAll(() => end());
 
   async function used(queue: JobQueue): Promise<WeakRef<JobQueue>> {
     await queue.add('job', {});

@@ -1,0 +1,39 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { createTestDatabase, type TestDatabase } from '@sallyport/testkit/database';
+import { startTcpGate, type TcpGate } from '@sallyport/testkit/tcp-gate';
+import { schedule } from '../../src/maintenance/chore-schedule.ts';
+import { createLog } from '../../src/platform/log.ts';
+import { openQueueBackend, type QueueBackend } from '../../src/platform/queue-backend.ts';
+
+let database: TestDatabase;
+let gate: TcpGate;
+let backend: QueueBackend;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  const url = new URL(database.url);
+  gate = await startTcpGate({ host: url.hostname, port: Number(url.port) });
+  url.port = String(gate.port);
+  const log = createLog('silent', { write: () => {} });
+  backend = await openQueueBackend({ database: { connectionString: url.href } }, log);
+});
+afterAll(async () => {
+  await backend.close();
+  await database.drop();
+});
+
+test('a worker whose connections to Postgres fall silent does its chores over new ones', async () => {
+  let done = Promise.withResolvers<void>();
+  const failed = Promise.withResolvers<Error>();
+  const queue = (await backend.queues({}))('chores');
+  await schedule(queue, { chore: { everyMs: 500, work: async () => {} } });
+  const worker = backend.worker('chores', async () => done.resolve());
+  worker.on('error', failed.resolve);
+  await done.promise;
+
+  gate.silence();
+  expect((await failed.promise).message).toMatch(/timeout/);
+  done = Promise.withResolvers();
+  await done.promise;
+  await gate.close();
+  await worker.close();
+}, 30_000);
