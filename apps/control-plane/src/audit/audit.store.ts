@@ -22,8 +22,9 @@ export async function appendAuditEvents(
   nowMs: number,
 ): Promise<void> {
   const rows = events.map(({ op, act }) => auditRow(op, act, nowMs));
-  // Not by `createMany`, which takes half a millisecond of the processor for each row.
-  await tx.$executeRawUnsafe(insertInto('audit_events').text, ...columnsOf(rows));
+  // `createMany` is the quicker for one, and takes half a millisecond of the processor for each more.
+  if (rows.length === 1) await tx.auditEvent.createMany({ data: rows });
+  else await tx.$executeRawUnsafe(insertInto('audit_events').text, ...columnsOf(rows));
   for (const { op, act } of events) if (act.outcome === 'done') await op.onAct?.(tx);
 }
 
