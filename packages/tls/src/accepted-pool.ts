@@ -3,6 +3,7 @@ import { Agent } from 'node:https';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
+import { closeIdle } from './close-idle.ts';
 import { LinkError } from './link-error.ts';
 
 /** As many as a peer opens at most, see `KEPT_CONNECTIONS`; more requests than that wait for one another. */
@@ -84,9 +85,10 @@ export class AcceptedPool extends Agent {
 
   /** Ends the connections that carry no request, and each other with its reply. */
   retire(): void {
-    for (const socket of [...this.#fresh.splice(0), ...allOf(this.freeSockets)]) socket.destroy();
+    for (const socket of this.#fresh.splice(0)) socket.destroy();
+    closeIdle(this);
     // Before Node's own listener, which hands the connection to the next request.
-    for (const socket of allOf(this.sockets))
+    for (const socket of Object.values(this.sockets).flatMap((sockets) => sockets ?? []))
       socket.prependListener('free', () => socket.destroy());
   }
 
@@ -100,10 +102,6 @@ export class AcceptedPool extends Agent {
     for (const waiter of [...this.#waiting]) waiter.fail(ended);
     super.destroy();
   }
-}
-
-function allOf(sockets: NodeJS.ReadOnlyDict<Socket[]>): Socket[] {
-  return Object.values(sockets).flatMap((those) => those ?? []);
 }
 
 function notDialled(waitMs: number): LinkError {

@@ -2,6 +2,7 @@ import type { OutgoingHttpHeaders } from 'node:http';
 import { Agent } from 'node:https';
 import type { Writable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
+import { closeIdle } from './close-idle.ts';
 import { controlPlaneIdentity } from './control-plane-identity.ts';
 import { type Endpoint, parseEndpoint } from './endpoint.ts';
 import { aborted, exchange, type LinkReply, StaleConnectionError } from './exchange.ts';
@@ -208,11 +209,5 @@ export class HttpsLink {
     this.#closed = true;
     this.#agent.destroy();
     this.#retired?.destroy();
-  }
-}
-
-function closeIdle({ freeSockets }: Agent): void {
-  for (const sockets of Object.values(freeSockets)) {
-    for (const socket of sockets ?? []) socket.destroy();
   }
 }

@@ -23,7 +23,7 @@ export async function appendAuditEvents(
 ): Promise<void> {
   const rows = events.map(({ op, act }) => auditRow(op, act, nowMs));
   // `createMany` is the quicker for one, and takes half a millisecond of the processor for each more.
-  if (rows.length === 1) await tx.auditEvent.createMany({ data: rows });
+  if (rows.length <= 1) await tx.auditEvent.createMany({ data: rows });
   else await tx.$executeRawUnsafe(insertInto('audit_events').text, ...columnsOf(rows));
   for (const { op, act } of events) if (act.outcome === 'done') await op.onAct?.(tx);
 }

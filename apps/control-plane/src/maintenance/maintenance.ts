@@ -1,4 +1,5 @@
 import {
+  appendStateEvents,
   deleteEndedAgentTokens,
   deleteEndedCertificates,
   deleteEndedTokens,
@@ -8,7 +9,7 @@ import {
   noteBehind,
 } from '../agents/index.ts';
 import { warnOfExpiry } from '../api-keys/index.ts';
-import { appendAuditEvents, purgeAudit, signHead, type AuditKeys } from '../audit/index.ts';
+import { purgeAudit, signHead, type AuditKeys } from '../audit/index.ts';
 import { systemOperation } from '../authorization/index.ts';
 import { warnOfCertificateExpiry } from '../certificates/index.ts';
 import { forgetReplies } from '../idempotency/index.ts';
@@ -168,12 +169,7 @@ export async function markLostAgents({ db, clock }: Platform): Promise<void> {
     marked = await db.transaction(async (tx) => {
       const now = clock.now();
       const lost = await markLost(tx, new Date(now - LOST_AFTER_MS), new Date(now));
-      const events = lost.map(({ id, groupId }) => {
-        const subject = `agent:${id}`;
-        const act = { action: 'agent:lose', subject, groupId, outcome: 'done' } as const;
-        return { op, act };
-      });
-      await appendAuditEvents(tx, events, now);
+      await appendStateEvents(tx, op, 'agent:lose', lost, now);
       return lost.length;
     });
   }
