@@ -140,6 +140,25 @@ const kept = [bytes, text.toString(), wide.toString() + '\u20ac', base64.toStrin
 console.log('kept');
 setInterval(() => kept, 1e6);`;
 
+/** Opens what it is given, inverted, a thousand times from where values are held, while other memory comes and goes. */
+const OPENER = `
+import { openValue, sealValue } from '${new URL('../../apps/agent/src/cache/sealed-value.ts', import.meta.url).href}';
+const inverted = Buffer.from(process.argv[1], 'hex');
+const value = Buffer.alloc(500);
+for (const [at, byte] of inverted.entries()) value[300 + at] = byte ^ 0xff;
+const key = Buffer.alloc(32, 7);
+const place = { table: 'table', row: 'row', field: 'field', group: 'group', keyVersion: 1 };
+const sealed = sealValue(key, value, place);
+value.fill(0);
+const others = [];
+for (let round = 0; round < 1000; round += 1) {
+  for (let each = 0; each < 20; each += 1)
+    others[(round * 7 + each * 13) % 400] = Buffer.allocUnsafeSlow(400 + (round * 31 + each * 17) % 400);
+  openValue(key, sealed, place).fill(0);
+}
+console.log('opened');
+setInterval(() => {}, 1e6);`;
+
 describeWhereRead(titleOrLeftOut('[SG-33] the search of a process’s memory', why), () => {
   test('finds what a program keeps, as bytes, as text of both widths, in base64 and in hex', async () => {
     const kept = ['bytes', 'text', 'wide', 'base64', 'hex'].map(makeCanary);
@@ -184,6 +203,16 @@ describeWhereRead(titleOrLeftOut('[SG-33] the memory of an agent', why), () => {
     const pem = await ask('/v1/certificates/web', { accept: 'application/x-pem-file' });
     expect(pem.body).toContain(textOf(canaries.certificateKey));
     expect(await whatStays()).toEqual([]);
+  });
+
+  test('holds none of what was opened a thousand times, whatever the allocator did meanwhile', async () => {
+    const value = makeCanary('a value that was opened');
+    const inverted = Buffer.from(value.bytes.map((byte) => byte ^ 0xff)).toString('hex');
+    const script = ['--input-type=module', '--eval', OPENER, inverted];
+    const program = startProcess({ command: [process.execPath, ...script] });
+    await program.waitForLine(/^opened$/);
+    expect(findInMemory([value], program.pid)).toEqual([]);
+    await program.stop();
   });
 
   test('holds none after a new version, after a removal, and after the revocation of the agent', async () => {

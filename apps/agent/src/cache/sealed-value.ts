@@ -1,24 +1,26 @@
-import { open, seal, type Place } from '@sallyport/crypto/envelope';
-
-const PADDED_BYTES = 512;
-
-/** A value as it is held in memory; `length` is that of the value, without what it is padded with. */
-export type SealedValue = { bytes: Uint8Array; length: number };
+import { randomFillSync } from 'node:crypto';
+import { HEADER_BYTES, open, seal, type Place } from '@sallyport/crypto/envelope';
+import { zeroable } from '../host/zeroable.ts';
 
 /**
- * Seals a value for as long as this process holds it. It is padded: what opening leaves behind is zeroed by asking the
- * allocator for as much memory again (`decrypted` of packages/crypto), and small pieces of it change hands too often.
+ * Seals a value for as long as this process holds it: `mask || envelope of (value XOR mask)`, with a random mask as
+ * long as the value. Opening leaves a copy in memory that Node gives back to the allocator as it is (`decrypted` of
+ * packages/crypto); masked, that tells nothing of the value.
  */
-export function sealValue(key: Uint8Array, value: Uint8Array, place: Place): SealedValue {
-  const blocks = Math.max(1, Math.ceil(value.byteLength / PADDED_BYTES));
-  const padded = Buffer.alloc(blocks * PADDED_BYTES);
-  padded.set(value);
-  const bytes = seal(key, padded, place);
-  padded.fill(0);
-  return { bytes, length: value.byteLength };
+export function sealValue(key: Uint8Array, value: Uint8Array, place: Place): Uint8Array {
+  const length = value.byteLength;
+  const sealed = zeroable(2 * length + HEADER_BYTES);
+  const mask = randomFillSync(sealed.subarray(0, length));
+  const masked = zeroable(length);
+  for (let at = 0; at < length; at += 1) masked[at] = (value[at] ?? 0) ^ (mask[at] ?? 0);
+  sealed.set(seal(key, masked, place), length);
+  return sealed;
 }
 
 /** The value again, which the caller zeroes. @throws CryptoError of `open` */
-export function openValue(key: Uint8Array, { bytes, length }: SealedValue, place: Place): Buffer {
-  return open(key, bytes, place).subarray(0, length);
+export function openValue(key: Uint8Array, sealed: Uint8Array, place: Place): Buffer {
+  const length = (sealed.byteLength - HEADER_BYTES) / 2;
+  const value = open(key, sealed.subarray(length), place);
+  for (let at = 0; at < length; at += 1) value[at] = (value[at] ?? 0) ^ (sealed[at] ?? 0);
+  return value;
 }

@@ -20,7 +20,7 @@ const isZero = (bytes: Uint8Array) => bytes.every((byte) => byte === 0);
 
 /** What an entry is held as, which its type hides. */
 const sealedBytesOf = (entry: CachedEntry) =>
-  z.object({ sealed: z.object({ bytes: z.instanceof(Uint8Array) }) }).parse(entry).sealed.bytes;
+  z.object({ sealed: z.instanceof(Uint8Array) }).parse(entry).sealed;
 
 let cache: ValueCache;
 let keys: Uint8Array[];

@@ -2,7 +2,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Place } from '@sallyport/crypto/envelope';
 import { KeyMemory } from '../host/key-memory.ts';
 import { zeroBundle, type EntryKind, type OpenedBundle } from '../sync/open-bundle.ts';
-import { openValue, sealValue, type SealedValue } from './sealed-value.ts';
+import { openValue, sealValue } from './sealed-value.ts';
 
 /** What applications may know of an entry without its value. */
 export type CachedEntry = { kind: EntryKind; name: string; version: number };
@@ -14,7 +14,7 @@ export type Change = CachedEntry & { removed: boolean };
 export type HeldEntry = CachedEntry & { etag: string };
 
 /** `mark` tells equal values from others without opening them. */
-type SealedEntry = HeldEntry & { sealed: SealedValue; mark: Buffer };
+type SealedEntry = HeldEntry & { sealed: Uint8Array; mark: Buffer };
 type Snapshot = {
   revision: number;
   epoch: number;
@@ -45,7 +45,7 @@ export class ValueCache {
     const brought = [...allOf(after)].filter((entry) => heldBy(before, entry) !== entry);
     const dropped = [...allOf(before)].filter((entry) => heldBy(after, entry) !== entry);
     this.#snapshot = after;
-    for (const { sealed } of dropped) sealed.bytes.fill(0);
+    for (const { sealed } of dropped) sealed.fill(0);
     zeroBundle(bundle);
     const removed = dropped.filter((entry) => heldBy(after, entry) === undefined);
     return [
@@ -80,13 +80,13 @@ export class ValueCache {
     const all = [...allOf(this.#snapshot)];
     return {
       entries: all.length,
-      bytes: all.reduce((sum, entry) => sum + entry.sealed.bytes.byteLength, 0),
+      bytes: all.reduce((sum, entry) => sum + entry.sealed.byteLength, 0),
     };
   }
 
   /** Forgets everything, beyond recovery. */
   wipe(): void {
-    for (const { sealed } of allOf(this.#snapshot)) sealed.bytes.fill(0);
+    for (const { sealed } of allOf(this.#snapshot)) sealed.fill(0);
     for (const key of Object.values(this.#keys ?? {})) this.#keyMemory.release(key);
     this.#keys = undefined;
     this.#snapshot = undefined;

@@ -3,7 +3,7 @@ import { MAX_LEASES, PROTOCOL, type Application } from '@sallyport/contract';
 import type { Place } from '@sallyport/crypto/envelope';
 import { openLeaseValue } from '@sallyport/crypto/lease-value';
 import { AgentError } from '../agent-error.ts';
-import { openValue, sealValue, type SealedValue } from '../cache/sealed-value.ts';
+import { openValue, sealValue } from '../cache/sealed-value.ts';
 import type { Clock } from '../clock.ts';
 import type { KeyMemory } from '../host/key-memory.ts';
 import type { ControlPlane } from '../link/control-plane.ts';
@@ -27,7 +27,7 @@ export type Lease = {
 export type Lent = { lease: Lease; value: Uint8Array };
 
 type Held = Lease & {
-  sealed: SealedValue;
+  sealed: Uint8Array;
   /** Of the clock's `monotonic`. */
   endsAtMs: number;
   timer: AbortController;
@@ -265,7 +265,7 @@ export class Leases {
     if (held === undefined) return;
     this.#held.delete(id);
     held.timer.abort();
-    held.sealed.bytes.fill(0);
+    held.sealed.fill(0);
     this.#remember(id, how);
     this.#parts.log.info({ leaseId: id }, `lease ${how}`);
   }

@@ -1,12 +1,12 @@
 import { createHmac } from 'node:crypto';
 import type { Place } from '@sallyport/crypto/envelope';
-import { openValue, sealValue, type SealedValue } from '../cache/sealed-value.ts';
+import { openValue, sealValue } from '../cache/sealed-value.ts';
 import type { KeyMemory } from '../host/key-memory.ts';
 import type { Scheme } from './reference.ts';
 
 /** Of which reference a value is, by its etag, and when it was asked for, by the monotonic clock. */
 type Origin = { of: string; scheme: Scheme; atMs: number };
-export type ReferencedValue = Origin & { mark: string; sealed: SealedValue };
+export type ReferencedValue = Origin & { mark: string; sealed: Uint8Array };
 
 /**
  * Values that references led to, each AES-256-GCM sealed in memory under a key of this process, and zeroed when it is
@@ -56,7 +56,7 @@ export class SealedValues {
   }
 
   drop(name: string): void {
-    this.#values.get(name)?.sealed.bytes.fill(0);
+    this.#values.get(name)?.sealed.fill(0);
     this.#values.delete(name);
   }
 
