@@ -9,7 +9,7 @@ import {
   importAuthorityKey,
   type ServerCertificate,
 } from './certificate-authority.ts';
-import { sealUnderRoot } from './seal-under-root.ts';
+import { openUnderKnownRoot, sealUnderRoot } from './seal-under-root.ts';
 import { insertAuthority, listAuthorities, type AuthorityRow } from './trust.store.ts';
 
 /** Through more rotations than these an agent that was away is not led: it enrols again. */
@@ -39,20 +39,20 @@ export class Authorities {
   static async load(tx: Db, rootKeys: RootKeys, nowMs: number): Promise<Authorities> {
     const found = await listAuthorities(tx);
     const rows = found.length > 0 ? found : [await createAuthority(tx, rootKeys, nowMs)];
-    return new Authorities(rootKeys, await knownOf(rows, rootKeys));
+    return new Authorities(rootKeys, await knownOf(tx, rows, rootKeys));
   }
 
   /** Reads them again; true when that brought anything new. */
   async reload(db: Db): Promise<boolean> {
     const rows = await listAuthorities(db);
     if (stateOf(rows) === stateOf(this.#known.rows)) return false;
-    this.#known = await knownOf(rows, this.#rootKeys);
+    this.#known = await knownOf(db, rows, this.#rootKeys);
     return true;
   }
 
   /** The CA that issues by what is stored, whatever was heard of it here. */
   async activeAsStored(tx: Db): Promise<CertificateAuthority> {
-    return (await knownOf(await listAuthorities(tx), this.#rootKeys)).active;
+    return (await knownOf(tx, await listAuthorities(tx), this.#rootKeys)).active;
   }
 
   /** The CA that issues. */
@@ -128,11 +128,12 @@ export async function createAuthority(
   return row;
 }
 
-async function knownOf(rows: AuthorityRow[], rootKeys: RootKeys): Promise<Known> {
+async function knownOf(db: Db, rows: AuthorityRow[], rootKeys: RootKeys): Promise<Known> {
   const row = rows.find(({ state }) => state === 'active');
   if (row?.sealedPrivateKey == null) throw new Error('there is no certificate authority');
   const { id, certificatePem, sealedPrivateKey } = row;
-  const pkcs8 = rootKeys.open(sealedPrivateKey, authorityKeyPlace(id));
+  const place = authorityKeyPlace(id);
+  const pkcs8 = await openUnderKnownRoot(db, rootKeys, sealedPrivateKey, place);
   const privateKey = await importAuthorityKey(pkcs8);
   pkcs8.fill(0);
   const others = rows.filter((other) => other.id !== id && other.state !== 'retired');

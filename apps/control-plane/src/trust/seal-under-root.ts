@@ -29,6 +29,25 @@ export async function refuseUnknownRoot(db: Db, rootKeys: RootKeys): Promise<voi
   if (named !== undefined) namedKey(rootKeys, named);
 }
 
+/**
+ * Opens what is sealed under the root key.
+ *
+ * @throws AppError as `refuseUnknownRoot`; CryptoError `envelope.*` for a value that was changed
+ */
+export async function openUnderKnownRoot(
+  db: Db,
+  rootKeys: RootKeys,
+  sealed: Uint8Array,
+  place: Place,
+): Promise<Buffer> {
+  try {
+    return rootKeys.open(sealed, place);
+  } catch (error) {
+    await refuseUnknownRoot(db, rootKeys);
+    throw error;
+  }
+}
+
 function namedKey(rootKeys: RootKeys, fingerprint: string): Uint8Array {
   try {
     return rootKeys.named(fingerprint);

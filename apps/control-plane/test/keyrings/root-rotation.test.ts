@@ -94,6 +94,17 @@ test('[A7-10] a replica that knows the old key alone seals nothing with it after
   expect(await rows()).toEqual(before);
 });
 
+test('[A7-10] a replica that knows the old key alone says so where it is to rotate the CA', async () => {
+  await rotate([next, old]);
+  const prepared = await owner.call('POST', '/certificate-authorities', {});
+  expect(prepared).toMatchObject({
+    status: 503,
+    body: { detail: expect.stringContaining('restart it with that key') },
+  });
+  const listed = await owner.call('GET', '/certificate-authorities');
+  expect(listed.body).toMatchObject({ items: [{ state: 'active' }] });
+});
+
 test('[A7-10] [F-16] what a replica without the named root key cannot open is no tampering: it says to be restarted', async () => {
   const reveal = (client: OperatorClient) =>
     client.call('POST', '/groups/plant-7/secrets/s/reveal', {});
