@@ -46,15 +46,24 @@ export function openBundlePart(
   delivery: DeliveryKey,
   keyring: VerificationKeyring,
 ): BundlePayload {
-  const payload = decodeBundlePayload(verify(decrypt(jwe, delivery), keyring));
-  const { manifest } = payload;
+  const opened = verify(decrypt(jwe, delivery), keyring);
+  try {
+    const payload = decodeBundlePayload(opened);
+    assertIsOf(payload, part, delivery);
+    return payload;
+  } catch (error) {
+    opened.fill(0);
+    throw error;
+  }
+}
+
+function assertIsOf({ manifest }: BundlePayload, part: BundlePart, delivery: DeliveryKey): void {
   if (manifest.part !== part)
     throw new CryptoError('bundle.wrong_part', `the ${part} part of a bundle was expected`);
   if (manifest.group !== delivery.group)
     throw new CryptoError('bundle.wrong_group', 'the bundle is another group’s');
   if (manifest.epoch !== delivery.epoch)
     throw new CryptoError('bundle.wrong_epoch', 'the bundle is of another epoch');
-  return payload;
 }
 
 function decrypt(jwe: string, delivery: DeliveryKey): Buffer {

@@ -38,6 +38,7 @@ export async function openDeliveryKey(
   const { typ, group: namedGroup, epoch } = protectedHeader;
   const right = typ === TYPE && namedGroup === group && plaintext.byteLength === KEY_BYTES;
   if (!right || typeof epoch !== 'number' || !Number.isSafeInteger(epoch) || epoch < 1) {
+    plaintext.fill(0);
     throw new CryptoError(
       'delivery_key.unreadable',
       'the delivery key is not one of this agent’s group',
