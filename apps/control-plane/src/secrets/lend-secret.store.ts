@@ -14,7 +14,10 @@ export type Lendable = SealedVersion & {
   version: number;
 };
 
-/** What can be lent, held until the commit: a deletion comes before it, or ends the lease. */
+/**
+ * What can be lent, held until the commit: a new version and a deletion come before it, or end the lease. Not shared:
+ * sharers that come one after another would keep a new version waiting.
+ */
 export async function findLendable(
   tx: Db,
   groupId: string,
@@ -24,7 +27,7 @@ export async function findLendable(
   const [secret] = await tx.$queryRaw<{ id: string; policy: unknown; version: number }[]>`
     SELECT id, lease AS policy, version FROM secrets
      WHERE group_id = ${groupId}::uuid AND name = ${name}
-       FOR SHARE`;
+       FOR NO KEY UPDATE`;
   if (secret === undefined) return undefined;
   const { id, version } = secret;
   const [sealed] = await tx.$queryRaw<SealedVersion[]>`

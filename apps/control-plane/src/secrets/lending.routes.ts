@@ -17,9 +17,25 @@ const PER_AGENT = {
     }),
 };
 
+/** Two, so that one is prepared while another holds the secret. The others wait here, and with no connection. */
+const PER_SECRET = {
+  concurrency: 2,
+  queued: 1_000,
+  patienceMs: 5_000,
+  refusal: () =>
+    new AppError(
+      'rate.limited',
+      'Too many agents ask for a lease of this secret; try again shortly.',
+      {
+        retryAfterSeconds: 2,
+      },
+    ),
+};
+
 /** `POST /agent/v1/leases`. */
 export function lendingRoutes(platform: Platform): FastifyPluginAsyncZod {
-  const turns = new Turns(PER_AGENT);
+  const ofAgents = new Turns(PER_AGENT);
+  const ofSecrets = new Turns(PER_SECRET);
   return async (app) => {
     app.post(
       '/leases',
@@ -30,7 +46,8 @@ export function lendingRoutes(platform: Platform): FastifyPluginAsyncZod {
       async (request, reply) => {
         const [op, agent] = [operationOf(request), agentOf(request)];
         const lend = () => lendSecret(platform, op, agent, request.body);
-        return reply.code(201).send(await turns.take(agent.agentId, lend));
+        const lendInTurn = () => ofSecrets.take(`${agent.groupId} ${request.body.secret}`, lend);
+        return reply.code(201).send(await ofAgents.take(agent.agentId, lendInTurn));
       },
     );
   };

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { AgentClient } from '../agent-client.ts';
 import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
+import { agentIn } from '../group-agents.ts';
 import { eventsOf, lendingIn, NOON, policy } from '../lending.ts';
 import { lockWaits, whileHeld } from '../lock-waits.ts';
 import { OperatorClient, type Reply } from '../operator-client.ts';
@@ -55,6 +56,26 @@ test.each([
     expect(next).toMatchObject({ body: { code: 'agent.revoked' } });
   },
 );
+
+test('[SG-05] [AT-10] agents that take leases of a secret without a pause keep no new version waiting', async () => {
+  const agent = await lendingIn(controlPlane, owner, 'popular', lent);
+  const other = await agentIn(owner, 'popular', controlPlane);
+  const { databaseUrl } = controlPlane;
+  const replies: Promise<Reply>[] = [];
+  await whileHeld(databaseUrl, 'LOCK TABLE leases IN EXCLUSIVE MODE', async () => {
+    const first = agent.takeLease('db');
+    await lockWaits(databaseUrl, 1);
+    const written = owner.call('PUT', '/groups/popular/secrets/db', { value: 'new' });
+    await lockWaits(databaseUrl, 2);
+    const next = atSecond(other).takeLease('db');
+    await lockWaits(databaseUrl, 3);
+    replies.push(first, written, next);
+  });
+  const [first, written, next] = await Promise.all(replies);
+  expect(first).toMatchObject({ status: 201, body: { version: 1 } });
+  expect(written?.status).toBe(200);
+  expect(next).toMatchObject({ status: 201, body: { version: 2 } });
+});
 
 test('[SG-05] a lease that is asked for while its secret is written is of the new version', async () => {
   const agent = await lendingIn(controlPlane, owner, 'written', lent);
