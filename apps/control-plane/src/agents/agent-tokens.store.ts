@@ -29,7 +29,7 @@ export async function listAgentTokens(db: Db, agentId: string): Promise<AgentTok
 
 /** How many tokens of an agent are good now, which holds its row: of two that are made at once one counts the other. */
 export async function countActiveTokens(tx: Db, agentId: string, now: Date): Promise<number> {
-  await tx.$queryRaw`SELECT FROM agents WHERE id = ${agentId}::uuid FOR UPDATE`;
+  await tx.$queryRaw`SELECT FROM agents WHERE id = ${agentId}::uuid FOR NO KEY UPDATE`;
   return tx.agentToken.count({ where: { agentId, revokedAt: null, expiresAt: { gt: now } } });
 }
 

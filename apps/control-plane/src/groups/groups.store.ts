@@ -63,7 +63,7 @@ export async function updateGroupRow(
     ...(agentMethods === undefined ? {} : { agentMethods }),
     ...(clones === undefined ? {} : { clones }),
   };
-  await tx.$queryRaw`SELECT FROM groups WHERE id = ${id}::uuid FOR UPDATE`;
+  await tx.$queryRaw`SELECT FROM groups WHERE id = ${id}::uuid FOR NO KEY UPDATE`;
   const before = parsed(await tx.group.findUniqueOrThrow({ where: { id } }));
   const after = parsed(await tx.group.update({ where: { id }, data }));
   return { before, after };

@@ -77,6 +77,17 @@ test('[SG-05] [AT-10] agents that take leases of a secret without a pause keep n
   expect(next).toMatchObject({ status: 201, body: { version: 2 } });
 });
 
+test('[AT-10] leases that are being taken keep no change of the group or its agents’ tokens waiting', async () => {
+  const agent = await lendingIn(controlPlane, owner, 'changed', lent);
+  // As each row that is inserted for a group and an agent holds them until its commit.
+  const rows = `SELECT FROM groups, agents WHERE agents.group_id = groups.id FOR KEY SHARE`;
+  await whileHeld(controlPlane.databaseUrl, rows, async () => {
+    const changed = await owner.call('PATCH', '/groups/changed', { clones: 'refuse' });
+    expect(changed.status).toBe(200);
+    expect((await owner.call('POST', `/agents/${agent.id}/tokens`, {})).status).toBe(201);
+  });
+});
+
 test('[SG-05] a lease that is asked for while its secret is written is of the new version', async () => {
   const agent = await lendingIn(controlPlane, owner, 'written', lent);
   const { databaseUrl } = controlPlane;
