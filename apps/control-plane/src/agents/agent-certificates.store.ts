@@ -53,6 +53,11 @@ export async function findCertifiedAgent(
 }
 
 /** Those that ended before `before`, when nobody can recover from them any more. */
-export async function deleteEndedCertificates(tx: Db, before: Date): Promise<number> {
-  return (await tx.agentCertificate.deleteMany({ where: { expiresAt: { lt: before } } })).count;
+export async function deleteEndedCertificates(
+  db: Db,
+  before: Date,
+  limit: number,
+): Promise<number> {
+  const where = { expiresAt: { lt: before } };
+  return (await db.agentCertificate.deleteMany({ where, limit })).count;
 }

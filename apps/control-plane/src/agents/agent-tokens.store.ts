@@ -66,6 +66,6 @@ export async function listTokensRevokedSince(
 }
 
 /** Forgets tokens that expired before `before`. */
-export async function deleteEndedAgentTokens(tx: Db, before: Date): Promise<number> {
-  return (await tx.agentToken.deleteMany({ where: { expiresAt: { lt: before } } })).count;
+export async function deleteEndedAgentTokens(db: Db, before: Date, limit: number): Promise<number> {
+  return (await db.agentToken.deleteMany({ where: { expiresAt: { lt: before } }, limit })).count;
 }

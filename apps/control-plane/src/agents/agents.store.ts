@@ -198,8 +198,8 @@ export async function useAssertion(db: Db, id: string, expiresAt: Date): Promise
   return count === 1;
 }
 
-export async function deleteExpiredAssertions(tx: Db, now: Date): Promise<number> {
-  return (await tx.usedAssertion.deleteMany({ where: { expiresAt: { lt: now } } })).count;
+export async function deleteExpiredAssertions(db: Db, now: Date, limit: number): Promise<number> {
+  return (await db.usedAssertion.deleteMany({ where: { expiresAt: { lt: now } }, limit })).count;
 }
 
 type StoredAgent = Omit<AgentRow, 'signingKey' | 'encryptionKey' | 'facts'> & {

@@ -60,6 +60,7 @@ export async function revokeToken(
 }
 
 /** Forgets tokens that ended before `before`. */
-export async function deleteEndedTokens(tx: Db, before: Date): Promise<number> {
-  return (await tx.enrollmentToken.deleteMany({ where: { expiresAt: { lt: before } } })).count;
+export async function deleteEndedTokens(db: Db, before: Date, limit: number): Promise<number> {
+  const where = { expiresAt: { lt: before } };
+  return (await db.enrollmentToken.deleteMany({ where, limit })).count;
 }

@@ -9,6 +9,7 @@ import { newId } from '../platform/new-id.ts';
 import type { Platform } from '../platform/platform.ts';
 import { sealUnderRoot } from '../trust/index.ts';
 import {
+  deleteKeyBefore,
   deleteKeysBefore,
   deleteUndone,
   findKey,
@@ -65,7 +66,7 @@ export async function beginAttempt(
     const attempt = { id: newId(), lease: newId(), digest };
     // Before any row is touched: a rotation of the root key, too, holds the installation first.
     const sealedExchange = await sealExchange(tx, platform, attempt.id, { digest });
-    await deleteKeysBefore(tx, new Date(now.getTime() - KEPT_MS), caller);
+    await deleteKeyBefore(tx, new Date(now.getTime() - KEPT_MS), caller);
     const { id, lease } = attempt;
     const row = { ...caller, id, lease, leasedAt: now, acted: false, createdAt: now };
     if (await insertKey(tx, { ...row, sealedExchange })) return { attempt };
@@ -128,8 +129,8 @@ export async function endAttempt({ db }: Platform, { id, lease }: Attempt): Prom
 }
 
 /** Forgets the replies that were kept long enough. */
-export async function forgetReplies(tx: Db, nowMs: number): Promise<number> {
-  return deleteKeysBefore(tx, new Date(nowMs - KEPT_MS));
+export async function forgetReplies(db: Db, nowMs: number, limit: number): Promise<number> {
+  return deleteKeysBefore(db, new Date(nowMs - KEPT_MS), limit);
 }
 
 async function sealExchange(

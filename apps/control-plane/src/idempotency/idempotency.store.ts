@@ -64,12 +64,17 @@ export async function deleteUndone(db: Db, id: string, lease: string): Promise<v
   await db.idempotencyKey.deleteMany({ where: { id, lease, acted: false } });
 }
 
-/** Forgets what began before; of one caller's one key when they are named. */
-export async function deleteKeysBefore(
+/** Forgets what one caller began before with one key. */
+export async function deleteKeyBefore(
   db: Db,
   before: Date,
-  of?: { principalId: string; keyHash: string },
-): Promise<number> {
-  const where = { createdAt: { lte: before }, ...of };
-  return (await db.idempotencyKey.deleteMany({ where })).count;
+  of: { principalId: string; keyHash: string },
+): Promise<void> {
+  await db.idempotencyKey.deleteMany({ where: { createdAt: { lte: before }, ...of } });
+}
+
+/** Forgets what began before. */
+export async function deleteKeysBefore(db: Db, before: Date, limit: number): Promise<number> {
+  const where = { createdAt: { lte: before } };
+  return (await db.idempotencyKey.deleteMany({ where, limit })).count;
 }

@@ -155,8 +155,8 @@ export async function listLeases(
 }
 
 /** Removes the record of leases that are over since `before`. */
-export async function deleteLeasesOverBefore(tx: Db, before: Date): Promise<number> {
-  return (await tx.lease.deleteMany({ where: { expiresAt: { lt: before } } })).count;
+export async function deleteLeasesOverBefore(db: Db, before: Date, limit: number): Promise<number> {
+  return (await db.lease.deleteMany({ where: { expiresAt: { lt: before } }, limit })).count;
 }
 
 type FoundLease = Omit<LeaseRow, 'application' | 'endedHow'> & {

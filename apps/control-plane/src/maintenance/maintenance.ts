@@ -1,37 +1,23 @@
-import {
-  appendStateEvents,
-  deleteEndedAgentTokens,
-  deleteEndedCertificates,
-  deleteEndedTokens,
-  deleteExpiredAssertions,
-  MARKED_AT_ONCE,
-  markLost,
-  noteBehind,
-} from '../agents/index.ts';
+import { appendStateEvents, MARKED_AT_ONCE, markLost, noteBehind } from '../agents/index.ts';
 import { warnOfExpiry } from '../api-keys/index.ts';
 import { purgeAudit, signHead, type AuditKeys } from '../audit/index.ts';
 import { systemOperation } from '../authorization/index.ts';
 import { warnOfCertificateExpiry } from '../certificates/index.ts';
-import { forgetReplies } from '../idempotency/index.ts';
 import {
   rewrapKeyrings,
   rotateDueKeyrings,
   type KeyringPolicy,
   type UnreadableReports,
 } from '../keyrings/index.ts';
-import { deleteLeasesOverBefore } from '../leases/index.ts';
-import { deleteExpiredSessions, deleteFailuresBefore } from '../operators/index.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { JobQueue, QueueBackend } from '../platform/queue-backend.ts';
 import { seldom } from '../platform/seldom.ts';
 import type { AgentTasks } from '../tasks/index.ts';
 import { schedule, scheduleMissing, type Chore } from './chore-schedule.ts';
+import { forgetExpired } from './forget-expired.ts';
 
-const DAY_MS = 24 * 60 * 60 * 1000;
 /** Nothing heard of an agent for this long makes it lost: two pulls and their retries. */
 const LOST_AFTER_MS = 3 * 60_000;
-/** The audit has them for longer. */
-const LEASES_KEPT_DAYS = 30;
 /** How often a queue is asked whether it still has its chores. */
 const LOOK_EVERY_MS = 10_000;
 
@@ -132,33 +118,6 @@ async function startQueue(
       await Promise.all([looking, worker.close()]);
     },
   };
-}
-
-/** Removes what has expired; tokens stay for a day, so that operators see how they ended. */
-export async function forgetExpired({
-  db,
-  clock,
-  log,
-  agentCertificates: { recoveryDays },
-}: Platform): Promise<void> {
-  const now = new Date(clock.now());
-  const count = await db.transaction(async (tx) => {
-    const yesterday = new Date(clock.now() - DAY_MS);
-    const tokens =
-      (await deleteEndedTokens(tx, yesterday)) + (await deleteEndedAgentTokens(tx, yesterday));
-    const recoverable = new Date(clock.now() - (recoveryDays + 1) * DAY_MS);
-    const failures = await deleteFailuresBefore(tx, yesterday);
-    return (
-      tokens +
-      failures +
-      (await deleteEndedCertificates(tx, recoverable)) +
-      (await deleteExpiredAssertions(tx, now)) +
-      (await deleteLeasesOverBefore(tx, new Date(clock.now() - LEASES_KEPT_DAYS * DAY_MS))) +
-      (await deleteExpiredSessions(tx, now)) +
-      (await forgetReplies(tx, clock.now()))
-    );
-  });
-  if (count > 0) log.info({ count }, 'expired rows were removed');
 }
 
 /** Marks agents lost that have not been heard of, with an audit event each, and notes which are behind their group. */

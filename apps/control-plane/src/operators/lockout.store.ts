@@ -39,6 +39,6 @@ export async function unlock(tx: Db, name: string, now: Date): Promise<void> {
   await tx.signInFailure.deleteMany({ where: { name, lockedUntil: { gt: now } } });
 }
 
-export async function deleteFailuresBefore(db: Db, before: Date): Promise<number> {
-  return (await db.signInFailure.deleteMany({ where: { lastAt: { lt: before } } })).count;
+export async function deleteFailuresBefore(db: Db, before: Date, limit: number): Promise<number> {
+  return (await db.signInFailure.deleteMany({ where: { lastAt: { lt: before } }, limit })).count;
 }

@@ -102,8 +102,8 @@ export async function deleteSession(tx: Db, operatorId: string, id: string): Pro
   return (await tx.operatorSession.deleteMany({ where: { id, operatorId } })).count === 1;
 }
 
-export async function deleteExpiredSessions(tx: Db, now: Date): Promise<number> {
-  return (await tx.operatorSession.deleteMany({ where: { expiresAt: { lt: now } } })).count;
+export async function deleteExpiredSessions(db: Db, now: Date, limit: number): Promise<number> {
+  return (await db.operatorSession.deleteMany({ where: { expiresAt: { lt: now } }, limit })).count;
 }
 
 /** Ends every session of an operator, but for one to keep; returns how many. */

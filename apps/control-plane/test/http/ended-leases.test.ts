@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { forgetExpired } from '../../src/maintenance/maintenance.ts';
+import { forgetExpired } from '../../src/maintenance/forget-expired.ts';
 import { sql } from '../audit/chain.ts';
 import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
 import { eventsOf, leasesOf, lendingIn, NOON } from '../lending.ts';

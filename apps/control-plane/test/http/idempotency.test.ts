@@ -3,7 +3,7 @@ import { asAdmin } from '@sallyport/testkit/database';
 import { appendAuditEvents } from '../../src/audit/index.ts';
 import { systemOperation } from '../../src/authorization/index.ts';
 import { beginAttempt, claimAct, digestOf } from '../../src/idempotency/idempotency.service.ts';
-import { forgetExpired } from '../../src/maintenance/maintenance.ts';
+import { forgetExpired } from '../../src/maintenance/forget-expired.ts';
 import { placeAll } from '../audit/chain.ts';
 import { OWNER_PASSWORD, startControlPlane, type TestControlPlane } from '../control-plane.ts';
 import { field, OperatorClient } from '../operator-client.ts';

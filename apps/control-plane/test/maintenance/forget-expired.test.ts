@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { forgetExpired } from '../../src/maintenance/maintenance.ts';
+import { forgetExpired } from '../../src/maintenance/forget-expired.ts';
 import { sql } from '../audit/chain.ts';
 import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
+import { whileHeld } from '../lock-waits.ts';
 import { OperatorClient } from '../operator-client.ts';
 
 const SECOND_MS = 1_000;
@@ -96,3 +97,22 @@ test('[AT-21] every kind of row that expires is forgotten when its time is over,
     made.map(({ table, rows }) => ({ table, ids: [rows.kept] })),
   );
 });
+
+test('[AT-21] a backlog is removed in pieces, and rows that cannot be removed keep those of no other kind', async () => {
+  const { databaseUrl, clock, platform } = controlPlane;
+  const over = new Date(clock.now() - 2 * DAY_MS);
+  const insert = `INSERT INTO used_assertions (id, expires_at) SELECT 'late ' || n, $1 FROM generate_series(1, $2) AS n`;
+  await sql(databaseUrl, insert, [over, 12_000]);
+  await sql(databaseUrl, `INSERT INTO sign_in_failures VALUES ('held', 1, NULL, $1)`, [over]);
+  const left = () =>
+    sql(
+      databaseUrl,
+      `SELECT id FROM used_assertions WHERE id LIKE 'late %' UNION ALL SELECT name FROM sign_in_failures WHERE name = 'held'`,
+    );
+  await whileHeld(databaseUrl, 'SELECT FROM sign_in_failures FOR UPDATE', async () => {
+    await expect(forgetExpired(platform)).rejects.toMatchObject({ code: 'group.busy' });
+    expect(await left()).toEqual([{ id: 'held' }]);
+  });
+  await forgetExpired(platform);
+  expect(await left()).toEqual([]);
+}, 30_000);
