@@ -107,6 +107,6 @@ test('a command that is none is refused', async () => {
   );
   expect({ code, stderr }).toEqual({
     code: 2,
-    stderr: 'sallyport-server: the only command is rotate-root; see --help',
+    stderr: 'sallyport-server: the commands are rotate-root and after-restore; see --help',
   });
 });

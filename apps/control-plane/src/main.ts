@@ -5,6 +5,7 @@ import { configErrorExitCode, reportConfigError } from '@sallyport/config/report
 import { OTHER_PROGRAMS, serverConfig } from './platform/config.ts';
 import { refuseUnheededTls } from './platform/database-connection.ts';
 import { VERSION } from './platform/version.ts';
+import { afterRestore } from './restore/index.ts';
 import { rotateRootKey } from './root-rotation/index.ts';
 import { serve } from './serve.ts';
 
@@ -12,9 +13,17 @@ const USAGE = `sallyport-server ${VERSION}
 
 Usage: sallyport-server [--config FILE] [--roles operator-api,agent-api,worker]
        sallyport-server rotate-root [--config FILE]
+       sallyport-server after-restore [--config FILE]
 
-Runs the control plane; rotate-root moves it to a new root key. Every setting is listed in docs/configuration.md.
+Runs the control plane. rotate-root moves it to a new root key; after-restore is to be run once its database was
+restored from a backup, before it runs again. Every setting is listed in docs/configuration.md.
 Exit codes: 0 stopped, 1 failed to start or run, 2 configuration.`;
+
+/** What is done in place of running the control plane. */
+const commands = new Map([
+  ['rotate-root', rotateRootKey],
+  ['after-restore', afterRestore],
+]);
 
 try {
   const { values, positionals } = parseArgs({
@@ -26,13 +35,15 @@ try {
       version: { type: 'boolean' },
     },
   });
+  const command = commands.get(positionals.join());
   if (values.help === true) process.stdout.write(`${USAGE}\n`);
   else if (values.version === true) process.stdout.write(`${VERSION}\n`);
   else if (positionals.length === 0) await serve(settings(values.config, values.roles));
-  else if (positionals.join() === 'rotate-root')
-    await rotateRootKey(settings(values.config, values.roles));
+  else if (command !== undefined) await command(settings(values.config, values.roles));
   else {
-    process.stderr.write('sallyport-server: the only command is rotate-root; see --help\n');
+    process.stderr.write(
+      'sallyport-server: the commands are rotate-root and after-restore; see --help\n',
+    );
     process.exitCode = 2;
   }
 } catch (error) {

@@ -70,6 +70,8 @@ export const auditActions = [
   'keyring:retire',
   'envelope:unreadable',
   'root-key:rotate',
+  'group:restore',
+  'installation:restore',
   'audit:checkpoint',
   'audit:export',
   'audit:purge',

@@ -7,7 +7,7 @@ import { getDeliveryKey, insertDeliveryKey, nextEpoch } from './delivery-keys.st
 /** Makes and keeps the delivery key of an epoch. */
 export async function createDeliveryKey(
   tx: Db,
-  platform: Platform,
+  platform: Pick<Platform, 'rootKeys' | 'clock'>,
   groupId: string,
   epoch: number,
 ): Promise<void> {

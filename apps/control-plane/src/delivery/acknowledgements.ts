@@ -1,6 +1,6 @@
 import { recordReturns } from '../agents/index.ts';
 import type { Platform } from '../platform/platform.ts';
-import { writeAcknowledgements, type Acknowledgement } from './delivery.store.ts';
+import { NONE_OF_HERE, writeAcknowledgements, type Acknowledgement } from './delivery.store.ts';
 
 const FLUSH_MS = 1_000;
 
@@ -24,10 +24,19 @@ export class Acknowledgements {
     this.record(agent, 0, status);
   }
 
+  /** An agent runs a revision that there is not: it is behind until it takes one that there is. */
+  ahead({ agentId, groupId }: Heard, status: string): void {
+    this.#keep({ agentId, groupId, revision: NONE_OF_HERE, status });
+  }
+
   record({ agentId, groupId }: Heard, revision: number, status: string): void {
-    const seenAtMs = this.#platform.clock.now();
     const acknowledged = Math.max(revision, revisionOf(this.#pending.get(agentId), groupId));
-    this.#pending.set(agentId, { agentId, groupId, revision: acknowledged, status, seenAtMs });
+    this.#keep({ agentId, groupId, revision: acknowledged, status });
+  }
+
+  #keep(acknowledgement: Omit<Acknowledgement, 'seenAtMs'>): void {
+    const seenAtMs = this.#platform.clock.now();
+    this.#pending.set(acknowledgement.agentId, { ...acknowledgement, seenAtMs });
     this.#timer ??= setTimeout(() => void this.flush(), FLUSH_MS);
   }
 

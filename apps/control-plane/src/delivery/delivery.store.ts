@@ -173,14 +173,17 @@ export type Acknowledgement = {
   seenAtMs: number;
 };
 
+/** In place of a revision: the agent runs what is not known here, and has taken nothing of what is. */
+export const NONE_OF_HERE = -1;
+
 /**
- * Writes many acknowledgements in one statement; a revision never goes backwards, and what an agent said of a group
+ * Writes many acknowledgements in one statement; a revision goes backwards only to none at all, and what an agent said of a group
  * that it has left is passed over. Returns the ids of those that are lost no longer.
  */
 export async function writeAcknowledgements(db: Db, batch: Acknowledgement[]): Promise<string[]> {
   const rows = await db.$queryRaw<{ id: string }[]>`
     WITH heard AS (UPDATE agents a SET
-      applied_revision = greatest(a.applied_revision, b.revision),
+      applied_revision = CASE b.revision WHEN ${NONE_OF_HERE} THEN 0 ELSE greatest(a.applied_revision, b.revision) END,
       status = b.status,
       last_seen_at = greatest(a.last_seen_at, to_timestamp(b.seen_at_ms / 1000.0))
     FROM unnest(

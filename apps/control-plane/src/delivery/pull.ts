@@ -106,7 +106,10 @@ async function lookNow(
   checkCurrent(deps);
   checkStanding(deps, agent);
   const feed = await deps.feed.reaching(agent.groupId, body.revision);
-  if (feed === undefined) throw ahead();
+  if (feed === undefined || body.epoch > feed.epoch) {
+    deps.acknowledgements.ahead(agent, body.status);
+    throw ahead();
+  }
   const behind = body.revision < feed.revision || body.epoch !== feed.epoch;
   if (behind) checkProtocol(body.protocol, feed.protocol);
   const tasks =
@@ -229,6 +232,6 @@ function recheck(deps: PullDeps, agent: AccessClaims, waiter: Waiter, body: Pull
 function ahead(): AppError {
   return new AppError(
     'revision.ahead',
-    'This agent runs a newer revision than the control plane has, so the control plane was restored from an older backup: make as many changes to the group as it lacks.',
+    'This agent runs a newer revision than the control plane has, which was restored from an older backup: run sallyport-server after-restore there, and the agent takes what it holds now.',
   );
 }

@@ -103,6 +103,26 @@ export async function advanceGroup(
   return moved;
 }
 
+/** Moves a group this far past what any agent of it can have been given, and tells every replica. */
+export async function leapGroup(
+  tx: Db,
+  groupId: string,
+  by: { revisions: number; epochs: number },
+): Promise<{ revision: number; epoch: number }> {
+  const [moved] = await tx.$queryRaw<{ revision: number; epoch: number }[]>`
+    WITH moved AS (
+      UPDATE groups SET revision = revision + ${by.revisions}::int, delivery_epoch = delivery_epoch + ${by.epochs}::int
+        WHERE id = ${groupId}::uuid RETURNING revision, delivery_epoch AS epoch
+    )
+    SELECT revision, epoch, ${wakeupNotification({ kind: 'group', groupId })} FROM moved`;
+  if (moved === undefined) throw new Error('there is no such group');
+  return { revision: moved.revision, epoch: moved.epoch };
+}
+
+export async function listGroupIds(db: Db): Promise<string[]> {
+  return (await db.group.findMany({ select: { id: true } })).map(({ id }) => id);
+}
+
 /** The bytes that one value takes once it is sealed, with its name and its place in the manifest. */
 export function entryBytes(name: string, value: Uint8Array): number {
   return Buffer.byteLength(name) + value.byteLength + HEADER_BYTES + ENTRY_BYTES;

@@ -1,4 +1,10 @@
 export { aheadOfWriters, changeGroup, refuseTooLarge } from './change-group.ts';
 export { authorizedGroup } from './groups.service.ts';
-export { advanceGroup, entryBytes, measureEntries } from './groups.store.ts';
+export {
+  advanceGroup,
+  entryBytes,
+  leapGroup,
+  listGroupIds,
+  measureEntries,
+} from './groups.store.ts';
 export { groupsRoutes } from './groups.routes.ts';

@@ -14,7 +14,7 @@ export type SealedField = { sealed: Uint8Array<ArrayBuffer>; keyVersion: number 
 /** Seals a value with the group's active key and counts the encryption. @throws AppError `keyring.exhausted` */
 export async function sealForGroup(
   tx: Db,
-  { rootKeys }: Platform,
+  { rootKeys }: Pick<Platform, 'rootKeys'>,
   at: Field & { groupId: string },
   plaintext: Uint8Array,
 ): Promise<SealedField> {

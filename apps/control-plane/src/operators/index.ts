@@ -3,7 +3,7 @@ export { deleteFailuresBefore } from './lockout.store.ts';
 export { operatorsRoutes } from './operators.routes.ts';
 export { selfRoutes } from './self.routes.ts';
 export { sessionsRoutes } from './sessions.routes.ts';
-export { deleteExpiredSessions } from './sessions.store.ts';
+export { deleteAllSessions, deleteExpiredSessions } from './sessions.store.ts';
 export { OperatorSession, SessionAuthenticator } from './sessions.ts';
 export { SignInLimits } from './sign-in-limits.ts';
 export type { SessionPolicy } from './sign-in.ts';

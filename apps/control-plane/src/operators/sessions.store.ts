@@ -106,6 +106,11 @@ export async function deleteExpiredSessions(db: Db, now: Date, limit: number): P
   return (await db.operatorSession.deleteMany({ where: { expiresAt: { lt: now } }, limit })).count;
 }
 
+/** Ends every session of every operator; returns how many. */
+export async function deleteAllSessions(tx: Db): Promise<number> {
+  return (await tx.operatorSession.deleteMany({})).count;
+}
+
 /** Ends every session of an operator, but for one to keep; returns how many. */
 export async function deleteSessionsOf(
   tx: Db,

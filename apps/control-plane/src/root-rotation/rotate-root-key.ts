@@ -1,18 +1,13 @@
 import { resolve } from 'node:path';
-import pino from 'pino';
 import { systemClock } from '../platform/clock.ts';
 import type { ServerConfig } from '../platform/config.ts';
-import { Database } from '../platform/db.ts';
-import { createLog } from '../platform/log.ts';
-import { migrate } from '../platform/migrate.ts';
-import { openDatabase } from '../platform/open-database.ts';
+import { onDatabase } from '../platform/on-database.ts';
 import {
   loadRootKeys,
   prepareNextRootKey,
   promoteNextRootKey,
 } from '../platform/root-key-source.ts';
 import { RootKeys } from '../platform/root-keys.ts';
-import { stopSignal } from '../platform/stop-signal.ts';
 import { refuseStopped, rotateRoot, type RootRotation } from './rotate-root.ts';
 
 /**
@@ -21,28 +16,16 @@ import { refuseStopped, rotateRoot, type RootRotation } from './rotate-root.ts';
  * again, and the control plane starts either way. Told to stop, it ends with nothing changed, unless all is sealed anew.
  */
 export async function rotateRootKey({ config }: { config: ServerConfig }): Promise<void> {
-  const log = createLog(config.log.level, pino.destination(2));
-  const stopping = stopSignal(log);
   const dataDir = resolve(config.dataDir);
   const inFiles = config.rootKey === undefined;
   const known = await loadRootKeys(config, dataDir);
   const target = inFiles ? await prepareNextRootKey(dataDir) : known[0];
-  const database = await openDatabase(config, dataDir, log);
-  try {
-    refuseStopped(stopping);
-    await migrate(database.ownerConnection);
-    const db = new Database(database.connection);
-    const parts = { db, clock: systemClock, stopping };
-    try {
-      const rotation = await rotateRoot(parts, new RootKeys([target, ...known]), target);
-      if (inFiles) await promoteNextRootKey(dataDir);
-      process.stdout.write(inWords(rotation, inFiles, dataDir));
-    } finally {
-      await db.close();
-    }
-  } finally {
-    await database.stop();
-  }
+  await onDatabase(config, refuseStopped, async (on) => {
+    const parts = { ...on, clock: systemClock };
+    const rotation = await rotateRoot(parts, new RootKeys([target, ...known]), target);
+    if (inFiles) await promoteNextRootKey(dataDir);
+    process.stdout.write(inWords(rotation, inFiles, dataDir));
+  });
 }
 
 function inWords(

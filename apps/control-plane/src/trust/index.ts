@@ -6,6 +6,7 @@ export { refuseUnknownRoot, sealUnderRoot } from './seal-under-root.ts';
 export { signingKeyPlace } from './signing-keys.ts';
 export {
   deleteAuthority,
+  findInstallation,
   holdAuthority,
   listAuthorities,
   lockFirstStart,

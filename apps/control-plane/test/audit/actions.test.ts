@@ -13,6 +13,7 @@ import { rewrapKeyrings, UnreadableReports } from '../../src/keyrings/index.ts';
 import { markLostAgents } from '../../src/maintenance/maintenance.ts';
 import { openQueueBackend } from '../../src/platform/queue-backend.ts';
 import { RootKeys } from '../../src/platform/root-keys.ts';
+import { settleRestored } from '../../src/restore/settle-restored.ts';
 import { rotateRoot } from '../../src/root-rotation/rotate-root.ts';
 import { AgentTasks } from '../../src/tasks/index.ts';
 import { everyChange } from '../changes.ts';
@@ -113,6 +114,7 @@ async function everyActOfKeys(owner: OperatorClient): Promise<void> {
     new RootKeys([target, rootKey]),
     target,
   );
+  await settleRestored({ ...platform, rootKeys: new RootKeys([target]) });
 }
 
 test('[SG-15] every act of the registry is recorded when it is done, and nothing is recorded that it does not name', async () => {

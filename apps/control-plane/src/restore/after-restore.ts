@@ -1,0 +1,27 @@
+import { resolve } from 'node:path';
+import { systemClock } from '../platform/clock.ts';
+import type { ServerConfig } from '../platform/config.ts';
+import { onDatabase } from '../platform/on-database.ts';
+import { loadRootKeys } from '../platform/root-key-source.ts';
+import { RootKeys } from '../platform/root-keys.ts';
+import { settleRestored, type Settled } from './settle-restored.ts';
+
+/** `sallyport-server after-restore`: settles a database that was restored from a backup, and says what is left to do. */
+export async function afterRestore({ config }: { config: ServerConfig }): Promise<void> {
+  const rootKeys = new RootKeys(await loadRootKeys(config, resolve(config.dataDir)));
+  await onDatabase(config, refuseStopped, async ({ db }) => {
+    process.stdout.write(inWords(await settleRestored({ db, rootKeys, clock: systemClock })));
+  });
+}
+
+function refuseStopped(stopping: AbortSignal): void {
+  if (stopping.aborted)
+    throw new Error('stopped before anything was done; run after-restore again');
+}
+
+function inWords({ groups, sessions }: Settled): string {
+  return `Groups that went on to new revisions and keys: ${groups}. Their agents take what this database holds.
+Sessions of operators that were ended: ${sessions}.
+What was revoked, banned or changed after the backup is as it was before. An export of the audit from then tells what that was: do it again. See docs/backup.md.
+`;
+}
