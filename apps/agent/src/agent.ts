@@ -216,6 +216,7 @@ export class Agent {
       references?.stop(),
     ]);
     link.close();
+    await this.#sync.session.settled();
     this.#forget();
   }
 

@@ -56,7 +56,7 @@ export async function runDaemon(config: AgentConfig, { log, env, signal }: Run):
   const events = await openEvents(state, identity, log);
   durableStore.onQuarantine = (code) =>
     events.record({ action: 'bundle:quarantine', subject: 'bundle', outcome: 'refused', code });
-  const { link, credentials } = await openLink(state, identity, config, log);
+  const { link, credentials, fileProblems } = await openLink(state, identity, config, log);
   // Also when something else cannot start: one that listens would keep the process alive.
   using _link = { [Symbol.dispose]: () => link.close() };
   const freshness = new Freshness(config.freshness);
@@ -95,7 +95,7 @@ export async function runDaemon(config: AgentConfig, { log, env, signal }: Run):
     ...placesOf(config),
     tls: () => link.tlsParameters(),
     identityValidity: () => credentials.validity,
-    fileProblems: () => credentials.problems,
+    fileProblems,
     durable: () => durableStore.state(),
     files: () => certificateFiles.states(),
     resources: () => resources.state(),

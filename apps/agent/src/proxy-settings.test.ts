@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { readAgentConfig } from './config.ts';
+import { routeThrough } from './link/route.ts';
 
 /** What comes of an environment, with the secrets in the clear. */
 function settingsFrom(env: Record<string, string>) {
@@ -52,6 +53,13 @@ describe('HTTPS_PROXY and NO_PROXY', () => {
     const env = { [proxy]: 'http://proxy:3128', [exempt]: '.example.org,cp:9443 10.0.0.0/8' };
     const noProxy = [...loopback, '.example.org', 'cp:9443', '10.0.0.0/8'];
     expect(settingsFrom(env)).toMatchObject({ url: 'http://proxy:3128', noProxy });
+  });
+
+  test('that name no proxy are refused by name, without the value', async () => {
+    const { proxy, controlPlane } = readAgentConfig({}, { HTTPS_PROXY: 'ftp://canary' }).config;
+    const route = routeThrough(proxy, controlPlane.tls);
+    await expect(route).rejects.toThrow(/HTTPS_PROXY/);
+    await expect(route).rejects.toThrow(/^(?!.*canary)/s);
   });
 
   test('may leave out the scheme, as others allow', () => {

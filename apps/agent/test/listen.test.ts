@@ -290,6 +290,8 @@ describe('certificates from files', () => {
     expect(new Set(dialler.errors)).toEqual(new Set(['tls.unknown_ca']));
     await writeFile(file, 'no keystore');
     await until(() => agent.log.some(({ code }) => code === 'keystore.format_unknown'));
+    const { fileProblems } = (await agent.health()) ?? {};
+    expect(fileProblems).toEqual([expect.stringMatching(/^listen\.keystore\.file: /)]);
     double.putSecret('db/password', 'third');
     await agent.untilSecret('db/password', 'third');
   }, 60_000);

@@ -174,14 +174,20 @@ test('HTTPS_PROXY is used where the agent is not told of a proxy, and NO_PROXY e
   expect(new Set(proxy.destinations)).toEqual(new Set([destination()]));
 });
 
-test('a CA of the proxy that cannot be read ends the command before anything is sent', async () => {
+test.each([
+  ['cannot be read', ''],
+  ['is one of several, of which another is damaged', '\n-----BEGIN CERTIFICATE-----\ncanary'],
+])('a CA of the proxy that %s ends the command before anything is sent', async (_, damaged) => {
   const proxy = await startProxy('https');
   open.push(proxy);
-  await writeFile(caFile, 'canary');
+  await writeFile(
+    caFile,
+    damaged === '' ? 'canary' : `${await readFile(caFile, 'utf8')}${damaged}`,
+  );
   const url = `https://127.0.0.1:${proxy.port}`;
   const { code, stderr } = await site.enroll({ SALLYPORT_AGENT_PROXY_URL: url });
   expect(code).toBe(2);
-  expect(stderr).toContain('proxy.ca');
+  expect(stderr).toContain('the file of proxy.ca');
   expect(stderr).not.toContain('canary');
   expect(proxy.destinations).toEqual([]);
 });

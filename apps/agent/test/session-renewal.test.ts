@@ -1,9 +1,9 @@
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { HttpsLink } from '@sallyport/tls/https-link';
 import { AgentError } from '../src/agent-error.ts';
 import { systemClock } from '../src/clock.ts';
 import { ServerClock } from '../src/link/server-clock.ts';
-import { Session } from '../src/link/session.ts';
+import { Session, type SessionParts } from '../src/link/session.ts';
 import { silentLog } from '../src/log.ts';
 import { loadIdentity } from '../src/state/identity.ts';
 import { StateDirectory } from '../src/state/state-directory.ts';
@@ -17,6 +17,7 @@ const forEver = new AbortController().signal;
 let double: ControlPlaneDouble;
 let enrolled: Enrolled;
 let link: HttpsLink;
+let parts: SessionParts;
 let session: Session;
 /** By how much the agent's clock has gone on. */
 let ahead: number;
@@ -30,14 +31,15 @@ beforeEach(async () => {
   using state = await StateDirectory.open(enrolled.stateDir);
   const token = double.authority.mintAgentToken(enrolled.identity.agentId);
   readToken = async () => token;
-  session = new Session({
+  parts = {
     identity: await loadIdentity(state),
     link,
     clock: { ...systemClock, now: () => Date.now() + ahead },
     serverClock: new ServerClock(systemClock),
     log: silentLog,
     readToken: () => readToken(),
-  });
+  };
+  session = new Session(parts);
 });
 afterEach(async () => {
   link.close();
@@ -107,4 +109,42 @@ test('a token file that is away for a moment ends no session before its time', a
   await openAfter(13);
   expect(pathsAsked()).toEqual([OPENED]);
   await expect(openAfter(3)).rejects.toMatchObject({ code: 'token_file.unusable' });
+});
+
+describe('requests that wait for the same session', () => {
+  /** Opens sessions once `held` is resolved. */
+  function slowSession(held: Promise<void>): Session {
+    const slow: Pick<HttpsLink, 'request'> = {
+      request: async (method, path, request) => {
+        if (path === OPENED) await held;
+        return link.request(method, path, request);
+      },
+    };
+    return new Session({ ...parts, link: slow });
+  }
+
+  test('[F-01] one that is given up ends at once, though another began to open it', async () => {
+    const held = Promise.withResolvers<void>();
+    const slow = slowSession(held.promise);
+    const other = slow.open(forEver);
+    const ending = new AbortController();
+    const waiting = slow.open(ending.signal);
+    ending.abort();
+    await expect(waiting).rejects.toMatchObject({ code: 'link.aborted' });
+    held.resolve();
+    await other;
+  });
+
+  test('one that began to open it and is given up takes it from no other', async () => {
+    const held = Promise.withResolvers<void>();
+    const slow = slowSession(held.promise);
+    const ending = new AbortController();
+    const first = slow.open(ending.signal);
+    const other = slow.open(forEver);
+    ending.abort();
+    await expect(first).rejects.toMatchObject({ code: 'link.aborted' });
+    held.resolve();
+    await other;
+    expect(pathsAsked()).toEqual([OPENED]);
+  });
 });

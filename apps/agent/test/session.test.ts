@@ -69,6 +69,13 @@ describe('[AX-19] a session by key pair', () => {
     });
   });
 
+  test('shows proofs that name the control plane as the requests do, however its URL was typed', async () => {
+    await enrolled.home.remove();
+    double.host = '127.1';
+    enrolled = await enrollWith(double);
+    await (await start()).untilSecret('db/password', 'first');
+  });
+
   test('[AX-20] never carries a private key or a value to the control plane', async () => {
     await (await start()).untilSecret('db/password', 'first');
     await until(() => double.waitingPulls === 1);

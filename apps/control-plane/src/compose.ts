@@ -107,7 +107,7 @@ export async function compose({
     auditRows: new Batches((rows) => insertAuditRows(db, rows), AUDIT_WRITES),
     metrics: createMetrics({
       waitingPulls: () => hub.size,
-      refusedFiles: () => own.problems.length,
+      refusedFiles: () => own.problems.length + credentials.problems.length,
       expiringCertificates: () => countExpiring({ db, clock, log }),
       agents: () => countAgents({ db, clock, log }),
     }),

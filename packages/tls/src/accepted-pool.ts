@@ -51,10 +51,16 @@ export class AcceptedPool extends Agent {
     _options: RequestOptions,
     opened: (error: Error | null, stream: Duplex) => void = () => {},
   ): undefined {
-    // The newest: what lies between the two hosts may have forgotten an old one.
-    const fresh = this.#fresh.pop();
+    const fresh = this.#takeFresh();
     if (fresh === undefined) this.#wait(opened);
     else opened(null, fresh);
+  }
+
+  /** The newest: what lies between the two hosts may have forgotten an old one. One that broke just now is still among them. */
+  #takeFresh(): TLSSocket | undefined {
+    let fresh = this.#fresh.pop();
+    while (fresh?.destroyed === true) fresh = this.#fresh.pop();
+    return fresh;
   }
 
   #wait(opened: (error: Error | null, stream: Duplex) => void): void {

@@ -11,11 +11,11 @@ import {
   type BaseBlock,
 } from 'asn1js';
 
-/** More than any certificate or key file needs; what goes beyond is made to cost time or memory. */
+/** More than any certificate or key file needs, the largest truststore among them; what goes beyond is made to cost time or memory. */
 const LIMITS = {
   maxDepth: 32,
-  maxNodes: 4_096,
-  maxContentLength: 256 * 1024,
+  maxNodes: 8_192,
+  maxContentLength: 1_048_576,
   parseEmbedded: false,
 };
 const CONTEXT_CLASS = 3;

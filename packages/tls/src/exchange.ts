@@ -100,7 +100,8 @@ function watchConnecting(
     if (request.reusedSocket || !(socket instanceof TLSSocket)) return;
     // One that the peer opened, and that was verified before it came here.
     if (socket.authorized) {
-      onConnected(socket);
+      // Of one that broke in this moment nothing is known any more; the request fails with it.
+      if (!socket.destroyed) onConnected(socket);
       return;
     }
     chain = rememberChain(socket);

@@ -100,9 +100,7 @@ export class HttpsLink {
   readonly #options: LinkOptions;
   #agent: Agent;
   #tlsParameters: TlsParameters | undefined;
-  /** That before the last `replace`, some of whose connections may still be in use. */
-  #retired: Agent | undefined;
-  #closed = false;
+  readonly #closing = new AbortController();
 
   constructor(options: LinkOptions) {
     this.#endpoint = parseEndpoint(options.baseUrl);
@@ -118,8 +116,6 @@ export class HttpsLink {
     if (this.#closed || this.#options.accepted !== undefined) return;
     const before = this.#agent;
     this.#agent = this.#agentFor({ ca, identity });
-    this.#retired?.destroy();
-    this.#retired = before;
     before.maxFreeSockets = 0;
     closeIdle(before);
   }
@@ -142,6 +138,10 @@ export class HttpsLink {
           openSocket(detour, this.#endpoint, { timeoutMs: this.#connectTimeoutMs, signal }),
         )
       : new Agent(agentOptions);
+  }
+
+  get #closed(): boolean {
+    return this.#closing.signal.aborted;
   }
 
   get #connectTimeoutMs(): number {
@@ -185,7 +185,11 @@ export class HttpsLink {
         path: endpoint.prefix + path,
         headers,
         body: hasBody ? JSON.stringify(request.json) : request.text,
-        signal: request.signal,
+        // Those that are under way may be over other agents than the newest.
+        signal: AbortSignal.any([
+          this.#closing.signal,
+          ...(request.signal ? [request.signal] : []),
+        ]),
         timeoutMs,
         connectTimeoutMs: this.#connectTimeoutMs,
         into: request.into,
@@ -206,8 +210,7 @@ export class HttpsLink {
 
   /** Ends every connection; what is under way fails with `link.aborted`, and so does every later request. */
   close(): void {
-    this.#closed = true;
+    this.#closing.abort();
     this.#agent.destroy();
-    this.#retired?.destroy();
   }
 }

@@ -1,11 +1,19 @@
+import { execFile } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
+import { mkdtempDisposable, readFile, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { StoreType } from '../src/keystore-format.ts';
 import { pemBlocks } from '../src/pem.ts';
+import { makeSelfSigned } from '../src/self-signed.ts';
 import { readTruststore } from '../src/truststore.ts';
 import { selfSigned } from './issuer.ts';
 import { flipped, PASSWORD, storeFile, storeRefusal, unlessRefused } from './stores.ts';
+
+const execute = promisify(execFile);
 
 type Options = { password?: string | undefined; type?: StoreType };
 const read = (file: string | Buffer, options: Options = {}) =>
@@ -43,6 +51,21 @@ describe('a truststore', () => {
       });
     },
   );
+
+  test('[BM-16] in PKCS#12 may be as large as the list of all public CAs', async () => {
+    await using folder = await mkdtempDisposable(join(tmpdir(), 'truststore-'));
+    const [pem, p12] = [join(folder.path, 'many.pem'), join(folder.path, 'many.p12')];
+    const hosts = Array.from({ length: 200 }, (_, at) => `${'name'.repeat(10)}${at}.example.org`);
+    const many = Array.from({ length: 40 }, () => makeSelfSigned(hosts, Date.now()));
+    const certificates = (await Promise.all(many)).map(({ cert }) => cert);
+    await writeFile(pem, certificates.join(''));
+    await execute('openssl', [
+      ...['pkcs12', '-export', '-nokeys', '-in', pem],
+      ...['-passout', `pass:${PASSWORD}`, '-out', p12],
+    ]);
+    expect((await stat(p12)).size).toBeGreaterThan(400_000);
+    expect((await read(await readFile(p12))).toSorted()).toEqual(certificates.toSorted());
+  });
 
   test('in PEM needs no password', async () => {
     expect(await readTruststore(storeFile('truststore.pem'))).toHaveLength(2);

@@ -1,5 +1,6 @@
 import type { JoinedGroup } from '@sallyport/contract';
 import { signDpopProof } from '@sallyport/crypto/dpop';
+import { parseEndpoint } from '@sallyport/tls/endpoint';
 import type { LinkReply } from '@sallyport/tls/https-link';
 import type { Identity } from '../state/identity.ts';
 import { call, type Call, type Link } from './call.ts';
@@ -41,7 +42,8 @@ export async function callWith(
   return call(link, serverClock, { ...request, headers: { authorization, dpop } });
 }
 
-/** As a proof names it (RFC 9449, section 4.2). */
+/** As a proof names it (RFC 9449, section 4.2): as the request does, in whichever way the control plane's URL was typed. */
 export function urlOf({ controlPlane }: Pick<Identity, 'controlPlane'>, path: string): string {
-  return controlPlane.replace(/\/+$/, '') + path;
+  const { origin, prefix } = parseEndpoint(controlPlane);
+  return origin + prefix + path;
 }

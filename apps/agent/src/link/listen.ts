@@ -30,6 +30,8 @@ export type ListenParts = {
 export type ListenLink = Link & {
   /** Resolves once the control plane is connected. */
   arrived: Promise<void>;
+  /** What keeps its files from being taken; what they held before counts. */
+  problems(): string[];
   /** Trusts other CAs from the next connection on. */
   replace(trust: { ca?: string | undefined }): void;
 };
@@ -113,6 +115,7 @@ export async function listenForControlPlane(
     arrived: accepted.arrived,
     request: (...request) => link.request(...request),
     tlsParameters: () => link.tlsParameters(),
+    problems: () => stores.problems.map(({ text }) => text),
     replace: (trust) => {
       anchors = trust.ca ?? anchors;
       accepted.replace(identity());

@@ -20,11 +20,12 @@ type LinkParts = {
   credentials: Credentials;
   log: Log;
 };
-/** A link whose trust changes while the agent runs. */
-type ReplaceableLink = Link & Pick<HttpsLink, 'replace'>;
+/** A link whose trust changes while the agent runs; one that listens has files of its own. */
+type ReplaceableLink = Link & Pick<HttpsLink, 'replace'> & { problems?: () => string[] };
 
 /**
- * The link, in whichever direction, and what it trusts and shows, which may be replaced while it is open.
+ * The link, in whichever direction, what it trusts and shows, which may be replaced while it is open, and what keeps
+ * files that are set from being taken.
  *
  * @throws AgentError `usage.invalid` for files of CAs or certificates, `listen.unusable`; LinkError `proxy.bad_url`
  */
@@ -33,14 +34,15 @@ export async function openLink(
   identity: Identity,
   config: AgentConfig,
   log: Log,
-): Promise<{ link: ReplaceableLink; credentials: Credentials }> {
+): Promise<{ link: ReplaceableLink; credentials: Credentials; fileProblems: () => string[] }> {
   const stores = await openOwnStores(config);
   const trust = trustFor(identity, stores);
   const parts = { state, identity, trust, stores, clock: systemClock, random: Math.random, log };
   const credentials = await Credentials.open(parts, config.authentication === 'certificate');
   const link = await linkTo(identity, { state, config, credentials, log });
   credentials.attach(link);
-  return { link, credentials };
+  const fileProblems = () => [...credentials.problems, ...(link.problems?.() ?? [])];
+  return { link, credentials, fileProblems };
 }
 
 async function linkTo(identity: Identity, parts: LinkParts): Promise<ReplaceableLink> {

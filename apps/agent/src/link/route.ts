@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { certificateFingerprint } from '@sallyport/tls/fingerprint';
 import type { TlsPolicy } from '@sallyport/tls/policy';
 import { parseProxy } from '@sallyport/tls/proxy/proxy';
 import type { Route } from '@sallyport/tls/route';
@@ -8,6 +7,7 @@ import type { AgentConfig } from '../config.ts';
 import type { Log } from '../log.ts';
 import type { ProxySettings } from '../proxy-settings.ts';
 import { codeOf } from '../state/system-error.ts';
+import { holdsCertificates } from '../state/trust-anchors.ts';
 
 /**
  * How the agent gets to its control plane.
@@ -43,16 +43,17 @@ export function warnOfPlainCredentials({ proxy }: Route, log: Log): void {
 }
 
 async function readCa(path: NonNullable<ProxySettings['ca']>): Promise<string> {
-  try {
-    const pem = await readFile(path, 'utf8');
-    // Throws for what OpenSSL would take for a file without any CA.
-    certificateFingerprint(pem);
-    return pem;
-  } catch (cause) {
-    throw new AgentError(
-      'usage.invalid',
-      `the file of proxy.ca holds no certificate that can be read (${codeOf(cause) ?? 'not PEM'})`,
-      { advice: 'make it the PEM file of the CA that the proxy’s certificate is from', cause },
-    );
-  }
+  const pem = await readFile(path, 'utf8').catch((cause: unknown) => {
+    throw unusableCa(codeOf(cause) ?? 'unknown reason', cause);
+  });
+  if (holdsCertificates(pem)) return pem;
+  throw unusableCa('not PEM, or damaged');
+}
+
+function unusableCa(why: string, cause?: unknown): AgentError {
+  return new AgentError(
+    'usage.invalid',
+    `the file of proxy.ca holds no certificate that can be read (${why})`,
+    { advice: 'make it the PEM file of the CA that the proxy’s certificate is from', cause },
+  );
 }

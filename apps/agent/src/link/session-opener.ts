@@ -51,66 +51,51 @@ export class SessionOpener {
     this.#parts = parts;
   }
 
-  /** A new access token; of `open`, the one before, when that only needs another. */
-  async open(open: Access | undefined, signal: AbortSignal | undefined): Promise<Access> {
+  /** A new access token; of `open`, the one before, when that only needs another. Ends with the link, at the latest. */
+  async open(open: Access | undefined): Promise<Access> {
     const { credentials } = this.#parts;
-    if (credentials?.isGiven === true) return this.#openedByCertificate(credentials, open, signal);
-    if (credentials?.byCertificate === true) return this.#openCertified(credentials, open, signal);
+    if (credentials?.isGiven === true) return this.#openedByCertificate(credentials, open);
+    if (credentials?.byCertificate === true) return this.#openCertified(credentials, open);
     const agentToken = await this.#parts.readToken?.();
     const openedWith = agentToken && createHash('sha256').update(agentToken).digest('base64url');
     return (
-      (await this.#renewed(open, openedWith, signal)) ??
+      (await this.#renewed(open, openedWith)) ??
       this.#opened(openedWith, (generation) =>
         agentToken === undefined
-          ? this.#openByKey(generation, signal)
-          : this.#openByToken(agentToken, generation, signal),
+          ? this.#openByKey(generation)
+          : this.#openByToken(agentToken, generation),
       )
     );
   }
 
   /** With a certificate that is good; the key asks for the first, and for another where one is lost. */
-  async #openCertified(
-    credentials: Credentials,
-    open: Access | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<Access> {
+  async #openCertified(credentials: Credentials, open: Access | undefined): Promise<Access> {
     const { serverClock, log } = this.#parts;
     if (credentials.usable(serverClock.now()) === undefined)
-      return this.#openRecertified(credentials, signal);
+      return this.#openRecertified(credentials);
     let access: Access;
     try {
-      access = await this.#openedByCertificate(credentials, open, signal);
+      access = await this.#openedByCertificate(credentials, open);
     } catch (error) {
       if (!(error instanceof AgentError) || !IS_REPLACED.test(error.code)) throw error;
       log.warn({ code: error.code }, 'the client certificate is not accepted; asking for another');
       credentials.reject();
-      return this.#openRecertified(credentials, signal);
+      return this.#openRecertified(credentials);
     }
-    return credentials.isDue(serverClock.now())
-      ? this.#openRenewed(credentials, access, signal)
-      : access;
+    return credentials.isDue(serverClock.now()) ? this.#openRenewed(credentials, access) : access;
   }
 
-  async #openRecertified(
-    credentials: Credentials,
-    signal: AbortSignal | undefined,
-  ): Promise<Access> {
-    const byKey = await this.#opened(undefined, (generation) =>
-      this.#openByKey(generation, signal),
-    );
-    await this.#certify(credentials, byKey, signal);
-    return this.#openedByCertificate(credentials, undefined, signal);
+  async #openRecertified(credentials: Credentials): Promise<Access> {
+    const byKey = await this.#opened(undefined, (generation) => this.#openByKey(generation));
+    await this.#certify(credentials, byKey);
+    return this.#openedByCertificate(credentials, undefined);
   }
 
   /** What keeps a certificate from being renewed says nothing against the one there is. */
-  async #openRenewed(
-    credentials: Credentials,
-    access: Access,
-    signal: AbortSignal | undefined,
-  ): Promise<Access> {
+  async #openRenewed(credentials: Credentials, access: Access): Promise<Access> {
     try {
-      await this.#certify(credentials, access, signal);
-      return await this.#openedByCertificate(credentials, undefined, signal);
+      await this.#certify(credentials, access);
+      return await this.#openedByCertificate(credentials, undefined);
     } catch (error) {
       if (!(error instanceof AgentError)) throw error;
       const { code, message: detail } = error;
@@ -119,31 +104,23 @@ export class SessionOpener {
     }
   }
 
-  async #openedByCertificate(
-    credentials: Credentials,
-    open: Access | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<Access> {
+  async #openedByCertificate(credentials: Credentials, open: Access | undefined): Promise<Access> {
     const { link, serverClock } = this.#parts;
     const openedWith = credentials.usable(serverClock.now())?.serialNumber;
-    const renewed = await this.#renewed(open, openedWith, signal);
+    const renewed = await this.#renewed(open, openedWith);
     if (renewed !== undefined) return renewed;
     return this.#opened(openedWith, (generation) => {
       const json = { protocol: PROTOCOL, grantType: CERTIFICATE_GRANT, generation };
-      return call(link, serverClock, { method: 'POST', path: SESSION_PATH, json, signal });
+      return call(link, serverClock, { method: 'POST', path: SESSION_PATH, json });
     });
   }
 
   /** Gets a certificate for a new key. */
-  async #certify(
-    credentials: Credentials,
-    access: Access,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
+  async #certify(credentials: Credentials, access: Access): Promise<void> {
     const { csr, key } = await createCertificateRequest();
     const json = { protocol: PROTOCOL, csr };
     const path = '/agent/v1/certificate';
-    const { body } = await callWith(access, this.#parts, { method: 'POST', path, json, signal });
+    const { body } = await callWith(access, this.#parts, { method: 'POST', path, json });
     await credentials.take(
       parseReply(certificateReply, body).certificate,
       key,
@@ -165,34 +142,26 @@ export class SessionOpener {
     return this.#accessOf(reply, openedWith);
   }
 
-  async #openByKey(
-    generation: Generation | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<LinkReply> {
+  async #openByKey(generation: Generation | undefined): Promise<LinkReply> {
     const { identity, link, serverClock } = this.#parts;
     const assertion = await signAssertion(identity.signingKey, identity.agentId, serverClock.now());
     const json = { protocol: PROTOCOL, grantType: ASSERTION_GRANT, assertion, generation };
-    return call(link, serverClock, { method: 'POST', path: SESSION_PATH, json, signal });
+    return call(link, serverClock, { method: 'POST', path: SESSION_PATH, json });
   }
 
-  async #openByToken(
-    token: string,
-    generation: Generation | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<LinkReply> {
+  async #openByToken(token: string, generation: Generation | undefined): Promise<LinkReply> {
     const { identity, link, serverClock } = this.#parts;
     const proof = { method: 'POST', url: urlOf(identity, SESSION_PATH) };
     const dpop = signDpopProof(identity.signingKey, proof, serverClock.now());
     const json = { protocol: PROTOCOL, grantType: AGENT_TOKEN_GRANT, token, generation };
     const headers = { dpop };
-    return call(link, serverClock, { method: 'POST', path: SESSION_PATH, json, headers, signal });
+    return call(link, serverClock, { method: 'POST', path: SESSION_PATH, json, headers });
   }
 
   /** A session that is still open, and was opened with what there is now, only needs another access token. */
   async #renewed(
     open: Access | undefined,
     openedWith: string | undefined,
-    signal: AbortSignal | undefined,
   ): Promise<Access | undefined> {
     if (open === undefined || open.openedWith !== openedWith) return undefined;
     if (this.#parts.clock.now() >= open.expiresAtMs) return undefined;
@@ -200,7 +169,7 @@ export class SessionOpener {
       const path = `${SESSION_PATH}/renew`;
       const json = { protocol: PROTOCOL };
       return await this.#accessOf(
-        await callWith(open, this.#parts, { method: 'POST', path, json, signal }),
+        await callWith(open, this.#parts, { method: 'POST', path, json }),
         openedWith,
       );
     } catch (error) {

@@ -54,21 +54,26 @@ export class Session {
     }
   }
 
+  /** Resolves when none is being opened any more: soon after the link is closed, at the latest. Never rejects. */
+  async settled(): Promise<void> {
+    await this.#opening?.catch(() => {});
+  }
+
   async #sendOnce(request: Call): Promise<LinkReply> {
     const reply = await callWith(await this.#current(request.signal), this.#parts, request);
     this.#parts.onAnswer?.();
     return reply;
   }
 
-  /** Requests that find no token wait for the same new session. */
+  /** Requests that find no token wait for the same new session, which goes on when one of them is given up. */
   async #current(signal: AbortSignal | undefined): Promise<Access> {
     if (this.#access !== undefined && this.#parts.clock.now() < this.#access.renewAtMs)
       return this.#access;
-    this.#opening ??= this.#opener.open(this.#access, signal).finally(() => {
+    this.#opening ??= this.#opener.open(this.#access).finally(() => {
       this.#opening = undefined;
     });
     try {
-      this.#access = await this.#opening;
+      this.#access = await unlessAborted(this.#opening, signal);
     } catch (error) {
       return this.#stillOpen(error);
     }
@@ -103,5 +108,23 @@ export class Session {
       'this host’s clock differs from the control plane’s',
     );
     return true;
+  }
+}
+
+/** @throws AgentError `link.aborted` as soon as the signal aborts */
+async function unlessAborted<Value>(
+  awaited: Promise<Value>,
+  signal: AbortSignal | undefined,
+): Promise<Value> {
+  if (signal === undefined) return awaited;
+  const { promise: over, reject } = Promise.withResolvers<never>();
+  const onAbort = (): void =>
+    reject(new AgentError('link.aborted', 'the request was given up by this program'));
+  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  try {
+    return await Promise.race([awaited, over]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
   }
 }

@@ -35,16 +35,26 @@ test('what nobody can read any more begins anew, as a copy would', async () => {
   expect(await new Generations(state).show()).toMatchObject({ current: null });
 });
 
+const fullDisk = {
+  read: () => state.read('generation.json'),
+  write: async () => {
+    throw new AgentError('state.unusable', 'the disk is full');
+  },
+};
+
 test('where nothing can be written nothing moves on, and a row that never began does not begin', async () => {
-  const full = {
-    read: () => state.read('generation.json'),
-    write: async () => {
-      throw new AgentError('state.unusable', 'the disk is full');
-    },
-  };
-  expect(await new Generations(full).show()).toBeUndefined();
+  expect(await new Generations(fullDisk).show()).toBeUndefined();
   const shown = await new Generations(state).show();
   if (shown !== undefined) await new Generations(state).taken(shown);
   const { next } = shown ?? {};
-  expect(await new Generations(full).show()).toEqual({ current: next, next });
+  expect(await new Generations(fullDisk).show()).toEqual({ current: next, next });
+});
+
+test('[F-10] what was shown before the disk was full is shown again, as the control plane may have taken it', async () => {
+  for (let sessions = 0; sessions < 2; sessions += 1) {
+    const shown = await new Generations(state).show();
+    if (shown !== undefined) await new Generations(fullDisk).taken(shown);
+    expect(await new Generations(fullDisk).show()).toEqual(shown);
+    if (shown !== undefined) await new Generations(state).taken(shown);
+  }
 });

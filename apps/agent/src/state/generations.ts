@@ -26,7 +26,10 @@ export class Generations {
    * Where nothing can be kept, nothing moves on.
    */
   async show(): Promise<Generation | undefined> {
-    const { current, next = newGeneration() } = await this.#read();
+    const { current, next: before } = await this.#read();
+    // It may have been taken by now, so that on a disk that is full it is still the one to show.
+    if (before !== undefined) return { current, next: before };
+    const next = newGeneration();
     if (await this.#write({ current, next })) return { current, next };
     return current === null ? undefined : { current, next: current };
   }

@@ -1,6 +1,7 @@
 import type { SecureContext } from 'node:tls';
+import { ConfigError } from '@sallyport/config/load';
 import { diallingContext } from '@sallyport/tls/dial-agent';
-import { LinkStores } from '@sallyport/tls/link-stores';
+import { LinkStores, StoresError, type StoreProblem } from '@sallyport/tls/link-stores';
 import type { ServerConfig } from '../platform/config.ts';
 import type { Platform } from '../platform/platform.ts';
 import { SERVER_CERTIFICATE_DAYS, type ServerCertificate, type Trust } from '../trust/index.ts';
@@ -27,12 +28,22 @@ export class DialCredentials {
     this.#stores = stores;
   }
 
-  /** @throws StoresError with every file that is not taken */
+  /** @throws ConfigError with every file that is not taken, each by the key of its setting */
   static async open(parts: CredentialsParts): Promise<DialCredentials> {
     const { keystore, truststore } = parts.config.dialer;
     const now = () => parts.clock.now();
     const options = { key: 'dialer', keystore, truststore, usage: 'clientAuth', now } as const;
-    return new DialCredentials(parts, await LinkStores.open(options));
+    try {
+      return new DialCredentials(parts, await LinkStores.open(options));
+    } catch (error) {
+      if (!(error instanceof StoresError)) throw error;
+      throw new ConfigError('sallyport-server', error.message.split('\n'));
+    }
+  }
+
+  /** What keeps a changed file from being taken. */
+  get problems(): StoreProblem[] {
+    return this.#stores.problems;
   }
 
   /** For the connections to come. */

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { loadConfig } from '@sallyport/config/load';
+import { ConfigError, loadConfig } from '@sallyport/config/load';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
 import { Issuer, type LeafOptions } from '@sallyport/tls/test/issuer';
 import { serverConfig, type ServerConfig } from '../../src/platform/config.ts';
@@ -49,6 +49,7 @@ test('[BM-06] files that are not there are named by their keys, all at once, bef
     SALLYPORT_DIALER_TRUSTSTORE_FILE: '/no/truststore.p12',
   });
   const refused = startControlPlane({ settings });
+  await expect(refused).rejects.toBeInstanceOf(ConfigError);
   await expect(refused).rejects.toThrow(
     /dialer\.keystore\.file: The keystore cannot be read[^]*dialer\.truststore\.file: The truststore cannot be read/,
   );
@@ -100,6 +101,10 @@ test('[BM-01] [BM-12] [BM-21] the organisation’s CA serves both sides without 
     expect(await foreign.pull(agent)).toBe(200);
     await file('truststore.pem', 'nothing');
     await untilLogged(controlPlane.logged, 'dialer.truststore.file: ');
+    const { registry } = controlPlane.platform.metrics;
+    expect(await registry.getSingleMetricAsString('sallyport_certificate_files_refused')).toMatch(
+      / 1$/m,
+    );
     expect(await foreign.pull(agent)).toBe(200);
   } finally {
     await controlPlane.end();

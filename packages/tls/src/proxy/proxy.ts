@@ -82,7 +82,7 @@ export function parseProxy(text: string, { password, ca, tls }: ProxyOptions = {
   const isHost = isIP(host) !== 0 || /^[\w.-]+$/.test(host);
   if (!url || !scheme || !isHost || !/^\/?$/.test(url.pathname) || url.search + url.hash !== '')
     throw refused(
-      'The URL of the proxy is malformed; write it as http://, https:// or socks5h://, then [user:password@]host:port.',
+      'The URL of the proxy is malformed; write it as http://, https:// or socks5h://, then [user:password@]host:port, in proxy.url, or in HTTPS_PROXY where that is not set.',
     );
   const port = url.port === '' ? scheme.defaultPort : Number(url.port);
   return {
