@@ -118,7 +118,8 @@ export class ProviderLink {
 
   close(): void {
     this.#isClosed = true;
-    void this.#opened?.then(({ link }) => link.close());
+    // Whoever opens it is told what keeps it from that.
+    void this.#opened?.then(({ link }) => link.close()).catch(() => {});
   }
 
   #open(): Promise<{ link: HttpsLink; stores: LinkStores | undefined }> {
