@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { agentConfig } from '../../src/config.ts';
 import { STALE } from '../../src/local-api/values.ts';
+import { runAgent } from '../run-agent.ts';
 import { runningAgent } from '../running-agent.ts';
 import { vaultSubject } from './subjects.ts';
 
@@ -32,3 +33,20 @@ test('[SG-32] [SG-39] a reference with times of its own is asked for sooner than
   expect((await ask('another')).status).toBe(503);
   await end();
 });
+
+test('[SG-39] a value that takes longer than other answers is waited for by the commands, too', async () => {
+  const argv = ['/bin/sh', '-c', 'sleep 10.5; printf slow'];
+  const { references } = agentConfig.parse({
+    references: { timeoutSeconds: 20, exec: { commands: { slow: { argv, timeoutSeconds: 15 } } } },
+  });
+  const { enrolled, end } = await runningAgent(
+    (double) => double.putReference('db/password', 'exec://slow'),
+    { references },
+  );
+  expect(await runAgent(['get', 'db/password', '--socket', enrolled.socket])).toEqual({
+    code: 0,
+    stdout: 'slow',
+    stderr: '',
+  });
+  await end();
+}, 30_000);
