@@ -3,6 +3,7 @@ import { AgentError } from '../agent-error.ts';
 import type { Agent, AppliedEvent } from '../agent.ts';
 import type { Access } from './answers.ts';
 import type { Rights } from './rights.ts';
+import { refuseWhenRevoked } from './values.ts';
 
 const KEEP_ALIVE_MS = 15_000;
 /** A watcher that lets this much pile up is cut off; it learns of everything when it comes back. */
@@ -41,8 +42,9 @@ export class WatchHub {
     this.#unsubscribe = agent.onApplied((applied) => this.#announce(applied));
   }
 
-  /** Tells a program of what it may read. @throws AgentError `agent.busy` */
+  /** Tells a program of what it may read. @throws AgentError `agent.busy`, `agent.revoked`: nothing changes any more */
   add({ headers }: IncomingMessage, response: ServerResponse, access: Access): void {
+    refuseWhenRevoked(this.#agent);
     const { rights, maxWatchers } = access;
     const already = [...this.#watchers.values()].filter((other) => other === access).length;
     if (already >= maxWatchers) {
