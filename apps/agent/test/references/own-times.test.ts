@@ -34,19 +34,25 @@ test('[SG-32] [SG-39] a reference with times of its own is asked for sooner than
   await end();
 });
 
-test('[SG-39] a value that takes longer than other answers is waited for by the commands, too', async () => {
-  const argv = ['/bin/sh', '-c', 'sleep 10.5; printf slow'];
-  const { references } = agentConfig.parse({
-    references: { timeoutSeconds: 20, exec: { commands: { slow: { argv, timeoutSeconds: 15 } } } },
-  });
-  const { enrolled, end } = await runningAgent(
-    (double) => double.putReference('db/password', 'exec://slow'),
+test('[SG-39] a value that takes longer than any other answer may is waited for by agent and command', async () => {
+  await using vault = await vaultSubject();
+  await vault.put('db', 'canary');
+  const given = { ...vault.settings, timeoutSeconds: 60 };
+  const { references } = agentConfig.parse({ references: given });
+  const { daemon, enrolled, end } = await runningAgent(
+    (double) => {
+      for (const name of ['first', 'slow']) double.putReference(name, vault.uriOf('db'));
+    },
     { references },
   );
-  expect(await runAgent(['get', 'db/password', '--socket', enrolled.socket])).toEqual({
-    code: 0,
-    stdout: 'slow',
-    stderr: '',
+  // Which logs in to Vault.
+  expect((await daemon.ask('/v1/secrets/first')).status).toBe(200);
+  vault.peer?.failNext({
+    status: 200,
+    json: { data: { data: { value: 'late' } } },
+    afterMs: 31_000,
   });
+  const asked = await runAgent(['get', 'slow', '--socket', enrolled.socket]);
+  expect(asked).toEqual({ code: 0, stdout: 'late', stderr: '' });
   await end();
-}, 30_000);
+}, 60_000);
