@@ -1,6 +1,6 @@
 import type { Diagnosis } from '@sallyport/contract';
 import { AgentError } from './agent-error.ts';
-import { ValueCache, type Change, type HeldEntry } from './cache/value-cache.ts';
+import { ValueCache, type HeldEntry } from './cache/value-cache.ts';
 import { systemClock, type Clock } from './clock.ts';
 import type { AgentEvents } from './events/agent-events.ts';
 import { Freshness } from './freshness.ts';
@@ -58,7 +58,7 @@ export type AgentParts = {
 };
 
 /** A revision just swapped in; `atMs` is of the clock's `monotonic`. */
-export type AppliedEvent = { revision: number; epoch: number; changes: Change[]; atMs: number };
+export type AppliedEvent = Omit<Applied, 'durableCopy'> & { atMs: number };
 
 const emptyDisk: Diagnosis['disk'] = {
   durableBundleBytes: null,
@@ -273,9 +273,9 @@ export class Agent {
     if (reason !== undefined && !this.#isRevoked) this.#gaveUp.resolve(reason);
   }
 
-  #announce({ revision, epoch, changes }: Applied): void {
+  #announce({ revision, epoch, changes, isAnew }: Applied): void {
     const { clock, references } = this.#parts;
-    const event = { revision, epoch, changes, atMs: clock.monotonic() };
+    const event = { revision, epoch, changes, isAnew, atMs: clock.monotonic() };
     for (const { kind, name } of changes) if (kind === 'reference') references?.drop(name);
     for (const listener of this.#listeners) listener(event);
   }

@@ -93,7 +93,10 @@ describe('a reply that breaks off', () => {
   ])('because it %s is no reply', async (_, goOn) => {
     await listen(begins('transfer-encoding: chunked', goOn));
     const asked = new LocalClient(join(home.path, 'socket'), 50).read('/v1/secrets', z.unknown());
-    await expect(asked).rejects.toMatchObject({ code: 'agent.unreachable' });
+    await expect(asked).rejects.toMatchObject({
+      code: 'agent.unreachable',
+      message: expect.stringContaining('no reply in time'),
+    });
   });
 });
 

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { pipeline, Readable } from 'node:stream';
@@ -127,6 +127,15 @@ describe('[SG-04] render --watch', () => {
     await other.waitForLine(/^a3-1-b1$/);
     other.kill('SIGTERM');
     expect(await other.exited).toEqual({ code: 0, signal: null });
+  });
+
+  test('writes a file that could not be written as soon as it can, without another change', async () => {
+    await rm(output);
+    await mkdir(output);
+    agent.double.putSecret('a', 'a2');
+    await watching.waitForLine(/could not be followed: .*no regular file/);
+    await rmdir(output);
+    await watching.waitForLine(/^a2-1-b1$/);
   });
 
   test('leaves the file while a value is gone, says so with the line, and goes on when it is back', async () => {

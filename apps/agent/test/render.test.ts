@@ -228,10 +228,10 @@ describe('[SG-20] the command after render', () => {
     expect(await written()).toBe('a');
   });
 
-  test('is killed after --command-timeout', async () => {
+  test.each(['0.05', '0.0504'])('is killed after a --command-timeout of %s', async (seconds) => {
     const { code, stderr } = await render(
       'a',
-      ...['--command-timeout', '0.05'],
+      ...['--command-timeout', seconds],
       ...['--', 'tail', '-f', '/dev/null'],
     );
     expect(code).toBe(1);

@@ -46,7 +46,13 @@ describe('[F-11] revoked while its pull waits, the agent', () => {
     const { status, body } = await daemon.ask('/v1/secrets/db/password');
     const { code, detail } = JSON.parse(body);
     expect({ status, code }).toEqual({ status: 403, code: 'agent.revoked' });
-    expect((await daemon.ask('/v1/secrets')).status).toBe(403);
+    const lease = { method: 'POST', body: '{"secret":"db/password"}' };
+    for (const refused of [
+      await daemon.ask('/v1/secrets'),
+      await daemon.ask('/v1/watch'),
+      await daemon.ask('/v1/leases', lease),
+    ])
+      expect([refused.status, refused.body]).toEqual([403, expect.stringContaining(code)]);
     const report = await daemon.ask('/healthz');
     expect(report.status).toBe(503);
     const told = JSON.parse(report.body);

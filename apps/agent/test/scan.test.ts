@@ -1,9 +1,10 @@
-import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { resourceName } from '@sallyport/contract';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
 import { z } from 'zod';
+import { textFiles } from '../src/scan/text-files.ts';
 import { runAgent } from './run-agent.ts';
 
 const report = z.object({
@@ -218,11 +219,24 @@ describe('[SG-21] scan', () => {
     expect(stdout).not.toContain('correct-horse');
   });
 
-  test('of what is not there says so', async () => {
-    expect(await runAgent(['scan', join(tree.path, 'nowhere')])).toMatchObject({
+  test('of what is not there says so, by its path', async () => {
+    const path = join(tree.path, 'nowhere');
+    expect(await runAgent(['scan', path])).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('ENOENT'),
+      stderr: expect.stringContaining(`cannot be read (ENOENT): ${path}`),
     });
+  });
+
+  test('goes on where a file or a folder is removed meanwhile', async () => {
+    for (const path of ['a', 'b', 'c/d', 'e']) await write(path, 'text');
+    const found: string[] = [];
+    for await (const { path } of textFiles(tree.path)) {
+      found.push(path);
+      await Promise.all(
+        ['b', 'c'].map((name) => rm(join(tree.path, name), { recursive: true, force: true })),
+      );
+    }
+    expect(found).toEqual(['a', 'e'].map((name) => join(tree.path, name)));
   });
 
   test('ends on a text made to keep it busy', async () => {

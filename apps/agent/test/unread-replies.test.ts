@@ -113,3 +113,41 @@ test('a watcher that hears nothing for longer than a reply may stay unread keeps
   await until(() => heard.includes('event: change'));
   watcher.destroy();
 });
+
+test('[SG-24] a program that does not read a reply that took the agent a moment is hung up on, too', async () => {
+  const path = `${enrolled.socket}.3`;
+  await using _api = await LocalApiAlone.start(double, enrolled, {
+    socket: path,
+    unreadTimeoutMs: 1_000,
+  });
+  const status = async () => (await askSocket(path, '/v1/secrets/small')).status;
+  const opened: Socket[] = [];
+  const asking = async (times: number) => {
+    const socket = askAndLeave('', path);
+    opened.push(socket);
+    for (let count = 0; count < times; count += 1) {
+      socket.write(get('/openapi.json'));
+      // Whoever is answered asked later.
+      await status();
+      await status();
+    }
+    return socket;
+  };
+  /** Who does not read notices it when it writes; line ends before a request are none. */
+  const isHungUpOn = async (socket: Socket) => {
+    socket.write('\r\n');
+    await status();
+    return socket.destroyed;
+  };
+  // A request before the end of a reply ends the connection: of one less the last waits for its reader.
+  let most = 1;
+  while (!(await isHungUpOn(await asking(most + 1)))) most += 1;
+  const unread = await asking(most);
+  const readers = Array.from({ length: 25 }, () =>
+    askAndLeave(get('/v1/config/large', 'connection: close\r\n'), path),
+  );
+  await until(async () => (await status()) === 503);
+  await until(async () => (await status()) === 200);
+  expect(await isHungUpOn(unread)).toBe(true);
+  for (const socket of [...opened, ...readers]) socket.destroy();
+});

@@ -12,10 +12,13 @@ beforeAll(async () => {
 afterAll(() => agent.end());
 
 /** The events that a watcher is told at once, by their names and what they are of. */
-async function toldAfter(lastEventId?: string): Promise<string[]> {
+async function toldAfter(
+  lastEventId?: string,
+  socketPath = agent.enrolled.socket,
+): Promise<string[]> {
   const headers = lastEventId === undefined ? {} : { 'last-event-id': lastEventId };
   const sent = request({
-    socketPath: agent.enrolled.socket,
+    socketPath,
     path: '/v1/watch',
     headers,
     agent: false,
@@ -30,6 +33,36 @@ async function toldAfter(lastEventId?: string): Promise<string[]> {
     return of === undefined ? String(name) : `${removed === true ? 'removed' : name} ${of}`;
   });
 }
+
+/** What a stream has brought by now. */
+async function watching(socket: string): Promise<{ heard: () => string; end: () => void }> {
+  const sent = request({ socketPath: socket, path: '/v1/watch', agent: false });
+  let heard = '';
+  (await responseTo(sent)).setEncoding('utf8').on('data', (text: string) => (heard += text));
+  await until(() => heard.includes('event: revision'));
+  return { heard: () => heard, end: () => sent.destroy() };
+}
+
+test('[SG-11] a watcher is told to read everything again where what was held was wiped: it may be gone since', async () => {
+  agent.double.putSecret('gone', 'x');
+  const socket = `${agent.enrolled.socket}.3`;
+  await using local = await LocalApiAlone.start(agent.double, agent.enrolled, { socket });
+  const watcher = await watching(socket);
+  const wiped = agent.double.group.revision;
+  local.agent.wipe();
+  agent.double.deleteSecret('gone');
+  await until(() => watcher.heard().includes(`"revision":${agent.double.group.revision}}`));
+  expect(watcher.heard()).toContain('event: reset');
+  expect(watcher.heard()).not.toContain('"name":"gone"');
+  watcher.end();
+  expect(await toldAfter(String(wiped), socket)).toEqual(['reset', 'revision']);
+  const again = String(agent.double.group.revision);
+  expect(await toldAfter(again, socket)).toEqual(['revision']);
+  local.agent.wipe();
+  await until(() => local.agent.cache.revision() !== undefined);
+  // It may have been told before.
+  expect(await toldAfter(again, socket)).toEqual(['reset', 'revision']);
+});
 
 describe('[SG-11] a watcher that comes back', () => {
   test('is told what it missed, in order, and nothing that it knew', async () => {

@@ -10,7 +10,7 @@ import { ValueFifos } from '../exec/value-fifos.ts';
 import { ValueFiles } from '../exec/value-files.ts';
 import { withoutCredentials, type CliContext } from './context.ts';
 import { followChanges, type Following } from './follow-changes.ts';
-import { LocalClient } from './local-client.ts';
+import { LocalClient, VALUES_TIMEOUT_MS } from './local-client.ts';
 import type { Together } from './read-together.ts';
 import { reportNotice } from './report-failure.ts';
 import { millisecondsOf } from './seconds.ts';
@@ -50,7 +50,10 @@ export async function execCommand(
 ): Promise<number> {
   const injections = parseInjections(flags.env, flags.file, flags.fifo);
   const settings = settingsOf(flags, injections);
-  const client = new LocalClient(readAgentConfig(flags, context.env).config.socket);
+  const client = new LocalClient(
+    readAgentConfig(flags, context.env).config.socket,
+    VALUES_TIMEOUT_MS,
+  );
   const masked = new MaskedValues();
   const isMasked = flags.mask && injections.length > 0;
   using output = isMasked ? new OwnOutput() : undefined;

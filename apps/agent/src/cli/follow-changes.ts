@@ -25,6 +25,8 @@ export type Following = {
 };
 
 const passing: ReadonlySet<string> = new Set([
+  // A disk may have room later, or be mounted to be written again.
+  'file.unusable',
   'agent.unreachable',
   'agent.not_ready',
   'agent.busy',

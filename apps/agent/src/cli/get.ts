@@ -1,7 +1,7 @@
 import { readAgentConfig, type ConfigFlags } from '../config.ts';
 import { certificateReply, secretReply } from '../local-api/replies.ts';
 import type { CliContext } from './context.ts';
-import { certificatePath, LocalClient, secretPath } from './local-client.ts';
+import { certificatePath, LocalClient, secretPath, VALUES_TIMEOUT_MS } from './local-client.ts';
 import { waitingFor } from './waiting-for.ts';
 
 export type GetFlags = ConfigFlags & { json?: boolean; field?: string };
@@ -12,7 +12,7 @@ export async function getSecret(
   flags: GetFlags,
   { env, stdout, stderr }: CliContext,
 ): Promise<void> {
-  const client = new LocalClient(readAgentConfig(flags, env).config.socket);
+  const client = new LocalClient(readAgentConfig(flags, env).config.socket, VALUES_TIMEOUT_MS);
   // A reference is looked up elsewhere.
   const asked = client.read(secretPath(name, flags.field), secretReply);
   const reply = await waitingFor('asking the agent', { stderr }, asked);

@@ -3,7 +3,7 @@ import { AgentError } from '../agent-error.ts';
 import { readAgentConfig, type ConfigFlags } from '../config.ts';
 import { leaseReply, lentReply } from '../local-api/replies.ts';
 import type { CliContext } from './context.ts';
-import { LocalClient } from './local-client.ts';
+import { LocalClient, VALUES_TIMEOUT_MS } from './local-client.ts';
 import { waitingFor } from './waiting-for.ts';
 
 export type LeaseFlags = ConfigFlags & { json?: boolean; ttl?: string };
@@ -65,7 +65,7 @@ function show(
 }
 
 function clientOf(flags: LeaseFlags, { env }: CliContext): LocalClient {
-  return new LocalClient(readAgentConfig(flags, env).config.socket);
+  return new LocalClient(readAgentConfig(flags, env).config.socket, VALUES_TIMEOUT_MS);
 }
 
 function pathOf(id: string): string {

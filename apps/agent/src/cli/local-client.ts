@@ -7,6 +7,8 @@ import { AgentError } from '../agent-error.ts';
 import { codeOf } from '../state/system-error.ts';
 
 const TIMEOUT_MS = 10_000;
+/** For values: the agent asks a provider for as long as references.timeoutSeconds says, which is two minutes at most. */
+export const VALUES_TIMEOUT_MS = 130_000;
 /** The agent says every 15 s that it is there. */
 const SILENCE_MS = 45_000;
 
@@ -75,7 +77,8 @@ export class LocalClient {
 
   /** The same for what is answered without a body. @throws AgentError as `read` */
   async sendOnly(method: 'DELETE', path: string): Promise<void> {
-    const { status, body } = await this.#ask(path, method);
+    // What needs no value has its answer at once, whoever waits for values.
+    const { status, body } = await this.#ask(path, method, undefined, TIMEOUT_MS);
     if (status !== 204) throw this.#refusal(status, jsonOf(body));
   }
 
@@ -116,8 +119,9 @@ export class LocalClient {
     path: string,
     method = 'GET',
     json?: object,
+    timeoutMs = this.#timeoutMs,
   ): Promise<{ status: number; body: Buffer }> {
-    const timeout = AbortSignal.timeout(this.#timeoutMs);
+    const timeout = AbortSignal.timeout(timeoutMs);
     const signal = AbortSignal.any([timeout, ...(this.#stopping ? [this.#stopping] : [])]);
     const sent = request({ socketPath: this.#socket, path, method, agent: false, signal });
     if (json !== undefined) sent.write(JSON.stringify(json));
@@ -160,6 +164,11 @@ function isNoHttp(error: unknown): boolean {
   return Error.isError(error) && 'code' in error && String(error.code).startsWith('HPE_');
 }
 
+/** Of a request whose time was over, which has the code of one that was given up. */
+function isLate(error: unknown): boolean {
+  return Error.isError(error) && Error.isError(error.cause) && error.cause.name === 'TimeoutError';
+}
+
 function unrecognised(socket: string, cause?: unknown): AgentError {
   return new AgentError('agent.unrecognised', `what answers at ${socket} is no sallyport-agent`, {
     advice: 'name the agent’s socket with --socket or SALLYPORT_AGENT_SOCKET',
@@ -176,7 +185,7 @@ function unreachable(socket: string, cause: unknown): AgentError {
   }
   return new AgentError(
     'agent.unreachable',
-    `no agent answers at ${socket} (${codeOf(cause) ?? 'no reply'})`,
+    `no agent answers at ${socket} (${isLate(cause) ? 'no reply in time' : (codeOf(cause) ?? 'no reply')})`,
     {
       advice: 'start it with: sallyport-agent run, or name its socket with --socket',
       cause,

@@ -10,7 +10,7 @@ import { renderTemplate } from '../render/template.ts';
 import { codeOf } from '../state/system-error.ts';
 import { withoutCredentials, type CliContext } from './context.ts';
 import { followChanges } from './follow-changes.ts';
-import { LocalClient } from './local-client.ts';
+import { LocalClient, VALUES_TIMEOUT_MS } from './local-client.ts';
 import type { Entry } from './local-events.ts';
 import { reportNotice } from './report-failure.ts';
 import { millisecondsOf } from './seconds.ts';
@@ -43,7 +43,10 @@ export async function renderCommand(
   context: CliContext,
 ): Promise<void> {
   const settings = settingsOf(flags);
-  const client = new LocalClient(readAgentConfig(flags, context.env).config.socket);
+  const client = new LocalClient(
+    readAgentConfig(flags, context.env).config.socket,
+    VALUES_TIMEOUT_MS,
+  );
   const asked = new Map<string, Entry>();
   const stopping = new AbortController();
   const pass: Pass = async () => {

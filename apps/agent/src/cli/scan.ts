@@ -6,7 +6,7 @@ import { findSecrets, type Finding } from '../scan/find-secrets.ts';
 import { NamesInUse } from '../scan/names-in-use.ts';
 import { proposalFor, type Proposal } from '../scan/proposal.ts';
 import { textFiles } from '../scan/text-files.ts';
-import { codeOf } from '../state/system-error.ts';
+import { codeOf, pathOf } from '../state/system-error.ts';
 import type { CliContext } from './context.ts';
 
 export type ScanFlags = { json?: boolean; app?: string };
@@ -40,7 +40,7 @@ export async function scanTree(
       }
     }
   } catch (error) {
-    throw unreadable(error);
+    throw unreadable(error, root);
   }
   if (flags.json === true) stdout.write(`${JSON.stringify({ files, findings, passedOver })}\n`);
   else stdout.write(`${describe(files, findings, passedOver).map(printable).join('\n')}\n`);
@@ -61,11 +61,12 @@ function describe(files: number, findings: Reported[], passedOver: string[]): st
   ];
 }
 
-function unreadable(error: unknown): unknown {
+function unreadable(error: unknown, root: string): unknown {
   const code = codeOf(error);
   if (code === undefined) return error;
-  return new AgentError('usage.invalid', `the tree cannot be read (${code})`, {
-    advice: 'name a file or a directory that this user may read',
+  const path = pathOf(error) ?? root;
+  return new AgentError('usage.invalid', `the tree cannot be read (${code}): ${path}`, {
+    advice: 'name a file or a directory all of which this user may read',
     cause: error,
   });
 }

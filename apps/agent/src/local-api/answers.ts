@@ -19,6 +19,7 @@ import {
   certificates,
   certificatesInPem,
   configs,
+  refuseWhenRevoked,
   secrets,
   sendList,
   sendValue,
@@ -110,6 +111,7 @@ function route(parts: AnswerParts, access: Access, exchange: Exchange): (() => v
   const { request } = exchange;
   const [url, query] = splitQuery(request.url ?? '');
   if (isAboutLeases(url)) {
+    refuseWhenRevoked(parts.health.agent);
     refuseWhenFull(access);
     const borrower = { leases: parts.health.agent.leases, acts: parts.acts, ...access };
     const sent = answerLease(borrower, request.url ?? '', exchange);
@@ -141,33 +143,29 @@ function onceSent(
   { parts, access, ...exchange }: Exchange & { parts: AnswerParts; access: Access },
 ): () => void {
   const { request, response } = exchange;
-  const done = sent.then(
-    (release) => {
-      access.unread.await(response, request.socket);
-      return release;
-    },
-    (error: unknown) => {
+  const done = sent
+    .catch((error: unknown) => {
       // Who has hung up meanwhile is told nothing.
       if (!response.destroyed) refuse(parts, access, exchange, error);
       return undefined;
-    },
-  );
+    })
+    .then((release) => {
+      access.unread.await(response, request.socket);
+      return release;
+    });
   return () => void done.then((release) => release?.());
 }
 
 /** All but values, whose replies write their headers at once: that costs half of what setting them does. */
-function answerOther(
-  parts: AnswerParts,
-  access: Access,
-  { request, response, requestId }: Exchange,
-  url: string,
-): void {
+function answerOther(parts: AnswerParts, access: Access, exchange: Exchange, url: string): void {
+  const { request, response, requestId } = exchange;
   const { health, watch } = parts;
   const { rights } = access;
   response.setHeader('x-request-id', requestId);
   if (url === '/healthz') return sendHealth(health, rights, response);
-  if (url === '/metrics') return later(sendMetrics(parts, response), parts, response);
-  if (url === '/openapi.json') return later(sendDocument(response), parts, response);
+  const asked = { ...exchange, parts, access };
+  if (url === '/metrics') return later(sendMetrics(parts, response), asked);
+  if (url === '/openapi.json') return later(sendDocument(response), asked);
   refuseWhenFull(access);
   const reader = { agent: health.agent, rights };
   if (url === '/v1/secrets') return sendList(reader, secrets, response);
@@ -222,11 +220,17 @@ function sendHealth(parts: HealthParts, rights: Rights, response: ServerResponse
 }
 
 /** A reply that takes a moment, and ends without one where that fails. */
-function later(sent: Promise<void>, { log }: AnswerParts, response: ServerResponse): void {
-  sent.catch((error: unknown) => {
-    logDefect(log, error);
-    response.destroy();
-  });
+function later(
+  sent: Promise<void>,
+  { parts, access, request, response }: Exchange & { parts: AnswerParts; access: Access },
+): void {
+  sent.then(
+    () => access.unread.await(response, request.socket),
+    (error: unknown) => {
+      logDefect(parts.log, error);
+      response.destroy();
+    },
+  );
 }
 
 /** Loaded when they are asked for: most agents never are, and start sooner. */

@@ -3,6 +3,7 @@ import { AgentError } from '../agent-error.ts';
 import type { Agent, AppliedEvent } from '../agent.ts';
 import type { Access } from './answers.ts';
 import type { Rights } from './rights.ts';
+import { refuseWhenRevoked } from './values.ts';
 
 const KEEP_ALIVE_MS = 15_000;
 /** A watcher that lets this much pile up is cut off; it learns of everything when it comes back. */
@@ -23,7 +24,7 @@ type Told = {
  * event id; `change` comes before it for every entry that differs, `removed` being true for one that is
  * gone. Values are never sent: a watcher reads them. Of what a watcher may not read it is told the revision alone.
  * Whoever comes back with the id of its last event (`Last-Event-ID`) is told what it missed, or by `reset` that
- * this is not known any more, and everything is to be read again.
+ * this is not known any more, and everything is to be read again. So are all once the values come back that were wiped.
  */
 export class WatchHub {
   readonly #agent: Agent;
@@ -33,6 +34,8 @@ export class WatchHub {
   /** Oldest first, without a gap from the revision after `#floor` up to the one that runs. */
   #remembered: Told[] = [];
   #floor: number | undefined;
+  /** Up to here a number may be of another state than the one that has it now. */
+  #ambiguous = 0;
 
   constructor(agent: Agent) {
     this.#agent = agent;
@@ -41,8 +44,9 @@ export class WatchHub {
     this.#unsubscribe = agent.onApplied((applied) => this.#announce(applied));
   }
 
-  /** Tells a program of what it may read. @throws AgentError `agent.busy` */
+  /** Tells a program of what it may read. @throws AgentError `agent.busy`, `agent.revoked`: nothing changes any more */
   add({ headers }: IncomingMessage, response: ServerResponse, access: Access): void {
+    refuseWhenRevoked(this.#agent);
     const { rights, maxWatchers } = access;
     const already = [...this.#watchers.values()].filter((other) => other === access).length;
     if (already >= maxWatchers) {
@@ -82,7 +86,7 @@ export class WatchHub {
     setTimeout(() => watcher.destroy(), END_WITHIN_MS).unref();
   }
 
-  #announce({ revision, changes }: AppliedEvent): void {
+  #announce({ revision, changes, isAnew }: AppliedEvent): void {
     const told = {
       revision,
       changes: asPrograms(changes).map((change) => ({
@@ -91,16 +95,19 @@ export class WatchHub {
         text: `event: change\ndata: ${JSON.stringify({ ...change, revision })}\n\n`,
       })),
     };
-    this.#remember(told);
+    this.#remember(told, isAnew);
+    const first = isAnew ? event('reset', revision, {}) : '';
     const last = event('revision', revision, { revision });
-    this.#send((rights) => textFor(told, rights) + last);
+    this.#send((rights) => first + textFor(told, rights) + last);
   }
 
-  #remember(told: Told): void {
+  #remember(told: Told, isAnew: boolean): void {
+    const newest = this.#remembered.at(-1)?.revision ?? this.#floor ?? 0;
     // Numbers start anew in another group, and when a control plane was set back.
-    if (told.revision <= (this.#remembered.at(-1)?.revision ?? this.#floor ?? 0)) {
+    if (isAnew || told.revision <= newest) {
       this.#remembered = [];
       this.#floor = undefined;
+      this.#ambiguous = Math.max(this.#ambiguous, newest);
     }
     this.#remembered.push(told);
     let held = this.#remembered.reduce((sum, { changes }) => sum + changes.length + 1, 0);
@@ -118,7 +125,8 @@ export class WatchHub {
     const last = /^\d{1,15}$/.test(String(given)) ? Number(given) : undefined;
     const isKnown =
       last === this.#floor || this.#remembered.some(({ revision }) => revision === last);
-    if (last === undefined || !isKnown) return event('reset', current, {});
+    if (last === undefined || last <= this.#ambiguous || !isKnown)
+      return event('reset', current, {});
     return this.#remembered
       .filter(({ revision }) => revision > last)
       .map((told) => textFor(told, rights))

@@ -74,7 +74,11 @@ export class AwsProvider implements Provider<'aws-sm'> {
   }
 
   async resolve({ secretId, field }: ReferenceOf<'aws-sm'>, signal: AbortSignal): Promise<Buffer> {
-    const loading = (this.#sdk ??= this.#load());
+    const loading = (this.#sdk ??= this.#load().catch((error: unknown) => {
+      // What keeps it from being loaded is a file, which somebody may put there.
+      this.#sdk = undefined;
+      throw error;
+    }));
     const reading = loading.then(async (sdk) => ({ value: await sdk.read(secretId, signal) }));
     const read = await Promise.race([reading, aborted(signal)]).catch((error: unknown) => {
       throw this.#faultOf(error);

@@ -148,6 +148,9 @@ export class GuardedProviders {
 
 /** The value itself, where it is one; otherwise it is zeroed. */
 function usable(value: Buffer): Buffer {
+  // As of every secret. A file that is written in place is empty for a moment.
+  if (value.byteLength === 0)
+    throw unusable('what the secret refers to is empty', 'write its value there');
   const isText = isUtf8(value);
   if (isText && value.byteLength <= MAX_SECRET_BYTES) return value;
   value.fill(0);

@@ -17,6 +17,8 @@ import {
 } from './provider.ts';
 
 const MAX_REPLY_BYTES = 1024 * 1024;
+/** Of a request whose signal says nothing. Those for values have one, by references.timeoutSeconds, of less. */
+const TIMEOUT_MS = 125_000;
 
 /** A provider that takes no certificate of the agent. */
 const NONE: StoreBlocks['keystore'] = { type: 'auto' };
@@ -118,7 +120,8 @@ export class ProviderLink {
 
   close(): void {
     this.#isClosed = true;
-    void this.#opened?.then(({ link }) => link.close());
+    // Whoever opens it is told what keeps it from that.
+    void this.#opened?.then(({ link }) => link.close()).catch(() => {});
   }
 
   #open(): Promise<{ link: HttpsLink; stores: LinkStores | undefined }> {
@@ -141,6 +144,7 @@ export class ProviderLink {
       baseUrl: url,
       tls,
       route: await route(),
+      timeoutMs: TIMEOUT_MS,
       maxBodyBytes: MAX_REPLY_BYTES,
       ...(stores && shownBy(stores)),
     });

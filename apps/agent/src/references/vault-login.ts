@@ -107,6 +107,8 @@ export class VaultLogin {
       const headers = this.#headers(held.token);
       const reply = await this.#call('POST', path, { headers, json: {}, signal });
       const { lease_duration, renewable } = parsed(loginReply, reply).auth;
+      // Less than a second of its longest is left, and not all time: one without an end is never renewed.
+      if (lease_duration === 0) return undefined;
       return this.#leaseOf({ token: held.token, seconds: lease_duration, renewable });
     } catch (error) {
       if (!(error instanceof AgentError)) throw error;

@@ -13,7 +13,8 @@ export type Source = {
 const REMOVED_TAGS = ['include', 'render', 'layout', 'block', 'echo', 'cycle'];
 /** What else than a missing value may be made of `null`. */
 const TAKE_NULL: ReadonlySet<string> = new Set(['default', 'json', 'jsonify', 'inspect']);
-const MAX_RENDER_MS = 30_000;
+/** With the time that values are waited for, of which one may take two minutes. */
+const MAX_RENDER_MS = 5 * 60_000;
 const MAX_OBJECTS = 100_000_000;
 
 /**
@@ -27,8 +28,9 @@ export async function renderTemplate(
   template: string,
   file: string,
   source: Source,
+  maxMs = MAX_RENDER_MS,
 ): Promise<string> {
-  const engine = makeEngine(source);
+  const engine = makeEngine(source, maxMs);
   try {
     const text: unknown = await engine.parseAndRender(template, {});
     return String(text);
@@ -37,12 +39,12 @@ export async function renderTemplate(
   }
 }
 
-function makeEngine(source: Source): Liquid {
+function makeEngine(source: Source, maxMs: number): Liquid {
   const engine = new Liquid({
     strictVariables: true,
     strictFilters: true,
     ownPropertyOnly: true,
-    renderLimit: MAX_RENDER_MS,
+    renderLimit: maxMs,
     memoryLimit: MAX_OBJECTS,
     templates: {},
     outputEscape: printed,
@@ -89,10 +91,12 @@ function missing(): AgentError {
 
 /** Of the template's own errors only the kind and the place: their words may quote a value. */
 function faultOf(error: unknown, file: string): unknown {
+  if (isLimit(error)) return tooMuch(file);
   if (!LiquidError.is(error)) return error;
   const [line] = error.token.getPosition();
   const where = `${file}, line ${line}`;
   const cause = error.originalError;
+  if (isLimit(cause)) return tooMuch(where);
   if (cause instanceof AgentError) {
     const { code, message, advice, status } = cause;
     return new AgentError(code, `${where}: ${message}`, {
@@ -110,5 +114,17 @@ function faultOf(error: unknown, file: string): unknown {
     });
   return new AgentError('template.failed', `${where}: a filter cannot work on what it is given`, {
     advice: 'see what the filters there are given',
+  });
+}
+
+/** By Liquid’s words, which have no other mark. */
+function isLimit(error: unknown): boolean {
+  return Error.isError(error) && error.message.endsWith(' limit exceeded');
+}
+
+function tooMuch(where: string): AgentError {
+  return new AgentError('template.failed', `${where}: it takes more time or memory than it may`, {
+    advice:
+      'see whether a provider of its values is slow, with: sallyport-agent status; or have it do less',
   });
 }

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { NewEvent } from '../events/agent-events.ts';
 import { silentLog } from '../log.ts';
@@ -56,5 +57,10 @@ describe('[AT-47] [AT-46] the agent tells', () => {
     expect(memoryBytes).toBeGreaterThan(20 * MIB);
     expect(cpuPercent).toBeGreaterThan(10);
     expect(freeDiskBytes).toBeGreaterThan(0);
+  });
+
+  test('of a file system that cannot be asked, as once it is gone, that nothing is free', async () => {
+    const measure = measureProcess(join(import.meta.dirname, 'nowhere'));
+    expect(await measure()).toMatchObject({ freeDiskBytes: 0 });
   });
 });

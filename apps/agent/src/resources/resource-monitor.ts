@@ -1,6 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import type { RecordEvent } from '../events/agent-events.ts';
 import type { Log } from '../log.ts';
+import { codeOf } from '../state/system-error.ts';
 import type { ResourceLimits } from './settings.ts';
 
 /** What the agent takes of its host, and what is left; `cpuPercent` is of one processor, since the look before. */
@@ -78,7 +79,18 @@ export function measureProcess(directory: string): () => Promise<Usage> {
     const busyMs = (now.cpu.user + now.cpu.system - cpu.user - cpu.system) / 1000;
     const cpuPercent = Math.round((100 * busyMs) / Math.max(now.at - at, 1));
     before = now;
-    const { bavail, bsize } = await statfs(directory);
-    return { memoryBytes: process.memoryUsage.rss(), cpuPercent, freeDiskBytes: bavail * bsize };
+    const freeDiskBytes = await freeBytesAt(directory);
+    return { memoryBytes: process.memoryUsage.rss(), cpuPercent, freeDiskBytes };
   };
+}
+
+/** None where the file system cannot be asked: nothing can be kept there. */
+async function freeBytesAt(directory: string): Promise<number> {
+  try {
+    const { bavail, bsize } = await statfs(directory);
+    return bavail * bsize;
+  } catch (error) {
+    if (codeOf(error) === undefined) throw error;
+    return 0;
+  }
 }

@@ -17,6 +17,13 @@ export function callOf(error: unknown): string | undefined {
     : undefined;
 }
 
+/** The path that the system call was about, where it says so. */
+export function pathOf(error: unknown): string | undefined {
+  return codeOf(error) !== undefined && Error.isError(error) && 'path' in error
+    ? String(error.path)
+    : undefined;
+}
+
 /** `state.unusable` for a system error met at a path of the state directory; any other error as it is. */
 export function unusable(path: string, error: unknown): unknown {
   const code = codeOf(error);

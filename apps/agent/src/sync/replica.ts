@@ -16,6 +16,8 @@ export type Applied = {
   revision: number;
   epoch: number;
   changes: Change[];
+  /** What was held before had been wiped, so that what is gone since is not among the changes. */
+  isAnew: boolean;
   durableCopy: DurableCopy;
 };
 
@@ -33,6 +35,7 @@ export class Replica {
   /** Whether what is held is of the group before. */
   #isForeign = false;
   #floor = 0;
+  #isWiped = false;
   #key: HeldKey | undefined;
 
   constructor(
@@ -106,10 +109,13 @@ export class Replica {
     this.raiseFloor(revision);
     if (this.#key !== key) this.#keep(key);
     this.#isForeign = false;
+    const isAnew = this.#isWiped;
+    this.#isWiped = false;
     return {
       revision,
       epoch,
       changes,
+      isAnew,
       durableCopy: { revision, deliveryKey: key.wrapped, durable: bundle.durable },
     };
   }
@@ -119,6 +125,7 @@ export class Replica {
     this.#cache.wipe();
     this.#forgetKey();
     this.#isForeign = false;
+    this.#isWiped = true;
   }
 
   #keep({ wrapped, delivery }: HeldKey): void {

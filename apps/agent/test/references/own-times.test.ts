@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { agentConfig } from '../../src/config.ts';
 import { STALE } from '../../src/local-api/values.ts';
+import { runAgent } from '../run-agent.ts';
 import { runningAgent } from '../running-agent.ts';
 import { vaultSubject } from './subjects.ts';
 
@@ -32,3 +33,26 @@ test('[SG-32] [SG-39] a reference with times of its own is asked for sooner than
   expect((await ask('another')).status).toBe(503);
   await end();
 });
+
+test('[SG-39] a value that takes longer than any other answer may is waited for by agent and command', async () => {
+  await using vault = await vaultSubject();
+  await vault.put('db', 'canary');
+  const given = { ...vault.settings, timeoutSeconds: 60 };
+  const { references } = agentConfig.parse({ references: given });
+  const { daemon, enrolled, end } = await runningAgent(
+    (double) => {
+      for (const name of ['first', 'slow']) double.putReference(name, vault.uriOf('db'));
+    },
+    { references },
+  );
+  // Which logs in to Vault.
+  expect((await daemon.ask('/v1/secrets/first')).status).toBe(200);
+  vault.peer?.failNext({
+    status: 200,
+    json: { data: { data: { value: 'late' } } },
+    afterMs: 31_000,
+  });
+  const asked = await runAgent(['get', 'slow', '--socket', enrolled.socket]);
+  expect(asked).toEqual({ code: 0, stdout: 'late', stderr: '' });
+  await end();
+}, 60_000);

@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { TLSSocket } from 'node:tls';
 import { Issuer } from '@sallyport/tls/test/issuer';
 
@@ -22,6 +23,8 @@ export type Answer = {
   /** In place of JSON. */
   text?: string;
   headers?: Record<string, string>;
+  /** What the answer takes. */
+  afterMs?: number;
 };
 
 /** `hang`: no answer until the peer stops. */
@@ -80,7 +83,8 @@ export class Peer implements AsyncDisposable {
     this.asked.push(asked);
     const fault = this.#faults.shift() ?? this.#everyFault;
     if (fault === 'hang') return;
-    const { status, json = {}, text: answered, headers = {} } = fault ?? api(asked);
+    const { status, json = {}, text: answered, headers = {}, afterMs } = fault ?? api(asked);
+    if (afterMs !== undefined) await sleep(afterMs);
     response.writeHead(status, { 'content-type': 'application/json', ...headers });
     response.end(answered ?? JSON.stringify(json));
   }

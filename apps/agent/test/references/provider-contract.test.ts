@@ -65,6 +65,14 @@ describe.each(subjects)('[AT-13] [AT-05] %s', (_, start) => {
     });
   });
 
+  test('refuses what is empty, as no secret is', async () => {
+    await subject.put('db-password', '');
+    expect(await failure(subject.uriOf('db-password'))).toMatchObject({
+      code: 'reference.failed',
+      message: 'what the secret refers to is empty',
+    });
+  });
+
   test('refuses what is too large to be a secret', async () => {
     const uri = subject.uriOf('db-password');
     await subject.put('db-password', 'x'.repeat(65_536));

@@ -165,6 +165,16 @@ describe('[AT-05] a token of Vault', () => {
     expect([logins().length, renewals().length]).toEqual([3, 1]);
   });
 
+  test('that has less than a second left of its longest when it is renewed is replaced', async () => {
+    vault.grants = { ttl: 300, renewable: true };
+    const agent = await byAppRole();
+    await agent.read(URI);
+    for (const token of vault.tokens.values()) token.ttl = 0;
+    clock.advance(201_000);
+    await agent.read(URI);
+    expect([logins().length, renewals().length]).toEqual([2, 1]);
+  });
+
   test('that Vault cannot renew now is used until it ends', async () => {
     vault.grants = { ttl: 300, renewable: true };
     const agent = await byAppRole();
