@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { loadConfig } from '@sallyport/config/load';
+import { signInBody } from '@sallyport/contract';
 import { serverConfig } from './config.ts';
 
 const load = (env: Record<string, string>) =>
@@ -61,5 +62,23 @@ describe('two listeners at one port', () => {
     expect(() => load({ ...env, SALLYPORT_ROLES: 'agent-api' })).toThrow(
       /metrics\.port .*agentApi\.port is the same/,
     );
+  });
+});
+
+describe('[AX-18] the first owner’s password', () => {
+  const withPassword = (password: string) => load({ SALLYPORT_OWNER_PASSWORD: password });
+
+  test('is as long as any other has to be', () => {
+    expect(withPassword('canary-12345').owner.password?.reveal()).toBe('canary-12345');
+    expect(() => withPassword('canary-1234')).toThrow(
+      /: owner\.password \(SALLYPORT_OWNER_PASSWORD\): use at least 12 characters$/,
+    );
+  });
+
+  test('is none that nobody could sign in with', () => {
+    const password = 'canary'.repeat(200);
+    expect(signInBody.safeParse({ name: 'owner', password }).success).toBe(false);
+    expect(() => withPassword(password)).toThrow(/owner\.password .*1024 characters$/);
+    expect(() => withPassword(password)).not.toThrow(/canary/);
   });
 });

@@ -1,5 +1,5 @@
 import { port, secret } from '@sallyport/config/fields';
-import { operatorName } from '@sallyport/contract';
+import { newPassword, operatorName } from '@sallyport/contract';
 import { tlsSettings } from '@sallyport/tls/settings';
 import { storeSettings } from '@sallyport/tls/store-settings';
 import { z } from 'zod';
@@ -91,9 +91,9 @@ const settings = z.strictObject({
       name: operatorName
         .default('owner')
         .describe('Name of the first operator, made at the first start'),
-      password: secret()
+      password: secret(newPassword)
         .optional()
-        .describe('Its password; unset generates one and prints it once'),
+        .describe('Its password, at least 12 characters; unset generates one and prints it once'),
     })
     .prefault({}),
   keyrings: z
