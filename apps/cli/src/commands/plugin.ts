@@ -121,6 +121,6 @@ async function readConfig({ terminal }: Context, file: string): Promise<unknown>
   if (parsed.success) return parsed.data;
   throw new CliError(
     'input.unusable',
-    'a plugin’s configuration is a JSON object of at most 32 levels, without NUL',
+    'a plugin’s configuration is a JSON object of at most 32 levels, without NUL, and with whole numbers from 2^53 on as text',
   );
 }
