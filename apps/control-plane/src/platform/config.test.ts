@@ -65,6 +65,27 @@ describe('two listeners at one port', () => {
   });
 });
 
+describe('[A7-06] the URL of a database', () => {
+  const withUrls = (url: string, ownerUrl: string) =>
+    load({ DATABASE_URL: url, DATABASE_OWNER_URL: ownerUrl });
+  const whole = 'postgresql://sallyport:canary%23word@localhost/sallyport';
+
+  test.each(['postgresql://sallyport:canary#word@localhost/sallyport', 'canary'])(
+    'that is none is refused by its key, and not repeated: %s',
+    (url) => {
+      const refused = /: database\.url \(DATABASE_URL\): is no URL; .*; database\.ownerUrl /;
+      expect(() => withUrls(url, url)).toThrow(refused);
+      expect(() => withUrls(url, url)).not.toThrow(/canary/);
+      expect(() => withUrls(whole, url)).toThrow(/: database\.ownerUrl \(DATABASE_OWNER_URL\): /);
+    },
+  );
+
+  test('may name a socket', () => {
+    for (const url of [whole, 'postgresql:///sallyport?host=/run/postgresql', 'socket:/run/pg'])
+      expect(withUrls(url, whole).database.url?.reveal()).toBe(url);
+  });
+});
+
 describe('[AX-18] the first owner’s password', () => {
   const withPassword = (password: string) => load({ SALLYPORT_OWNER_PASSWORD: password });
 

@@ -33,6 +33,14 @@ export const OTHER_PROGRAMS = [
 
 const processRole = z.enum(['operator-api', 'agent-api', 'worker']);
 
+const databaseUrl = z
+  .string()
+  .min(1)
+  .refine(
+    (text) => URL.canParse(text),
+    'is no URL; percent-encode in its password what is no letter or digit',
+  );
+
 const settings = z.strictObject({
   dataDir: z
     .string()
@@ -52,10 +60,10 @@ const settings = z.strictObject({
     ),
   database: z
     .strictObject({
-      url: secret()
+      url: secret(databaseUrl)
         .optional()
         .meta({ env: 'DATABASE_URL', description: 'Postgres; unset starts the embedded one' }),
-      ownerUrl: secret().optional().meta({
+      ownerUrl: secret(databaseUrl).optional().meta({
         env: 'DATABASE_OWNER_URL',
         description:
           'The same database as the login that owns it, for migrations alone; unset uses database.url',
