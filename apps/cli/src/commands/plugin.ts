@@ -11,7 +11,7 @@ import { z } from 'zod';
 import { route } from '../api-client.ts';
 import { CliError } from '../cli-error.ts';
 import { openApi, type Context } from '../context.ts';
-import { table } from '../output.ts';
+import { jsonText, table } from '../output.ts';
 import { readJson } from '../read-input.ts';
 import { checked } from '../usage.ts';
 
@@ -112,7 +112,7 @@ function addReads(plugins: Command, context: Context): void {
       const path = route`/groups/${group}/plugins/${checked(resourceName, given, '<name>')}`;
       using api = await openApi(context);
       const found = await api.get(path, plugin);
-      context.output.result(found, JSON.stringify(found.config, null, 2));
+      context.output.result(found, jsonText(found.config, 2));
     });
 }
 
