@@ -1,5 +1,7 @@
 import { once } from 'node:events';
+import { open, readdir, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Installation } from '../fixtures/installation.ts';
 import { outcomeOf } from '../fixtures/program.ts';
@@ -31,3 +33,14 @@ test('the generated password is shown by the first start that serves operators, 
   const serving = installation.start('control-plane', [], environment);
   await serving.waitForLine(PASSWORD, 30_000);
 }, 90_000);
+
+test('a start puts the file of the CA in the place of the one before: who reads it meanwhile has a whole one', async () => {
+  const { environment, process } = await installation.startReplica('again');
+  await process.stop();
+  const folder = environment['SALLYPORT_DATA_DIR'] ?? '';
+  await using before = await open(join(folder, 'ca.pem'));
+  const again = await installation.restart({ environment });
+  expect((await before.stat()).ino).not.toBe((await stat(join(folder, 'ca.pem'))).ino);
+  expect(await before.readFile('utf8')).toBe(again.ca);
+  expect(await readdir(folder)).toEqual(['ca.pem']);
+}, 60_000);

@@ -1,5 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
+import { createTempDirectory } from '@sallyport/testkit/temp';
 import { parse } from 'yaml';
 import { z } from 'zod';
 
@@ -105,5 +109,23 @@ describe('the agent on nothing (apps/agent/Dockerfile, target alone)', () => {
     expect(stage.replaceAll('\\\n', '')).toMatch(
       /^HEALTHCHECK .*CMD \["\/usr\/bin\/sallyport-agent", "status"\]$/m,
     );
+  });
+});
+
+describe('the token of the enrolment', () => {
+  test.each([
+    ['enrolled', 0],
+    ['did not, as it may have expired or be used up: the next start makes another', 1],
+  ])('is gone where the agent %s', async (_, exitCode) => {
+    await using folder = await createTempDirectory('enrol');
+    const script = readFileSync(new URL('tools/compose/enrol.mjs', root), 'utf8')
+      .replaceAll('/var/lib/sallyport-agent', folder.path)
+      .replaceAll('/opt/sallyport', folder.path);
+    const [enrol, token] = [join(folder.path, 'enrol.mjs'), join(folder.path, 'token')];
+    await writeFile(enrol, script);
+    await writeFile(token, 'sp_enroll_');
+    await writeFile(join(folder.path, 'sallyport-agent.mjs'), `process.exitCode = ${exitCode};`);
+    const { status } = spawnSync(process.execPath, [enrol]);
+    expect({ status, left: existsSync(token) }).toEqual({ status: exitCode, left: false });
   });
 });

@@ -1,11 +1,18 @@
-// Enrols the agent with the token that bootstrap left, once, and removes the token.
+// Enrols the agent with the token that bootstrap left, once, and removes the token, whatever becomes of it: one that
+// has expired or is used up would be in the way of the next that bootstrap makes.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 
 const AGENT = '/var/lib/sallyport-agent';
 const state = `${AGENT}/state`;
 
-if (!existsSync(`${state}/identity.json`)) {
+try {
+  if (!existsSync(`${state}/identity.json`)) enrol();
+} finally {
+  rmSync(`${AGENT}/token`, { force: true });
+}
+
+function enrol() {
   mkdirSync(state, { recursive: true, mode: 0o700 });
   const enroll = ['enroll', '--state-dir', state, '--name', 'evaluation-agent'];
   const at = ['--url', 'https://control-plane:9443', '--ca-file', `${AGENT}/ca.pem`];
@@ -15,4 +22,3 @@ if (!existsSync(`${state}/identity.json`)) {
     { stdio: 'inherit' },
   );
 }
-rmSync(`${AGENT}/token`, { force: true });

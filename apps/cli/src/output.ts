@@ -15,7 +15,7 @@ export class Output {
 
   /** The result of a command; called once, this or one of those below. */
   result(value: unknown, text: string): void {
-    this.#terminal.stdout.write(`${this.json ? JSON.stringify(value) : text}\n`);
+    this.#terminal.stdout.write(`${this.json ? jsonText(value) : text}\n`);
   }
 
   /** A list as the result. That it has nothing in it is told to people only, never to a pipe. */
@@ -37,10 +37,17 @@ export class Output {
 
   /** Why there is no result. */
   failure(line: string, error: unknown): void {
-    this.#terminal.stderr.write(
-      this.json ? `${JSON.stringify({ error })}\n` : `sallyport: ${line}\n`,
-    );
+    this.#terminal.stderr.write(this.json ? `${jsonText({ error })}\n` : `sallyport: ${line}\n`);
   }
+}
+
+/** As JSON, of which a terminal obeys nothing: what it would is escaped, and the value is the same. */
+export function jsonText(value: unknown, indent?: number): string {
+  const escaped = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  return JSON.stringify(value, null, indent).replaceAll(
+    /[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (character) => character.split('').map(escaped).join(''),
+  );
 }
 
 /** Labels and texts in two columns. */

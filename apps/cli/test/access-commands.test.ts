@@ -53,6 +53,24 @@ describe('operator', () => {
     expect(signedIn.api.received).toEqual([]);
   });
 
+  test.each([
+    [['create', 'ann'], 'POST /operators', { status: 201, body: operator }],
+    [['reset-password', 'ann'], 'PUT /operators/ann/password', { status: 204 }],
+  ] as const)(
+    '%j asks twice for what is not shown while it is typed',
+    async (verb, call, answer) => {
+      signedIn.api.on(call, answer);
+      const typed = (again: string) => ({ typed: ['canary canary\n', `${again}\n`] });
+      expect(await cli(['operator', ...verb], typed('canary canarz'))).toMatchObject({
+        code: 2,
+        stderr: expect.stringMatching(/the two new passwords differ; nothing is changed/),
+      });
+      expect(signedIn.api.received).toEqual([]);
+      expect(await cli(['operator', ...verb], typed('canary canary'))).toMatchObject({ code: 0 });
+      expect(signedIn.api.received).toMatchObject([{ body: { password: 'canary canary' } }]);
+    },
+  );
+
   test('list and show tell the roles; reset-password and delete say what they did', async () => {
     signedIn.api.on('GET /operators', { body: { items: [operator] } });
     signedIn.api.on('GET /operators/ann', { body: operator });

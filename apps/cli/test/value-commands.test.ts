@@ -185,6 +185,18 @@ describe('plugin', () => {
     expect(JSON.parse((await cli([...args, '--json'])).stdout)).toEqual(plugin);
   });
 
+  test.each([[[]], [['--json']]])(
+    'show with %j writes what a terminal would obey as JSON has it, which says the same',
+    async (more) => {
+      const config = { url: 'a\u009b2Jb\u202ec\u{e0041}\u007f', 'k\u2028': 'ü😀' };
+      operator.api.on('GET /groups/a/plugins/gateway', { body: { ...plugin, config } });
+      const { stdout } = await cli(['plugin', 'show', 'gateway', '--group', 'a', ...more]);
+      expect(stdout.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}]/u);
+      expect(stdout).toContain('ü😀');
+      expect(JSON.parse(stdout)).toMatchObject(more.length === 0 ? config : { config });
+    },
+  );
+
   test('list and delete name the plugins', async () => {
     operator.api.on('GET /groups/a/plugins', { body: { items: [plugin] } });
     operator.api.on('DELETE /groups/a/plugins/gateway', { status: 204 });

@@ -1,5 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { tlsWarnings } from '@sallyport/tls/settings';
 import type { FastifyInstance } from 'fastify';
@@ -91,7 +92,7 @@ async function offer(
   { config, dataDir, log, stopping }: Start,
 ): Promise<void> {
   await listen(controlPlane, config);
-  await writeFile(join(dataDir, 'ca.pem'), controlPlane.caCertificate);
+  await replaceFile(join(dataDir, 'ca.pem'), controlPlane.caCertificate);
   // Only where the password is shown, and last: a start that fails after it would have shown it to nobody.
   const firstOwner = config.roles.includes('operator-api')
     ? await controlPlane.createFirstOwner()
@@ -102,6 +103,17 @@ async function offer(
   );
   process.stdout.write(welcome(controlPlane, config, firstOwner));
   if (!stopping.aborted) await once(stopping, 'abort');
+}
+
+/** Whoever reads it meanwhile has the old text or the new one, as a whole. */
+async function replaceFile(path: string, text: string): Promise<void> {
+  const unfinished = `${path}.${randomUUID()}`;
+  try {
+    await writeFile(unfinished, text);
+    await rename(unfinished, path);
+  } finally {
+    await rm(unfinished, { force: true });
+  }
 }
 
 async function listen(controlPlane: ControlPlane, config: ServerConfig): Promise<void> {

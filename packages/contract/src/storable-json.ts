@@ -11,11 +11,24 @@ export type JsonObject = z.infer<typeof jsonObject>;
 
 export const MAX_JSON_DEPTH = 32;
 
-/** A JSON object that can be stored as it came, at most 32 levels deep. */
-export const storableJsonObject = z.preprocess(refuseUnstorable, jsonObject);
+/** A JSON object that can be stored, at most 32 levels deep. */
+export const storableJsonObject = z.preprocess(
+  (json, context) => refuseUnstorable(json, context),
+  jsonObject,
+);
+
+/** The same as it came: `12345678901234567890` is JSON, and another number here. */
+export const exactJsonObject = z.preprocess(
+  (json, context) => refuseUnstorable(json, context, { exact: true }),
+  jsonObject,
+);
 
 /** Before anything that calls itself for each level. */
-function refuseUnstorable(json: unknown, context: z.RefinementCtx): unknown {
+function refuseUnstorable(
+  json: unknown,
+  context: z.RefinementCtx,
+  { exact }: { exact: boolean } = { exact: false },
+): unknown {
   let level = [json].filter(isContainer);
   for (let depth = 1; level.length > 0; depth += 1) {
     if (depth > MAX_JSON_DEPTH)
@@ -26,6 +39,8 @@ function refuseUnstorable(json: unknown, context: z.RefinementCtx): unknown {
     // `1e400` is JSON, and infinite here.
     if (inside.some((item) => typeof item === 'number' && !Number.isFinite(item)))
       return refuse(context, 'use numbers below 1.8e308');
+    if (exact && inside.some((item) => Number.isInteger(item) && !Number.isSafeInteger(item)))
+      return refuse(context, 'write whole numbers from 2^53 on as text, which keeps their digits');
     level = inside.filter(isContainer);
   }
   return json;

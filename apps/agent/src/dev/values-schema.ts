@@ -1,9 +1,9 @@
 import {
+  exactJsonObject,
   leasePolicy,
   resourceName,
   secretReference,
   secretValue,
-  storableJsonObject,
   type LeasePolicy,
 } from '@sallyport/contract';
 import { z } from 'zod';
@@ -67,6 +67,6 @@ function section<Entry extends z.ZodType>(entry: Entry) {
 /** What a values file may say. */
 export const valuesSchema = z.strictObject({
   secrets: section(secret),
-  config: section(storableJsonObject),
+  config: section(exactJsonObject),
   certificates: section(certificate),
 });

@@ -1,19 +1,17 @@
-import { newPassword, operator, operatorName, type Operator } from '@sallyport/contract';
+import { operator, operatorName, type Operator } from '@sallyport/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { route } from '../api-client.ts';
-import { CliError } from '../cli-error.ts';
 import { openApi, type Context } from '../context.ts';
 import { fields, table } from '../output.ts';
-import { promptHidden } from '../prompt.ts';
-import { readPassword } from '../read-input.ts';
 import { ROLE_HELP, rolesInWords, typedRole } from '../roles.ts';
 import { checked } from '../usage.ts';
+import { askForNewPassword } from './own-credentials.ts';
 
 const passwordOption = z.object({ passwordFile: z.string().optional() });
 const createOptions = passwordOption.extend({ role: z.array(typedRole).default([]) });
 const PASSWORD_HELP = `
-The password, at least 12 characters, is asked for when a terminal is there, or read from --password-file (or
+The password, at least 12 characters, is asked for twice when a terminal is there, or read from --password-file (or
 - for standard input); one line end after it is left out. It is never taken from the command line.`;
 
 /** `operator create`, `list`, `show`, `reset-password` and `delete`. */
@@ -108,17 +106,11 @@ function addChanges(operators: Command, context: Context): void {
 }
 
 async function newPasswordFor(
-  { terminal }: Context,
+  context: Context,
   name: string,
   file: string | undefined,
 ): Promise<string> {
-  if (file === undefined && !terminal.stdinIsTty)
-    throw new CliError('usage.invalid', 'no password: give --password-file, - for standard input');
-  const text =
-    file === undefined
-      ? await promptHidden(terminal, `New password of ${name}: `)
-      : await readPassword(terminal, { option: '--password-file', path: file });
-  return checked(newPassword, text, 'the password');
+  return askForNewPassword(context, `New password of ${name}: `, '--password-file', file);
 }
 
 function rowsOf({ name, id, roles, createdAt }: Operator) {

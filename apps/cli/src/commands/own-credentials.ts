@@ -43,7 +43,10 @@ function addPasswordCommand(program: Command, context: Context): void {
       using api = await openApi(context);
       const typed = await ask(context, 'Present password: ', '--current-file', currentFile);
       const current = checked(changePasswordBody.shape.current, typed, 'the present password');
-      const passwords = { current, new: await askTwice(context, newFile) };
+      const passwords = {
+        current,
+        new: await askForNewPassword(context, 'New password: ', '--new-file', newFile),
+      };
       const body = checked(changePasswordBody, passwords, 'the new password');
       await api.postNothing(route`/me/password`, body);
       context.output.result(
@@ -111,8 +114,13 @@ export async function askForCode(context: Context, file: string | undefined): Pr
 }
 
 /** A new password. At a terminal, where it is not shown, it is typed twice: a slip would lock its owner out. */
-async function askTwice(context: Context, file: string | undefined): Promise<string> {
-  const typed = await ask(context, 'New password: ', '--new-file', file);
+export async function askForNewPassword(
+  context: Context,
+  question: string,
+  option: string,
+  file: string | undefined,
+): Promise<string> {
+  const typed = await ask(context, question, option, file);
   const chosen = checked(newPassword, typed, 'the new password');
   if (file !== undefined) return chosen;
   if ((await promptHidden(context.terminal, 'The same again: ')) === chosen) return chosen;

@@ -13,7 +13,7 @@ import { z } from 'zod';
 import { route, type ApiClient } from '../api-client.ts';
 import { ApiError, CliError } from '../cli-error.ts';
 import { openApi, type Context } from '../context.ts';
-import { table } from '../output.ts';
+import { jsonText, table } from '../output.ts';
 import { readJson } from '../read-input.ts';
 import { checked, wholeNumber } from '../usage.ts';
 
@@ -127,7 +127,7 @@ function addShow(types: Command, context: Context): void {
       const found = await api.get(`${path}${query}`, pluginType);
       const { description, schema, encryptedFields, publicFields } = found;
       const type = { description, schema, encryptedFields, publicFields };
-      context.output.result(found, JSON.stringify(type, null, 2));
+      context.output.result(found, jsonText(type, 2));
     });
 }
 

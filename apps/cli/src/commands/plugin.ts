@@ -11,7 +11,7 @@ import { z } from 'zod';
 import { route } from '../api-client.ts';
 import { CliError } from '../cli-error.ts';
 import { openApi, type Context } from '../context.ts';
-import { table } from '../output.ts';
+import { jsonText, table } from '../output.ts';
 import { readJson } from '../read-input.ts';
 import { checked } from '../usage.ts';
 
@@ -112,7 +112,7 @@ function addReads(plugins: Command, context: Context): void {
       const path = route`/groups/${group}/plugins/${checked(resourceName, given, '<name>')}`;
       using api = await openApi(context);
       const found = await api.get(path, plugin);
-      context.output.result(found, JSON.stringify(found.config, null, 2));
+      context.output.result(found, jsonText(found.config, 2));
     });
 }
 
@@ -121,6 +121,6 @@ async function readConfig({ terminal }: Context, file: string): Promise<unknown>
   if (parsed.success) return parsed.data;
   throw new CliError(
     'input.unusable',
-    'a plugin’s configuration is a JSON object of at most 32 levels, without NUL',
+    'a plugin’s configuration is a JSON object of at most 32 levels, without NUL, and with whole numbers from 2^53 on as text',
   );
 }

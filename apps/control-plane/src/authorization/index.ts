@@ -1,2 +1,2 @@
-export { Operation, systemOperation, type Grant, type Principal } from './operation.ts';
+export { holdsAll, Operation, systemOperation, type Grant, type Principal } from './operation.ts';
 export { isPermission, type Permission } from './policy.ts';

@@ -108,6 +108,13 @@ export class Operation {
   }
 }
 
+/** Whether each of these grants is among those that somebody holds. */
+export function holdsAll(held: readonly Grant[], grants: readonly Grant[]): boolean {
+  return grants.every(({ role, groupId }) =>
+    held.some((grant) => grant.role === role && grant.groupId === groupId),
+  );
+}
+
 /** An act of the control plane itself, such as its periodic work. */
 export function systemOperation(name: string): Operation {
   return new Operation({ kind: 'system', name }, newId(), 'local');

@@ -8,6 +8,7 @@ import { newId } from '../platform/new-id.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { ServerCertificate } from '../trust/index.ts';
 import { clientErrorHandler } from './client-error.ts';
+import { forgetForwardedPorts } from './forwarded-ports.ts';
 import { parseJsonBodies } from './json-body.ts';
 import { refuseTwoHosts } from './one-host.ts';
 import { problemHandler, sendProblem } from './problem-reply.ts';
@@ -92,6 +93,7 @@ export function createApp({ log, metrics }: Platform, options: ListenerOptions):
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id).header('cache-control', 'no-store');
     refuseOversized(request);
+    forgetForwardedPorts(request);
     refuseTwoHosts(request);
   });
   app.addHook('onSend', (_request, reply, _payload, done) => {

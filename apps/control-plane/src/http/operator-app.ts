@@ -7,7 +7,7 @@ import {
 } from '../agents/index.ts';
 import { apiKeysRoutes, type ApiKeyPolicy } from '../api-keys/index.ts';
 import { auditRoutes, type AuditKeys } from '../audit/index.ts';
-import { isPermission } from '../authorization/index.ts';
+import { holdsAll, isPermission, type Operation } from '../authorization/index.ts';
 import { certificateAuthoritiesRoutes } from '../certificate-authorities/index.ts';
 import { certificatesRoutes } from '../certificates/index.ts';
 import { exportRoutes } from '../delivery/index.ts';
@@ -23,6 +23,7 @@ import {
   type SessionPolicy,
   type SignInLimits,
 } from '../operators/index.ts';
+import { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
 import { pluginTypesRoutes } from '../plugin-types/index.ts';
 import { findBreaks, pluginsRoutes } from '../plugins/index.ts';
@@ -59,7 +60,7 @@ const NO_SUCH_ROUTE =
   'There is no such route: see /api/openapi.json. Agents use the agent API, the other address that the server printed at its start.';
 
 /** A revocation holds within two seconds, also for what was begun before it. */
-const BODY_WITHIN_MS = 1_000;
+const FRESH_MS = 1_000;
 
 /** The operator API: `/api/v1`, its OpenAPI document and the page that shows it. */
 export async function createOperatorApp(deps: OperatorAppDeps): Promise<FastifyInstance> {
@@ -120,6 +121,15 @@ function authenticateCallers(
 ): void {
   const { clock } = platform;
   const callers = new CallerAuthenticator(platform, sessions);
+  const isFresh = ({ shownAtMs }: FastifyRequest) => Math.abs(clock.now() - shownAtMs) <= FRESH_MS;
+  const begin = (request: FastifyRequest, operation: Operation) => {
+    const renew = () => callers.authenticate(request);
+    // It may have waited for a hash, a group or the database since.
+    const onAct = async () => {
+      if (!isFresh(request)) refuseLostRoles(request, operation, await renew());
+    };
+    return Object.assign(operation, { renew, onAct });
+  };
   api.addHook('onRequest', async (request) => {
     if (isForStrangers(request)) return;
     limits.refuseNoisyStranger(request);
@@ -127,18 +137,24 @@ function authenticateCallers(
     const operation = await limits.countRefusal(request, () => callers.authenticate(request));
     const { kind, id } = principalOf(operation);
     limits.countPrincipal(kind, id);
-    operation.renew = () => callers.authenticate(request);
-    request.operation = operation;
+    request.operation = begin(request, operation);
     refuseUnheeded(request);
   });
   // A body may take half a minute: by then a credential that was shown before it may have ended, or lost a role.
   api.addHook('preHandler', async (request) => {
-    const { operation, shownAtMs } = request;
-    if (operation?.renew === undefined) return;
-    if (Math.abs(clock.now() - shownAtMs) <= BODY_WITHIN_MS) return;
-    const { renew } = operation;
-    request.operation = Object.assign(await renew(), { renew });
+    if (request.operation === null || isFresh(request)) return;
+    request.shownAtMs = clock.now();
+    request.operation = begin(request, await callers.authenticate(request));
   });
+}
+
+/** What it was allowed by is not known here, so that any role counts. @throws AppError `permission.denied` */
+function refuseLostRoles({ routeOptions }: FastifyRequest, then: Operation, now: Operation): void {
+  if (holdsAll(principalOf(now).grants, principalOf(then).grants)) return;
+  throw new AppError(
+    'permission.denied',
+    'You have lost a role while this was waited for; nothing is done.',
+  ).deniedAs({ permission: routeOptions.config.permission ?? 'unknown' });
 }
 
 /** What asks for no credential, or is not there. */

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Grant, Principal } from '../authorization/index.ts';
+import { holdsAll, type Principal } from '../authorization/index.ts';
 import { operationOf, principalOf } from '../http/request-operation.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -48,7 +48,11 @@ export function keepReplies(api: FastifyInstance, platform: Platform): void {
     }
     const { attempt } = begun;
     request.attempt = attempt;
-    op.onAct = (tx) => claimAct(tx, attempt);
+    const { onAct } = op;
+    op.onAct = async (tx) => {
+      await onAct?.(tx);
+      await claimAct(tx, attempt);
+    };
     return undefined;
   });
   api.addHook('onSend', async (request, reply, payload) => {
@@ -87,9 +91,7 @@ function refuseLostRights(
   { grants }: Principal,
   kept: KeptReply,
 ): void {
-  const held = ({ role, groupId }: Grant) =>
-    grants.some((grant) => grant.role === role && grant.groupId === groupId);
-  if (kept.grants.every(held)) return;
+  if (holdsAll(grants, kept.grants)) return;
   throw new AppError(
     'permission.denied',
     'This was done, under a role that you have lost since: look at what there is now.',

@@ -1,14 +1,15 @@
-import { isIPv6 } from 'node:net';
+import { isIP, isIPv6 } from 'node:net';
 
 const MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i;
 const GROUPS = 8;
 /** What one subscriber is given of IPv6, and may take any address of. */
 const NETWORK_GROUPS = 4;
 
-/** What an address is counted as: an IPv4 address as itself, an IPv6 one as its /64. */
+/** What an address is counted as: an IPv4 address as itself, an IPv6 one as its /64, and what is none as one and the same. */
 export function addressKey(address: string): string {
   const [bare = ''] = address.split('%', 1);
   const mapped = MAPPED.exec(bare)?.[1];
+  if (isIP(bare) === 0) return 'unknown';
   if (mapped !== undefined || !isIPv6(bare)) return mapped ?? bare;
   // The URL parser writes every address in one form (WHATWG URL, IPv6 serializer).
   const text = new URL(`http://[${bare}]`).hostname.slice(1, -1);

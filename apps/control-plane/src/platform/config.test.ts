@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { loadConfig } from '@sallyport/config/load';
+import { signInBody } from '@sallyport/contract';
 import { serverConfig } from './config.ts';
 
 const load = (env: Record<string, string>) =>
@@ -61,5 +62,44 @@ describe('two listeners at one port', () => {
     expect(() => load({ ...env, SALLYPORT_ROLES: 'agent-api' })).toThrow(
       /metrics\.port .*agentApi\.port is the same/,
     );
+  });
+});
+
+describe('[A7-06] the URL of a database', () => {
+  const withUrls = (url: string, ownerUrl: string) =>
+    load({ DATABASE_URL: url, DATABASE_OWNER_URL: ownerUrl });
+  const whole = 'postgresql://sallyport:canary%23word@localhost/sallyport';
+
+  test.each(['postgresql://sallyport:canary#word@localhost/sallyport', 'canary'])(
+    'that is none is refused by its key, and not repeated: %s',
+    (url) => {
+      const refused = /: database\.url \(DATABASE_URL\): is no URL; .*; database\.ownerUrl /;
+      expect(() => withUrls(url, url)).toThrow(refused);
+      expect(() => withUrls(url, url)).not.toThrow(/canary/);
+      expect(() => withUrls(whole, url)).toThrow(/: database\.ownerUrl \(DATABASE_OWNER_URL\): /);
+    },
+  );
+
+  test('may name a socket', () => {
+    for (const url of [whole, 'postgresql:///sallyport?host=/run/postgresql', 'socket:/run/pg'])
+      expect(withUrls(url, whole).database.url?.reveal()).toBe(url);
+  });
+});
+
+describe('[AX-18] the first owner’s password', () => {
+  const withPassword = (password: string) => load({ SALLYPORT_OWNER_PASSWORD: password });
+
+  test('is as long as any other has to be', () => {
+    expect(withPassword('canary-12345').owner.password?.reveal()).toBe('canary-12345');
+    expect(() => withPassword('canary-1234')).toThrow(
+      /: owner\.password \(SALLYPORT_OWNER_PASSWORD\): use at least 12 characters$/,
+    );
+  });
+
+  test('is none that nobody could sign in with', () => {
+    const password = 'canary'.repeat(200);
+    expect(signInBody.safeParse({ name: 'owner', password }).success).toBe(false);
+    expect(() => withPassword(password)).toThrow(/owner\.password .*1024 characters$/);
+    expect(() => withPassword(password)).not.toThrow(/canary/);
   });
 });

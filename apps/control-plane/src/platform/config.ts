@@ -1,5 +1,5 @@
 import { port, secret } from '@sallyport/config/fields';
-import { operatorName } from '@sallyport/contract';
+import { newPassword, operatorName } from '@sallyport/contract';
 import { tlsSettings } from '@sallyport/tls/settings';
 import { storeSettings } from '@sallyport/tls/store-settings';
 import { z } from 'zod';
@@ -33,6 +33,14 @@ export const OTHER_PROGRAMS = [
 
 const processRole = z.enum(['operator-api', 'agent-api', 'worker']);
 
+const databaseUrl = z
+  .string()
+  .min(1)
+  .refine(
+    (text) => URL.canParse(text),
+    'is no URL; percent-encode in its password what is no letter or digit',
+  );
+
 const settings = z.strictObject({
   dataDir: z
     .string()
@@ -52,10 +60,10 @@ const settings = z.strictObject({
     ),
   database: z
     .strictObject({
-      url: secret()
+      url: secret(databaseUrl)
         .optional()
         .meta({ env: 'DATABASE_URL', description: 'Postgres; unset starts the embedded one' }),
-      ownerUrl: secret().optional().meta({
+      ownerUrl: secret(databaseUrl).optional().meta({
         env: 'DATABASE_OWNER_URL',
         description:
           'The same database as the login that owns it, for migrations alone; unset uses database.url',
@@ -91,9 +99,9 @@ const settings = z.strictObject({
       name: operatorName
         .default('owner')
         .describe('Name of the first operator, made at the first start'),
-      password: secret()
+      password: secret(newPassword)
         .optional()
-        .describe('Its password; unset generates one and prints it once'),
+        .describe('Its password, at least 12 characters; unset generates one and prints it once'),
     })
     .prefault({}),
   keyrings: z

@@ -58,6 +58,13 @@ export class Database {
     return this.#named(() => this.#transactions.$transaction(work, limits));
   }
 
+  /** Runs statements that read, all of them from the database as it was when the first began. */
+  async snapshot<T>(work: (tx: Db) => Promise<T>): Promise<T> {
+    const limits = { timeout: STATEMENT_TIMEOUT_MS, maxWait: CONNECT_TIMEOUT_MS };
+    const isolation = { isolationLevel: 'RepeatableRead', ...limits } as const;
+    return this.#named(() => this.#transactions.$transaction(work, isolation));
+  }
+
   /** Work with statements that have names: where one has a plan that no longer fits, none keeps its name. */
   async #named<T>(work: () => Promise<T>): Promise<T> {
     const { generation } = this.#names;

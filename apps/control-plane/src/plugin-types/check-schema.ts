@@ -17,11 +17,13 @@ export function checkSchema(schema: JsonObject): ProblemIssue[] {
   if (Buffer.byteLength(JSON.stringify(schema)) > MAX_SCHEMA_BYTES)
     return [issue([], `is longer than ${MAX_SCHEMA_BYTES / 1024} KiB`)];
   const issues: ProblemIssue[] = [];
+  const places = new Set<string>();
   const left: Found[] = [{ schema, at: [] }];
   const seen = new Set<JsonValue>();
   for (let next = left.pop(); next !== undefined; next = left.pop()) {
     if (seen.size >= MAX_SUBSCHEMAS) return [issue([], `has more than ${MAX_SUBSCHEMAS} schemas`)];
     if (issues.length >= MAX_ISSUES) break;
+    places.add(formatPointer(next.at));
     if (typeof next.schema === 'boolean') continue;
     if (!isObject(next.schema)) {
       issues.push(issue(next.at, 'has to be a schema: an object, true or false'));
@@ -40,7 +42,7 @@ export function checkSchema(schema: JsonObject): ProblemIssue[] {
     }
   }
   if (issues.length > 0) return issues.slice(0, MAX_ISSUES);
-  return [...checkReferences(schema, seen)].slice(0, MAX_ISSUES);
+  return [...checkReferences(schema, seen, places)].slice(0, MAX_ISSUES);
 }
 
 /** A place in a schema. It is the author's own text; a name of it may be long all the same. */
@@ -84,7 +86,7 @@ function enter(keyword: Keyword, held: JsonValue, at: Path, left: Found[]): Prob
 /** The value that a `$ref` points to; undefined when there is none. */
 export function resolveReference(root: JsonObject, reference: string): JsonValue | undefined {
   let at: JsonValue | undefined = root;
-  for (const part of parsePointer(decoded(reference).slice(1))) {
+  for (const part of pathOf(reference)) {
     if (Array.isArray(at)) at = at[Number(part)];
     else at = isObject(at) ? own(at, part) : undefined;
   }
@@ -92,20 +94,23 @@ export function resolveReference(root: JsonObject, reference: string): JsonValue
 }
 
 /** A reference is a URI fragment, percent-encoded (RFC 6901, section 6). */
-function decoded(reference: string): string {
+export function pathOf(reference: string): Path {
   try {
-    return decodeURIComponent(reference);
+    return parsePointer(decodeURIComponent(reference).slice(1));
   } catch {
-    return '#/%';
+    return ['%'];
   }
 }
 
-function* checkReferences(root: JsonObject, seen: ReadonlySet<JsonValue>): Generator<ProblemIssue> {
+function* checkReferences(
+  root: JsonObject,
+  seen: ReadonlySet<JsonValue>,
+  places: ReadonlySet<string>,
+): Generator<ProblemIssue> {
   for (const schema of seen) {
     const reference = isObject(schema) ? own(schema, '$ref') : undefined;
     if (typeof reference !== 'string') continue;
-    const target = resolveReference(root, reference);
-    if (target === undefined || (typeof target !== 'boolean' && !seen.has(target)))
+    if (!places.has(formatPointer(pathOf(reference))))
       yield {
         field: 'body.schema',
         message: `has a $ref to ${reference.slice(0, 128)}, where no schema is`,
@@ -148,4 +153,16 @@ export function partsOf(root: JsonObject, schema: JsonObject): JsonValue[] {
       ? Object.values(held).flatMap((each) => each ?? [])
       : [];
   });
+}
+
+/** Every schema that a checked one holds and that is an object, itself first. */
+export function* schemasIn(schema: JsonValue | undefined): Generator<JsonObject> {
+  if (!isObject(schema)) return;
+  yield schema;
+  for (const [name, held] of Object.entries(schema)) {
+    const keyword = keywords.get(name);
+    if (keyword === undefined || keyword.holds === 'value') continue;
+    const below = keyword.holds !== 'schema' && typeof held === 'object' && held !== null;
+    for (const each of below ? Object.values(held) : [held]) yield* schemasIn(each);
+  }
 }

@@ -1,9 +1,11 @@
 import { Validator, type OutputUnit } from '@cfworker/json-schema';
 import type { JsonObject } from '@sallyport/contract';
 import { formatPointer, parsePointer } from '@sallyport/crypto/json-pointer';
+import { own } from '@sallyport/crypto/masked-fields';
 import { runBounded, TimeLimitError } from '../platform/run-bounded.ts';
+import { pathOf, schemasIn } from './check-schema.ts';
 
-/** What does not fit, by the JSON Pointer of the place: never a value. */
+/** What does not fit, by the JSON Pointer of the place: never a value. A key may be one: see `nameablePath`. */
 export type Misfit = { path: string; problem: string };
 
 const VALIDATION_LIMIT_MS = 250;
@@ -27,7 +29,17 @@ const OUTER = new Set([
 /** A validator that interprets the schema: no code is made of what somebody sent. */
 export function compileSchema({ $id: _id, $schema: _dialect, ...schema }: JsonObject): Validator {
   // A copy: the validator writes into what it is given.
-  return new Validator(structuredClone(schema), '2020-12', false);
+  const copy = structuredClone(schema);
+  for (const each of schemasIn(copy)) {
+    const reference = own(each, '$ref');
+    if (typeof reference === 'string') each['$ref'] = asTheValidatorWrites(reference);
+  }
+  return new Validator(copy, '2020-12', false);
+}
+
+/** It finds a schema by the text of a reference, of which there are several for one place. */
+function asTheValidatorWrites(reference: string): string {
+  return `#${encodeURI(formatPointer(pathOf(reference))).replaceAll('#', '%23')}`;
 }
 
 /** Whether a configuration, in plaintext, fits a checked schema. It takes a quarter of a second at most. */
@@ -46,7 +58,7 @@ export function validateConfig(schema: JsonObject, config: JsonObject): Misfit[]
 }
 
 function misfit({ instanceLocation, keyword, error }: OutputUnit): Misfit {
-  const path = nameablePath(instanceLocation.slice(1));
+  const path = decodeURIComponent(instanceLocation.slice(1));
   if (keyword === 'false') return { path, problem: 'is not known to the type; leave it out' };
   // The name is of the schema, not of the configuration.
   const [, required] = /required property "([^"]{1,64})"/.exec(error) ?? [];

@@ -4,7 +4,7 @@ import type { Operation } from '../authorization/index.ts';
 import type { Platform } from '../platform/platform.ts';
 import { marksOf, nameablePath, type Misfit, type TypeRow } from '../plugin-types/index.ts';
 import { misfitsOf } from './fit-config.ts';
-import { listPluginsOfType, type PluginInGroup } from './plugins.store.ts';
+import { findPlugin, listPluginsOfType, type PluginInGroup } from './plugins.store.ts';
 import { readFields } from './sealed-fields.ts';
 
 const BATCH = 50;
@@ -44,10 +44,9 @@ async function problemsOf(
   plugin: PluginInGroup,
   next: PluginTypeDefinition,
 ): Promise<Misfit[]> {
-  const values = await platform.db.read((reader) =>
-    readFields(reader, platform, plugin.group.id, plugin.id),
-  );
-  const config = fillFields(plugin.config, values);
+  const opened = await openPlugin(platform, plugin);
+  if (opened === undefined) return [];
+  const { config, values } = opened;
   const { fields } = maskFields(config, marksOf(next).encrypted);
   const problems = [
     ...misfitsOf(next, config),
@@ -61,6 +60,16 @@ async function problemsOf(
   return problems
     .slice(0, MAX_PROBLEMS)
     .map(({ path, problem }) => ({ path: nameablePath(path), problem }));
+}
+
+/** A plugin that was listed as it is now, in plaintext; undefined when it is gone, or of another type. */
+async function openPlugin(platform: Platform, { group, name, type }: PluginInGroup) {
+  return platform.db.snapshot(async (reader) => {
+    const now = await findPlugin(reader, group.id, name);
+    if (now?.type !== type) return undefined;
+    const values = await readFields(reader, platform, group.id, now.id);
+    return { config: fillFields(now.config, values), values };
+  });
 }
 
 /** Whether a field is encrypted, by itself or with what it is a part of. */

@@ -83,7 +83,7 @@ function fieldProblem(
   return whyNotKept(path, stored.masked, masked);
 }
 
-/** What of a plaintext configuration does not fit a type. What is inside of an encrypted field is not named. */
+/** What of a plaintext configuration does not fit a type. What is inside of an encrypted field is not named, nor what may be no name. */
 export function misfitsOf(type: TypeOfPlugin, config: JsonObject): Misfit[] {
   const marks = marksOf(type);
   const inClear = secretsInClear(config, marks).map((path) => ({
@@ -96,7 +96,10 @@ export function misfitsOf(type: TypeOfPlugin, config: JsonObject): Misfit[] {
     const end = parts.findIndex((_, index) =>
       marks.encrypted.some((pattern) => covers(pattern, parts.slice(0, index + 1))),
     );
-    return { path: end === -1 ? path : formatPointer(parts.slice(0, end + 1)), problem };
+    return {
+      path: nameablePath(formatPointer(end === -1 ? parts : parts.slice(0, end + 1))),
+      problem,
+    };
   });
   return [...inClear, ...misfits];
 }

@@ -1,7 +1,8 @@
 import { PassThrough } from 'node:stream';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { until } from '@sallyport/testkit/until';
-import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { OWNER_PASSWORD, startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { lockWaits, whileHeld } from '../lock-waits.ts';
 import { field, OperatorClient, type Reply } from '../operator-client.ts';
 
 let controlPlane: TestControlPlane;
@@ -69,6 +70,61 @@ test('[AT-10] a key that is revoked while a body is on its way does nothing with
   });
   expect((await owner.call('GET', '/groups/plant-7/secrets/late')).status).toBe(404);
   expect((await callSlowly(await create(), async () => {})).status).toBe(201);
+});
+
+describe('[AT-10] an act that has waited since it was allowed', () => {
+  const GROUP = `SELECT FROM groups WHERE name = 'plant-7' FOR UPDATE`;
+  const KEYS = 'LOCK TABLE api_keys IN SHARE ROW EXCLUSIVE MODE';
+  const secret = ['PUT', '/groups/plant-7/secrets/waited', { value: 'late' }] as const;
+  const key = [
+    'POST',
+    '/api-keys',
+    { name: 'waited', roles: [{ role: 'viewer', group: null }] },
+  ] as const;
+
+  /** Signs somebody in who acts, is held up, and acts two seconds later, once `meanwhile` is over. */
+  async function actSlowly(
+    held: string,
+    act: typeof secret | typeof key,
+    meanwhile: (name: string, binding: string) => Promise<unknown>,
+    headers: Record<string, string> = {},
+  ): Promise<Reply> {
+    const person = { name: `waits-${++people}`, password: OWNER_PASSWORD };
+    await owner.call('POST', '/operators', person);
+    const role = { operator: person.name, role: 'admin', group: null };
+    const binding = field((await owner.call('POST', '/role-bindings', role)).body, 'id');
+    const client = await OperatorClient.signedIn(controlPlane.operatorApp, person);
+    let reply: Promise<Reply> | undefined;
+    await whileHeld(controlPlane.databaseUrl, held, async () => {
+      const [method, path, body] = act;
+      reply = client.call(method, path, body, headers);
+      await lockWaits(controlPlane.databaseUrl);
+      await meanwhile(person.name, binding);
+      controlPlane.clock.advance(2_000);
+    });
+    return reply ?? Promise.reject(new Error('nothing was asked'));
+  }
+  let people = 0;
+  const end = (name: string) => owner.call('DELETE', `/operators/${name}`);
+  const takeRole = (_: string, binding: string) =>
+    owner.call('DELETE', `/role-bindings/${binding}`);
+
+  test.each([
+    ['secret', GROUP, secret, '/groups/plant-7/secrets?limit=200'],
+    ['API key', KEYS, key, '/api-keys?limit=200'],
+  ])(
+    'makes no %s for whose session has ended, or who has lost a role',
+    async (_, held, act, list) => {
+      const ended = await actSlowly(held, act, end);
+      expect(ended).toMatchObject({ status: 401, body: { code: 'session.invalid' } });
+      const lost = await actSlowly(held, act, takeRole);
+      expect(lost).toMatchObject({ status: 403, body: { code: 'permission.denied' } });
+      const keyed = await actSlowly(held, act, end, { 'idempotency-key': 'waited' });
+      expect(keyed).toMatchObject({ status: 401, body: { code: 'session.invalid' } });
+      expect((await owner.call('GET', list)).text).not.toContain('"waited"');
+      expect((await actSlowly(held, act, async () => {})).status).toBe(201);
+    },
+  );
 });
 
 test('[AT-02] nobody ends a key that may more than they may', async () => {

@@ -100,6 +100,20 @@ test('[A7-16] the audit names the paths that changed, and no value', async () =>
   expect(JSON.stringify(everything.rows)).not.toContain('canary');
 });
 
+test('[A7-16] a refusal repeats no key that may be no name, and none inside of an encrypted field', async () => {
+  const secret = { type: 'object', additionalProperties: { type: 'string' } };
+  const type = {
+    name: `keys-${count}`,
+    schema: { properties: { 'für zwei': secret }, additionalProperties: { type: 'string' } },
+    encryptedFields: ['/für zwei'],
+  };
+  expect(await owner.call('POST', '/plugin-types', type)).toMatchObject({ status: 201 });
+  const write = (config: object) => owner.put(path(), { type: type.name, config });
+  expect(await write({ 'für zwei': { canary: 1 } })).toMatchObject(refusedAt('/?'));
+  expect(await write({ 'canary canary!': 1 })).toMatchObject(refusedAt('/?'));
+  expect(await write({ 'two words': 1 })).toMatchObject(refusedAt('/two words'));
+});
+
 describe('[F-23] hostile input', () => {
   test.each(['application/json', 'application/merge-patch+json'])(
     '__proto__ in a patch of type %s is refused and pollutes nothing',

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { asAdmin } from '@sallyport/testkit/database';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { lockWaits } from '../lock-waits.ts';
 import { field, OperatorClient } from '../operator-client.ts';
 import { storedFields } from '../plugin-table.ts';
 
@@ -155,6 +156,29 @@ describe('a version that plugins of the type do not fit', () => {
       status: 200,
       body: { typeVersion: 2 },
     });
+  });
+
+  test.each([
+    ['is deleted', 'DELETE FROM plugins WHERE id = $1'],
+    [
+      'loses a field',
+      `WITH gone AS (DELETE FROM plugin_fields WHERE plugin_id = $1)
+        UPDATE plugins SET config = '{"url": "v"}' WHERE id = $1`,
+    ],
+  ])('[F-20] is checked also while a plugin %s', async (_, change) => {
+    await create();
+    await write({ url: 'u', password: CANARY });
+    const id = field((await write({ url: 'u', password: CANARY }, 'plant-8')).body, 'id');
+    const { check } = await asAdmin(controlPlane.databaseUrl, async (client) => {
+      await client.query('BEGIN; LOCK TABLE keyring_versions');
+      const checking = { check: owner.call('POST', `${type()}/check`, definition) };
+      // It has found both plugins, and opens the first.
+      await lockWaits(controlPlane.databaseUrl);
+      await client.query(change, [id]);
+      await client.query('COMMIT');
+      return checking;
+    });
+    expect(await check).toMatchObject({ status: 200, body: { breaks: [], more: 0 } });
   });
 
   test('[A7-07] also counts what it would encrypt and is in clear, which the next write seals', async () => {

@@ -50,11 +50,23 @@ describe('[AT-19] a field that is not known', () => {
   });
 });
 
-test('[F-23] a number that is none is refused by the place of the configuration, not by its key', async () => {
-  const headers = { 'content-type': 'application/json' };
-  const reply = await owner.call('PUT', plugin, `{"config":{"${SECRET}":1e400}}`, headers);
-  expect(reply).toMatchObject({ status: 400, body: { issues: [{ field: 'body.config' }] } });
-  expect(reply.text).not.toContain(SECRET);
+test.each(['1e400', '12345678901234567890', '-9007199254740993'])(
+  '[F-23] a number that would be stored as another is refused by the place of the configuration, not by its key: %s',
+  async (number) => {
+    const headers = { 'content-type': 'application/json' };
+    const body = `{"config":{"a":[{"${SECRET}":${number}}]}}`;
+    for (const method of ['PUT', 'PATCH'] as const) {
+      const reply = await owner.call(method, plugin, body, headers);
+      expect(reply).toMatchObject({ status: 400, body: { issues: [{ field: 'body.config' }] } });
+      expect(reply.text).not.toContain(SECRET);
+    }
+  },
+);
+
+test('a number that keeps its digits is stored as it came', async () => {
+  const config = { most: 9007199254740991, least: -9007199254740991, part: 0.1, high: 1e15 };
+  const reply = await owner.call('PUT', `${plugin}-2`, { config });
+  expect(reply).toMatchObject({ status: 201, body: { config } });
 });
 
 test('[F-23] a request that is wrong in 20,000 places is told of a few', async () => {

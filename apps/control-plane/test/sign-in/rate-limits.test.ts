@@ -109,6 +109,24 @@ describe('requests are limited by who sends them, never by a header that a clien
     expect((await behind('192.0.2.3')).status).toBe(401);
   });
 
+  test('also where the proxies write a port behind an address, or no address at all', async () => {
+    const controlPlane = await controlPlaneWith({
+      settings: { ...settings, trustProxy: ['10.0.0.0/8'] },
+    });
+    let port = 40_000;
+    const behind = (seen: (port: number) => string) => {
+      port += 1;
+      return from(controlPlane, '10.0.0.1', { 'x-forwarded-for': seen(port) }).ask();
+    };
+    expect(await untilLimited(() => behind((own) => `192.0.2.1:${own}`), 50)).toBe(10);
+    expect(await behind(() => '192.0.2.1')).toMatchObject(limited);
+    expect(await behind((own) => `192.0.2.1:${own}, 10.0.0.2:${own}`)).toMatchObject(limited);
+    expect(await untilLimited(() => behind((own) => `[2001:db8::1]:${own}`), 50)).toBe(10);
+    expect(await behind(() => '2001:db8::2')).toMatchObject(limited);
+    expect(await untilLimited(() => behind((own) => `_hidden${own}`), 50)).toBe(10);
+    expect((await behind((own) => `192.0.2.2:${own}`)).status).toBe(401);
+  });
+
   test('a stranger with a network of IPv6 addresses as one', async () => {
     const controlPlane = await controlPlaneWith({ settings });
     let asked = 0;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { instant, pluginTypeName, resourceName, uuid } from '../names.ts';
-import { jsonObject, storableJsonObject } from '../storable-json.ts';
+import { exactJsonObject, jsonObject } from '../storable-json.ts';
 import { offlinePolicy } from './secrets.ts';
 
 /** The type of a plugin for which none is named: any JSON object. */
@@ -13,7 +13,7 @@ export const GENERIC_TYPE = 'generic';
 export const putPluginBody = z.strictObject({
   type: pluginTypeName.optional(),
   offline: offlinePolicy.optional(),
-  config: storableJsonObject,
+  config: exactJsonObject,
 });
 export type PutPluginBody = z.output<typeof putPluginBody>;
 
@@ -21,7 +21,7 @@ export type PutPluginBody = z.output<typeof putPluginBody>;
 export const patchPluginBody = z.strictObject({
   type: pluginTypeName.optional(),
   offline: offlinePolicy.optional(),
-  config: storableJsonObject.optional(),
+  config: exactJsonObject.optional(),
 });
 export type PatchPluginBody = z.output<typeof patchPluginBody>;
 
