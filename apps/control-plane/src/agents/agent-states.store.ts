@@ -5,6 +5,9 @@ import type { Prisma } from '../platform/prisma-client/client.ts';
 /** How long an agent that is heard of may run a revision older than one of its group's before it is stale. */
 export const STALE_AFTER_MS = 60_000;
 
+/** Nothing heard of an agent for this long makes it lost: two pulls and their retries. */
+export const LOST_AFTER_MS = 3 * 60_000;
+
 /** What tells the agents that are in a state now. */
 export function inState(db: Db, state: AgentState, now: Date): Prisma.AgentWhereInput {
   if (state === 'revoked') return { revokedAt: { not: null } };
@@ -84,13 +87,14 @@ export async function markLost(
     RETURNING a.id, a.group_id AS "groupId"`;
 }
 
-/** Takes back that agents are lost; returns those that were. */
+/** Takes back that agents are lost, of those that were heard of since `since`; returns those that were. */
 export async function markReturned(
   tx: Db,
   ids: string[],
+  since: Date,
 ): Promise<{ id: string; groupId: string }[]> {
   return tx.agent.updateManyAndReturn({
-    where: { id: { in: ids }, lostAt: { not: null } },
+    where: { id: { in: ids }, lostAt: { not: null }, lastSeenAt: { gte: since } },
     data: { lostAt: null },
     select: { id: true, groupId: true },
   });

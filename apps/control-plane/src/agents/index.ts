@@ -3,7 +3,7 @@ export { agentsRoutes, enrollmentTokensRoutes } from './agents.routes.ts';
 export { authorizedAgent } from './agents.service.ts';
 export { deleteExpiredAssertions } from './agents.store.ts';
 export { appendStateEvents } from './append-state-events.ts';
-export { MARKED_AT_ONCE, markLost, noteBehind } from './agent-states.store.ts';
+export { LOST_AFTER_MS, MARKED_AT_ONCE, markLost, noteBehind } from './agent-states.store.ts';
 export { recordReturns } from './record-returns.ts';
 export { bansRoutes } from './bans.routes.ts';
 export { countAgents } from './count-agents.ts';

@@ -1,4 +1,10 @@
-import { appendStateEvents, MARKED_AT_ONCE, markLost, noteBehind } from '../agents/index.ts';
+import {
+  appendStateEvents,
+  LOST_AFTER_MS,
+  MARKED_AT_ONCE,
+  markLost,
+  noteBehind,
+} from '../agents/index.ts';
 import { warnOfExpiry } from '../api-keys/index.ts';
 import { purgeAudit, signHead, type AuditKeys } from '../audit/index.ts';
 import { systemOperation } from '../authorization/index.ts';
@@ -16,8 +22,6 @@ import type { AgentTasks } from '../tasks/index.ts';
 import { schedule, scheduleMissing, type Chore } from './chore-schedule.ts';
 import { forgetExpired } from './forget-expired.ts';
 
-/** Nothing heard of an agent for this long makes it lost: two pulls and their retries. */
-const LOST_AFTER_MS = 3 * 60_000;
 /** How often a queue is asked whether it still has its chores. */
 const LOOK_EVERY_MS = 10_000;
 

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { asAdmin } from '@sallyport/testkit/database';
+import { markLostAgents } from '../../src/maintenance/maintenance.ts';
 import type { AgentClient } from '../agent-client.ts';
 import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
@@ -50,4 +51,21 @@ test('[F-12] what agents acknowledge reaches the database in one statement a sec
   const writes = await number('SELECT last_value FROM writes WHERE is_called');
   expect(writes).toBeGreaterThan(0);
   expect(writes).toBeLessThanOrEqual(seconds + 1);
+});
+
+/** How many words of agents were dealt with: written, with what follows from them. */
+async function dealtWith(): Promise<number> {
+  const { values } = await controlPlane.platform.metrics.acknowledged.get();
+  return values.reduce((sum, { value }) => sum + value, 0);
+}
+
+test('a word of an agent that is written after it was lost, and was heard long before, does not bring it back', async () => {
+  const { clock, platform } = controlPlane;
+  const [agent] = agents;
+  const before = await dealtWith();
+  await agent?.pull();
+  clock.advance(60 * 60_000);
+  await markLostAgents(platform);
+  while ((await dealtWith()) === before) await setImmediate();
+  expect(await number('SELECT count(*) FROM agents WHERE lost_at IS NULL')).toBe(0);
 });
