@@ -210,6 +210,8 @@ describe('sallyport-agent lease', () => {
 test('[SG-10] [AT-12] no value of a lease is in the agent’s log, and none on its disk', async () => {
   expect(JSON.stringify(daemon.log)).toContain('lease taken');
   expect(JSON.stringify(daemon.log)).not.toContain('canary');
+  // What it writes beside a file and renames would be gone before it is read.
+  await daemon.stop();
   const names = await readdir(enrolled.stateDir, { recursive: true });
   const files = await Promise.all(names.map((name) => readText(join(enrolled.stateDir, name))));
   expect(files.join()).toContain('encryptionKey');
