@@ -47,6 +47,9 @@ describe('[F-11] revoked while its pull waits, the agent', () => {
     const { code, detail } = JSON.parse(body);
     expect({ status, code }).toEqual({ status: 403, code: 'agent.revoked' });
     expect((await daemon.ask('/v1/secrets')).status).toBe(403);
+    const asked = { method: 'POST', body: '{"secret":"db/password"}' };
+    const lease = await daemon.ask('/v1/leases', asked);
+    expect(JSON.parse(lease.body)).toMatchObject({ status: 403, code, detail });
     const report = await daemon.ask('/healthz');
     expect(report.status).toBe(503);
     const told = JSON.parse(report.body);

@@ -19,6 +19,7 @@ import {
   certificates,
   certificatesInPem,
   configs,
+  refuseWhenRevoked,
   secrets,
   sendList,
   sendValue,
@@ -110,6 +111,7 @@ function route(parts: AnswerParts, access: Access, exchange: Exchange): (() => v
   const { request } = exchange;
   const [url, query] = splitQuery(request.url ?? '');
   if (isAboutLeases(url)) {
+    refuseWhenRevoked(parts.health.agent);
     refuseWhenFull(access);
     const borrower = { leases: parts.health.agent.leases, acts: parts.acts, ...access };
     const sent = answerLease(borrower, request.url ?? '', exchange);

@@ -166,15 +166,18 @@ function representation({ kind, contentType }: Collection, { etag }: { etag: str
 }
 
 export function heldBy(agent: Agent): { revision: number; complete: boolean } {
-  if (agent.isRevoked) {
-    throw new AgentError('agent.revoked', 'this agent was revoked and holds nothing any more', {
-      advice: ENROL_ANEW,
-    });
-  }
+  refuseWhenRevoked(agent);
   const held = agent.cache.revision();
   if (held !== undefined) return held;
   throw new AgentError('agent.not_ready', 'the agent has received nothing yet', {
     advice: 'wait, or see why with: sallyport-agent status',
+  });
+}
+
+export function refuseWhenRevoked({ isRevoked }: Pick<Agent, 'isRevoked'>): void {
+  if (!isRevoked) return;
+  throw new AgentError('agent.revoked', 'this agent was revoked and holds nothing any more', {
+    advice: ENROL_ANEW,
   });
 }
 
