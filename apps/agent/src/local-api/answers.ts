@@ -175,7 +175,10 @@ function answerOther(
   if (url === '/v1/secrets') return sendList(reader, secrets, response);
   if (url === '/v1/config') return sendList(reader, configs, response);
   if (url === '/v1/certificates') return sendList(reader, certificates, response);
-  if (url === '/v1/watch') return watch.add(request, response, access);
+  if (url === '/v1/watch') {
+    refuseWhenRevoked(health.agent);
+    return watch.add(request, response, access);
+  }
   throw new AgentError('request.not_found', 'there is nothing at this path', {
     advice: 'see /openapi.json for what there is',
   });
