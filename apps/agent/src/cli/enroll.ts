@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { valueOf } from '@sallyport/config/expand';
 import { agentName } from '@sallyport/contract';
@@ -18,6 +19,7 @@ import {
 import { enroll } from '../link/enroll.ts';
 import { openOwnStores } from '../link/own-stores.ts';
 import { routeToControlPlane } from '../link/route.ts';
+import { assertPathFits } from '../local-api/claim-socket.ts';
 import { StateDirectory } from '../state/state-directory.ts';
 import { codeOf } from '../state/system-error.ts';
 import { holdsCertificates } from '../state/trust-anchors.ts';
@@ -48,6 +50,8 @@ export async function enrollAgent(flags: EnrollFlags, context: CliContext): Prom
     throw new AgentError('usage.invalid', 'it must be said where the control plane is', {
       advice: 'give --url, or --listen to wait for it to connect',
     });
+  // Before the token is spent: the agent could not be started.
+  assertPathFits(resolve(config.socket));
   const controlPlane = flags.url.replace(/\/+$/, '');
   const name = chooseName(flags.name, context.hostname);
   const token = await readToken(flags, context);

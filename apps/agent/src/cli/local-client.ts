@@ -4,6 +4,7 @@ import { buffer } from 'node:stream/consumers';
 import { problem, resourceName } from '@sallyport/contract';
 import type { z } from 'zod';
 import { AgentError } from '../agent-error.ts';
+import { assertPathFits } from '../local-api/claim-socket.ts';
 import { codeOf } from '../state/system-error.ts';
 
 const TIMEOUT_MS = 10_000;
@@ -39,7 +40,9 @@ export class LocalClient {
   readonly #timeoutMs: number;
   readonly #stopping: AbortSignal | undefined;
 
+  /** @throws AgentError `socket.path_too_long` */
   constructor(socket: string, timeoutMs = TIMEOUT_MS, stopping?: AbortSignal) {
+    assertPathFits(socket);
     this.#socket = socket;
     this.#timeoutMs = timeoutMs;
     this.#stopping = stopping;
