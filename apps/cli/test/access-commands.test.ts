@@ -100,6 +100,15 @@ describe('role', () => {
     expect(await cli(['role', 'revoke', id])).toMatchObject({ code: 0 });
   });
 
+  test('of a group that is not there tells where to look, and how a role that holds everywhere is written', async () => {
+    signedIn.api.on('POST /role-bindings', problemAnswer(404, 'group.not_found'));
+    expect(await cli(['role', 'grant', 'ann', 'admin:everywhere'])).toMatchObject({
+      code: 3,
+      stderr:
+        'sallyport: It is group.not_found — see: sallyport group list; a role that holds everywhere is written without a group (group.not_found, request 7f3a)\n',
+    });
+  });
+
   test('a refusal is told in the words of the control plane', async () => {
     signedIn.api.on('POST /role-bindings', problemAnswer(403, 'permission.denied'));
     expect(await cli(['role', 'grant', 'ann', 'owner'])).toMatchObject({
