@@ -33,7 +33,7 @@ export async function renderTemplate(
     const text: unknown = await engine.parseAndRender(template, {});
     return String(text);
   } catch (error) {
-    throw faultOf(error, file);
+    throw faultOf(error, file, template);
   }
 }
 
@@ -88,7 +88,7 @@ function missing(): AgentError {
 }
 
 /** Of the template's own errors only the kind and the place: their words may quote a value. */
-function faultOf(error: unknown, file: string): unknown {
+function faultOf(error: unknown, file: string, template: string): unknown {
   if (!LiquidError.is(error)) return error;
   const [line] = error.token.getPosition();
   const where = `${file}, line ${line}`;
@@ -102,7 +102,8 @@ function faultOf(error: unknown, file: string): unknown {
   }
   if (error.name === 'UndefinedVariableError') {
     const { code, message, advice } = missing();
-    return new AgentError(code, `${where}: ${message}`, { advice });
+    const name = nameOf(cause, template);
+    return new AgentError(code, `${where}: ${name ?? message}`, { advice });
   }
   if (error.name === 'ParseError' || error.name === 'TokenizationError')
     return new AgentError('template.invalid', `${where}: this is no template that can be used`, {
@@ -111,4 +112,10 @@ function faultOf(error: unknown, file: string): unknown {
   return new AgentError('template.failed', `${where}: a filter cannot work on what it is given`, {
     advice: 'see what the filters there are given',
   });
+}
+
+/** Of what is not there, where the template itself writes it so: else a member’s name was a value. */
+function nameOf(cause: Error | undefined, template: string): string | undefined {
+  const [, name] = /^undefined variable: ([\w.-]+)$/.exec(cause?.message ?? '') ?? [];
+  return name !== undefined && template.includes(name) ? `${name} is not there` : undefined;
 }
