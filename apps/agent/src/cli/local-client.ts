@@ -173,7 +173,8 @@ function unrecognised(socket: string, cause?: unknown): AgentError {
 function unreachable(socket: string, cause: unknown): AgentError {
   if (codeOf(cause) === 'EACCES') {
     return new AgentError('agent.unreachable', `this user may not use the socket ${socket}`, {
-      advice: 'run as the agent’s user, or set the agent’s socketMode',
+      advice:
+        'run as a user that it is for: socketMode says who that is, and for a further socket its mode, owner and group in localApi.sockets',
       cause,
     });
   }
