@@ -158,23 +158,6 @@ test('[BM-06] doctor reports each file that is missing', async () => {
   ]);
 });
 
-test('[BM-06] doctor says that the agent was started without a file that it is to write', async () => {
-  const file = join(enrolled.home.path, 'missing.pem');
-  const config = join(enrolled.home.path, 'agent.yaml');
-  await writeFile(config, JSON.stringify({ certificateFiles: [{ certificate: 'web', file }] }));
-  {
-    await using _started = await startDaemon(enrolled);
-    expect((await doctor({}, '--config', config)).of('certificate files')).toEqual([
-      bad('warning', /missing\.pem is missing, .* without it/, /start it again .*--config/),
-    ]);
-  }
-  const certificateFiles = [{ certificate: 'web', file, mode: '0600' as const }];
-  await using _again = await startDaemon({ ...enrolled, certificateFiles });
-  expect((await doctor({}, '--config', config)).of('certificate files')).toEqual([
-    bad('warning', /missing\.pem is missing$/, /once its group has the certificate web/),
-  ]);
-});
-
 describe('doctor finds', () => {
   test('a state directory that others may read', async () => {
     await chmod(enrolled.stateDir, 0o755);
