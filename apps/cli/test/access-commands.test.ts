@@ -213,6 +213,9 @@ describe('keyring', () => {
     expect(rotated).toMatchObject({ code: 0, stderr: '' });
     expect(rotated.stdout).toMatch(/2 +active +3 +1 /);
     expect(rotated.stdout).toContain('2 values are to be sealed anew');
+    signedIn.api.on('GET /groups/a/keyring', { body: { ...found, remaining: 1 } });
+    const almost = await cli(['keyring', 'show', '--group', 'a']);
+    expect(almost.stdout).toContain('1 value is to be sealed anew');
     expect(await cli(['keyring', 'rotate'])).toMatchObject({ code: 2 });
   });
 });
