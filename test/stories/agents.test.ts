@@ -2,7 +2,12 @@ import { watch } from 'node:fs';
 import { access, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { agent as shownAgent, ban, createdEnrollmentToken } from '@sallyport/contract';
+import {
+  agent as shownAgent,
+  ban,
+  createdEnrollmentToken,
+  enrollmentToken,
+} from '@sallyport/contract';
 import type { TestProcess } from '@sallyport/testkit/process';
 import { ValueCache } from '../../apps/agent/src/cache/value-cache.ts';
 import { readClientCertificate } from '../../apps/agent/src/state/client-certificate.ts';
@@ -208,6 +213,13 @@ test('[F-11] a banned agent is wiped, and neither its keys nor its name get in u
   expect(JSON.parse(await shown('ban list'))).toMatchObject([{ id: made.id, bannedName: name }]);
   await shown('ban lift', { 'BAN-ID': made.id });
   expect(await enrolling(installation.host('third'), 'plant-8', name)).toBe('');
+
+  const tokens = enrollmentToken.array().parse(JSON.parse(await shown('token list')));
+  const [{ id: tokenId } = { id: '' }] = tokens;
+  await shown('token revoke', { 'TOKEN-ID': tokenId });
+  expect(JSON.parse(await shown('token list'))).toContainEqual(
+    expect.objectContaining({ id: tokenId, revokedAt: expect.any(String) }),
+  );
 }, 60_000);
 
 /** Enrols under a name; what went wrong, or nothing. */

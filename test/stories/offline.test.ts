@@ -43,7 +43,7 @@ afterAll(() => installation.end());
 
 /** Exports as the page says, to this file; returns what was printed. */
 async function exportTo(agentId: string, file: string): Promise<string> {
-  const ids = { AGENT: agentId, 'edge-7.bundle': file };
+  const ids = { 'AGENT-ID': agentId, 'edge-7.bundle': file };
   return installation.done(shownCommand(page, 'bundle export', ids));
 }
 

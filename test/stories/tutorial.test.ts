@@ -177,6 +177,9 @@ async function endOfTheTutorial(
   await agent?.waitForLine(/the control plane serves this agent/, START_MS);
   expect(closing).toEqual(['bin/sallyport agent diagnose ID', 'bin/sallyport agent revoke ID']);
   for (const line of closing) await follow(line.replace('ID', agentId));
+  const [makeToken = ''] = again.stdout.filter((line) => line.includes('token create'));
+  const { stdout } = await follow(makeToken.trim());
+  expect(tokenIn(stdout)).not.toBe('');
   await pressCtrlC(agent);
   again.kill('SIGTERM');
   expect(await again.exited).toEqual({ code: 0, signal: null });

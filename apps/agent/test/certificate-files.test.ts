@@ -17,7 +17,7 @@ import { startProcess } from '@sallyport/testkit/process';
 import { Issuer, type IssuedLeaf } from '@sallyport/tls/test/issuer';
 import { ControlPlaneDouble } from './control-plane-double.ts';
 import { enrollWith, startDaemon, until, type Enrolled, type TestDaemon } from './harness.ts';
-import { agentCommand } from './run-agent.ts';
+import { agentCommand, runAgent } from './run-agent.ts';
 
 let double: ControlPlaneDouble;
 let issuer: Issuer;
@@ -194,3 +194,18 @@ test('after SIGKILL at any moment, over and over, the file is whole and its key 
   await daemon.stop();
   expect(await readdir(folder)).toEqual(['web.pem']);
 }, 60_000);
+
+test('[BM-06] doctor says that the agent was started without the file, which that does not write', async () => {
+  const config = join(folder, 'agent.yaml');
+  await writeFile(config, JSON.stringify({ certificateFiles: [{ certificate: 'gone', file }] }));
+  const { socket, stateDir } = enrolled;
+  const args = ['doctor', '--socket', socket, '--state-dir', stateDir, '--config', config];
+  const found = async () => /^.* certificate files .*$/m.exec((await runAgent(args)).stdout)?.[0];
+  {
+    await using _without = await startDaemon(enrolled);
+    expect(await found()).toMatch(/web\.pem is missing, .* without it — start it again .*--config/);
+  }
+  const certificateFiles = [{ certificate: 'gone', file, mode: '0600' as const }];
+  await using _with = await startDaemon({ ...enrolled, certificateFiles });
+  expect(await found()).toMatch(/web\.pem is missing — .* once its group has the certificate gone/);
+});

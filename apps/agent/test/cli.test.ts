@@ -51,6 +51,15 @@ describe('[SG-25] get', () => {
     });
   });
 
+  test('over a socket whose path is too long says so', async () => {
+    const tooLong = ['--socket', `/${'x'.repeat(110)}`];
+    expect(await sallyportAgent(['get', 'db/password', ...tooLong])).toEqual({
+      code: 8,
+      stdout: '',
+      stderr: expect.stringMatching(/^sallyport-agent: the socket path is 111 bytes long, and/),
+    });
+  });
+
   test('of what is not there exits 3 with one line and no output', async () => {
     expect(await sallyportAgent(['get', 'nowhere', ...flags])).toEqual({
       code: 3,

@@ -15,7 +15,11 @@ afterAll(() => home.remove());
 
 describe('a command line that is wrong', () => {
   test.each([
-    ['an unknown command', ['lst'], /unknown command \(Did you mean list\?\)/],
+    [
+      'an unknown command',
+      ['lst'],
+      /unknown command \(Did you mean list\?\); see sallyport-agent --help/,
+    ],
     ['an unknown option', ['get', 'x', '--fast'], /unknown option '--fast'/],
     [
       'an option that was not typed to its end',

@@ -292,6 +292,9 @@ describe('doctor finds', () => {
     expect((await doctor()).of('local socket')).toEqual([
       bad('failed', /no agent answers/, /--socket/),
     ]);
+    const { code, of } = await doctor({}, '--socket', `/${'x'.repeat(110)}`);
+    expect(of('local socket')).toEqual([bad('failed', /socket path is 111 bytes/, /--socket/)]);
+    expect(code).toBe(11);
     await other.home.remove();
   });
 });

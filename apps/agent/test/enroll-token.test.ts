@@ -1,3 +1,6 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { chmod, rm, writeFile } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { ControlPlaneDouble } from './control-plane-double.ts';
 import { NewHost } from './new-host.ts';
@@ -71,6 +74,25 @@ describe('the enrollment token', () => {
     expect(double.received).toEqual([]);
   });
 
+  test('[AX-25] file that every user can read is told of, unless it was handed over in memory', async () => {
+    await chmod(host.tokenFile, 0o644);
+    const told = await host.enroll();
+    expect(told).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/^[^\n]* of --token-file can be read by every user [^\n]*\n$/),
+    });
+    expect(told.stderr).not.toContain(host.home.path);
+    if (!existsSync('/dev/shm')) return;
+    const inMemory = `/dev/shm/sallyport-${randomUUID()}`;
+    await writeFile(inMemory, double.mintToken(), { mode: 0o644 });
+    try {
+      const args = [...target(), '--force', '--token-file', inMemory];
+      expect(await runAgent(args)).toMatchObject({ code: 0, stderr: '' });
+    } finally {
+      await rm(inMemory);
+    }
+  });
+
   test('[AX-25] file that is missing is refused, naming the variable', async () => {
     const { code, stderr } = await runAgent(target(), {
       env: { SALLYPORT_ENROLLMENT_TOKEN_FILE: '/no/token' },
@@ -109,7 +131,7 @@ describe('the enrollment token', () => {
       stdin: mistyped,
     });
     expect(code).toBe(2);
-    expect(stderr).toContain('its checksum does not match');
+    expect(stderr).toMatch(/its checksum does not match — .* sallyport token create\n$/);
     expect(stderr).not.toContain(mistyped.slice(10, 60));
     expect(double.received).toEqual([]);
   });

@@ -148,7 +148,10 @@ describe('the control plane that is enrolled with', () => {
     ];
     const neither = await runAgent(base);
     expect(neither.code).toBe(1);
-    expect(neither.stderr).toContain('no trusted CA issued');
+    expect(neither.stderr).toMatch(
+      /no trusted CA issued — give --fingerprint, .* or --ca-file [^\n]*\n$/,
+    );
+    expect(neither.stderr).not.toContain('--force');
     expect(
       (await runAgent([...base, '--ca-file', caFile, '--fingerprint', double.fingerprint])).code,
     ).toBe(2);

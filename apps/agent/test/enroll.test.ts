@@ -45,6 +45,18 @@ describe('[SG-22] enrolment with a single-use token', () => {
     expect(await readdir(host.stateDir)).not.toContain('identity.json');
   });
 
+  test('is refused, before the token is used, where the socket’s path would be too long to start the agent', async () => {
+    const { stateDir } = host;
+    host.stateDir = join(host.home.path, 'x'.repeat(110));
+    const { code, stderr } = await host.enroll();
+    expect({ code, stderr }).toMatchObject({
+      code: 8,
+      stderr: expect.stringMatching(/^sallyport-agent: the socket path is \d+ bytes .* --socket /),
+    });
+    host.stateDir = stateDir;
+    expect(await host.enroll()).toMatchObject({ code: 0 });
+  });
+
   test('prints JSON when asked', async () => {
     const { stdout } = await host.enroll('--json', '--name', 'press-3');
     const { agentId } = await host.readIdentity();

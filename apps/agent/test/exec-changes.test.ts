@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeEach, afterEach, describe, expect, test } from '@jest/globals';
 import { expectNoLeftovers, startProcess, type TestProcess } from '@sallyport/testkit/process';
-import { startDaemon, until } from './harness.ts';
+import { enrollWith, startDaemon, until } from './harness.ts';
 import { agentCommand, runAgent } from './run-agent.ts';
 import { runningAgent, type RunningAgent } from './running-agent.ts';
 
@@ -163,6 +163,22 @@ describe('[SG-04] exec --on-change restart', () => {
     agent.double.putSecret('a', 'a2');
     await using _again = await startDaemon(agent.enrolled);
     await child.waitForLine(/^a2 b1 /);
+  });
+
+  test('keeps the command when the agent is revoked, says what to do, and goes on with the agent that is enrolled after it', async () => {
+    const child = exec(['--on-change', 'restart'], SAYS);
+    await child.waitForLine(/^a1 b1 /);
+    agent.double.revoke(agent.enrolled.identity.agentId);
+    await child.waitForLine(
+      /changes are not followed for now: this agent was revoked .* enrol it again/,
+    );
+    await agent.daemon.stop();
+    agent.double.putSecret('a', 'a2');
+    const { home, stateDir } = await enrollWith(agent.double);
+    await using _home = { [Symbol.asyncDispose]: () => home.remove() };
+    await using _anew = await startDaemon({ stateDir, socket: agent.enrolled.socket });
+    await child.waitForLine(/^a2 b1 /);
+    expect(child.stdout).toHaveLength(2);
   });
 
   test('ends with the command’s own exit code when it ends by itself', async () => {

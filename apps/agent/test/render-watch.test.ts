@@ -62,6 +62,14 @@ describe('[SG-04] render --watch', () => {
     expect(watching.output()).toBe('a1-1-b1\na1-1-b2');
   });
 
+  test('says that the agent was revoked and what to do, and leaves the file', async () => {
+    agent.double.revoke(agent.enrolled.identity.agentId);
+    await watching.waitForLine(
+      /changes are not followed for now: this agent was revoked .* enrol it again/,
+    );
+    expect(await readFile(output, 'utf8')).toBe('a1-1-b1');
+  });
+
   test('does not run a command again that fails once SIGTERM was sent', async () => {
     const home = agent.enrolled.home.path;
     const end = join(home, 'end');

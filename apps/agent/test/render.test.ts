@@ -72,13 +72,13 @@ describe('[SG-18] render', () => {
       'line 1: none: the group is delivered no',
     ],
     ['a name that is none', '{{ "../x" | secret }}', 2, 'line 1: that cannot be the name'],
-    ['a variable that is not there', '\n\n{{ password }}', 3, 'line 3: a value is not there'],
-    ['a condition on what is not there', '{% if x %}y{% endif %}', 3, 'line 1: a value is not'],
+    ['a variable that is not there', '\n\n{{ password }}', 3, 'line 3: password is not there'],
+    ['a condition on what is not there', '{% if x %}y{% endif %}', 3, 'line 1: x is not there'],
     [
       'a member that is not there',
       '{% assign c = "rate-limit" | config %}{{ c.x }}',
       3,
-      'is not there',
+      'line 1: c.x is not there',
     ],
     [
       'a member that is null',
@@ -123,6 +123,7 @@ describe('[SG-18] render', () => {
       '{% assign p = "db/password" | secret %}{% assign c = "rate-limit" | config %}{{ c[p] }}',
     );
     expect(outcome.code).toBe(3);
+    expect(outcome.stderr).toContain('a value is not there');
     expect(outcome.stderr).not.toContain('word');
   });
 

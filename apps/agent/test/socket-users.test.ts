@@ -16,7 +16,7 @@ import {
   type Enrolled,
   type TestDaemon,
 } from './harness.ts';
-import { askAs, whyNoOtherUser } from './other-user.ts';
+import { askAs, asUser, whyNoOtherUser } from './other-user.ts';
 import { agentCommand, runAgentProcess } from './run-agent.ts';
 
 const LISTED = 12_345;
@@ -65,6 +65,15 @@ describeAsUsers(
       await daemon.untilHealth(({ status }) => status === 'ready');
     });
     afterAll(() => daemon.stop());
+
+    test('tells who may not use a socket at all where it is said who may, for either kind of socket', async () => {
+      const get = [...agentCommand, 'get', 'db/password', '--socket', enrolled.socket];
+      const asking = startProcess({ command: [...asUser(LISTED), ...get] });
+      expect(await asking.exited).toEqual({ code: 4, signal: null });
+      expect(asking.output()).toMatch(
+        /may not use the socket .* — .*socketMode .* mode, owner and group in localApi\.sockets$/,
+      );
+    });
 
     test('answers them, whether they are listed by number or by name', async () => {
       const { uid } = await accountOf('daemon');

@@ -161,7 +161,9 @@ export class ApiClient implements Disposable {
     const reply = await this.#link.request(method, BASE_PATH + path, { json, ...options });
     if (reply.status >= 200 && reply.status < 300) return reply;
     const refusal = problem.safeParse(jsonOf(reply));
-    throw refusal.success ? new ApiError(refusal.data) : unexpected(method, path, reply.status);
+    throw refusal.success
+      ? new ApiError(refusal.data, path)
+      : unexpected(method, path, reply.status);
   }
 }
 

@@ -33,19 +33,25 @@ export class ApiError extends Error {
   readonly status: number;
   readonly requestId: string;
   readonly issues: readonly ProblemIssue[];
+  /** Below `/api/v1`, as it was asked for. */
+  readonly path: string;
 
-  constructor(problem: {
-    code: string;
-    status: number;
-    detail: string;
-    requestId: string;
-    issues?: readonly ProblemIssue[] | undefined;
-  }) {
+  constructor(
+    problem: {
+      code: string;
+      status: number;
+      detail: string;
+      requestId: string;
+      issues?: readonly ProblemIssue[] | undefined;
+    },
+    path: string,
+  ) {
     super(problem.detail);
     this.name = 'ApiError';
     this.code = problem.code;
     this.status = problem.status;
     this.requestId = problem.requestId;
     this.issues = problem.issues ?? [];
+    this.path = path;
   }
 }

@@ -12,10 +12,10 @@ const variable = z
 
 /** The variables that the CLI reads, beside those of its TLS; every other one is ignored. */
 export const variables = z.object({
-  SALLYPORT_PASSWORD: variable,
-  SALLYPORT_PASSWORD_FILE: variable,
-  SALLYPORT_CONFIG_DIR: variable,
-  XDG_CONFIG_HOME: variable,
+  SALLYPORT_PASSWORD: variable.describe('The password of `login`'),
+  SALLYPORT_PASSWORD_FILE: variable.describe('The path of a file that holds it'),
+  SALLYPORT_CONFIG_DIR: variable.describe('Folder that the session is kept in'),
+  XDG_CONFIG_HOME: variable.describe('Where the folder `sallyport` is instead, if it is absolute'),
 });
 
 export type Environment = {

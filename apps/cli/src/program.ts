@@ -27,6 +27,7 @@ import { addSessionCommands } from './commands/session.ts';
 import { addTokenCommands } from './commands/token.ts';
 import type { Context } from './context.ts';
 import { exitCodeOf } from './exit-codes.ts';
+import { withWayOut } from './not-found.ts';
 import { optionName } from './usage.ts';
 import { VERSION } from './version.ts';
 
@@ -139,8 +140,8 @@ function calledAs({ field }: ProblemIssue, options: readonly Option[]): string {
 
 function failureOf(error: unknown): Failure {
   if (error instanceof ApiError) {
-    const { code, message, requestId, issues } = error;
-    return { code, message, requestId, issues };
+    const { code, requestId, issues } = error;
+    return { code, message: withWayOut(error), requestId, issues };
   }
   if (error instanceof CliError) return { code: error.code, message: error.message };
   if (error instanceof LinkError) return { code: error.code, message: inFull(error) };

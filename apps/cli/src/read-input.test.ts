@@ -144,4 +144,8 @@ test('JSON is read, and text that is none is refused without being quoted', asyn
   expect(refusal).toMatchObject(unusable);
   expect(String(refusal)).not.toContain('canary');
   expect(refusal).not.toHaveProperty('cause');
+  await expect(readJson(piped('{"a": 1,\n canary}'), '-')).rejects.toMatchObject({
+    ...unusable,
+    message: 'standard input is not valid JSON: see line 2 column 2',
+  });
 });

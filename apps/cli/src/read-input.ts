@@ -54,9 +54,11 @@ export async function readJson(
   const text = await readText(terminal, input, MAX_PLUGIN_BYTES);
   try {
     return JSON.parse(text);
-  } catch {
-    // The cause is left out: it quotes the text.
-    throw new CliError('input.unusable', `${nameOf(input)} is not valid JSON`);
+  } catch (error) {
+    // Of the cause only the place, where it has one: it quotes the text.
+    const [, place = ''] = / \((line \d+ column \d+)\)$/.exec(String(error)) ?? [];
+    const where = place === '' ? '' : `: see ${place}`;
+    throw new CliError('input.unusable', `${nameOf(input)} is not valid JSON${where}`);
   }
 }
 

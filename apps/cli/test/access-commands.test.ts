@@ -118,6 +118,15 @@ describe('role', () => {
     expect(await cli(['role', 'revoke', id])).toMatchObject({ code: 0 });
   });
 
+  test('of a group that is not there tells where to look, and how a role that holds everywhere is written', async () => {
+    signedIn.api.on('POST /role-bindings', problemAnswer(404, 'group.not_found'));
+    expect(await cli(['role', 'grant', 'ann', 'admin:everywhere'])).toMatchObject({
+      code: 3,
+      stderr:
+        'sallyport: It is group.not_found — see: sallyport group list; a role that holds everywhere is written without a group (group.not_found, request 7f3a)\n',
+    });
+  });
+
   test('a refusal is told in the words of the control plane', async () => {
     signedIn.api.on('POST /role-bindings', problemAnswer(403, 'permission.denied'));
     expect(await cli(['role', 'grant', 'ann', 'owner'])).toMatchObject({
@@ -222,6 +231,9 @@ describe('keyring', () => {
     expect(rotated).toMatchObject({ code: 0, stderr: '' });
     expect(rotated.stdout).toMatch(/2 +active +3 +1 /);
     expect(rotated.stdout).toContain('2 values are to be sealed anew');
+    signedIn.api.on('GET /groups/a/keyring', { body: { ...found, remaining: 1 } });
+    const almost = await cli(['keyring', 'show', '--group', 'a']);
+    expect(almost.stdout).toContain('1 value is to be sealed anew');
     expect(await cli(['keyring', 'rotate'])).toMatchObject({ code: 2 });
   });
 });

@@ -117,7 +117,8 @@ describe('a command line that is wrong', () => {
   const id = '01890a5d-ac96-774b-bcce-b302099a8057';
 
   test.each([
-    ['an unknown command', ['frobnicate'], 'unknown command'],
+    ['an unknown command', ['frobnicate'], 'unknown command; see sallyport --help'],
+    ['one below another', ['keyring', 'list'], 'unknown command; see sallyport keyring --help'],
     ['an unknown option', ['group', 'list', '--frobnicate'], '--frobnicate'],
     [
       'an option misspelt that has to be there',

@@ -79,7 +79,6 @@ describe('a list', () => {
 
 describe('a refusal by the control plane', () => {
   test.each([
-    [404, 'group.not_found', 3],
     [404, 'a.code_of_the_future', 3],
     [401, 'session.invalid', 4],
     [403, 'permission.denied', 1],
@@ -93,6 +92,27 @@ describe('a refusal by the control plane', () => {
       code: exitCode,
       stdout: '',
       stderr: `sallyport: It is ${code}. (${code}, request 7f3a)\n`,
+    });
+  });
+
+  test.each([
+    [['group', 'show', 'a'], '/groups/a', 'group', 'a', 'group list'],
+    [
+      ['secret', 'delete', 'db/x', '--group', 'a'],
+      '/groups/a/secrets/db%2Fx',
+      'secret',
+      'db/x',
+      'secret list --group a',
+    ],
+    [['secret', 'delete', 'x', '--group', 'a'], '/groups/a/secrets/x', 'group', 'a', 'group list'],
+  ])('for want of what was named, by %j, says what and where to look', async (...row) => {
+    const [args, path, what, name, list] = row;
+    const method = args[0] === 'secret' ? 'DELETE' : 'GET';
+    operator.api.on(`${method} ${path}`, problemAnswer(404, `${what}.not_found`));
+    expect(await operator.cli(args)).toEqual({
+      code: 3,
+      stdout: '',
+      stderr: `sallyport: It is ${what}.not_found: ${name} — see: sallyport ${list} (${what}.not_found, request 7f3a)\n`,
     });
   });
 
@@ -130,7 +150,7 @@ describe('a refusal by the control plane', () => {
     expect(JSON.parse(stderr)).toEqual({
       error: {
         code: 'group.not_found',
-        message: 'It is group.not_found.',
+        message: 'It is group.not_found: a — see: sallyport group list',
         requestId: '7f3a',
         issues: [],
       },

@@ -30,7 +30,9 @@ export function welcome(
     '',
     'To enrol an agent:',
     `  bin/sallyport login --url ${url} --fingerprint ${operatorFingerprint} --name ${name}`,
-    '  bin/sallyport group create demo && bin/sallyport token create --group demo',
+    ...(firstOwner === undefined
+      ? ['  bin/sallyport token create --group demo   # or another: bin/sallyport group list']
+      : ['  bin/sallyport group create demo && bin/sallyport token create --group demo']),
     `  bin/sallyport-agent enroll --url ${config.roles.includes('agent-api') ? agentUrl() : 'https://<agent API>'} --fingerprint ${caFingerprint} --token-file -`,
     '',
     'Then run the agent with: bin/sallyport-agent run',

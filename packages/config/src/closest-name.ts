@@ -25,7 +25,8 @@ export function didYouMean(name: string, known: readonly string[]): string {
     .map((candidate) => ({ candidate, far: farFrom(name.toLowerCase(), candidate.toLowerCase()) }))
     .sort((a, b) => a.far - b.far);
   const [best] = ranked;
-  return best && best.far <= Math.max(2, name.length / 5)
+  // Of a short name half may be wrong, and no more: `log` is not what `foo` was to be.
+  return best && best.far <= Math.max(2, name.length / 5) && best.far * 2 <= name.length
     ? `; did you mean ${best.candidate}?`
     : '';
 }

@@ -34,7 +34,7 @@ export function usageMessage(
   }
   if (code === 'commander.unknownCommand') {
     const [suggestion = ''] = / \(Did you mean [^()']*\?\)$/.exec(words) ?? [];
-    return `unknown command${suggestion}; see --help`;
+    return `unknown command${suggestion}; see ${deepest(program, args)} --help`;
   }
   if (code === 'commander.excessArguments') {
     return 'too many arguments; a secret is never one of them, give it on standard input or in a file';
@@ -43,6 +43,15 @@ export function usageMessage(
   const [, choices] = / Allowed choices are ([^.]+)\.$/.exec(words) ?? [];
   if (code === 'commander.invalidArgument' && choices !== undefined) return `use one of ${choices}`;
   return inOwnWords.has(code) ? words : 'the command line is not understood; see --help';
+}
+
+/** The commands that were typed and are there, from the program on: the names of its own. */
+function deepest(command: CommandParser, args: readonly string[]): string {
+  const { operands, unknown } = command.parseOptions([...args]);
+  const [first, ...rest] = operands;
+  const below = command.commands.find((each) => each.name() === first);
+  if (below === undefined) return command.name();
+  return `${command.name()} ${deepest(below, [...rest, ...unknown])}`;
 }
 
 /** The first option that the command does not have, found as the parser goes from a command to the one below. */

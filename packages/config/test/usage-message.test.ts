@@ -58,7 +58,16 @@ describe('what is wrong with a command line', () => {
 
   test('keeps the suggestion, which is of the program’s own names', () => {
     const told = "error: unknown command 'gt'\n(Did you mean get?)";
-    expect(say('unknownCommand', told)).toBe('unknown command (Did you mean get?); see --help');
+    expect(say('unknownCommand', told)).toBe(
+      'unknown command (Did you mean get?); see program --help',
+    );
+  });
+
+  test('says whose help there is, by the commands that are', () => {
+    const told = "error: unknown command 'canary'";
+    expect(say('unknownCommand', told, 'agent', 'canary', '--canary')).toBe(
+      'unknown command; see program agent --help',
+    );
   });
 
   test('suggests the option that goes on as was typed rather than one that is alike', () => {

@@ -4,6 +4,7 @@ export * from './link-address.ts';
 export * from './error-codes.ts';
 export * from './problem.ts';
 export * from './printable.ts';
+export * from './counted.ts';
 export * from './page.ts';
 export * from './storable-json.ts';
 export * from './secret-names.ts';

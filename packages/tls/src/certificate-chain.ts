@@ -58,6 +58,12 @@ export function orderChain(given: readonly X509Certificate[], key: KeyObject): X
       'key',
       'The private key belongs to none of the certificates; give the key that the certificate was requested with.',
     );
+  if (leaf.ca && given.some((other) => isFrom(other, leaf)))
+    throw new CertificateError(
+      'certificate.key_mismatch',
+      'key',
+      'The private key is that of a CA of the chain; give the key that the certificate itself was requested with.',
+    );
   const chain: X509Certificate[] = [];
   for (let next: X509Certificate | undefined = leaf; next !== undefined;) {
     chain.push(next);
@@ -66,6 +72,14 @@ export function orderChain(given: readonly X509Certificate[], key: KeyObject): X
   }
   refuseGaps(chain, rest.size);
   return chain;
+}
+
+function isFrom(certificate: X509Certificate, ca: X509Certificate): boolean {
+  return (
+    certificate.fingerprint256 !== ca.fingerprint256 &&
+    certificate.checkIssued(ca) &&
+    certificate.verify(ca.publicKey)
+  );
 }
 
 function issuerAmong(

@@ -62,6 +62,11 @@ export class Issuer {
     return pemOf(this.#own);
   }
 
+  /** What it signs with, in PEM. */
+  key(): Promise<string> {
+    return keyOf(this.#own);
+  }
+
   /** What a client trusts. */
   get rootPem(): string {
     return this.#above === undefined ? this.pem : this.#above.rootPem;
@@ -86,8 +91,12 @@ export async function selfSigned(options: LeafOptions = {}): Promise<IssuedLeaf>
 
 async function leafOf(issued: Issued, above: string[]): Promise<IssuedLeaf> {
   const parts = [pemOf(issued), ...above];
-  const der = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', issued.keys.privateKey));
-  return { chain: parts.join(''), key: pem('PRIVATE KEY', der), parts };
+  return { chain: parts.join(''), key: await keyOf(issued), parts };
+}
+
+async function keyOf({ keys }: Issued): Promise<string> {
+  const der = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey));
+  return pem('PRIVATE KEY', der);
 }
 
 async function issue(

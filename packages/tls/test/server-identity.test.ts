@@ -107,6 +107,15 @@ describe('a chain', () => {
     });
   });
 
+  test('with the key of a CA in it is refused for the key, wherever in the chain that CA is', async () => {
+    const chain = leaf.chain + root.pem;
+    for (const ca of [root, middle, lower])
+      expect(await refusalOf({ chain, key: await ca.key() })).toEqual({
+        code: 'certificate.key_mismatch',
+        field: 'key',
+      });
+  });
+
   test('whose intermediate has the right name and another key, or is no CA, is refused', async () => {
     const impostor = await root.intermediate('CN=Lower');
     const forged = [leaf.parts[0], impostor.pem].join('');

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { splitAddress } from '@sallyport/contract';
 import { acceptPinnedCa } from '@sallyport/tls/accept-pinned-ca';
 import { AgentError } from '../agent-error.ts';
@@ -14,6 +15,7 @@ import {
   type ListenParts,
 } from '../link/listen.ts';
 import { listens, type ListenConfig } from '../listen-settings.ts';
+import { assertPathFits } from '../local-api/claim-socket.ts';
 import { silentLog, type Log, type LogFields } from '../log.ts';
 import { refusalsTo } from '../refusals-log.ts';
 import { StateDirectory } from '../state/state-directory.ts';
@@ -35,6 +37,7 @@ const MAX_WAIT_SECONDS = 86_400;
  */
 export async function enrollListening(flags: EnrollFlags, context: CliContext): Promise<void> {
   const { config } = readAgentConfig(flags, context.env);
+  assertPathFits(resolve(config.socket));
   const listen = listenConfig(config.listen);
   const controlPlane = (flags.url ?? UNNAMED_CONTROL_PLANE).replace(/\/+$/, '');
   const name = chooseName(flags.name, context.hostname);

@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { valueOf } from '@sallyport/config/expand';
 import { agentName } from '@sallyport/contract';
+import { CryptoError } from '@sallyport/crypto/crypto-error';
 import { parseToken } from '@sallyport/crypto/token';
 import { HttpsLink } from '@sallyport/tls/https-link';
 import { fetchPinnedCa } from '@sallyport/tls/pin';
@@ -15,14 +17,17 @@ import {
   TOKEN_VARIABLE,
   type ConfigFlags,
 } from '../config.ts';
+import { isReadByEveryone } from '../files/token-file.ts';
 import { enroll } from '../link/enroll.ts';
 import { openOwnStores } from '../link/own-stores.ts';
 import { routeToControlPlane } from '../link/route.ts';
+import { assertPathFits } from '../local-api/claim-socket.ts';
 import { StateDirectory } from '../state/state-directory.ts';
 import { codeOf } from '../state/system-error.ts';
 import { holdsCertificates } from '../state/trust-anchors.ts';
 import type { CliContext } from './context.ts';
 import { promptHidden } from './hidden-prompt.ts';
+import { reportNotice } from './report-failure.ts';
 import { startCommand } from './start-command.ts';
 import { waitingFor } from './waiting-for.ts';
 
@@ -48,6 +53,8 @@ export async function enrollAgent(flags: EnrollFlags, context: CliContext): Prom
     throw new AgentError('usage.invalid', 'it must be said where the control plane is', {
       advice: 'give --url, or --listen to wait for it to connect',
     });
+  // Before the token is spent: the agent could not be started.
+  assertPathFits(resolve(config.socket));
   const controlPlane = flags.url.replace(/\/+$/, '');
   const name = chooseName(flags.name, context.hostname);
   const token = await readToken(flags, context);
@@ -81,7 +88,7 @@ export async function enrollAgent(flags: EnrollFlags, context: CliContext): Prom
       clock: systemClock,
     });
     const asking = 'asking the control plane, which checks the token';
-    const { agentId, group } = await waitingFor(asking, context, enrolling);
+    const { agentId, group } = await waitingFor(asking, context, enrolling).catch(untrusted);
     tellEnrolled(
       { agentId, name, group: group.name, controlPlane, stateDir: state.path },
       flags,
@@ -90,6 +97,20 @@ export async function enrollAgent(flags: EnrollFlags, context: CliContext): Prom
   } finally {
     link.close();
   }
+}
+
+/** Before there is an agent, another advice than one that has lost its trust is given. */
+function untrusted(error: unknown): never {
+  if (!(error instanceof AgentError) || error.code !== 'tls.unknown_ca') throw error;
+  throw new AgentError(
+    error.code,
+    'the control plane has a certificate that no trusted CA issued',
+    {
+      advice:
+        'give --fingerprint, as the control plane prints it at its start, or --ca-file with its CA’s certificate',
+      cause: error,
+    },
+  );
 }
 
 type Enrolled = {
@@ -113,7 +134,7 @@ export function tellEnrolled(
   );
 }
 
-/** @throws AgentError `usage.invalid` when there is none, or two; CryptoError `token.malformed` for a mistyped one */
+/** @throws AgentError `usage.invalid` when there is none, or two; `token.malformed` for a mistyped one */
 export async function readToken({ tokenFile }: EnrollFlags, context: CliContext): Promise<string> {
   const given =
     tokenFile === undefined
@@ -124,8 +145,20 @@ export async function readToken({ tokenFile }: EnrollFlags, context: CliContext)
     throw new AgentError('usage.invalid', 'no enrollment token was given: what was read is empty', {
       advice: TOKEN_ADVICE,
     });
-  parseToken(token, 'enroll');
+  assertWellFormed(token);
   return token;
+}
+
+function assertWellFormed(token: string): void {
+  try {
+    parseToken(token, 'enroll');
+  } catch (error) {
+    if (!(error instanceof CryptoError)) throw error;
+    throw new AgentError('token.malformed', error.message, {
+      advice: 'copy it again, or make another with: sallyport token create',
+      cause: error,
+    });
+  }
 }
 
 async function tokenFromEnvironment(context: CliContext): Promise<string> {
@@ -145,7 +178,14 @@ async function tokenFromEnvironment(context: CliContext): Promise<string> {
 }
 
 async function tokenFromFile(file: string, option: string, context: CliContext): Promise<string> {
-  return file === '-' ? readInput(context) : readOwnFile(file, option);
+  if (file === '-') return readInput(context);
+  const token = await readOwnFile(file, option);
+  if (await isReadByEveryone(file))
+    reportNotice(
+      `the file of ${option} can be read by every user of this host: take that from them (chmod o-rwx), or remove it now`,
+      context,
+    );
+  return token;
 }
 
 /** A person is asked for a line; from a pipe or a file everything is taken. */

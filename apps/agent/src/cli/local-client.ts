@@ -4,6 +4,7 @@ import { buffer } from 'node:stream/consumers';
 import { problem, resourceName } from '@sallyport/contract';
 import type { z } from 'zod';
 import { AgentError } from '../agent-error.ts';
+import { assertPathFits } from '../local-api/claim-socket.ts';
 import { codeOf } from '../state/system-error.ts';
 
 const TIMEOUT_MS = 10_000;
@@ -41,7 +42,9 @@ export class LocalClient {
   readonly #timeoutMs: number;
   readonly #stopping: AbortSignal | undefined;
 
+  /** @throws AgentError `socket.path_too_long` */
   constructor(socket: string, timeoutMs = TIMEOUT_MS, stopping?: AbortSignal) {
+    assertPathFits(socket);
     this.#socket = socket;
     this.#timeoutMs = timeoutMs;
     this.#stopping = stopping;
@@ -179,7 +182,8 @@ function unrecognised(socket: string, cause?: unknown): AgentError {
 function unreachable(socket: string, cause: unknown): AgentError {
   if (codeOf(cause) === 'EACCES') {
     return new AgentError('agent.unreachable', `this user may not use the socket ${socket}`, {
-      advice: 'run as the agent’s user, or set the agent’s socketMode',
+      advice:
+        'run as a user that it is for: socketMode says who that is, and for a further socket its mode, owner and group in localApi.sockets',
       cause,
     });
   }

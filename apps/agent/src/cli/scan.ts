@@ -1,5 +1,5 @@
 import { basename, relative, resolve } from 'node:path';
-import { printable } from '@sallyport/contract';
+import { counted, printable } from '@sallyport/contract';
 import { AgentError } from '../agent-error.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { findSecrets, type Finding } from '../scan/find-secrets.ts';
@@ -56,8 +56,8 @@ function describe(files: number, findings: Reported[], passedOver: string[]): st
     ]),
     ...passedOver.map((file) => `${file}  passed over: larger than 1 MiB`),
     findings.length === 0
-      ? `Nothing in ${files} files looks like a secret.`
-      : `${findings.length} of what is in ${files} files looks like a secret. What was in a repository is known to whoever has it: change it, too.`,
+      ? `Nothing in ${counted(files, 'file')} looks like a secret.`
+      : `${findings.length} of what is in ${counted(files, 'file')} looks like a secret. What was in a repository is known to whoever has it: change it, too.`,
   ];
 }
 

@@ -1,4 +1,4 @@
-import { printable } from '@sallyport/contract';
+import { counted, printable } from '@sallyport/contract';
 import { readAgentConfig, type ConfigFlags } from '../config.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { offsetInWords } from '../link/server-clock.ts';
@@ -59,7 +59,7 @@ function describe({
     ...conditions.map(
       ({ code, detail }) => `condition      ${code.replaceAll('_', ' ')} (${detail})`,
     ),
-    `revision       ${revision}, epoch ${epoch}, ${entries} entries`,
+    `revision       ${revision}, epoch ${epoch}, ${counted(entries, 'entry', 'entries')}`,
     `control plane  ${controlPlane.url} ${controlPlane.state} since ${controlPlane.since}`,
     `sessions       by ${authentication.method}${authentication.expiresAt === null ? '' : `, certificate expires ${authentication.expiresAt}`}`,
     ...fileProblems.map((problem) => `files          ${problem} What it held before still counts.`),
@@ -78,7 +78,11 @@ function describe({
       : [`clock          ${offsetInWords(clockOffsetMilliseconds)}`]),
     `memory         ${memoryOf(memory)}`,
     ...resourcesOf(resources),
-    ...(events.waiting === 0 ? [] : [`audit          ${events.waiting} batches of events wait`]),
+    ...(events.waiting === 0
+      ? []
+      : [
+          `audit          ${counted(events.waiting, 'batch of events waits', 'batches of events wait')}`,
+        ]),
     ...(peerCredentials ? [] : ['programs       this host does not tell whose they are']),
   ];
 }

@@ -1,9 +1,12 @@
 import { access, constants } from 'node:fs/promises';
 import type { Usage } from '@sallyport/tls/peer-certificate';
+import { LocalClient } from '../cli/local-client.ts';
+import { CONFIG_FILE_VARIABLE } from '../config.ts';
 import { openStores, type StoreBlocks } from '../files/stores.ts';
 import { agentToken, readTokenFile } from '../files/token-file.ts';
 import { routeToControlPlane } from '../link/route.ts';
 import { HeaderToken } from '../local-api/header-token.ts';
+import { health } from '../local-api/health.ts';
 import { codeOf } from '../state/system-error.ts';
 import { failed, foundOf, ok, warning, type Found } from './finding.ts';
 import type { Host } from './host.ts';
@@ -74,12 +77,20 @@ export async function mayUse(path: string, mode: number, key: string): Promise<F
 export async function certificateFiles(host: Host): Promise<Found[]> {
   const { certificateFiles: kept } = host.config;
   if (kept.length === 0) return [ok('none is set')];
+  const running = await new LocalClient(host.config.socket)
+    .read('/healthz', health)
+    .catch(() => undefined);
   return Promise.all(
     kept.map(async ({ file, certificate }) => {
       try {
         await access(file);
         return ok(`${file}, certificate ${certificate}, is there`);
       } catch {
+        if (running?.files.every(({ path }) => path !== file) === true)
+          return warning(
+            `${file} is missing, and the running agent was started without it`,
+            `start it again with this configuration: --config, or ${CONFIG_FILE_VARIABLE}`,
+          );
         return warning(
           `${file} is missing`,
           `the running agent writes it once its group has the certificate ${certificate}; sallyport-agent status says what keeps it`,

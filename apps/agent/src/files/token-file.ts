@@ -1,5 +1,5 @@
 import type { Stats } from 'node:fs';
-import { open, statfs, type FileHandle } from 'node:fs/promises';
+import { open, stat, statfs, type FileHandle } from 'node:fs/promises';
 import { AgentError } from '../agent-error.ts';
 import { codeOf } from '../state/system-error.ts';
 import { readAtMost, WITHOUT_WAITING } from './read-at-most.ts';
@@ -51,6 +51,13 @@ export async function readTokenFile(path: string, kind: TokenKind): Promise<stri
     const code = codeOf(error);
     throw code === undefined ? error : unusable(`cannot be read (${code})`, error);
   }
+}
+
+/** Whether every user of this host can read a file, and nobody has handed it over in memory. False where there is none. */
+export async function isReadByEveryone(path: string): Promise<boolean> {
+  const stats = await stat(path).catch(() => undefined);
+  if (stats?.isFile() !== true || (stats.mode & READ_BY_OTHERS) === 0) return false;
+  return process.platform !== 'linux' || !IN_MEMORY.has((await statfs(path)).type);
 }
 
 async function tokenIn(file: FileHandle, pattern: RegExp): Promise<string | undefined> {

@@ -35,14 +35,7 @@ export async function listenOnSocket(
     throw new AgentError('socket.unusable', 'the socket path is empty', { advice: SET_ANOTHER });
   // `listen` and `connect` take a number alone for a TCP port, on all interfaces.
   const path = resolve(name);
-  const bytes = Buffer.byteLength(path);
-  if (bytes > MAX_PATH_BYTES) {
-    throw new AgentError(
-      'socket.path_too_long',
-      `the socket path is ${bytes} bytes long, and the system allows ${MAX_PATH_BYTES}`,
-      { advice: SET_ANOTHER },
-    );
-  }
+  assertPathFits(path);
   try {
     await makeWay(path);
     return { path, inode: await bind(server, path, access) };
@@ -58,6 +51,17 @@ export async function listenOnSocket(
       },
     );
   }
+}
+
+/** @throws AgentError `socket.path_too_long`, where no socket can be made or reached */
+export function assertPathFits(path: string): void {
+  const bytes = Buffer.byteLength(path);
+  if (bytes <= MAX_PATH_BYTES) return;
+  throw new AgentError(
+    'socket.path_too_long',
+    `the socket path is ${bytes} bytes long, and the system allows ${MAX_PATH_BYTES}`,
+    { advice: SET_ANOTHER },
+  );
 }
 
 async function makeWay(path: string): Promise<void> {

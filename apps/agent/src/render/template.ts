@@ -35,7 +35,7 @@ export async function renderTemplate(
     const text: unknown = await engine.parseAndRender(template, {});
     return String(text);
   } catch (error) {
-    throw faultOf(error, file);
+    throw faultOf(error, file, template);
   }
 }
 
@@ -90,7 +90,7 @@ function missing(): AgentError {
 }
 
 /** Of the template's own errors only the kind and the place: their words may quote a value. */
-function faultOf(error: unknown, file: string): unknown {
+function faultOf(error: unknown, file: string, template: string): unknown {
   if (isLimit(error)) return tooMuch(file);
   if (!LiquidError.is(error)) return error;
   const [line] = error.token.getPosition();
@@ -106,7 +106,8 @@ function faultOf(error: unknown, file: string): unknown {
   }
   if (error.name === 'UndefinedVariableError') {
     const { code, message, advice } = missing();
-    return new AgentError(code, `${where}: ${message}`, { advice });
+    const name = nameOf(cause, template);
+    return new AgentError(code, `${where}: ${name ?? message}`, { advice });
   }
   if (error.name === 'ParseError' || error.name === 'TokenizationError')
     return new AgentError('template.invalid', `${where}: this is no template that can be used`, {
@@ -127,4 +128,10 @@ function tooMuch(where: string): AgentError {
     advice:
       'see whether a provider of its values is slow, with: sallyport-agent status; or have it do less',
   });
+}
+
+/** Of what is not there, where the template itself writes it so: else a member’s name was a value. */
+function nameOf(cause: Error | undefined, template: string): string | undefined {
+  const [, name] = /^undefined variable: ([\w.-]+)$/.exec(cause?.message ?? '') ?? [];
+  return name !== undefined && template.includes(name) ? `${name} is not there` : undefined;
 }

@@ -1,4 +1,4 @@
-import { agent, printable, task, type Diagnosis, type Task } from '@sallyport/contract';
+import { agent, counted, printable, task, type Diagnosis, type Task } from '@sallyport/contract';
 import { route, type ApiClient } from '../api-client.ts';
 import { CliError } from '../cli-error.ts';
 import { openApi, type Context } from '../context.ts';
@@ -96,7 +96,7 @@ function rowsOf({
     ['Server certificate, not its CA', tls === null ? 'none' : tls.peerFingerprint],
     [
       'In memory',
-      `revision ${cache.revision}, epoch ${cache.epoch}, ${cache.entries} values, ${cache.bytes} bytes`,
+      `revision ${cache.revision}, epoch ${cache.epoch}, ${counted(cache.entries, 'value')}, ${cache.bytes} bytes`,
     ],
     ['On disk', kept],
     ['Free on disk', `${Math.floor(disk.freeBytes / 2 ** 20)} MiB`],

@@ -1,4 +1,4 @@
-import { groupName, keyring, type Keyring } from '@sallyport/contract';
+import { counted, groupName, keyring, type Keyring } from '@sallyport/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { route } from '../api-client.ts';
@@ -46,7 +46,7 @@ function inWords({ versions, remaining }: Keyring): string {
   const left =
     remaining === 0
       ? 'Everything is sealed with the newest key.'
-      : `${remaining} values are to be sealed anew; see keyring show.`;
+      : `${counted(remaining, 'value is', 'values are')} to be sealed anew; see keyring show.`;
   const headings = ['VERSION', 'STATE', 'SEALED', 'IN USE', 'CREATED'];
   return `${table(headings, rows, '')}\n\n${left}`;
 }

@@ -46,6 +46,17 @@ describe('a log line', () => {
     expect(JSON.stringify(line)).not.toContain('s3cret');
   });
 
+  test('tells of a refusal, and of what it comes from, no stack, but of what made this program fail', () => {
+    const refused = (code: 'certificate.no_names' | 'server.unavailable') =>
+      logged((log) =>
+        log.info({ err: new AppError(code, 'Words.', { cause: new Error('w') }) }, 'said'),
+      );
+    expect(JSON.stringify(refused('certificate.no_names'))).not.toContain('stack');
+    expect(refused('server.unavailable')).toMatchObject([
+      { err: { cause: { stack: expect.arrayContaining([ownFrame]) } } },
+    ]);
+  });
+
   test.each([
     ['that looks like frames', new Error('boom\n    at s3cret (s3cret.ts:1:1)\n    at s3cret')],
     ['that is changed after the stack was written', changedAfterwards()],

@@ -43,25 +43,30 @@ function plain(name: string, value: unknown): unknown {
 }
 
 /**
- * Type, code and, but for refusals, stack frames. A foreign error's message is left out, since drivers quote statements and
+ * Type, code and, but for refusals and what they come from, stack frames. A foreign error's message is left out, since drivers quote statements and
  * values in theirs.
  */
-function describeError(error: unknown, depth = 0): unknown {
+function describeError(error: unknown, depth = 0, ofRefusal = false): unknown {
   if (!(error instanceof Error)) return { type: typeof error };
   return {
     type: error.name,
     ...codeOf(error),
     ...(error instanceof AppError ? { message: error.message, detail: error.privateDetail } : {}),
-    ...(isRefusal(error) ? {} : { stack: framesOf(error) }),
+    ...(ofRefusal || isRefusal(error) ? {} : { stack: framesOf(error) }),
     ...(error.cause === undefined || depth === 3
       ? {}
-      : { cause: describeError(error.cause, depth + 1) }),
+      : { cause: describeError(error.cause, depth + 1, ofRefusal || isAnswered(error)) }),
   };
 }
 
 /** Whoever reads of a refusal wants its code; where it was thrown says nothing more. */
 function isRefusal(error: Error): boolean {
   return error instanceof AppError && error.kind !== 'internal';
+}
+
+/** Of what the caller has sent, where no fault of this program or of what it needs is behind it. */
+function isAnswered(error: Error): boolean {
+  return isRefusal(error) && error instanceof AppError && error.kind !== 'unavailable';
 }
 
 /** The stack without its message, whose lines may look like frames; none of it if the message was changed since. */
