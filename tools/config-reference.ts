@@ -21,6 +21,8 @@ Every problem is reported at once, and the program exits with 2. \`sallyport\` h
 ${configReference(serverConfig, { programName: 'sallyport-server' })}
 ${configReference(agentConfig, { programName: 'sallyport-agent' })}
 ${configReference(cliSettings, { programName: 'sallyport' })}
+## Other variables of sallyport
+
 | variable | what it is |
 | --- | --- |
 ${ofCli.join('\n')}

@@ -101,13 +101,13 @@ test('a Ctrl-C before the first step is done does so too', async () => {
 
 test('[SG-01] a step that fails ends it with exit code 1 and the name of that step, and all that was made is gone', async () => {
   await using folder = await createTempDirectory('demo-test');
-  // No socket can have a path of this length: the agent ends, and serves no application.
+  // No socket can have a path of this length: no agent is enrolled that could not be run.
   const deep = join(folder.path, 'x'.repeat(90));
   await mkdir(deep);
   for (const each of [folder.path, deep]) await chmod(each, 0o711);
   const demo = startDemo(deep);
   expect(await demo.exited).toEqual({ code: 1, signal: null });
-  const failedAt = 'read it as an application, from the agent’s socket';
-  expect(demo.output()).toContain(`The demo failed at "${failedAt}": the application got 0`);
+  const failedAt = 'enrol an agent; its keys are made on its host';
+  expect(demo.output()).toContain(`The demo failed at "${failedAt}": enrolment exited 8`);
   await expectGone(demo, deep, { failedAt });
 }, 120_000);

@@ -66,7 +66,7 @@ describe('a state directory that an agent runs in', () => {
   test('is refused to an enrolment, also with --force, before the token is used', async () => {
     const first = await running();
     const [tokenFile, caFile] = [join(enrolled.home.path, 'token'), join(enrolled.home.path, 'ca')];
-    await writeFile(tokenFile, double.mintToken());
+    await writeFile(tokenFile, double.mintToken(), { mode: 0o600 });
     await writeFile(caFile, double.ca);
     double.received.length = 0;
     const target = ['--url', double.url, '--ca-file', caFile, '--token-file', tokenFile];
