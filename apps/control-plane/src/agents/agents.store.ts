@@ -180,6 +180,11 @@ export async function resetGeneration(tx: Db, id: string, next: string | null): 
   await tx.agent.updateMany({ where: { id }, data: { generation: next } });
 }
 
+/** Lets each agent show whatever it has next: which of two copies goes on is then decided anew. */
+export async function forgetGenerations(tx: Db): Promise<void> {
+  await tx.agent.updateMany({ where: { generation: { not: null } }, data: { generation: null } });
+}
+
 /** Notes that a copy was seen; false when one was seen since `noted`. */
 export async function markCloned(tx: Db, id: string, now: Date, noted: Date): Promise<boolean> {
   const { count } = await tx.agent.updateMany({

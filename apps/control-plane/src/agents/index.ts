@@ -1,7 +1,7 @@
 export { agentEntryRoutes } from './agent-api.routes.ts';
 export { agentsRoutes, enrollmentTokensRoutes } from './agents.routes.ts';
 export { authorizedAgent } from './agents.service.ts';
-export { deleteExpiredAssertions } from './agents.store.ts';
+export { deleteExpiredAssertions, forgetGenerations } from './agents.store.ts';
 export { appendStateEvents } from './append-state-events.ts';
 export { LOST_AFTER_MS, MARKED_AT_ONCE, markLost, noteBehind } from './agent-states.store.ts';
 export { recordReturns } from './record-returns.ts';

@@ -1,3 +1,4 @@
+import { forgetGenerations } from '../agents/index.ts';
 import { appendAuditEvent } from '../audit/index.ts';
 import { systemOperation } from '../authorization/index.ts';
 import { createDeliveryKey } from '../delivery-keys/index.ts';
@@ -15,8 +16,9 @@ export type Settled = { groups: number; sessions: number };
 /**
  * To be done once a database was restored from a backup. Agents may run revisions that were made after it, and hold
  * delivery keys of later epochs; the same numbers would soon stand for something else. So each group goes on from
- * numbers that no agent has met, and its agents take what the database holds. Operators sign in anew: sign-outs since
- * the backup are not in it. Each group for itself; to do it again does no harm.
+ * numbers that no agent has met, and its agents take what the database holds. Agents have moved on to generations that
+ * it does not have, and would be taken for copies of themselves. Operators sign in anew: sign-outs since the backup are
+ * not in it. Each group for itself; to do it again does no harm.
  *
  * @throws WrongRootKey, Error for a database without an installation
  */
@@ -39,6 +41,7 @@ export async function settleRestored(
       await appendAuditEvent(tx, op, done, clock.now());
     });
   return db.transaction(async (tx) => {
+    await forgetGenerations(tx);
     const [groups, sessions] = [groupIds.length, await deleteAllSessions(tx)];
     const act = { action: 'installation:restore', subject: 'installation' } as const;
     const done = { ...act, outcome: 'done', details: { count: groups, sessions } } as const;

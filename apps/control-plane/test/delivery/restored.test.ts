@@ -31,6 +31,7 @@ beforeAll(async () => {
   agent = await agentIn(owner, 'plant-7', original);
   await owner.call('PUT', SECRET, { value: 'in the backup' });
   const other = await agentIn(owner, 'plant-7', original);
+  await agent.openSession(undefined, generations(1));
   await agent.pull();
   await original.end();
   backup = await copyOf(database.url);
@@ -42,6 +43,7 @@ beforeAll(async () => {
   await again.call('POST', `/agents/${other.id}/revoke`);
   const later = agent.through(goesOn.agentApp);
   expect(await later.open(await later.pull())).toEqual({ db: 'after the backup' });
+  for (const number of [2, 3]) await later.openSession(undefined, generations(number));
   agent = later;
   await goesOn.end();
 });
@@ -49,6 +51,12 @@ afterAll(async () => {
   await backup.drop();
   await database.drop();
 });
+
+/** What an agent shows that moves on to a generation, as it would draw one. */
+function generations(number: number): { current: string | null; next: string } {
+  const drawn = (which: number) => String(which).padStart(22, '0');
+  return { current: number === 1 ? null : drawn(number - 1), next: drawn(number) };
+}
 
 const copyOf = (databaseUrl: string) =>
   createDatabase(adminUrl, new URL(databaseUrl).pathname.slice(1));
@@ -116,6 +124,17 @@ test('after-restore helps where the group has meanwhile made as many revisions a
   expect((await ahead.pullRaw()).status).toBe(204);
   await settle();
   expect(await ahead.open(await ahead.pull(30))).toEqual({ db: 'after the restore' });
+});
+
+test('[F-10] after-restore: no agent is taken for a copy of itself, as it would be by the generation of the backup', async () => {
+  await owner.call('PATCH', '/groups/plant-7', { clones: 'refuse' });
+  const refusedAsCopy = { status: 401, body: { code: 'agent.cloned' } };
+  expect(await ahead.openSession(undefined, generations(4))).toMatchObject(refusedAsCopy);
+  await settle();
+  expect((await ahead.openSession(undefined, generations(4))).status).toBe(200);
+  // From then on a copy is told again.
+  expect((await ahead.openSession(undefined, generations(5))).status).toBe(200);
+  expect(await ahead.openSession(undefined, generations(4))).toMatchObject(refusedAsCopy);
 });
 
 test('after-restore changes nothing without the root key of the backup, nor in a database that holds no installation', async () => {
