@@ -30,6 +30,8 @@ import { VERSION } from './version.ts';
 const CONFIRM_EVERY_MS = 5 * 60_000;
 /** How often it is looked at what the agent takes of its host; Prometheus asks about as often. */
 const RESOURCES_EVERY_MS = 15_000;
+/** Whoever imports a bundle waits for it. */
+const IMPORTS_EVERY_MS = 1_000;
 
 type Run = {
   log: Log;
@@ -142,7 +144,7 @@ async function serve(parts: Serving, signal: AbortSignal): Promise<AgentError | 
       keepFresh(() => kept.refresh(), log),
     ),
     keepFresh(() => parts.resources.look(), log, { everyMs: RESOURCES_EVERY_MS, atOnce: true }),
-    keepFresh(() => parts.imports.look(), log),
+    keepFresh(() => parts.imports.look(), log, { everyMs: IMPORTS_EVERY_MS }),
   ];
 
   const reason = await Promise.race([aborted(signal), agent.gaveUp]);
