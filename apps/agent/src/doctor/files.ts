@@ -1,15 +1,14 @@
 import { access, constants } from 'node:fs/promises';
 import type { Usage } from '@sallyport/tls/peer-certificate';
-import { LocalClient } from '../cli/local-client.ts';
 import { CONFIG_FILE_VARIABLE } from '../config.ts';
 import { openStores, type StoreBlocks } from '../files/stores.ts';
 import { agentToken, readTokenFile } from '../files/token-file.ts';
 import { routeToControlPlane } from '../link/route.ts';
 import { HeaderToken } from '../local-api/header-token.ts';
-import { health } from '../local-api/health.ts';
 import { codeOf } from '../state/system-error.ts';
 import { failed, foundOf, ok, warning, type Found } from './finding.ts';
 import type { Host } from './host.ts';
+import { reportedHealth } from './reported-health.ts';
 
 /** A file that some key names. */
 export type NamedFile = { key: string; path: string; read: () => Promise<unknown> };
@@ -77,9 +76,7 @@ export async function mayUse(path: string, mode: number, key: string): Promise<F
 export async function certificateFiles(host: Host): Promise<Found[]> {
   const { certificateFiles: kept } = host.config;
   if (kept.length === 0) return [ok('none is set')];
-  const running = await new LocalClient(host.config.socket)
-    .read('/healthz', health)
-    .catch(() => undefined);
+  const running = await reportedHealth(host);
   return Promise.all(
     kept.map(async ({ file, certificate }) => {
       try {

@@ -43,7 +43,12 @@ export async function readTokenFile(path: string, kind: TokenKind): Promise<stri
     await using file = await open(path, WITHOUT_WAITING);
     const stats = await file.stat();
     if (!stats.isFile()) throw unusable('is no file');
-    assertProtected(stats, path, kind.sharedInMemory && (await isInMemory(file)));
+    // Of the open file itself, whatever its path leads to by now.
+    assertProtected(
+      stats,
+      path,
+      kind.sharedInMemory && (await isInMemory(`/proc/self/fd/${file.fd}`)),
+    );
     const token = await tokenIn(file, kind.pattern);
     if (token === undefined) throw unusable(`holds no ${kind.called}`);
     return token;
@@ -57,7 +62,7 @@ export async function readTokenFile(path: string, kind: TokenKind): Promise<stri
 export async function isReadByEveryone(path: string): Promise<boolean> {
   const stats = await stat(path).catch(() => undefined);
   if (stats?.isFile() !== true || (stats.mode & READ_BY_OTHERS) === 0) return false;
-  return process.platform !== 'linux' || !IN_MEMORY.has((await statfs(path)).type);
+  return !(await isInMemory(path));
 }
 
 async function tokenIn(file: FileHandle, pattern: RegExp): Promise<string | undefined> {
@@ -76,10 +81,8 @@ function assertProtected(stats: Stats, path: string, isShared: boolean): void {
     throw unsafe(path, 'can be read by every user of this host', `chmod o-rwx ${path}`);
 }
 
-/** Of the open file itself, whatever its path leads to by now. */
-async function isInMemory({ fd }: FileHandle): Promise<boolean> {
-  if (process.platform !== 'linux') return false;
-  return IN_MEMORY.has((await statfs(`/proc/self/fd/${fd}`)).type);
+async function isInMemory(path: string): Promise<boolean> {
+  return process.platform === 'linux' && IN_MEMORY.has((await statfs(path)).type);
 }
 
 function unsafe(path: string, what: string, advice: string): AgentError {
