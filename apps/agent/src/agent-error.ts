@@ -16,6 +16,7 @@ export type OwnErrorCode =
   | 'identity.unreadable'
   | 'enroll.reply_lost'
   | 'enroll.not_dialled'
+  | 'link.files_refused'
   | 'listen.unusable'
   | 'token_file.unsafe'
   | 'token_file.unusable'

@@ -119,6 +119,7 @@ export class Agent {
     });
     const onGroup = (group: Identity['group']) => this.#move.learn(group);
     const answered = new Wake();
+    if (parts.credentials !== undefined) parts.credentials.onReplaced = () => answered.now();
     const session = new Session({ ...parts, serverClock, onGroup, onAnswer: () => answered.now() });
     const controlPlane = new ControlPlane(session);
     this.#controlPlane = controlPlane;

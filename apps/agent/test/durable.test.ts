@@ -1,6 +1,9 @@
 import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { Issuer, type IssuedLeaf, type LeafOptions } from '@sallyport/tls/test/issuer';
+import { readAgentConfig, type AgentConfig } from '../src/config.ts';
+import type { Health } from '../src/local-api/health.ts';
 import { ControlPlaneDouble } from './control-plane-double.ts';
 import { enrollWith, startDaemon, until, type Enrolled, type TestDaemon } from './harness.ts';
 
@@ -96,4 +99,56 @@ test('[F-02] offline, what may be among the values in memory alone is not said t
   };
   for (const path of ['/v1/config/nowhere', '/v1/secrets/nowhere'])
     expect(await answer(path)).toEqual({ status: 503, code: 'agent.not_ready' });
+});
+
+describe('[F-02] a file of certificates that is not taken at the start', () => {
+  const keystore = () => join(enrolled.home.path, 'agent.pem');
+  const truststore = () => join(enrolled.home.path, 'ca.pem');
+
+  /** Starts the agent anew, which is served by what is on its disk, and asks nothing of the control plane. */
+  async function startWith(settings: Partial<AgentConfig>): Promise<Health> {
+    await daemon.stop();
+    double.received.length = double.handshakes.length = 0;
+    daemon = await startDaemon({ ...enrolled, ...settings });
+    const report = await daemon.untilHealth(({ controlPlane }) => controlPlane.lastError !== null);
+    expect(await daemon.secret('db/password')).toBe('first');
+    expect([double.received, double.handshakes]).toEqual([[], []]);
+    return report;
+  }
+  const controlPlane = (files: Partial<AgentConfig['controlPlane']>) => ({
+    controlPlane: { ...readAgentConfig({ ...enrolled }, {}).config.controlPlane, ...files },
+  });
+
+  test('is told with what to do, and a keystore is shown once it is good', async () => {
+    const issuer = await Issuer.root();
+    const put = async ({ key, chain }: IssuedLeaf) =>
+      writeFile(keystore(), key + chain + issuer.rootPem);
+    const usages: LeafOptions['usages'] = ['clientAuth'];
+    await put(await issuer.leaf({ usages, notAfter: new Date(Date.now() - 1_000) }));
+    const files = controlPlane({ keystore: { file: keystore(), type: 'auto' } });
+    const expired = await startWith({ authentication: 'certificate', ...files });
+    const told = /^controlPlane\.keystore\.file: .*expired.* There is no link without it; /;
+    expect(expired).toMatchObject({
+      status: 'stale',
+      fileProblems: [expect.stringMatching(told)],
+      controlPlane: { state: 'unreachable', lastError: { code: 'link.files_refused' } },
+    });
+    expect(expired.conditions.map(({ code }) => code)).toContain('files_refused');
+    expect(daemon.log).toContainEqual(
+      expect.objectContaining({ level: 'error', code: 'certificate.expired' }),
+    );
+    await put(await issuer.leaf({ usages }));
+    await daemon.untilHealth(({ controlPlane: { state } }) => state === 'refused');
+    expect(double.received.map(({ path }) => path)).toContain('/agent/v1/session');
+    expect((await daemon.health()).fileProblems).toEqual([]);
+  }, 60_000);
+
+  test('is told where it is not there, and nothing else is trusted until a truststore is', async () => {
+    const files = controlPlane({ truststore: { file: truststore(), type: 'auto' } });
+    const { fileProblems } = await startWith(files);
+    expect(fileProblems).toEqual([expect.stringMatching(/^controlPlane\.truststore\.file: /)]);
+    await writeFile(truststore(), double.ca);
+    double.putSecret('db/password', 'second');
+    await daemon.untilSecret('db/password', 'second');
+  }, 60_000);
 });

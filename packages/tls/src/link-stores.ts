@@ -23,8 +23,11 @@ export type StoresOptions = {
   now: () => number;
 };
 
-/** What is wrong with a file, beginning with the key of the setting to look at. */
-export type StoreProblem = { code: KeystoreError['code']; text: string };
+/**
+ * What is wrong with a file, beginning with the key of the setting to look at. `isHeld`: what it held before still
+ * counts; else it was never taken.
+ */
+export type StoreProblem = { code: KeystoreError['code']; text: string; isHeld: boolean };
 
 /** Files are not taken. The message has a line for each, which begins with the key of its setting. */
 export class StoresError extends Error {
@@ -34,26 +37,32 @@ export class StoresError extends Error {
   }
 }
 
+const kinds = ['keystore', 'truststore'] as const satisfies StoreKind[];
+type Files = {
+  keystore: StoreFile<Keystore> | undefined;
+  truststore: StoreFile<string[]> | undefined;
+};
+
 /** The keystore and the truststore that are set for one side of a link, as their files are now. */
 export class LinkStores {
   readonly #key: string;
-  readonly #keystore: StoreFile<Keystore> | undefined;
-  readonly #truststore: StoreFile<string[]> | undefined;
+  readonly #files: Files;
 
-  private constructor(
-    key: string,
-    keystore: StoreFile<Keystore> | undefined,
-    truststore: StoreFile<string[]> | undefined,
-  ) {
+  private constructor(key: string, files: Files) {
     this.#key = key;
-    this.#keystore = keystore;
-    this.#truststore = truststore;
+    this.#files = files;
   }
 
   /** @throws StoresError with every file that is not taken */
   static async open(options: StoresOptions): Promise<LinkStores> {
+    const stores = await LinkStores.follow(options);
+    if (stores.problems.length > 0) throw new StoresError(stores.problems);
+    return stores;
+  }
+
+  /** As `open`, for who can wait: a file that is not taken is there once `refresh` has taken it. */
+  static async follow(options: StoresOptions): Promise<LinkStores> {
     const { key, usage, now } = options;
-    const problems: StoreProblem[] = [];
     const opened = async <Store>(
       kind: StoreKind,
       read: (bytes: Uint8Array, setting: StoreFileSetting) => Promise<Store>,
@@ -61,55 +70,56 @@ export class LinkStores {
       const { file: path, type, password } = options[kind];
       if (path === undefined) return undefined;
       const setting = { type, password: password?.reveal() };
-      try {
-        return await StoreFile.open({ path, kind, read: (bytes) => read(bytes, setting) });
-      } catch (error) {
-        if (!(error instanceof KeystoreError)) throw error;
-        problems.push(problemOf(error, key, kind));
-        return undefined;
-      }
+      return StoreFile.open({ path, kind, read: (bytes) => read(bytes, setting) });
     };
     const keystore = await opened('keystore', async (bytes, setting) =>
       withUsage(await readKeystore(bytes, { ...setting, nowMs: now() }), usage),
     );
     const truststore = await opened('truststore', readTruststore);
-    if (problems.length > 0) throw new StoresError(problems);
-    return new LinkStores(key, keystore, truststore);
+    return new LinkStores(key, { keystore, truststore });
   }
 
-  /** Undefined when none is set. */
+  /** Whether a file is set, taken or not. */
+  sets(kind: StoreKind): boolean {
+    return this.#files[kind] !== undefined;
+  }
+
+  /** Undefined when none is set, or it was never taken. */
   get keystore(): Keystore | undefined {
-    return this.#keystore?.store;
+    return this.#files.keystore?.store;
   }
 
-  /** PEM each; undefined when none is set. */
+  /** PEM each; undefined when none is set, or it was never taken. */
   get truststore(): readonly string[] | undefined {
-    return this.#truststore?.store;
+    return this.#files.truststore?.store;
   }
 
   /** What keeps a file, as the last look found it, from being taken. */
   get problems(): StoreProblem[] {
-    const found: [StoreKind, KeystoreError | undefined][] = [
-      ['keystore', this.#keystore?.refusal],
-      ['truststore', this.#truststore?.refusal],
-    ];
-    return found.flatMap(([kind, refusal]) =>
-      refusal === undefined ? [] : [problemOf(refusal, this.#key, kind)],
-    );
+    return kinds.flatMap((kind) => {
+      const refusal = this.#files[kind]?.refusal;
+      return refusal === undefined ? [] : [this.#problemOf(refusal, kind)];
+    });
   }
 
   /** Looks at the files again. What is not taken is told once, and leaves what there was. */
   async refresh(): Promise<{ replaced: boolean; problems: StoreProblem[] }> {
     const found: [StoreKind, Refreshed | undefined][] = [
-      ['keystore', await this.#keystore?.refresh()],
-      ['truststore', await this.#truststore?.refresh()],
+      ['keystore', await this.#files.keystore?.refresh()],
+      ['truststore', await this.#files.truststore?.refresh()],
     ];
     return {
       replaced: found.some(([, outcome]) => outcome === 'replaced'),
       problems: found.flatMap(([kind, outcome]) =>
-        outcome instanceof KeystoreError ? [problemOf(outcome, this.#key, kind)] : [],
+        outcome instanceof KeystoreError ? [this.#problemOf(outcome, kind)] : [],
       ),
     };
+  }
+
+  #problemOf({ code, field, message }: KeystoreError, kind: StoreKind): StoreProblem {
+    const setting = field === 'password' ? 'password' : 'file';
+    const text = `${this.#key}.${kind}.${setting}: ${message}`;
+    return { code, text, isHeld: this.#files[kind]?.store !== undefined };
   }
 }
 
@@ -122,13 +132,4 @@ function withUsage(keystore: Keystore, usage: Usage): Keystore {
     'keystore',
     `The certificate of the keystore lacks the extended key usage ${usage}, without which the other side refuses it; have it issued with that.`,
   );
-}
-
-function problemOf(
-  { code, field, message }: KeystoreError,
-  key: string,
-  kind: StoreKind,
-): StoreProblem {
-  const setting = field === 'password' ? 'password' : 'file';
-  return { code, text: `${key}.${kind}.${setting}: ${message}` };
 }

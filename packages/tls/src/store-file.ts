@@ -23,26 +23,26 @@ export type Refreshed = 'same' | 'replaced' | KeystoreError;
  */
 export class StoreFile<Store> {
   readonly #options: StoreFileOptions<Store>;
-  #store: Store;
-  #digest: string;
+  #store: Store | undefined;
+  #digest = '';
   /** The refusal that was told last, and of which content. */
   #told = '';
   #refusal: KeystoreError | undefined;
   #refreshing: Promise<Refreshed> | undefined;
 
-  private constructor(options: StoreFileOptions<Store>, store: Store, digest: string) {
+  private constructor(options: StoreFileOptions<Store>) {
     this.#options = options;
-    this.#store = store;
-    this.#digest = digest;
   }
 
-  /** @throws KeystoreError when the file is not taken: there is nothing to go on with. */
+  /** Looks at the file for the first time; `refusal` says why there is no store then. */
   static async open<Store>(options: StoreFileOptions<Store>): Promise<StoreFile<Store>> {
-    const bytes = await bytesOf(options);
-    return new StoreFile(options, await options.read(bytes), digestOf(bytes));
+    const file = new StoreFile(options);
+    await file.refresh();
+    return file;
   }
 
-  get store(): Store {
+  /** Undefined until the file is taken. */
+  get store(): Store | undefined {
     return this.#store;
   }
 

@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { StoreFile } from '../src/store-file.ts';
 import { readTruststore } from '../src/truststore.ts';
-import { PASSWORD, storeFile, storeRefusal } from './stores.ts';
+import { PASSWORD, storeFile } from './stores.ts';
 
 const kind = 'truststore';
 const two = storeFile('truststore.jks');
@@ -133,7 +133,7 @@ test('a file is refused at once when it is too large, is no file, or is not ther
     [folder.path, 'keystore.unreadable'],
     [at('missing'), 'keystore.unreadable'],
   ] as const)
-    expect(await storeRefusal(StoreFile.open({ path, kind, read }))).toMatchObject({
+    expect((await StoreFile.open({ path, kind, read })).refusal).toMatchObject({
       code,
       field: kind,
     });

@@ -62,7 +62,7 @@ function describe({
     `revision       ${revision}, epoch ${epoch}, ${counted(entries, 'entry', 'entries')}`,
     `control plane  ${controlPlane.url} ${controlPlane.state} since ${controlPlane.since}`,
     `sessions       by ${authentication.method}${authentication.expiresAt === null ? '' : `, certificate expires ${authentication.expiresAt}`}`,
-    ...fileProblems.map((problem) => `files          ${problem} What it held before still counts.`),
+    ...fileProblems.map((problem) => `files          ${problem}`),
     ...(tlsWeak === true ? ['tls            weak cipher suite; see controlPlane.tls'] : []),
     ...(lastError === null
       ? []

@@ -5,6 +5,7 @@ import { generateSigningJwk } from '@sallyport/crypto/signing-key';
 import { createAgent, type Agent } from '../agent.ts';
 import type { AgentConfig } from '../config.ts';
 import { keepFresh } from '../files/keep-fresh.ts';
+import { HELD } from '../files/stores.ts';
 import { Freshness } from '../freshness.ts';
 import { KeyMemory } from '../host/key-memory.ts';
 import { localApiSettings } from '../local-api-settings.ts';
@@ -88,7 +89,8 @@ async function listen(
     tls: () => undefined,
     identityValidity: () => undefined,
     // As sentences, which some of them are.
-    fileProblems: () => follower.problems.map((problem) => problem.replace(/\.?$/, '.')),
+    fileProblems: () =>
+      follower.problems.map((problem) => `${problem.replace(/\.?$/, '.')} ${HELD}`),
     durable: () => ({ revision: undefined, bytes: 0, error: undefined }),
     files: () => [],
   });

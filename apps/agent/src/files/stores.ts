@@ -1,8 +1,12 @@
-import type { LinkStores } from '@sallyport/tls/link-stores';
+import type { LinkStores, StoreProblem } from '@sallyport/tls/link-stores';
 import type { Usage } from '@sallyport/tls/peer-certificate';
 import { AgentError } from '../agent-error.ts';
 import type { AgentConfig } from '../config.ts';
 import type { Log } from '../log.ts';
+
+/** What is told beside a file that is not taken. */
+export const HELD = 'What it held before still counts.';
+const NEVER_TAKEN = 'There is no link without it; it is looked at again every few seconds.';
 
 /** The blocks of a keystore and a truststore, as they were parsed. */
 export type StoreBlocks = Pick<AgentConfig['controlPlane'], 'keystore' | 'truststore'>;
@@ -27,13 +31,38 @@ export async function openStores(
   }
 }
 
+/** As `openStores`, for who can wait; files that are not taken are told, and taken by `refreshStores` once they are good. */
+export async function followStores(
+  key: string,
+  { keystore, truststore }: StoreBlocks,
+  usage: Usage,
+  log: Log,
+): Promise<LinkStores> {
+  const { LinkStores } = await import('@sallyport/tls/link-stores');
+  const now = () => Date.now();
+  const stores = await LinkStores.follow({ key, keystore, truststore, usage, now });
+  tell(stores.problems, log);
+  return stores;
+}
+
 /** Looks at the files again, and tells of each that is not taken. Whether there is anything new in them. */
 export async function refreshStores(stores: LinkStores, log: Log): Promise<boolean> {
   const { replaced, problems } = await stores.refresh();
-  for (const { code, text } of problems)
+  tell(problems, log);
+  return replaced;
+}
+
+/** What keeps each file from being taken, and what that means. */
+export function problemsIn({ problems }: LinkStores): string[] {
+  return problems.map(({ text, isHeld }) => `${text} ${isHeld ? HELD : NEVER_TAKEN}`);
+}
+
+function tell(problems: readonly StoreProblem[], log: Log): void {
+  for (const { code, text, isHeld } of problems)
     log.error(
       { code, detail: text },
-      'a file of certificates is not taken; what it held before still counts',
+      isHeld
+        ? 'a file of certificates is not taken; what it held before still counts'
+        : 'a file of certificates is not taken; there is no link without it, and it is looked at again',
     );
-  return replaced;
 }

@@ -1,7 +1,7 @@
 import type { HttpsLink } from '@sallyport/tls/https-link';
 import { AgentError } from '../agent-error.ts';
 import type { Clock } from '../clock.ts';
-import { refreshStores } from '../files/stores.ts';
+import { problemsIn, refreshStores } from '../files/stores.ts';
 import type { Log } from '../log.ts';
 import {
   certificateIn,
@@ -40,6 +40,8 @@ type CredentialsParts = {
 export class Credentials {
   readonly #parts: CredentialsParts;
   readonly byCertificate: boolean;
+  /** Told each time that a file was taken. */
+  onReplaced: () => void = () => {};
   #anchors: string[];
   #certificate: ClientCertificate | undefined;
   #due: { atMs: number; monotonicMs: number } = { atMs: Infinity, monotonicMs: Infinity };
@@ -70,12 +72,23 @@ export class Credentials {
 
   /** Whether the certificate is somebody else's to renew. */
   get isGiven(): boolean {
-    return this.byCertificate && this.#parts.stores?.keystore !== undefined;
+    return this.byCertificate && this.#parts.stores?.sets('keystore') === true;
   }
 
   /** What keeps a file that was set from being taken, as it is now. */
   get problems(): string[] {
-    return (this.#parts.stores?.problems ?? []).map(({ text }) => text);
+    return this.#parts.stores === undefined ? [] : problemsIn(this.#parts.stores);
+  }
+
+  /**
+   * For every request: without a file that is set there is another trust, or another certificate.
+   *
+   * @throws AgentError `link.files_refused` for one that was never taken
+   */
+  assertTaken(): void {
+    const missing = this.#parts.stores?.problems.find(({ isHeld }) => !isHeld);
+    if (missing === undefined) return;
+    throw new AgentError('link.files_refused', missing.text, { retryable: true });
   }
 
   /** Looks at the files that are set again; one that is not taken is told, and leaves what there was. */
@@ -87,6 +100,7 @@ export class Credentials {
     if (stores.truststore !== undefined) this.#anchors = [...stores.truststore];
     this.#link?.replace(this.tls);
     log.info({}, 'the certificates of the link to the control plane were read anew');
+    this.onReplaced();
   }
 
   /** For the link that is made with them, and for each of its connections from a change on. */

@@ -6,7 +6,7 @@ import { HttpsLink } from '@sallyport/tls/https-link';
 import type { LinkStores } from '@sallyport/tls/link-stores';
 import { AgentError } from '../agent-error.ts';
 import { keepFresh } from '../files/keep-fresh.ts';
-import { openStores, refreshStores } from '../files/stores.ts';
+import { openStores, problemsIn, refreshStores } from '../files/stores.ts';
 import { ownHosts, type ListenConfig } from '../listen-settings.ts';
 import type { Log } from '../log.ts';
 import { refusalsTo } from '../refusals-log.ts';
@@ -115,7 +115,7 @@ export async function listenForControlPlane(
     arrived: accepted.arrived,
     request: (...request) => link.request(...request),
     tlsParameters: () => link.tlsParameters(),
-    problems: () => stores.problems.map(({ text }) => text),
+    problems: () => problemsIn(stores),
     replace: (trust) => {
       anchors = trust.ca ?? anchors;
       accepted.replace(identity());

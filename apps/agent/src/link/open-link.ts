@@ -10,7 +10,7 @@ import type { StateDirectory } from '../state/state-directory.ts';
 import type { Link } from './call.ts';
 import { Credentials } from './credentials.ts';
 import { linkToControlPlane } from './link-to-control-plane.ts';
-import { openOwnStores } from './own-stores.ts';
+import { followOwnStores, openOwnStores } from './own-stores.ts';
 import { warnOfPlainCredentials } from './route.ts';
 import { trustFor } from './trust.ts';
 
@@ -35,7 +35,10 @@ export async function openLink(
   config: AgentConfig,
   log: Log,
 ): Promise<{ link: ReplaceableLink; credentials: Credentials; fileProblems: () => string[] }> {
-  const stores = await openOwnStores(config);
+  // One that listens shows other files, and has no link that could wait for these.
+  const stores = await (listens(config.listen)
+    ? openOwnStores(config)
+    : followOwnStores(config, log));
   const trust = trustFor(identity, stores);
   const parts = { state, identity, trust, stores, clock: systemClock, random: Math.random, log };
   const credentials = await Credentials.open(parts, config.authentication === 'certificate');
@@ -50,7 +53,16 @@ async function linkTo(identity: Identity, parts: LinkParts): Promise<Replaceable
   if (listens(config.listen)) return linkFrom(identity, config.listen, parts);
   const target = await linkToControlPlane(identity, config);
   warnOfPlainCredentials(target.route ?? {}, log);
-  return new HttpsLink({ ...target, ...credentials.tls, maxBodyBytes: MAX_REPLY_BYTES });
+  const link = new HttpsLink({ ...target, ...credentials.tls, maxBodyBytes: MAX_REPLY_BYTES });
+  return {
+    request: async (...request) => {
+      credentials.assertTaken();
+      return link.request(...request);
+    },
+    tlsParameters: () => link.tlsParameters(),
+    replace: (tls) => link.replace(tls),
+    close: () => link.close(),
+  };
 }
 
 async function linkFrom(

@@ -1,20 +1,32 @@
 import type { LinkStores } from '@sallyport/tls/link-stores';
-import { openStores, type StoreBlocks } from '../files/stores.ts';
+import { followStores, openStores, type StoreBlocks } from '../files/stores.ts';
+import type { Log } from '../log.ts';
 
 /** What the link to the control plane is given by files. */
 export type OwnStores = LinkStores;
+
+type Config = { controlPlane: StoreBlocks };
+
+const KEY = 'controlPlane';
+const USAGE = 'clientAuth';
 
 /**
  * Opens controlPlane.keystore and controlPlane.truststore; undefined where neither is set.
  *
  * @throws AgentError `usage.invalid` with every file that is not taken
  */
-export async function openOwnStores({
-  controlPlane,
-}: {
-  controlPlane: StoreBlocks;
-}): Promise<OwnStores | undefined> {
-  const { keystore, truststore } = controlPlane;
-  if (keystore.file === undefined && truststore.file === undefined) return undefined;
-  return openStores('controlPlane', controlPlane, 'clientAuth');
+export async function openOwnStores({ controlPlane }: Config): Promise<OwnStores | undefined> {
+  return areSet(controlPlane) ? openStores(KEY, controlPlane, USAGE) : undefined;
+}
+
+/** As `openOwnStores`, for an agent that serves what it has until the files are good. */
+export async function followOwnStores(
+  { controlPlane }: Config,
+  log: Log,
+): Promise<OwnStores | undefined> {
+  return areSet(controlPlane) ? followStores(KEY, controlPlane, USAGE, log) : undefined;
+}
+
+function areSet({ keystore, truststore }: StoreBlocks): boolean {
+  return keystore.file !== undefined || truststore.file !== undefined;
 }

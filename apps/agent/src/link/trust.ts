@@ -7,13 +7,16 @@ import type { OwnStores } from './own-stores.ts';
  */
 export type Trust = { from: 'file' | 'enrolment' | 'system'; certificates: readonly string[] };
 
-/** The file of controlPlane.truststore alone, where it is set; else what the enrolment was made with. */
+/**
+ * The file of controlPlane.truststore alone, where it is set, and no certificates while it was never taken; else what
+ * the enrolment was made with.
+ */
 export function trustFor(
   { trustAnchors }: Pick<Identity, 'trustAnchors'>,
-  stores: Pick<OwnStores, 'truststore'> | undefined,
+  stores: Pick<OwnStores, 'sets' | 'truststore'> | undefined,
 ): Trust {
-  const named = stores?.truststore;
-  if (named !== undefined) return { from: 'file', certificates: named };
+  if (stores?.sets('truststore') === true)
+    return { from: 'file', certificates: stores.truststore ?? [] };
   const from = trustAnchors.length === 0 ? 'system' : 'enrolment';
   return { from, certificates: trustAnchors };
 }

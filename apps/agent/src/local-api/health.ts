@@ -54,7 +54,7 @@ export const health = z.object({
   tlsWeak: z.boolean().nullable(),
   /** How sessions are opened; `expiresAt` is of the client certificate, null without one. */
   authentication: z.object({ method: z.string(), expiresAt: z.iso.datetime().nullable() }),
-  /** What keeps files of keys, CAs and tokens from being taken anew; what they held before counts. */
+  /** What keeps files of keys, CAs and tokens from being taken, and whether what they held before counts. */
   fileProblems: z.array(z.string()),
   durable: z.object({ revision: z.int().nullable(), bytes: z.int(), error: z.string().nullable() }),
   /** `version` is what the file holds, null before the first; `error` says why it is not the newest. */

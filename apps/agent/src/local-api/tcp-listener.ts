@@ -12,7 +12,7 @@ import type { LinkStores } from '@sallyport/tls/link-stores';
 import { isNamedClient } from '@sallyport/tls/peer-certificate';
 import { tlsOptions } from '@sallyport/tls/policy';
 import { AgentError } from '../agent-error.ts';
-import { openStores, refreshStores } from '../files/stores.ts';
+import { HELD, openStores, problemsIn, refreshStores } from '../files/stores.ts';
 import type { TcpConfig } from '../local-api-settings.ts';
 import type { Log } from '../log.ts';
 import { refusalsTo } from '../refusals-log.ts';
@@ -79,8 +79,8 @@ export class TcpListener implements Listener {
   /** What keeps its files from being taken; what they held before counts. */
   get problems(): string[] {
     const { stores, token } = this.#own;
-    const ofToken = token?.problem === undefined ? [] : [token.problem];
-    return [...stores.problems.map(({ text }) => text), ...ofToken];
+    const ofToken = token?.problem === undefined ? [] : [`${token.problem}. ${HELD}`];
+    return [...problemsIn(stores), ...ofToken];
   }
 
   /** Looks at its files again. Whoever was let in by what counts no longer is cut off. */

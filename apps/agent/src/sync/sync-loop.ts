@@ -35,7 +35,7 @@ export type SyncParts = {
    * and would wait for the next revision.
    */
   outdated: () => AbortSignal;
-  /** Aborts when the control plane answers anything that the agent asks within its session. */
+  /** Aborts when the control plane answers anything that the agent asks within its session, and when a file of the link was taken. */
   answered: () => AbortSignal;
 };
 
