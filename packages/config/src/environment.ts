@@ -3,10 +3,11 @@ import { coerceText } from './coerce.ts';
 import { isUnset } from './expand.ts';
 import type { Findings } from './findings.ts';
 import type { Environment } from './load.ts';
-import { exposureOf, readText } from './protected-file.ts';
+import { exposureOf, readText, secretIn } from './protected-file.ts';
 import { type Setting, variablesOf } from './settings.ts';
 
-export type FromEnvironment = { setting: Setting; origin: string; value: unknown };
+/** `file` is the one that holds the value, where the variable names one. */
+export type FromEnvironment = { setting: Setting; origin: string; value: unknown; file?: string };
 
 /** The variables that Kubernetes and Docker set in every container for a Service or link of this name. */
 function isServiceLink(name: string, value: string): boolean {
@@ -23,9 +24,9 @@ function secretFromFile(setting: Setting, name: string, path: string, findings: 
   const exposure = exposureOf(path, true);
   if (exposure !== undefined)
     findings.warning(setting.path, name, `the file that it names ${exposure}`);
-  const value = content.text.replace(/\r?\n$/, '');
+  const value = secretIn(content.text);
   if (value === '') findings.problem(setting.path, name, 'the file that it names is empty');
-  return value === '' ? undefined : { setting, origin: name, value };
+  return value === '' ? undefined : { setting, origin: name, value, file: path };
 }
 
 function readSetting(setting: Setting, env: Environment, findings: Findings) {

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { readConfigFile } from './config-file.ts';
-import { readEnvironment, refuseUnknownVariables } from './environment.ts';
+import { type FromEnvironment, readEnvironment, refuseUnknownVariables } from './environment.ts';
 import { expected } from './expectation.ts';
 import { Findings } from './findings.ts';
+import { Secret } from './secret.ts';
 import { type Setting, settingsOf, unwrap, variablesOf } from './settings.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -77,6 +78,15 @@ function missing(setting: Setting | undefined, file: string | undefined): string
   return `required; set ${[...places, `the key in ${file ?? 'a configuration file'}`].join(' or ')}`;
 }
 
+/** So that a secret can be read again where its file is: a schema is given its text alone. */
+function nameFile(config: Values, { setting: { path }, file }: FromEnvironment): void {
+  const section = sectionAt(config, path.slice(0, -1));
+  const name = path.at(-1) ?? '';
+  const value = section[name];
+  if (file !== undefined && value instanceof Secret)
+    section[name] = new Secret(value.reveal(), file);
+}
+
 /** Reads a configuration: defaults < YAML file < environment. Throws `ConfigError` with every problem at once. */
 export function loadConfig<Schema extends z.ZodObject>(
   schema: Schema,
@@ -91,7 +101,8 @@ export function loadConfig<Schema extends z.ZodObject>(
       ? { values: {}, referenced: new Set<string>() }
       : readConfigFile(schema, file, env, findings);
   const values: Values = fromFile.values;
-  for (const { setting, origin, value } of readEnvironment(settings, env, findings)) {
+  const fromEnvironment = readEnvironment(settings, env, findings);
+  for (const { setting, origin, value } of fromEnvironment) {
     const name = setting.path.at(-1) ?? '';
     sectionAt(values, setting.path.slice(0, -1))[name] = value;
     origins.set(setting.key, origin);
@@ -112,5 +123,6 @@ export function loadConfig<Schema extends z.ZodObject>(
   if (!parsed.success || findings.problems.length > 0) {
     throw new ConfigError(programName, findings.problems);
   }
+  for (const given of fromEnvironment) nameFile(parsed.data, given);
   return { config: parsed.data, warnings: findings.warnings };
 }

@@ -1,4 +1,5 @@
-import { readFileSync, statSync } from 'node:fs';
+import { constants, readFileSync, statSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'does not exist',
@@ -15,16 +16,36 @@ function systemCodeOf(error: unknown): string {
 
 export type FileText = { text: string } | { refused: string };
 
+function refusedFor(error: unknown): FileText {
+  const code = systemCodeOf(error);
+  return { refused: reasons[code] ?? `cannot be read (${code})` };
+}
+
 /** The UTF-8 text of a file, or why there is none, as the end of a sentence. */
 export function readText(path: string): FileText {
   let bytes: Buffer;
   try {
     bytes = readFileSync(path);
   } catch (error) {
-    const code = systemCodeOf(error);
-    return { refused: reasons[code] ?? `cannot be read (${code})` };
+    return refusedFor(error);
   }
   return decodeText(bytes);
+}
+
+/** As `readText`, for a program that serves meanwhile: nothing waits for the disk, nor for whoever writes to a pipe. */
+export async function textOfFile(path: string): Promise<FileText> {
+  try {
+    await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    if (!(await file.stat()).isFile()) return { refused: 'is no file' };
+    return decodeText(await file.readFile());
+  } catch (error) {
+    return refusedFor(error);
+  }
+}
+
+/** The secret in the text of a file of its own, whose last line may have an end. */
+export function secretIn(text: string): string {
+  return text.replace(/\r?\n$/, '');
 }
 
 /** Bytes of a file as UTF-8. */

@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import { inspect } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
@@ -53,6 +55,26 @@ describe('secrets from the environment', () => {
       expect(config.database.url.reveal()).toBe(value);
       expect(warnings).toEqual([]);
     }
+  });
+
+  test('[AX-25] [BM-21] a secret from a file is told as the file holds it by now, and as it came while there is none', async () => {
+    using folder = new TempFolder();
+    const path = folder.write('secret', 'first\n');
+    const { url } = load({ DATABASE_URL_FILE: path }).config.database;
+    for (const [content, value] of [
+      ['second\n', 'second'],
+      ['\n', 'first'],
+      [Buffer.from([0xff, 0xfe]), 'first'],
+    ] as const) {
+      folder.write('secret', content);
+      expect(await url.current()).toBe(value);
+    }
+    rmSync(path);
+    expect(await url.current()).toBe('first');
+    execFileSync('sh', ['-c', 'mkfifo "$0"', path]);
+    expect(await url.current()).toBe('first');
+    expect(url.reveal()).toBe('first');
+    expect(await load({ DATABASE_URL: 'third' }).config.database.url.current()).toBe('third');
   });
 
   test.each([

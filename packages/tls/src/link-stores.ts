@@ -10,7 +10,8 @@ import { readTruststore } from './truststore.ts';
 type StoreSetting = {
   file?: string | undefined;
   type: StoreType;
-  password?: { reveal(): string } | undefined;
+  /** `current`: as its file holds it by now, where it is in one. */
+  password?: { current(): Promise<string> } | undefined;
 };
 
 export type StoresOptions = {
@@ -69,8 +70,11 @@ export class LinkStores {
     ): Promise<StoreFile<Store> | undefined> => {
       const { file: path, type, password } = options[kind];
       if (path === undefined) return undefined;
-      const setting = { type, password: password?.reveal() };
-      return StoreFile.open({ path, kind, read: (bytes) => read(bytes, setting) });
+      return StoreFile.open({
+        path,
+        kind,
+        read: async (bytes) => read(bytes, { type, password: await password?.current() }),
+      });
     };
     const keystore = await opened('keystore', async (bytes, setting) =>
       withUsage(await readKeystore(bytes, { ...setting, nowMs: now() }), usage),
