@@ -1,4 +1,15 @@
-import { chmod, chown, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import {
+  chmod,
+  chown,
+  mkdir,
+  readdir,
+  readFile,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { titleOrLeftOut } from '@sallyport/testkit/left-out';
@@ -174,6 +185,37 @@ describe('[SG-18] the file that render writes', () => {
     expect(await readFile(`${output}.bak`, 'utf8')).toBe('one');
     expect((await stat(`${output}.bak`)).mode & 0o7777).toBe(0o640);
     expect(await written()).toBe('two');
+  });
+
+  test('is rid of what killed processes left beside it, and of nothing that one may be writing', async () => {
+    const { pid: dead } = spawnSync('true');
+    const old = new Date(Date.now() - 61_000);
+    const leave = async (name: string, at = old) => {
+      await writeFile(join(folder, name), SECRET, { mode: 0o600 });
+      await utimes(join(folder, name), at, at);
+    };
+    await render('a');
+    await leave(`.output.${dead}.tmp`);
+    await leave(`.output.bak.${dead}-0123abcd.tmp`);
+    await leave(`.output.${process.pid}-0123abcd.tmp`);
+    // Of a process that runs, of one in another container perhaps, of other files, and of nothing.
+    await leave(`.output.${process.ppid}-0123abcd.tmp`);
+    await leave(`.output.${dead}-89ef0123.tmp`, new Date());
+    await leave(`.another.${dead}.tmp`);
+    await leave(`.output.${dead}.tmp2`);
+    await symlink(template, join(folder, `.output.0${dead}.tmp`));
+    expect(await render('a')).toEqual(done);
+    expect((await readdir(folder)).toSorted()).toEqual(
+      [
+        `.another.${dead}.tmp`,
+        `.output.0${dead}.tmp`,
+        `.output.${dead}-89ef0123.tmp`,
+        `.output.${process.ppid}-0123abcd.tmp`,
+        `.output.${dead}.tmp2`,
+        'output',
+        'template',
+      ].toSorted(),
+    );
   });
 
   test('takes the place of no link', async () => {

@@ -1,11 +1,12 @@
 import { constants, type Stats } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { AgentError } from '../agent-error.ts';
 import { fileFault } from '../files/file-fault.ts';
 import type { Ownership } from '../files/ownership.ts';
 import { refuseIrregular } from '../files/refuse-irregular.ts';
 import { writeFileAtomically } from '../state/atomic-file.ts';
+import { removeLeftovers, temporaryFor } from './leftovers.ts';
 
 /** The file that a template becomes. */
 export type OutputFile = {
@@ -20,12 +21,14 @@ const PERMISSIONS = 0o7777;
 
 /**
  * Brings a file to a text, as a whole or not at all, and to its owner and mode. What is as it should be is not
- * written. Resolves to whether the text is another than before.
+ * written. Resolves to whether the text is another than before. What a killed process left of that is removed.
  *
  * @throws AgentError `file.unusable`
  */
 export async function writeOutput(output: OutputFile, text: string): Promise<boolean> {
   const { path, mode, ownership, backup } = output;
+  const name = basename(path);
+  await removeLeftovers(dirname(path), [name, `${name}.bak`]);
   try {
     const { stats: there, content: before } = (await read(path)) ?? {};
     const isNews = before === undefined || !before.equals(Buffer.from(text));
@@ -71,6 +74,5 @@ async function write(
   as: Pick<OutputFile, 'mode' | 'ownership'>,
 ): Promise<void> {
   await refuseIrregular(path);
-  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
-  await writeFileAtomically(path, data, { ...as, temporary });
+  await writeFileAtomically(path, data, { ...as, temporary: temporaryFor(path) });
 }
