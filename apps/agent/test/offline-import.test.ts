@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdir, readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -6,7 +7,7 @@ import { generateSigningJwk, importSigningKey } from '@sallyport/crypto/signing-
 import { DoubleGroup } from './double/group.ts';
 import { exportFrom } from './double/offline.ts';
 import { OfflineHost } from './offline-host.ts';
-import { runAgentProcess } from './run-agent.ts';
+import { agentCommand, runAgentProcess } from './run-agent.ts';
 
 let host: OfflineHost;
 afterEach(() => host.home.remove());
@@ -48,6 +49,18 @@ describe('[SG-13] bundle request', () => {
     admissionRequest.parse(JSON.parse(written));
     expect(await ask()).toMatchObject({ code: 2 });
     expect(await readFile(output, 'utf8')).toBe(written);
+  });
+
+  test('leaves nothing of a file that the disk has no room for', async () => {
+    await host.ask();
+    const output = join(host.home.path, 'request.json');
+    const args = ['bundle', 'request', '--name', 'edge-7', '--output', output];
+    const limited = ['-c', 'ulimit -f 1 && exec "$@"', 'sh', ...agentCommand, ...args];
+    const { status, stderr } = spawnSync('sh', [...limited, '--state-dir', host.stateDir], {
+      encoding: 'utf8',
+    });
+    expect({ status, stderr }).toEqual({ status: 2, stderr: expect.stringContaining('(EFBIG)') });
+    expect(await readdir(host.home.path)).not.toContain('request.json');
   });
 
   test('has run name the import that is to come, where without one it names enroll alone', async () => {

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { open, rm, type FileHandle } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AgentError } from '../agent-error.ts';
 import { systemClock } from '../clock.ts';
@@ -49,7 +49,11 @@ export async function requestAdmission(
 
 async function writeNewFile(path: string, text: string): Promise<void> {
   try {
-    await writeFile(path, text, { flag: 'wx', mode: 0o644 });
+    await fill(await open(path, 'wx', 0o644), text).catch(async (error: unknown) => {
+      // A part of it, as on a full disk, would be taken for the request.
+      await rm(path, { force: true });
+      throw error;
+    });
   } catch (cause) {
     throw new AgentError(
       'usage.invalid',
@@ -57,6 +61,11 @@ async function writeNewFile(path: string, text: string): Promise<void> {
       { advice: 'name another one', cause },
     );
   }
+}
+
+async function fill(opened: FileHandle, text: string): Promise<void> {
+  await using file = opened;
+  await file.writeFile(text);
 }
 
 /** `bundle import`: what is not good as a whole changes nothing. */
