@@ -37,6 +37,18 @@ describe('[SG-37] [AX-23] config check', () => {
     ]);
   });
 
+  test('names the program beside each problem, as every other error does', async () => {
+    const { code, stdout } = await check('socketMod: "0600"\nmaxStaleSeconds: 5\n');
+    const lines = stdout.trimEnd().split('\n');
+    expect({ code, lines }).toEqual({
+      code: 2,
+      lines: [
+        expect.stringMatching(/^sallyport-agent: socketMod/),
+        expect.stringMatching(/^sallyport-agent: maxStaleSeconds/),
+      ],
+    });
+  });
+
   test.each([
     ['[0].maxStale (', '{ secrets: [db/*], maxStale: 5, cacheSeconds: 1 }'],
     ['[0] (', '{ secrets: [db/*] }'],

@@ -6,6 +6,7 @@ import { exitCodes } from '../exit-codes.ts';
 import type { SocketSettings } from '../local-api-settings.ts';
 import { socketAccessOf } from '../local-api/socket-access.ts';
 import type { CliContext } from './context.ts';
+import { reportNotice } from './report-failure.ts';
 
 type PrintFlags = ConfigFlags & { json?: boolean };
 
@@ -20,7 +21,9 @@ export function checkConfig(flags: PrintFlags, { env, stdout }: CliContext): num
   const problems = problemsOf(flags, env);
   if (flags.json === true)
     stdout.write(`${JSON.stringify({ ok: problems.length === 0, problems })}\n`);
-  else stdout.write(`${problems.length === 0 ? GOOD : problems.join('\n')}\n`);
+  else if (problems.length === 0) stdout.write(`${GOOD}\n`);
+  // The report is the answer, and is where answers are.
+  else for (const problem of problems) reportNotice(problem, { stderr: stdout });
   return problems.length === 0 ? exitCodes.ok : exitCodes.usage;
 }
 
