@@ -56,6 +56,12 @@ describe('[SG-21] scan', () => {
     ['b.liquid', '{{ "a" | secret: "b" }} password: "correct-horse"', 'password', 'shop/password'],
     ['c.md', '{{ a | password: "b" }} | password: "correct-horse"', 'password', 'shop/password'],
     ['run.sh', 'export SMTP_PASSWD=correct-horse', 'SMTP_PASSWD', 'shop/smtp-passwd'],
+    // With spaces, which are of the value.
+    ['.env.local', 'DB_PASSWORD=correct-horse battery\n', 'DB_PASSWORD', 'shop/db-password'],
+    ['prod.env', 'export API_KEY=the-1 correct-horse #2 b # of x\n', 'API_KEY', 'shop/api-key'],
+    ['m.yml', 'db:\n  - password: my2 correct-horse  \n', 'password', 'shop/password'],
+    ['n.ini', 'password = correct-horse battery ; of it\n', 'password', 'shop/password'],
+    ['o.properties', 'a.token1=correct-horse staple\r\n', 'a.token1', 'shop/a-token1'],
     // What looks like the beginning of a template's tag is none.
     ['d.sh', `printf '{%s}' x | PGPASSWORD='correct-horse' psql`, 'PGPASSWORD', 'shop/pgpassword'],
     [
@@ -121,6 +127,11 @@ describe('[SG-21] scan', () => {
   ])('finds a secret beside types and packages in %s', async (file, text, key, line) => {
     await write(file, text);
     expect((await scan()).findings).toMatchObject([{ file, key, line }]);
+  });
+
+  test('takes words for a secret in no text but settings', async () => {
+    for (const name of ['a.md', 'b.ts', 'c.sh']) await write(name, 'PASSWORD=correct horse\n');
+    expect(await scan()).toMatchObject({ code: 0, files: 3, findings: [] });
   });
 
   test('finds keys by their form in a lock file, too', async () => {
@@ -195,6 +206,13 @@ describe('[SG-21] scan', () => {
     ['a file', 'password_file: /run/secrets/db'],
     ['nothing', 'password='],
     ['a name that holds no secret', 'passenger: correct-horse'],
+    ['a sentence', 'password: read from vault'],
+    ['a label', 'reset_password: Passwort vergessen'],
+    ['words about a secret', 'api_token=GitHub token'],
+    ['what is to be known of one', 'password_policy = twelve characters'],
+    ['where accounts are', 'passwd:         files systemd'],
+    ['a mapping within a line', 'token: kind: bearer'],
+    ['several references', 'DB_PASSWORD=${A} ${B}'],
   ])('takes %s for no secret', async (_, text) => {
     await write('app.conf', `${text}\n`);
     expect(await scan()).toMatchObject({ code: 0, files: 1, findings: [] });
@@ -241,6 +259,8 @@ describe('[SG-21] scan', () => {
 
   test('ends on a text made to keep it busy', async () => {
     await write('hostile.txt', `password=${'a='.repeat(200_000)}\n${'password'.repeat(50_000)}`);
+    await write('hostile.env', `password=${'a '.repeat(200_000)}\n`.repeat(2));
+    await write('more.env', `password=a${' '.repeat(300_000)}\n${'password '.repeat(50_000)}`);
     const tag = `{{${' | password: "correct-horse"'.repeat(18)}}}`;
     await write('tags.liquid', tag.repeat(2_000));
     await write('open.liquid', `{{${' | password: "correct-horse"'.repeat(35_000)}`);

@@ -1,4 +1,6 @@
 import { looksSecret } from '@sallyport/contract';
+import type { KindOfText } from './kinds-of-file.ts';
+import { isSecretOfWords, SPACED_FORM } from './spaced-values.ts';
 
 export type Assignment = {
   line: number;
@@ -42,20 +44,25 @@ const NAME_IN_CODE =
   /^(?:(?:[A-Z][A-Za-z$.]*|Uint8Array|str|bytes|bool|boolean|number|bigint|unknown|never)(?:,|;.*)?|[\w$.]+(?:,|;.*))$/;
 const TYPE_DECLARATION = /\btype[ \t]+$/;
 
-/** Literals that are assigned to names that look secret, in a text of any kind; `isTypedCode` says that types are none. */
-export function assignments(text: string, isTypedCode: boolean): Assignment[] {
+/**
+ * Literals that are assigned to names that look secret, in a text of any kind. In typed code types are none; in
+ * settings a value may have spaces.
+ */
+export function assignments(text: string, kind: KindOfText): Assignment[] {
   const found = new Map<number, Assignment>();
   const starts = [0, ...[...text.matchAll(/\n/g)].map(({ index }) => index + 1)];
   const tags = [...text.matchAll(TAG)];
-  for (const form of FORMS) {
+  const forms = kind === 'settings' ? [...FORMS, SPACED_FORM] : FORMS;
+  for (const form of forms) {
     // In the order of the text, as the tags and lines are.
     let [line, tag] = [1, 0];
     for (const match of text.matchAll(form)) {
       const { key = '', sign, value = '' } = match.groups ?? {};
       if (!looksSecret(key) || PLACEHOLDERS.some((placeholder) => placeholder.test(value)))
         continue;
+      if (form === SPACED_FORM && !isSecretOfWords(key, value)) continue;
       const at = match.index + match[0].indexOf(key);
-      if (isTypedCode && isOfCode(match, text.slice(Math.max(0, at - 16), at))) continue;
+      if (kind === 'typed code' && isOfCode(match, text.slice(Math.max(0, at - 16), at))) continue;
       while (tag < tags.length && endOf(tags[tag]) <= at) tag += 1;
       const begin = tags[tag]?.index ?? at;
       if (sign === ':' && begin < at && BEFORE_FILTER.test(text.slice(begin, at))) continue;

@@ -1,7 +1,7 @@
 import { lintSource } from '@secretlint/core';
 import { creator as recommended } from '@secretlint/secretlint-rule-preset-recommend';
 import { assignments } from './assignments.ts';
-import { isLockFile, isTypedCode } from './kinds-of-file.ts';
+import { isLockFile, kindOf } from './kinds-of-file.ts';
 
 /**
  * Where something looks like a secret. `key` is the name that it is assigned to, `value` what one is told from another
@@ -26,7 +26,7 @@ export async function findSecrets(path: string, text: string): Promise<Finding[]
   const source = { filePath: path, content: text, contentType: 'text', ext: '' } as const;
   const options = { config, maskSecrets: true, noPhysicFilePath: true };
   const { messages } = await lintSource({ source, options });
-  const inText = isLockFile(path) ? [] : assignments(text, isTypedCode(path));
+  const inText = isLockFile(path) ? [] : assignments(text, kindOf(path));
   const assigned = new Map(inText.map((each) => [each.line, each]));
   const known = messages.map(({ ruleId, loc, range }): Finding => {
     const { line, column } = loc.start;

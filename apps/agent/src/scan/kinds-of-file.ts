@@ -13,10 +13,19 @@ const TYPED_CODE = new Set([
   ...['.go', '.rs', '.java', '.kt', '.kts', '.scala', '.swift', '.cs', '.dart'],
 ]);
 
+/** A key and its value on each line, where a value goes to the end of its line without quotes. */
+const SETTINGS = new Set([
+  ...['.env', '.yaml', '.yml', '.ini', '.cfg', '.conf', '.cnf', '.properties'],
+]);
+
+export type KindOfText = 'typed code' | 'settings' | 'other';
+
 export function isLockFile(path: string): boolean {
   return LOCK_FILES.has(basename(path));
 }
 
-export function isTypedCode(path: string): boolean {
-  return TYPED_CODE.has(extname(path).toLowerCase());
+export function kindOf(path: string): KindOfText {
+  const extension = extname(path).toLowerCase();
+  if (TYPED_CODE.has(extension)) return 'typed code';
+  return SETTINGS.has(extension) || basename(path).startsWith('.env') ? 'settings' : 'other';
 }
