@@ -148,6 +148,14 @@ describe('[SG-38] a further socket', () => {
     });
   });
 
+  test('[AT-48] tells in its metrics of the whole agent, and names nothing that it holds', async () => {
+    await askSocket(enrolled.socket, '/v1/secrets/api/key');
+    const { body } = await askSocket(own, '/metrics');
+    expect(body).toMatch(/^sallyport_agent_entries 5$/m);
+    expect(body).toContain('resource="secrets"');
+    expect(body).not.toMatch(/api\/key|db\/|gateway|rate-limit|web/);
+  });
+
   test('whose programs watch and do not read holds up no other', async () => {
     const nothing = join(enrolled.home.path, 'nothing.sock');
     const watch = (socketPath: string) =>
