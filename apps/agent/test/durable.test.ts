@@ -6,6 +6,7 @@ import { readAgentConfig, type AgentConfig } from '../src/config.ts';
 import type { Health } from '../src/local-api/health.ts';
 import { ControlPlaneDouble } from './control-plane-double.ts';
 import { enrollWith, startDaemon, until, type Enrolled, type TestDaemon } from './harness.ts';
+import { runAgent } from './run-agent.ts';
 
 let double: ControlPlaneDouble;
 let enrolled: Enrolled;
@@ -134,6 +135,9 @@ describe('[F-02] a file of certificates that is not taken at the start', () => {
       controlPlane: { state: 'unreachable', lastError: { code: 'link.files_refused' } },
     });
     expect(expired.conditions.map(({ code }) => code)).toContain('files_refused');
+    const { stdout } = await runAgent(['status', '--socket', enrolled.socket]);
+    expect(stdout).toMatch(/^files +controlPlane\.keystore\.file: .*looked at again/m);
+    expect(stdout).toMatch(/^last error .* link\.files_refused: controlPlane\.keystore\.file: /m);
     expect(daemon.log).toContainEqual(
       expect.objectContaining({ level: 'error', code: 'certificate.expired' }),
     );
