@@ -16,6 +16,7 @@ import type { DialledSockets } from '../links/index.ts';
 import { lendingRoutes } from '../secrets/index.ts';
 import { heldTasksRoutes } from '../tasks/index.ts';
 import type { Trust } from '../trust/index.ts';
+import { addRoutes } from './add-routes.ts';
 import { auditRefusals } from './audit-refusals.ts';
 import { createApp, type ListenerLimits } from './create-app.ts';
 import type { RequestLimits } from './request-limits.ts';
@@ -79,12 +80,14 @@ export async function createAgentApp({
       api.addHook('preHandler', async (request) => {
         if (request.routeOptions.config.permission === 'agent') checkCurrent(pullDeps);
       });
-      await api.register(agentEntryRoutes(platform, trust, sessions, authenticator));
-      await api.register(deliveryRoutes(pullDeps));
-      await api.register(heldTasksRoutes(platform, tasks));
-      await api.register(lendingRoutes(platform));
-      await api.register(heldLeasesRoutes(platform));
-      await api.register(agentEventsRoutes(platform));
+      await addRoutes(api, [
+        agentEntryRoutes(platform, trust, sessions, authenticator),
+        deliveryRoutes(pullDeps),
+        heldTasksRoutes(platform, tasks),
+        lendingRoutes(platform),
+        heldLeasesRoutes(platform),
+        agentEventsRoutes(platform),
+      ]);
     },
     { prefix: '/agent/v1' },
   );

@@ -32,6 +32,7 @@ import { secretsRoutes } from '../secrets/index.ts';
 import { systemRoutes, type SystemFacts } from '../system/index.ts';
 import { tasksRoutes, type AgentTasks } from '../tasks/index.ts';
 import type { Trust } from '../trust/index.ts';
+import { addRoutes } from './add-routes.ts';
 import { auditRefusals } from './audit-refusals.ts';
 import { CallerAuthenticator } from './authenticate-caller.ts';
 import { createApp, type ListenerLimits } from './create-app.ts';
@@ -85,29 +86,29 @@ export async function createOperatorApp(deps: OperatorAppDeps): Promise<FastifyI
       authenticateCallers(api, platform, deps);
       keepReplies(api, platform);
       auditRefusals(api, platform, deps.unreadable);
-      await api.register(sessionsRoutes(platform, sessions, deps.signInLimits));
-      await api.register(selfRoutes(platform));
-      await api.register(operatorsRoutes(platform));
-      await api.register(roleBindingsRoutes(platform));
-      await api.register(apiKeysRoutes(platform, deps.apiKeyPolicy));
-      await api.register(groupsRoutes(platform));
-      await api.register(enrollmentTokensRoutes(platform));
-      await api.register(agentsRoutes(platform));
-      await api.register(exportRoutes(deps));
-      await api.register(agentTokensRoutes(platform));
-      await api.register(linksRoutes(platform));
-      await api.register(bansRoutes(platform));
-      await api.register(secretsRoutes(platform));
-      await api.register(leasesRoutes(platform));
-      await api.register(
+      await addRoutes(api, [
+        sessionsRoutes(platform, sessions, deps.signInLimits),
+        selfRoutes(platform),
+        operatorsRoutes(platform),
+        roleBindingsRoutes(platform),
+        apiKeysRoutes(platform, deps.apiKeyPolicy),
+        groupsRoutes(platform),
+        enrollmentTokensRoutes(platform),
+        agentsRoutes(platform),
+        exportRoutes(deps),
+        agentTokensRoutes(platform),
+        linksRoutes(platform),
+        bansRoutes(platform),
+        secretsRoutes(platform),
+        leasesRoutes(platform),
         pluginTypesRoutes(platform, (op, type, next) => findBreaks(platform, op, type, next)),
-      );
-      await api.register(pluginsRoutes(platform));
-      await api.register(certificatesRoutes(platform));
-      await api.register(certificateAuthoritiesRoutes(platform, deps.trust));
-      await api.register(tasksRoutes(platform, deps.tasks));
-      await api.register(auditRoutes(platform, deps.auditKeys));
-      await api.register(systemRoutes(deps.info));
+        pluginsRoutes(platform),
+        certificatesRoutes(platform),
+        certificateAuthoritiesRoutes(platform, deps.trust),
+        tasksRoutes(platform, deps.tasks),
+        auditRoutes(platform, deps.auditKeys),
+        systemRoutes(deps.info),
+      ]);
     },
     { prefix: '/api/v1' },
   );
