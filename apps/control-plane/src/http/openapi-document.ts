@@ -1,7 +1,12 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
+import { jsonValue, problem } from '@sallyport/contract';
 import type { FastifyInstance } from 'fastify';
-import { jsonSchemaTransform as toJsonSchema } from 'fastify-type-provider-zod';
+import {
+  createJsonSchemaTransform,
+  createJsonSchemaTransformObject,
+} from 'fastify-type-provider-zod';
+import { z } from 'zod';
 import { VERSION } from '../platform/version.ts';
 
 /** What the page is made of comes from here, and nothing else is run, loaded or asked. */
@@ -17,6 +22,13 @@ const PAGE_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
+/** What has a name in the document: any JSON value could not be written out, and a problem is in each operation. */
+const named = z.registry<{ id: string }>();
+named.add(jsonValue, { id: 'JsonValue' });
+named.add(problem, { id: 'Problem' });
+const toJsonSchema = createJsonSchemaTransform({ schemaRegistry: named });
+const withComponents = createJsonSchemaTransformObject({ schemaRegistry: named });
+
 /** Collects every route that follows into an OpenAPI document, and serves it with the page that shows it. */
 export async function describeApi(app: FastifyInstance): Promise<void> {
   await app.register(swagger, {
@@ -30,7 +42,8 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
       components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } },
       security: [{ bearer: [] }],
     },
-    transform: withPermission,
+    transform: describeOperation,
+    transformObject: withComponents,
   });
   await app.register(swaggerUi, {
     routePrefix: '/docs',
@@ -39,9 +52,61 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
   app.get('/api/openapi.json', { schema: { hide: true } }, async () => app.swagger());
 }
 
-/** A route as the API document has it; `x-permission` is what policy asks of its caller. */
-const withPermission: typeof toJsonSchema = (route) => {
-  const { schema, url } = toJsonSchema(route);
-  const { permission } = route.route.config ?? {};
-  return { url, schema: { ...schema, 'x-permission': permission } };
+const DESCRIPTIONS: Readonly<Record<string, string>> = {
+  200: 'As asked',
+  201: 'Created',
+  202: 'Accepted',
+  204: 'Done',
 };
+const TAGS = { type: 'string', description: 'Entity tags of what was read, or *' };
+const CONDITIONS = { 'if-match': TAGS, 'if-none-match': TAGS };
+const KEY = {
+  type: 'string',
+  maxLength: 255,
+  description: 'A second request with it is given the reply of the first',
+};
+
+/**
+ * A route as the API document has it: with what holds for each, of its method and its configuration. `x-permission`
+ * is what policy asks of its caller.
+ */
+const describeOperation: typeof toJsonSchema = (route) => {
+  const { schema, url } = toJsonSchema(route);
+  const { method, config } = route.route;
+  const { permission, conditional = false, keepReply = true } = config ?? {};
+  const takesKey = method === 'POST' && keepReply && permission !== 'public';
+  const described = {
+    ...schema,
+    operationId: operationId(String(method), url),
+    ...(permission === 'public' ? { security: [] } : {}),
+    headers: {
+      type: 'object',
+      properties: {
+        ...(conditional ? CONDITIONS : {}),
+        ...(takesKey ? { 'idempotency-key': KEY } : {}),
+      },
+    },
+    response: withDescriptions(schema.response),
+    'x-permission': permission,
+  };
+  return { url, schema: described };
+};
+
+/** Of `PUT /api/v1/groups/:group/secrets/:secret`: `putGroupsGroupSecretsSecret`. */
+function operationId(method: string, url: string): string {
+  const words = url.replace('/api/v1', '').match(/[a-z0-9]+/gi) ?? [];
+  return (
+    method.toLowerCase() + words.map((word) => word[0]?.toUpperCase() + word.slice(1)).join('')
+  );
+}
+
+function withDescriptions(responses: unknown): Record<string, unknown> {
+  const entries = Object.entries(responses ?? {}).map(([status, response]) => {
+    const description = DESCRIPTIONS[status];
+    return [
+      status,
+      description === undefined ? response : { ...response, 'x-response-description': description },
+    ];
+  });
+  return Object.fromEntries(entries);
+}

@@ -1,4 +1,9 @@
 import { problem } from '@sallyport/contract';
 
-/** What every operation may answer besides its own replies. */
-export const problemResponses = { '4xx': problem, '5xx': problem } as const;
+const content = { 'application/problem+json': { schema: problem } } as const;
+
+/** What every operation may answer besides its own replies (RFC 9457). */
+export const problemResponses = {
+  '4xx': { description: 'Refused: `code` and `detail` say why, and what to do', content },
+  '5xx': { description: 'Not done now: try again when Retry-After says so', content },
+} as const;

@@ -1,0 +1,74 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { z } from 'zod';
+import { startControlPlane, type TestControlPlane, WITHOUT_WORKER } from '../control-plane.ts';
+
+const operation = z.looseObject({
+  operationId: z.string(),
+  security: z.array(z.unknown()).optional(),
+  parameters: z.array(z.object({ in: z.string(), name: z.string() })).default([]),
+  responses: z.record(
+    z.string(),
+    z.object({ description: z.string(), content: z.record(z.string(), z.unknown()).optional() }),
+  ),
+});
+const apiDocument = z.looseObject({
+  paths: z.record(z.string(), z.record(z.string(), operation)),
+  components: z.object({ schemas: z.record(z.string(), z.unknown()) }),
+});
+
+let controlPlane: TestControlPlane;
+let served: z.infer<typeof apiDocument>;
+let operations: (z.infer<typeof operation> & { route: string })[];
+
+beforeAll(async () => {
+  controlPlane = await startControlPlane({ settings: WITHOUT_WORKER });
+  const { operatorApp } = controlPlane;
+  served = apiDocument.parse((await operatorApp.inject('/api/openapi.json')).json());
+  operations = Object.entries(served.paths).flatMap(([path, verbs]) =>
+    Object.entries(verbs).map(([verb, each]) => ({ ...each, route: `${verb} ${path}` })),
+  );
+});
+afterAll(async () => controlPlane.end());
+
+test('each reference in the API document leads to a schema that it has', () => {
+  const references = [...JSON.stringify(served).matchAll(/"\$ref":"([^"]+)"/g)].map(([, to]) => to);
+  const schemas = Object.keys(served.components.schemas);
+  expect(new Set(references).size).toBeGreaterThan(1);
+  for (const to of references)
+    expect(schemas.map((name) => `#/components/schemas/${name}`)).toContain(to);
+});
+
+test('each operation has an id of its own, and says in words what each reply is', () => {
+  const ids = operations.map(({ operationId }) => operationId);
+  expect(ids).toContain('putGroupsGroupSecretsSecret');
+  expect(new Set(ids).size).toBe(ids.length);
+  const words = operations.flatMap(({ responses }) =>
+    Object.values(responses).map(({ description }) => description),
+  );
+  expect(words).not.toContain('Default Response');
+});
+
+test('refusals are documented as what they are sent as', async () => {
+  const refused = await controlPlane.operatorApp.inject('/api/v1/groups');
+  const [type] = String(refused.headers['content-type']).split(';');
+  expect(refused.statusCode).toBe(401);
+  for (const { responses } of operations)
+    expect(Object.keys(responses['4XX']?.content ?? {})).toEqual([type]);
+});
+
+test('the one operation for strangers asks for no credential', () => {
+  const open = operations.filter(({ security }) => security?.length === 0);
+  expect(open.map(({ route }) => route)).toEqual(['post /api/v1/sessions']);
+});
+
+test.each([
+  ['put /api/v1/groups/{group}/secrets/{secret}', ['if-match', 'if-none-match']],
+  ['post /api/v1/groups', ['idempotency-key']],
+  ['post /api/v1/groups/{group}/secrets/{secret}/reveal', []],
+  ['post /api/v1/sessions', []],
+  ['get /api/v1/groups', []],
+])('%s is documented with the headers that it heeds', (route, headers) => {
+  const { parameters } = operations.find((each) => each.route === route) ?? {};
+  const inHeader = parameters?.filter((parameter) => parameter.in === 'header');
+  expect(inHeader?.map(({ name }) => name)).toEqual(headers);
+});
