@@ -31,6 +31,20 @@ export async function insertOperator(tx: Db, row: OperatorRow): Promise<void> {
   await tx.operator.create({ data: row });
 }
 
+/** Makes an operator, or gives the one of this name the password; `id` is that of the operator, `created` whether it is new. */
+export async function putOperator(
+  tx: Db,
+  row: OperatorRow,
+): Promise<{ id: string; created: boolean }> {
+  const { id } = await tx.operator.upsert({
+    where: { name: row.name },
+    create: row,
+    update: { passwordHash: row.passwordHash },
+    select: { id: true },
+  });
+  return { id, created: id === row.id };
+}
+
 export async function updatePasswordHash(db: Db, id: string, passwordHash: string): Promise<void> {
   await db.operator.update({ where: { id }, data: { passwordHash } });
 }
