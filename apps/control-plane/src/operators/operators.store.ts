@@ -45,8 +45,13 @@ export async function putOperator(
   return { id, created: id === row.id };
 }
 
-export async function updatePasswordHash(db: Db, id: string, passwordHash: string): Promise<void> {
-  await db.operator.update({ where: { id }, data: { passwordHash } });
+/** False when the operator is gone. */
+export async function updatePasswordHash(
+  tx: Db,
+  id: string,
+  passwordHash: string,
+): Promise<boolean> {
+  return (await tx.operator.updateMany({ where: { id }, data: { passwordHash } })).count === 1;
 }
 
 /** Replaces a hash with another of the same password; false when the password is another by now, or the operator gone. */

@@ -86,6 +86,24 @@ test('[AX-17] a sign-in that renews an outdated hash does not undo a reset that 
   expect((await signIn('mallory', NEW)).status).toBe(201);
 });
 
+test('a reset of one who is deleted meanwhile is told so, and changes nothing of another who has the name by then', async () => {
+  await makeOperator('walter');
+  const failed = `INSERT INTO sign_in_failures VALUES ('walter', 5, $1, $1)`;
+  const lockedUntil = new Date(controlPlane.clock.now() + 60_000);
+  await sql(controlPlane.databaseUrl, failed, [lockedUntil]);
+  let reset: Promise<Reply> | undefined;
+  const row = `SELECT FROM sign_in_failures WHERE name = 'walter' FOR UPDATE`;
+  await whileHeld(controlPlane.databaseUrl, row, async () => {
+    reset = resetPassword('walter');
+    await lockWaits(controlPlane.databaseUrl);
+    expect((await owner.call('DELETE', '/operators/walter')).status).toBe(204);
+    await makeOperator('walter');
+  });
+  expect(await reset).toMatchObject({ status: 404, body: { code: 'operator.not_found' } });
+  controlPlane.clock.set(lockedUntil.getTime() + 1);
+  expect((await signIn('walter', STOLEN)).status).toBe(201);
+});
+
 test('a sign-in with an outdated hash renews it, and opens a session', async () => {
   await makeOperator('trent');
   await asAdmin(controlPlane.databaseUrl, async (client) => {
