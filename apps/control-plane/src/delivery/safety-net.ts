@@ -25,8 +25,8 @@ type Deps = {
 export class SafetyNet {
   readonly #deps: Deps;
   #lastLookMs = -Infinity;
-  /** The look that ended the last break, by the time of day. None is known of at the start. */
-  #inReachSinceMs = -Infinity;
+  /** The first look after the last break, by the time of day. */
+  #inReachSinceMs = Infinity;
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
 
@@ -45,7 +45,7 @@ export class SafetyNet {
     return performance.now() - this.#lastLookMs < STALE_AFTER_MS;
   }
 
-  /** For how long the database has been in reach without a break, by the time of day; 0 while it is not. */
+  /** For how long the database has been in reach since the start or the last break, by the time of day; 0 while it is not. */
   get inReachMs(): number {
     return this.isFresh ? this.#deps.platform.clock.now() - this.#inReachSinceMs : 0;
   }
@@ -80,8 +80,7 @@ export class SafetyNet {
       if ((await feed.knownRevision(id)) !== revision) feed.refresh(id);
     }
     for (const agentId of await tasks.reload()) hub.settle(agentId, 'changed');
-    const isFirst = this.#lastLookMs === -Infinity;
-    if (!isFirst && !this.isFresh) this.#inReachSinceMs = platform.clock.now();
+    if (!this.isFresh) this.#inReachSinceMs = platform.clock.now();
     this.#lastLookMs = performance.now();
   }
 

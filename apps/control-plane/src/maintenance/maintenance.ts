@@ -34,7 +34,7 @@ type MaintenanceParts = {
   unreadable: UnreadableReports;
   auditKeys: AuditKeys;
   auditPolicy: AuditPolicy;
-  /** For how long this replica has had the database in reach without a break. */
+  /** For how long this replica has had the database in reach, since its start or the last break. */
   inReachMs: () => number;
 };
 
@@ -128,7 +128,8 @@ async function startQueue(
 
 /**
  * Marks agents lost that have not been heard of, with an audit event each, and notes which are behind their group. None
- * is lost whose word could not be written: after an outage of the database all of them would be, and return at once.
+ * is lost before the database has been in reach (`inReachMs`) for as long as that takes: after an outage, or at a start,
+ * all of them would be, and return at once.
  */
 export async function markLostAgents({ db, clock }: Platform, inReachMs = Infinity): Promise<void> {
   const op = systemOperation('mark-lost');
