@@ -58,7 +58,7 @@ test('[AX-18] the command of docs/operators.md lets an owner in again while the 
   const command = shownCommand(await pageOf('operators.md'), 'reset-owner', {}, 'sallyport-server');
   const { code, stdout, stderr } = await server(command);
   expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/^[\w-]{24}$/) });
-  expect(stderr).toContain('owner is an owner, without a second factor and signed out everywhere.');
+  expect(stderr).toContain('The operator owner can sign in as an owner with the password alone');
   expect(stderr).not.toContain(stdout);
   expect(replica.process.output()).not.toContain(stdout);
   expect((await installation.cli(['whoami'])).code).not.toBe(0);

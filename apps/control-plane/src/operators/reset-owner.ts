@@ -29,9 +29,9 @@ export async function resetOwner(
   await onDatabase(config, refuseStopped, async ({ db }) => {
     const parts = { db, rootKeys, clock: systemClock, passwordPolicy };
     const { password, created } = await restoreOwner(parts, name);
-    const was = created ? 'was made, since nobody had this name, as' : 'is';
+    const made = created ? 'was made, since nobody had this name, and ' : '';
     process.stderr.write(
-      `${name} ${was} an owner, without a second factor and signed out everywhere. The password is shown this once:\n`,
+      `The operator ${name} ${made}can sign in as an owner with the password alone, which is shown this once:\n`,
     );
     process.stdout.write(`${password}\n`);
   });
