@@ -101,12 +101,11 @@ test('[A7-10] a configured root key is rotated with the old one as previousRootK
   expect(await revealed({ SALLYPORT_ROOT_KEY: next })).toMatchObject({ value: 'kept' });
 });
 
-test('a command that is none is refused', async () => {
-  const { code, stderr } = await outcomeOf(
-    installation.start('control-plane', ['rotate'], environment),
-  );
-  expect({ code, stderr }).toEqual({
-    code: 2,
-    stderr: 'sallyport-server: the commands are rotate-root and after-restore; see --help',
-  });
+test.each([
+  [['rotate'], 'the commands are rotate-root, after-restore and reset-owner'],
+  [['--name', 'owner'], '--name goes with reset-owner'],
+  [['after-restore', '--name', 'owner'], '--name goes with reset-owner'],
+])('%j is no command: it is refused', async (args, why) => {
+  const { code, stderr } = await outcomeOf(installation.start('control-plane', args, environment));
+  expect({ code, stderr }).toEqual({ code: 2, stderr: `sallyport-server: ${why}; see --help` });
 });

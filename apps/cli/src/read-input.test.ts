@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
+import { selfSigned } from '@sallyport/tls/test/issuer';
 import { KeptText } from '../test/kept-text.ts';
-import { readJson, readPassword, readSecretValue } from './read-input.ts';
+import { readCertificates, readJson, readPassword, readSecretValue } from './read-input.ts';
 import type { Terminal } from './terminal.ts';
 
 const unusable = { name: 'CliError', code: 'input.unusable' };
@@ -148,4 +149,17 @@ test('JSON is read, and text that is none is refused without being quoted', asyn
     ...unusable,
     message: 'standard input is not valid JSON: see line 2 column 2',
   });
+});
+
+test.each([
+  ['that are whole are read', (pem: string) => `of the plant\n${pem}${pem}`, undefined],
+  ['where there are none', () => 'canary', unusable],
+  ['of which one is damaged', (pem: string) => pem + pem.replace(/MII/, 'canary'), unusable],
+  ['of which one is cut off', (pem: string) => pem + pem.slice(0, -30), unusable],
+])('[AX-16] certificates %s', async (_, fileFrom, refusal) => {
+  const file = fileFrom((await selfSigned()).chain);
+  const outcome = await readCertificates(piped(file), '-').catch((error: unknown) => error);
+  if (refusal === undefined) expect(outcome).toBe(file);
+  else expect(outcome).toMatchObject(refusal);
+  expect(String(outcome)).not.toContain('canary');
 });

@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { MAX_CHAIN_BYTES, MAX_SECRET_BYTES, secretValue } from '@sallyport/contract';
+import { holdsCertificates } from '@sallyport/tls/certificates-in-pem';
 import { CliError } from './cli-error.ts';
 import { promptHidden } from './prompt.ts';
 import { codeBehind } from './system-error.ts';
@@ -66,8 +67,11 @@ export async function readJson(
 export async function readCertificates(terminal: Terminal, path: string): Promise<string> {
   const input = { option: '--ca-file', path };
   const text = await readText(terminal, input, MAX_PLUGIN_BYTES);
-  if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
-  throw new CliError('input.unusable', `${nameOf(input)} holds no PEM certificate`);
+  if (holdsCertificates(text)) return text;
+  throw new CliError(
+    'input.unusable',
+    `${nameOf(input)} holds no PEM certificate, or one that is damaged; export the CA’s certificate again`,
+  );
 }
 
 /** A chain or a key in PEM, as it is. @throws CliError `input.unusable` */

@@ -183,6 +183,7 @@ export async function compose({
         unreadable,
         auditKeys,
         auditPolicy: config.audit,
+        inReachMs: () => safetyNet.inReachMs,
       })
     : undefined;
 

@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { ConfigError, loadConfig } from '@sallyport/config/load';
 import { configErrorExitCode, reportConfigError } from '@sallyport/config/report';
+import { resetOwner } from './operators/index.ts';
 import { OTHER_PROGRAMS, serverConfig } from './platform/config.ts';
 import { refuseUnheededTls } from './platform/database-connection.ts';
 import { VERSION } from './platform/version.ts';
@@ -14,15 +15,20 @@ const USAGE = `sallyport-server ${VERSION}
 Usage: sallyport-server [--config FILE] [--roles operator-api,agent-api,worker]
        sallyport-server rotate-root [--config FILE]
        sallyport-server after-restore [--config FILE]
+       sallyport-server reset-owner [--name NAME] [--config FILE]
 
 Runs the control plane. rotate-root moves it to a new root key; after-restore is to be run once its database was
-restored from a backup, before it runs again. Every setting is listed in docs/configuration.md.
+restored from a backup, before it runs again; reset-owner lets an owner in again who has lost the password or the
+second factor, and prints a new password. Every setting is listed in docs/configuration.md.
 Exit codes: 0 stopped, 1 failed to start or run, 2 configuration.`;
 
+type Loaded = ReturnType<typeof settings>;
+
 /** What is done in place of running the control plane. */
-const commands = new Map([
+const commands = new Map<string, (loaded: Loaded, name?: string) => Promise<void>>([
   ['rotate-root', rotateRootKey],
   ['after-restore', afterRestore],
+  ['reset-owner', resetOwner],
 ]);
 
 try {
@@ -31,6 +37,7 @@ try {
     options: {
       config: { type: 'string' },
       roles: { type: 'string' },
+      name: { type: 'string' },
       help: { type: 'boolean', short: 'h' },
       version: { type: 'boolean' },
     },
@@ -38,14 +45,11 @@ try {
   const command = commands.get(positionals.join());
   if (values.help === true) process.stdout.write(`${USAGE}\n`);
   else if (values.version === true) process.stdout.write(`${VERSION}\n`);
+  else if (values.name !== undefined && command !== resetOwner)
+    refuseUsage('--name goes with reset-owner');
   else if (positionals.length === 0) await serve(settings(values.config, values.roles));
-  else if (command !== undefined) await command(settings(values.config, values.roles));
-  else {
-    process.stderr.write(
-      'sallyport-server: the commands are rotate-root and after-restore; see --help\n',
-    );
-    process.exitCode = 2;
-  }
+  else if (command !== undefined) await command(settings(values.config, values.roles), values.name);
+  else refuseUsage('the commands are rotate-root, after-restore and reset-owner');
 } catch (error) {
   if (error instanceof ConfigError) {
     reportConfigError(error, (text) => process.stderr.write(text));
@@ -67,6 +71,11 @@ function settings(file: string | undefined, roles: string | undefined) {
   });
   refuseUnheededTls(loaded.config.database, env);
   return loaded;
+}
+
+function refuseUsage(why: string): void {
+  process.stderr.write(`sallyport-server: ${why}; see --help\n`);
+  process.exitCode = 2;
 }
 
 function isUsageError(error: unknown): boolean {

@@ -1,3 +1,4 @@
+import { areCertificates } from '@sallyport/tls/certificates-in-pem';
 import type { HttpsLink } from '@sallyport/tls/https-link';
 import { AgentError } from '../agent-error.ts';
 import type { Clock } from '../clock.ts';
@@ -12,7 +13,7 @@ import {
 } from '../state/client-certificate.ts';
 import type { Identity } from '../state/identity.ts';
 import type { StateDirectory } from '../state/state-directory.ts';
-import { areCertificates, keepTrustAnchors, withGiven } from '../state/trust-anchors.ts';
+import { keepTrustAnchors, withGiven } from '../state/trust-anchors.ts';
 import { shownCertificate } from '../state/view-identity.ts';
 import { errorFromReply } from './call.ts';
 import type { OwnStores } from './own-stores.ts';

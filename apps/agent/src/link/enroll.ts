@@ -4,6 +4,7 @@ import { signEnrollmentProof } from '@sallyport/crypto/assertion';
 import { generateEncryptionJwk, importEncryptionKey } from '@sallyport/crypto/encryption-key';
 import { generateSigningJwk, importSigningKey } from '@sallyport/crypto/signing-key';
 import { createCertificateRequest } from '@sallyport/tls/certificate-request';
+import { areCertificates } from '@sallyport/tls/certificates-in-pem';
 import { z } from 'zod';
 import { AgentError } from '../agent-error.ts';
 import type { Clock } from '../clock.ts';
@@ -17,7 +18,7 @@ import { deriveHighWaterKey, encodeHighWater } from '../state/high-water.ts';
 import { privateKeys, type PrivateKeys, type StoredIdentity } from '../state/identity.ts';
 import { forgetBundles } from '../state/revocation.ts';
 import type { StateDirectory } from '../state/state-directory.ts';
-import { areCertificates, givenBesides, withGiven } from '../state/trust-anchors.ts';
+import { givenBesides, withGiven } from '../state/trust-anchors.ts';
 import { call, errorFromReply, parseReply, type Link } from './call.ts';
 import { ServerClock } from './server-clock.ts';
 

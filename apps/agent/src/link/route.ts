@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { holdsCertificates } from '@sallyport/tls/certificates-in-pem';
 import type { TlsPolicy } from '@sallyport/tls/policy';
 import { parseProxy } from '@sallyport/tls/proxy/proxy';
 import type { Route } from '@sallyport/tls/route';
@@ -7,7 +8,6 @@ import type { AgentConfig } from '../config.ts';
 import type { Log } from '../log.ts';
 import type { ProxySettings } from '../proxy-settings.ts';
 import { codeOf } from '../state/system-error.ts';
-import { holdsCertificates } from '../state/trust-anchors.ts';
 
 /**
  * How the agent gets to its control plane.

@@ -13,12 +13,13 @@ import {
   importVerificationKey,
   type SigningKey,
 } from '@sallyport/crypto/signing-key';
+import { areCertificates } from '@sallyport/tls/certificates-in-pem';
 import { z } from 'zod';
 import { AgentError } from '../agent-error.ts';
 import { deriveEventsKey } from '../events/events-key.ts';
 import { deriveHighWaterKey } from './high-water.ts';
 import type { StateDirectory, StateView } from './state-directory.ts';
-import { areCertificates, readTrustAnchors } from './trust-anchors.ts';
+import { readTrustAnchors } from './trust-anchors.ts';
 
 const privatePoint = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
 

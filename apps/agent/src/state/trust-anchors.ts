@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { trustAnchors, uuid } from '@sallyport/contract';
+import { areCertificates, certificatesInPem } from '@sallyport/tls/certificates-in-pem';
 import { z } from 'zod';
 import type { StoredIdentity } from './identity.ts';
 import type { StateDirectory } from './state-directory.ts';
@@ -56,6 +57,7 @@ async function namedLast(
   const bytes = await state.read('trust.json');
   try {
     const found = stored.parse(JSON.parse(bytes?.toString('utf8') ?? ''));
+    // A list of anything else would trust nobody, and could not be replaced again.
     return found.agentId === agentId && areCertificates(found.trustAnchors)
       ? found.trustAnchors
       : undefined;
@@ -64,33 +66,14 @@ async function namedLast(
   }
 }
 
-/** Whether each is a certificate: a list of anything else would trust nobody, and could not be replaced again. */
-export function areCertificates(anchors: readonly string[]): boolean {
-  try {
-    return anchors.every((pem) => new X509Certificate(pem).raw.length > 0);
-  } catch {
-    return false;
-  }
-}
-
-/** Whether a file in PEM holds certificates, and none that is damaged: OpenSSL would leave that one out and say nothing. */
-export function holdsCertificates(file: string): boolean {
-  const own = file.match(PEM) ?? [];
-  const markers = file.match(/-----(?:BEGIN|END) [A-Z0-9 ]*CERT/g) ?? [];
-  return own.length > 0 && markers.length === 2 * own.length && areCertificates(own);
-}
-
 /**
  * What a person gave, by a file or by its fingerprint, that is not among what the control plane names: it is theirs to
  * take away. Undefined when the control plane names all of it.
  */
 export function givenBesides(given: string, named: readonly string[]): string | undefined {
   const known = new Set(named.map((pem) => new X509Certificate(pem).fingerprint256));
-  const own = given
-    .match(PEM)
-    ?.filter((pem) => !known.has(new X509Certificate(pem).fingerprint256));
-  return own === undefined || own.length === 0 ? undefined : own.join('\n');
+  const own = certificatesInPem(given).filter(
+    (pem) => !known.has(new X509Certificate(pem).fingerprint256),
+  );
+  return own.length === 0 ? undefined : own.join('\n');
 }
-
-/** As OpenSSL takes it, which has older names for it, too; and one without its end, which is no certificate. */
-const PEM = /-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----[^-]*(?:-----END \1-----)?/g;

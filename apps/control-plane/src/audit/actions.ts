@@ -15,6 +15,7 @@ export const auditActions = [
   'operator:delete',
   'operator:reset-password',
   'operator:reset-totp',
+  'operator:reset-owner',
   'role-binding:create',
   'role-binding:delete',
   'api-key:create',

@@ -9,6 +9,7 @@ const DETAIL_KEYS = [
   'cidrs',
   'code',
   'count',
+  'created',
   'days',
   'encryptedAdded',
   'encryptedRemoved',

@@ -1,7 +1,7 @@
-import { appendAuditEvent } from '../audit/index.ts';
+import { appendAuditEvents } from '../audit/index.ts';
 import { systemOperation } from '../authorization/index.ts';
 import type { Platform } from '../platform/platform.ts';
-import { countExpiringBefore, markWarned } from './certificates.store.ts';
+import { countExpiringBefore, markWarned, type WarnedCertificate } from './certificates.store.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** Days before its end at which a certificate is warned of, the nearest first. */
@@ -20,21 +20,22 @@ export async function warnOfCertificateExpiry({ db, clock }: Platform): Promise<
       warned = await db.transaction(async (tx) => {
         const now = clock.now();
         const rows = await markWarned(tx, days, new Date(now + days * DAY_MS), BATCH);
-        for (const { name, groupId, version, notAfter } of rows) {
-          const details = { days, version, notAfter: notAfter.toISOString() };
-          const act = {
-            action: 'certificate:expiring',
-            subject: `certificate:${name}`,
-            groupId,
-            outcome: 'done',
-            details,
-          } as const;
-          await appendAuditEvent(tx, op, act, now);
-        }
+        const events = rows.map((row) => ({ op, act: warningOf(row, days) }));
+        await appendAuditEvents(tx, events, now);
         return rows.length;
       });
     }
   }
+}
+
+function warningOf({ name, groupId, version, notAfter }: WarnedCertificate, days: number) {
+  return {
+    action: 'certificate:expiring',
+    subject: `certificate:${name}`,
+    groupId,
+    outcome: 'done',
+    details: { days, version, notAfter: notAfter.toISOString() },
+  } as const;
 }
 
 /** How many certificates expire within so many days; empty while the database is away. */

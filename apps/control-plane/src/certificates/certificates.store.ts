@@ -92,7 +92,7 @@ export async function deleteCertificate(tx: Db, id: string): Promise<void> {
   await tx.certificate.delete({ where: { id } });
 }
 
-type Warned = { name: string; groupId: string; version: number; notAfter: Date };
+export type WarnedCertificate = { name: string; groupId: string; version: number; notAfter: Date };
 
 /**
  * Marks certificates that end before `limit`, and that no warning of so few days was given of. A row that
@@ -103,8 +103,8 @@ export async function markWarned(
   days: number,
   limit: Date,
   count: number,
-): Promise<Warned[]> {
-  return tx.$queryRaw<Warned[]>`
+): Promise<WarnedCertificate[]> {
+  return tx.$queryRaw<WarnedCertificate[]>`
     UPDATE certificates SET warned_days = ${days}::int
     WHERE id IN (
       SELECT id FROM certificates

@@ -25,6 +25,8 @@ type Deps = {
 export class SafetyNet {
   readonly #deps: Deps;
   #lastLookMs = -Infinity;
+  /** The first look after the last break, by the time of day. */
+  #inReachSinceMs = Infinity;
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
 
@@ -41,6 +43,11 @@ export class SafetyNet {
   /** Whether a look has succeeded lately. */
   get isFresh(): boolean {
     return performance.now() - this.#lastLookMs < STALE_AFTER_MS;
+  }
+
+  /** For how long the database has been in reach since the start or the last break, by the time of day; 0 while it is not. */
+  get inReachMs(): number {
+    return this.isFresh ? this.#deps.platform.clock.now() - this.#inReachSinceMs : 0;
   }
 
   /** One look at a time, however long it takes; a failure is logged, and shows as `isFresh` turning false. */
@@ -73,6 +80,7 @@ export class SafetyNet {
       if ((await feed.knownRevision(id)) !== revision) feed.refresh(id);
     }
     for (const agentId of await tasks.reload()) hub.settle(agentId, 'changed');
+    if (!this.isFresh) this.#inReachSinceMs = platform.clock.now();
     this.#lastLookMs = performance.now();
   }
 

@@ -83,7 +83,7 @@ export async function showKeyring(db: Db, groupId: string): Promise<ShownKeyring
 
 /** In the order of a rotation of the root key, which holds the installation when it comes to the keys of groups. */
 async function lockForRotation(tx: Db, groupId: string): Promise<void> {
-  await lockInstallation(tx, 'SHARE');
+  await lockInstallation(tx);
   await lockActiveVersion(tx, groupId);
 }
 

@@ -9,10 +9,12 @@ import { deleteLeasesOverBefore } from '../leases/index.ts';
 import { deleteExpiredSessions, deleteFailuresBefore } from '../operators/index.ts';
 import type { Db } from '../platform/db.ts';
 import type { Platform } from '../platform/platform.ts';
+import { deleteTasksEndedBefore } from '../tasks/index.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
-/** The audit has them for longer. */
+/** The audit has both for longer. */
 const LEASES_KEPT_DAYS = 30;
+const TASKS_KEPT_DAYS = 30;
 /** In one statement, which ends well before its limit. */
 const REMOVED_AT_ONCE = 5_000;
 /** Of one kind at one time: a backlog of days is worked off in hours, and a stop need not wait for that. */
@@ -61,6 +63,7 @@ function removals({ clock, agentCertificates: { recoveryDays } }: Platform): Rem
     (db, limit) => deleteEndedCertificates(db, daysAgo(recoveryDays + 1), limit),
     (db, limit) => deleteExpiredAssertions(db, daysAgo(0), limit),
     (db, limit) => deleteLeasesOverBefore(db, daysAgo(LEASES_KEPT_DAYS), limit),
+    (db, limit) => deleteTasksEndedBefore(db, daysAgo(TASKS_KEPT_DAYS), limit),
     (db, limit) => deleteExpiredSessions(db, daysAgo(0), limit),
     (db, limit) => forgetReplies(db, nowMs, limit),
   ];

@@ -34,6 +34,8 @@ type MaintenanceParts = {
   unreadable: UnreadableReports;
   auditKeys: AuditKeys;
   auditPolicy: AuditPolicy;
+  /** For how long this replica has had the database in reach, since its start or the last break. */
+  inReachMs: () => number;
 };
 
 /**
@@ -43,7 +45,7 @@ type MaintenanceParts = {
 export async function startMaintenance(
   platform: Platform,
   backend: QueueBackend,
-  { tasks, keyringPolicy, unreadable, auditKeys, auditPolicy }: MaintenanceParts,
+  { tasks, keyringPolicy, unreadable, auditKeys, auditPolicy, inReachMs }: MaintenanceParts,
 ): Promise<{ stop(): Promise<void> }> {
   const stopping = new AbortController();
   const open = await backend.queues({
@@ -52,7 +54,7 @@ export async function startMaintenance(
   const queues = [
     await startQueue(platform, backend, open('maintenance'), {
       'forget-expired': { everyMs: 60_000, work: () => forgetExpired(platform) },
-      'mark-lost': { everyMs: 15_000, work: () => markLostAgents(platform) },
+      'mark-lost': { everyMs: 15_000, work: () => markLostAgents(platform, inReachMs()) },
       'repair-tasks': { everyMs: 10_000, work: () => tasks.repair() },
       'end-abandoned-tasks': { everyMs: 60_000, work: () => tasks.endAbandoned() },
       'warn-of-expiry': { everyMs: 3_600_000, work: () => warnOfExpiry(platform) },
@@ -124,10 +126,15 @@ async function startQueue(
   };
 }
 
-/** Marks agents lost that have not been heard of, with an audit event each, and notes which are behind their group. */
-export async function markLostAgents({ db, clock }: Platform): Promise<void> {
+/**
+ * Marks agents lost that have not been heard of, with an audit event each, and notes which are behind their group. None
+ * is lost before the database has been in reach (`inReachMs`) for as long as that takes: after an outage, or at a start,
+ * all of them would be, and return at once.
+ */
+export async function markLostAgents({ db, clock }: Platform, inReachMs = Infinity): Promise<void> {
   const op = systemOperation('mark-lost');
   await db.read((writer) => noteBehind(writer, new Date(clock.now())));
+  if (inReachMs < LOST_AFTER_MS) return;
   for (let marked = MARKED_AT_ONCE; marked === MARKED_AT_ONCE;) {
     marked = await db.transaction(async (tx) => {
       const now = clock.now();

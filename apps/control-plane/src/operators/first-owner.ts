@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { Secret } from '@sallyport/config/secret';
 import { hashPassword } from '@sallyport/crypto/password';
 import { appendAuditEvent } from '../audit/index.ts';
@@ -7,12 +6,11 @@ import type { Db } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
 import type { Platform } from '../platform/platform.ts';
 import { insertRoleBindings } from '../role-bindings/index.ts';
+import { generatePassword } from './generated-password.ts';
 import { countOperators, insertOperator } from './operators.store.ts';
 
 /** The first operator. `generatedPassword` is there once: when it was made here, for the person who starts the server. */
 export type FirstOwner = { name: string; generatedPassword?: string };
-
-const PASSWORD_BYTES = 18;
 
 /** Makes the first owner when there is no operator yet. The caller holds the first-start lock. */
 export async function createFirstOwner(
@@ -21,8 +19,7 @@ export async function createFirstOwner(
   owner: { name: string; password?: Secret | undefined },
 ): Promise<FirstOwner | undefined> {
   if ((await countOperators(tx)) > 0) return undefined;
-  const generatedPassword =
-    owner.password === undefined ? randomBytes(PASSWORD_BYTES).toString('base64url') : undefined;
+  const generatedPassword = owner.password === undefined ? generatePassword() : undefined;
   const password = generatedPassword ?? owner.password?.reveal() ?? '';
   const passwordHash = await hashPassword(password, passwordPolicy);
   const createdAt = new Date(clock.now());

@@ -1,6 +1,8 @@
 export { createFirstOwner, type FirstOwner } from './first-owner.ts';
 export { deleteFailuresBefore } from './lockout.store.ts';
 export { operatorsRoutes } from './operators.routes.ts';
+export { resetOwner } from './reset-owner.ts';
+export { restoreOwner } from './restore-owner.ts';
 export { selfRoutes } from './self.routes.ts';
 export { sessionsRoutes } from './sessions.routes.ts';
 export { deleteAllSessions, deleteExpiredSessions } from './sessions.store.ts';

@@ -103,7 +103,7 @@ export async function removeOperator(
   });
 }
 
-/** Gives an operator a new password and ends its sessions. */
+/** Gives an operator a new password and ends its sessions. @throws AppError `operator.not_found` */
 export async function resetPassword(
   platform: Platform,
   op: Operation,
@@ -112,15 +112,19 @@ export async function resetPassword(
 ): Promise<void> {
   op.authorize('operator:reset-password');
   const { db, clock, hashing, passwordPolicy } = platform;
-  const { id } = await db.read((reader) => existingOperator(reader, name));
-  await db.read((reader) => authorizeOver(reader, op, { operatorId: id }));
+  const authorized = async (reader: Db) => {
+    const { id } = await existingOperator(reader, name);
+    await authorizeOver(reader, op, { operatorId: id });
+    return id;
+  };
+  await db.read(authorized);
   const passwordHash = await hashing.run(() => hashPassword(password, passwordPolicy));
   await db.transaction(async (tx) => {
-    // Looked at again: it may have been given more, or deleted, since.
-    await authorizeOver(tx, op, { operatorId: (await existingOperator(tx, name)).id });
+    // Looked at again: it may have been given more, or deleted and made anew, since.
+    const id = await authorized(tx);
     // What was guessed was the old one, and its owner must not wait for whoever guessed.
     await unlock(tx, name, new Date(clock.now()));
-    await updatePasswordHash(tx, id, passwordHash);
+    if (!(await updatePasswordHash(tx, id, passwordHash))) throw operatorNotFound();
     await deleteSessionsOf(tx, id);
     await appendAuditEvent(tx, op, actOn('reset-password', name), clock.now());
   });

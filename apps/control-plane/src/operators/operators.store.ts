@@ -31,8 +31,27 @@ export async function insertOperator(tx: Db, row: OperatorRow): Promise<void> {
   await tx.operator.create({ data: row });
 }
 
-export async function updatePasswordHash(db: Db, id: string, passwordHash: string): Promise<void> {
-  await db.operator.update({ where: { id }, data: { passwordHash } });
+/** Makes an operator, or gives the one of this name the password; `id` is that of the operator, `created` whether it is new. */
+export async function putOperator(
+  tx: Db,
+  row: OperatorRow,
+): Promise<{ id: string; created: boolean }> {
+  const { id } = await tx.operator.upsert({
+    where: { name: row.name },
+    create: row,
+    update: { passwordHash: row.passwordHash },
+    select: { id: true },
+  });
+  return { id, created: id === row.id };
+}
+
+/** False when the operator is gone. */
+export async function updatePasswordHash(
+  tx: Db,
+  id: string,
+  passwordHash: string,
+): Promise<boolean> {
+  return (await tx.operator.updateMany({ where: { id }, data: { passwordHash } })).count === 1;
 }
 
 /** Replaces a hash with another of the same password; false when the password is another by now, or the operator gone. */

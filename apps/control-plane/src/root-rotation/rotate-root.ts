@@ -2,10 +2,11 @@ import { seal, type Place } from '@sallyport/crypto/envelope';
 import { rootKeyFingerprint } from '@sallyport/crypto/root-key';
 import { appendAuditEvent } from '../audit/index.ts';
 import { systemOperation } from '../authorization/index.ts';
+import { AppError } from '../platform/app-error.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Database, Db } from '../platform/db.ts';
 import type { RootKeys } from '../platform/root-keys.ts';
-import { lockInstallation, updateInstallation } from '../trust/index.ts';
+import { lockInstallationAlone, updateInstallation } from '../trust/index.ts';
 import {
   listSealedUnderRoot,
   replaceSealedUnderRoot,
@@ -34,8 +35,8 @@ export async function rotateRoot(
   target: Uint8Array,
 ): Promise<RootRotation> {
   const fingerprint = rootKeyFingerprint(target);
-  return db.transaction(async (tx) => {
-    const named = await lockInstallation(tx, 'UPDATE');
+  const rotated = db.transaction(async (tx) => {
+    const named = await lockInstallationAlone(tx);
     rootKeys.named(named);
     if (named === fingerprint) return { fingerprint, sealedAnew: 0 };
     let sealedAnew = 0;
@@ -58,6 +59,16 @@ export async function rotateRoot(
     await appendAuditEvent(tx, systemOperation('rotate-root'), act, clock.now());
     return { fingerprint, sealedAnew };
   }, LIMIT_MS);
+  return rotated.catch(rethrowBusy);
+}
+
+/** What the database keeps waiting are not the changes to a group here. */
+function rethrowBusy(error: unknown): never {
+  if (!(error instanceof AppError) || error.code !== 'group.busy') throw error;
+  throw new Error(
+    'the control plane held for too long what is to be sealed anew; nothing was sealed anew, and the root key is as it was. Run rotate-root again, with every control plane stopped if it comes to this again',
+    { cause: error },
+  );
 }
 
 async function* batchesOf(tx: Db, column: SealedUnderRoot): AsyncGenerator<RootSealedRow[]> {

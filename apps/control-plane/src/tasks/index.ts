@@ -1,2 +1,3 @@
 export { AgentTasks } from './agent-tasks.ts';
 export { heldTasksRoutes, tasksRoutes } from './tasks.routes.ts';
+export { deleteTasksEndedBefore } from './tasks.store.ts';

@@ -173,6 +173,11 @@ export async function listOpenTasks(
   return rows.map((row) => ({ ...row, kind: taskKind.parse(row.kind) }));
 }
 
+/** Forgets up to `limit` tasks that ended before; returns how many. */
+export async function deleteTasksEndedBefore(db: Db, before: Date, limit: number): Promise<number> {
+  return (await db.task.deleteMany({ where: { finishedAt: { lt: before } }, limit })).count;
+}
+
 function triedTask({
   agent,
   ...row

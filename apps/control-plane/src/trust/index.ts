@@ -11,6 +11,7 @@ export {
   listAuthorities,
   lockFirstStart,
   lockInstallation,
+  lockInstallationAlone,
   setAuthorityState,
   updateInstallation,
   type AuthorityRow,

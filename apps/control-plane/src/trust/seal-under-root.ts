@@ -15,7 +15,7 @@ export async function sealUnderRoot(
   plaintext: Uint8Array,
   place: Place,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const named = await lockInstallation(tx, 'SHARE');
+  const named = await lockInstallation(tx);
   return seal(namedKey(rootKeys, named), plaintext, place);
 }
 

@@ -20,16 +20,21 @@ export async function findInstallation(db: Db): Promise<string | undefined> {
   return (await db.installation.findUnique({ where: { id: 1 } }))?.rootKeyFingerprint;
 }
 
-/**
- * The fingerprint of the root key that seals, held to the end of the transaction: shared while something is
- * sealed with it, alone while it is rotated.
- */
-export async function lockInstallation(tx: Db, mode: 'SHARE' | 'UPDATE'): Promise<string> {
+/** The fingerprint of the root key that seals, which nobody rotates before the transaction ends. */
+export async function lockInstallation(tx: Db): Promise<string> {
   const [row] = await tx.$queryRaw<{ fingerprint: string }[]>`
-    SELECT root_key_fingerprint AS fingerprint FROM installations WHERE id = 1
-    ${Prisma.raw(`FOR ${mode}`)}`;
+    SELECT root_key_fingerprint AS fingerprint FROM installations WHERE id = 1 FOR SHARE`;
   if (row === undefined) throw new Error('this database has no installation');
   return row.fingerprint;
+}
+
+/**
+ * The same to rotate it: nobody seals before the transaction ends. It is the table that is held, since there is a queue
+ * for it: a row that some share is given to all who would share it, too, while one waits to have it alone.
+ */
+export async function lockInstallationAlone(tx: Db): Promise<string> {
+  await tx.$executeRaw`LOCK TABLE installations IN EXCLUSIVE MODE`;
+  return lockInstallation(tx);
 }
 
 export async function updateInstallation(tx: Db, rootKeyFingerprint: string): Promise<void> {

@@ -11,6 +11,7 @@ import { openAuditKeys, purgeAudit } from '../../src/audit/index.ts';
 import { warnOfCertificateExpiry } from '../../src/certificates/index.ts';
 import { rewrapKeyrings, UnreadableReports } from '../../src/keyrings/index.ts';
 import { markLostAgents } from '../../src/maintenance/maintenance.ts';
+import { restoreOwner } from '../../src/operators/index.ts';
 import { openQueueBackend } from '../../src/platform/queue-backend.ts';
 import { RootKeys } from '../../src/platform/root-keys.ts';
 import { settleRestored } from '../../src/restore/settle-restored.ts';
@@ -114,7 +115,9 @@ async function everyActOfKeys(owner: OperatorClient): Promise<void> {
     new RootKeys([target, rootKey]),
     target,
   );
-  await settleRestored({ ...platform, rootKeys: new RootKeys([target]) });
+  const moved = { ...platform, rootKeys: new RootKeys([target]) };
+  await settleRestored(moved);
+  await restoreOwner(moved, 'restored');
 }
 
 test('[SG-15] every act of the registry is recorded when it is done, and nothing is recorded that it does not name', async () => {

@@ -1,19 +1,25 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { asAdmin } from '@sallyport/testkit/database';
 import { startTcpGate, type TcpGate } from '@sallyport/testkit/tcp-gate';
+import { until } from '@sallyport/testkit/until';
 import { z } from 'zod';
+import { openQueueBackend } from '../../src/platform/queue-backend.ts';
 import type { AgentClient } from '../agent-client.ts';
-import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
 import { field, OperatorClient } from '../operator-client.ts';
 
+const MINUTE_MS = 60_000;
+/** Three seconds lie between two: after so many a replica no longer counts as current. */
+const FAILED_LOOKS = 6;
+
 let controlPlane: TestControlPlane;
-/** A replica that reaches the database through a gate. */
+/** A replica that reaches the database through a gate; it alone does the periodic work. */
 let second: TestControlPlane;
 let gate: TcpGate;
 let owner: OperatorClient;
 beforeAll(async () => {
-  controlPlane = await startControlPlane();
+  controlPlane = await startControlPlane({ settings: WITHOUT_WORKER });
   const url = new URL(controlPlane.databaseUrl);
   gate = await startTcpGate({ host: url.hostname, port: Number(url.port) });
   url.port = String(gate.port);
@@ -126,3 +132,37 @@ test('an agent that takes no tasks waits in peace while one waits for it', async
   expect((await agent.pullRaw(1, 0)).status).toBe(204);
   expect((await agent.pull(10, 1))?.tasks).toHaveLength(1);
 });
+
+test('[SG-37] an agent is lost after three minutes in which it could be heard: an outage of the database does not count', async () => {
+  const silent = await current('outage', second);
+  const heard = await current('outage', second);
+  const { databaseUrl, platform } = controlPlane;
+  const database = { connectionString: databaseUrl };
+  const backend = await openQueueBackend({ database }, platform.log);
+  const queue = (await backend.queues({}))('maintenance');
+  await queue.upsertJobScheduler('mark-lost', { every: 500 }, { name: 'mark-lost' });
+  await backend.close();
+  const lost = async () =>
+    (await silently('SELECT FROM agents WHERE id = $1 AND lost_at IS NOT NULL', silent.id))
+      .rowCount === 1;
+  const turns = async () =>
+    (
+      await silently(
+        `SELECT FROM bullmq.event WHERE event = 'completed' AND data->>'jobId' LIKE 'repeat:mark-lost:%'`,
+      )
+    ).rowCount ?? 0;
+
+  gate.cut();
+  const failed = () => second.logged().split('the safety net could not read').length;
+  const enough = failed() + FAILED_LOOKS;
+  await until(async () => failed() >= enough);
+  second.clock.advance(4 * MINUTE_MS);
+  gate.restore();
+  await until(async () => (await heard.pullRaw()).status === 204);
+  const before = await turns();
+  // The first may have begun before.
+  await until(async () => (await turns()) >= before + 2);
+  expect(await lost()).toBe(false);
+  second.clock.advance(3 * MINUTE_MS + 1);
+  await until(lost);
+}, 120_000);

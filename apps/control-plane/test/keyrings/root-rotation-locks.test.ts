@@ -79,3 +79,25 @@ test('[A7-10] a rotation waits for who seals with a key of a group and notes the
   });
   expect(rotation.sealedAnew).toBeGreaterThan(0);
 });
+
+test('[A7-10] a rotation has its turn before whoever would seal after it, however many follow each other', async () => {
+  const { databaseUrl } = controlPlane;
+  const keyed = { 'idempotency-key': 'later' };
+  let both: Promise<unknown> | undefined;
+  await whileHeld(databaseUrl, 'SELECT FROM installations FOR SHARE', async () => {
+    const rotating = rotate();
+    await lockWaits(databaseUrl);
+    both = Promise.all([rotating, owner.call('POST', '/groups', { name: 'plant-8' }, keyed)]);
+    await lockWaits(databaseUrl, 2);
+  });
+  const [rotation, made] = [{ sealedAnew: expect.any(Number) }, { status: 201 }];
+  expect(await both).toMatchObject([rotation, made]);
+});
+
+test('[A7-10] a rotation that cannot have its turn says so in its own words, and changes nothing', async () => {
+  const { databaseUrl } = controlPlane;
+  await whileHeld(databaseUrl, 'SELECT FROM installations FOR SHARE', async () => {
+    await expect(rotate()).rejects.toThrow(/nothing was sealed anew.*Run rotate-root again/s);
+  });
+  expect((await rotate()).sealedAnew).toBeGreaterThan(0);
+}, 30_000);

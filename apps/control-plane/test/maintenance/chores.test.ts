@@ -52,6 +52,8 @@ beforeAll(async () => {
   const worker = () =>
     startControlPlane({ databaseUrl, rootKey, startMs: NOW, settings: { audit } });
   workers = [await worker(), await worker()];
+  // Until then nobody is lost: agents could not be heard before.
+  for (const { clock: started } of workers) started.advance(3 * 60_000);
 }, 60_000);
 afterAll(async () => {
   for (const worker of workers) await worker.end();

@@ -60,6 +60,12 @@ const kinds: [table: string, keptMs: number, insert: string, id?: string][] = [
       SELECT $1::uuid, a.group_id, a.id, 'db', 1, a.id, '{}', $1, $2, $2, $2 ${owned}`,
   ],
   [
+    'tasks',
+    30 * DAY_MS,
+    `(id, agent_id, kind, state, created_by, created_at, finished_at)
+      SELECT $1::uuid, a.id, 'diagnose', 'completed', o.name, $2, $2 ${owned}`,
+  ],
+  [
     'operator_sessions',
     0,
     `(id, operator_id, secret_hash, created_at, expires_at) SELECT $1::uuid, o.id, '', $2, $2 ${owned}`,

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { asAdmin } from '@sallyport/testkit/database';
 import { selfSigned } from '@sallyport/tls/test/issuer';
 import { warnOfCertificateExpiry } from '../../src/certificates/index.ts';
+import { sql } from '../audit/chain.ts';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
 import { OperatorClient } from '../operator-client.ts';
 
@@ -78,7 +79,7 @@ test('of thresholds that passed unseen the nearest is told, and a replaced certi
   expect(await lookOn(72)).toEqual(['certificate:b 30']);
 });
 
-test('more certificates than one transaction takes are each warned of once', async () => {
+test('more certificates than one transaction takes are each warned of once, in one statement of each transaction', async () => {
   await asAdmin(first.databaseUrl, async (database) => {
     await database.query(`INSERT INTO certificates (id, group_id, name, version, offline, subject, issuer,
         serial_number, dns_names, ip_addresses, uris, not_before, not_after, fingerprint, key_algorithm, created_at, updated_at)
@@ -89,6 +90,12 @@ test('more certificates than one transaction takes are each warned of once', asy
   const told = await lookOn(175);
   expect(told.filter((text) => text.startsWith('certificate:many-'))).toHaveLength(450);
   expect(new Set(told).size).toBe(told.length);
+  const written = await sql(
+    first.databaseUrl,
+    `SELECT DISTINCT xmin::text, cmin::text FROM audit_events WHERE subject LIKE 'certificate:many-%'`,
+  );
+  const transactions = new Set(written.map(({ xmin }) => xmin));
+  expect(written.length).toBe(transactions.size);
 });
 
 test('the metrics count them by threshold', async () => {
