@@ -116,12 +116,21 @@ function refuseGaps(chain: X509Certificate[], left: number): void {
     );
 }
 
-/** @throws CertificateError `certificate.expired`, `certificate.not_yet_valid`, `certificate.key_weak`, `certificate.signature_weak` */
+/** Text in the place of a time is no time, and nothing stores the year 0. */
+const FIRST_MS = Date.parse('0001-01-01T00:00:00Z');
+
+/** @throws CertificateError `certificate.chain_malformed`, `certificate.expired`, `certificate.not_yet_valid`, `certificate.key_weak`, `certificate.signature_weak` */
 export function refuseWeakOrExpired(chain: readonly X509Certificate[], nowMs: number): void {
   for (const certificate of chain) {
-    if (certificate.validToDate.getTime() <= nowMs)
+    const [fromMs, toMs] = [certificate.validFromDate.getTime(), certificate.validToDate.getTime()];
+    if (!(fromMs >= FIRST_MS && toMs >= FIRST_MS))
+      throw refusal(
+        'chain_malformed',
+        'A certificate of the chain says in no known form since when or until when it is valid; have it issued again.',
+      );
+    if (toMs <= nowMs)
       throw refusal('expired', 'A certificate of the chain has expired; have it issued again.');
-    if (certificate.validFromDate.getTime() > nowMs)
+    if (fromMs > nowMs)
       throw refusal(
         'not_yet_valid',
         'A certificate of the chain is not valid yet: wait, or check the clocks of its issuer and of this host.',

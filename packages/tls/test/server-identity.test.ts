@@ -1,4 +1,4 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { createPrivateKey, sign, X509Certificate } from 'node:crypto';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { readServerIdentity } from '../src/server-identity.ts';
 import { Issuer, selfSigned, type IssuedLeaf } from './issuer.ts';
@@ -33,6 +33,14 @@ async function refusalOf(input: { chain: string; key: string }, at = now) {
     .filter((text) => /^[\w+/=]{40}/.test(text)))
     expect(said).not.toContain(line);
   return { code: error.code, field: error.field };
+}
+
+/** The same with another time, signed again: the last 64 bytes are the signature, with 10 before it that say so. */
+function withTime({ chain, key }: IssuedLeaf, time: string, other: string): string {
+  const der = new X509Certificate(chain).raw;
+  der.write(other, der.indexOf(time), 'latin1');
+  sign(null, der.subarray(4, -74), createPrivateKey(key)).copy(der, der.length - 64);
+  return `-----BEGIN CERTIFICATE-----\n${der.toString('base64')}\n-----END CERTIFICATE-----\n`;
 }
 
 describe('a chain', () => {
@@ -135,6 +143,24 @@ describe('a chain', () => {
     expect(await refusalOf(made, until.getTime())).toMatchObject({ code: 'certificate.expired' });
     expect(await refusalOf(made, until.getTime() - 2 * day - 1)).toMatchObject({
       code: 'certificate.not_yet_valid',
+    });
+  });
+
+  test.each([
+    ['since what is no time', '20600101000000Z', '20601399999999Z'],
+    ['since the year 0, which nothing stores', '20600101000000Z', '00000101000000Z'],
+    ['until what is no time', '20700101000000Z', 'for a long time'],
+  ])('that is valid %s is refused', async (_, time, other) => {
+    const made = await selfSigned({
+      kind: 'Ed25519',
+      notBefore: new Date('2060-01-01'),
+      notAfter: new Date('2070-01-01'),
+    });
+    const at = Date.parse('2065-01-01');
+    await read(made, at);
+    const chain = withTime(made, time, other);
+    expect(await refusalOf({ chain, key: made.key }, at)).toMatchObject({
+      code: 'certificate.chain_malformed',
     });
   });
 
