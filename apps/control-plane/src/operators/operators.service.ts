@@ -120,7 +120,7 @@ export async function resetPassword(
     await authorizeOver(tx, op, { operatorId: (await existingOperator(tx, name)).id });
     // What was guessed was the old one, and its owner must not wait for whoever guessed.
     await unlock(tx, name, new Date(clock.now()));
-    await updatePasswordHash(tx, id, passwordHash);
+    if (!(await updatePasswordHash(tx, id, passwordHash))) throw operatorNotFound();
     await deleteSessionsOf(tx, id);
     await appendAuditEvent(tx, op, actOn('reset-password', name), clock.now());
   });

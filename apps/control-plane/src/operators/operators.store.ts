@@ -31,8 +31,13 @@ export async function insertOperator(tx: Db, row: OperatorRow): Promise<void> {
   await tx.operator.create({ data: row });
 }
 
-export async function updatePasswordHash(db: Db, id: string, passwordHash: string): Promise<void> {
-  await db.operator.update({ where: { id }, data: { passwordHash } });
+/** False when the operator is gone. */
+export async function updatePasswordHash(
+  tx: Db,
+  id: string,
+  passwordHash: string,
+): Promise<boolean> {
+  return (await tx.operator.updateMany({ where: { id }, data: { passwordHash } })).count === 1;
 }
 
 /** Replaces a hash with another of the same password; false when the password is another by now, or the operator gone. */
