@@ -1,7 +1,7 @@
-import { createPrivateKey, sign, X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { readServerIdentity } from '../src/server-identity.ts';
-import { Issuer, selfSigned, type IssuedLeaf } from './issuer.ts';
+import { Issuer, selfSigned, withTime, type IssuedLeaf } from './issuer.ts';
 
 const now = Date.now();
 const day = 24 * 3_600_000;
@@ -33,14 +33,6 @@ async function refusalOf(input: { chain: string; key: string }, at = now) {
     .filter((text) => /^[\w+/=]{40}/.test(text)))
     expect(said).not.toContain(line);
   return { code: error.code, field: error.field };
-}
-
-/** The same with another time, signed again: the last 64 bytes are the signature, with 10 before it that say so. */
-function withTime({ chain, key }: IssuedLeaf, time: string, other: string): string {
-  const der = new X509Certificate(chain).raw;
-  der.write(other, der.indexOf(time), 'latin1');
-  sign(null, der.subarray(4, -74), createPrivateKey(key)).copy(der, der.length - 64);
-  return `-----BEGIN CERTIFICATE-----\n${der.toString('base64')}\n-----END CERTIFICATE-----\n`;
 }
 
 describe('a chain', () => {
@@ -150,6 +142,7 @@ describe('a chain', () => {
     ['since what is no time', '20600101000000Z', '20601399999999Z'],
     ['since the year 0, which nothing stores', '20600101000000Z', '00000101000000Z'],
     ['until what is no time', '20700101000000Z', 'for a long time'],
+    ['until what is half a time', '20700101000000Z', '207001010000Z  '],
   ])('that is valid %s is refused', async (_, time, other) => {
     const made = await selfSigned({
       kind: 'Ed25519',
