@@ -53,6 +53,12 @@ export function remark(maxLength: number) {
 /** An instant, ISO 8601 in UTC. */
 export const instant = z.iso.datetime();
 
+/** An instant to look for: Postgres has no year 0. */
+export const soughtInstant = instant.refine(
+  (text) => !text.startsWith('0000'),
+  'use a year from 0001 on',
+);
+
 /** A display label for an agent, by default its host's name. */
 export const agentName = z
   .string()

@@ -4,6 +4,7 @@ import { keyAlgorithmOf } from './certificate-facts.ts';
 import { pemBlocks } from './pem.ts';
 import { isSelfSigned } from './self-issued.ts';
 import { hasStrongSignature } from './signature-strength.ts';
+import { validityOf } from './validity.ts';
 
 const MAX_CERTIFICATES = 10;
 
@@ -116,12 +117,21 @@ function refuseGaps(chain: X509Certificate[], left: number): void {
     );
 }
 
-/** @throws CertificateError `certificate.expired`, `certificate.not_yet_valid`, `certificate.key_weak`, `certificate.signature_weak` */
+/** Nothing stores the year 0. */
+const FIRST_MS = Date.parse('0001-01-01T00:00:00Z');
+
+/** @throws CertificateError `certificate.chain_malformed`, `certificate.expired`, `certificate.not_yet_valid`, `certificate.key_weak`, `certificate.signature_weak` */
 export function refuseWeakOrExpired(chain: readonly X509Certificate[], nowMs: number): void {
   for (const certificate of chain) {
-    if (certificate.validToDate.getTime() <= nowMs)
+    const { from, to } = validityOf(certificate);
+    if (!(from.getTime() >= FIRST_MS && to.getTime() >= FIRST_MS))
+      throw refusal(
+        'chain_malformed',
+        'A certificate of the chain says in no known form since when or until when it is valid; have it issued again.',
+      );
+    if (to.getTime() <= nowMs)
       throw refusal('expired', 'A certificate of the chain has expired; have it issued again.');
-    if (certificate.validFromDate.getTime() > nowMs)
+    if (from.getTime() > nowMs)
       throw refusal(
         'not_yet_valid',
         'A certificate of the chain is not valid yet: wait, or check the clocks of its issuer and of this host.',

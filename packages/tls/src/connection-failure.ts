@@ -1,5 +1,6 @@
 import type { X509Certificate } from 'node:crypto';
 import { LinkError, type LinkErrorCode } from './link-error.ts';
+import { isValidAt, validityOf, writtenTime } from './validity.ts';
 
 type Failure = {
   code: ConnectionFailureCode;
@@ -85,6 +86,8 @@ const failures: Readonly<Record<string, Failure>> = {
   CERT_NOT_YET_VALID: outOfDate,
   CERT_SIGNATURE_FAILURE: unknownCa,
   CERT_UNTRUSTED: unknownCa,
+  ERROR_IN_CERT_NOT_AFTER_FIELD: outOfDate,
+  ERROR_IN_CERT_NOT_BEFORE_FIELD: outOfDate,
   DEPTH_ZERO_SELF_SIGNED_CERT: unknownCa,
   INVALID_CA: unknownCa,
   INVALID_PURPOSE: wrongUsage,
@@ -137,15 +140,14 @@ function systemCodeOf(error: Error): string {
  */
 function datesIn(chain: readonly X509Certificate[]): string {
   const now = new Date();
-  const bad = chain.find(
-    ({ validFromDate, validToDate }) => now < validFromDate || validToDate < now,
-  );
+  const bad = chain.find((certificate) => !isValidAt(certificate, now.getTime()));
   const clock = `this host’s clock says ${now.toISOString()}`;
-  const dates =
-    bad === undefined
-      ? clock
-      : `it is valid from ${bad.validFromDate.toISOString()} to ${bad.validToDate.toISOString()}, and ${clock}`;
+  const dates = bad === undefined ? clock : `it is valid ${inWords(validityOf(bad))}, and ${clock}`;
   return `: ${dates}; set the clock if it is wrong, and renew the certificate if it is not`;
+}
+
+function inWords({ from, to }: { from: Date; to: Date }): string {
+  return `from ${writtenTime(from)} to ${writtenTime(to)}`;
 }
 
 /** Says what an error from Node's network stack means, of a peer that presented `chain`. */

@@ -6,6 +6,7 @@ import { noCertificate, peerFailure } from './inbound-failure.ts';
 import { LinkError } from './link-error.ts';
 import { assertDialledAgent } from './peer-certificate.ts';
 import { tlsOptions, type TlsPolicy } from './policy.ts';
+import { isValidAt } from './validity.ts';
 
 /** What a control plane shows, and the CAs that its agents' certificates are from: PEM all. */
 export type DiallingIdentity = { cert: string; key: string; ca: readonly string[] };
@@ -89,8 +90,7 @@ function refusalOf(socket: TLSSocket, { host, fingerprint }: DialOptions): LinkE
         { retryable: false },
       );
     // OpenSSL has looked at the time of a chain, but not of what is pinned.
-    const nowMs = Date.now();
-    if (certificate.validToDate.getTime() <= nowMs || certificate.validFromDate.getTime() > nowMs)
+    if (!isValidAt(certificate, Date.now()))
       return peerFailure(Object.assign(new Error(), { code: 'CERT_HAS_EXPIRED' }), 'The agent');
     assertDialledAgent(certificate, host);
     return undefined;

@@ -18,6 +18,7 @@ import {
 import { presentedChain } from './presented-chain.ts';
 import type { Route } from './route.ts';
 import { secureContextFor, type ClientIdentity } from './secure-context.ts';
+import { validityOf, writtenTime } from './validity.ts';
 
 /** A link as `HttpsLink` takes it. */
 export type ProbeTarget = {
@@ -160,15 +161,15 @@ export type ShownCertificate = {
 const DAY_MS = 86_400_000;
 
 export function showCertificate(certificate: X509Certificate, nowMs: number): ShownCertificate {
-  const { subject, validFromDate, validToDate } = certificate;
-  const lifeMs = validToDate.getTime() - validFromDate.getTime();
-  const leftMs = validToDate.getTime() - nowMs;
+  const { from, to } = validityOf(certificate);
+  const lifeMs = to.getTime() - from.getTime();
+  const leftMs = to.getTime() - nowMs;
   return {
-    subject: subject.split('\n').join(', '),
+    subject: certificate.subject.split('\n').join(', '),
     fingerprint: certificateFingerprint(certificate),
-    notBefore: validFromDate.toISOString(),
-    notAfter: validToDate.toISOString(),
-    daysLeft: Math.floor(leftMs / DAY_MS),
-    isEnding: leftMs < Math.min(14 * DAY_MS, lifeMs / 6),
+    notBefore: writtenTime(from),
+    notAfter: writtenTime(to),
+    daysLeft: Math.floor((leftMs || 0) / DAY_MS),
+    isEnding: !(leftMs >= Math.min(14 * DAY_MS, lifeMs / 6)),
   };
 }

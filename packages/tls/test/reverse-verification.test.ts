@@ -12,7 +12,7 @@ import {
 } from '../src/peer-certificate.ts';
 import { defaultTlsPolicy } from '../src/policy.ts';
 import { makeSelfSigned } from '../src/self-signed.ts';
-import { Issuer, selfSigned, type IssuedLeaf, type LeafOptions } from './issuer.ts';
+import { Issuer, selfSigned, withTime, type IssuedLeaf, type LeafOptions } from './issuer.ts';
 import {
   agentLeaf,
   clientOptions as client,
@@ -193,9 +193,17 @@ test('[BM-02] [SG-09] a control plane refuses an agent of a foreign CA, of anoth
     usages: ['serverAuth'],
     notAfter: new Date(Date.now() - 1_000),
   });
-  expect(
-    await dialRefused(expired, { fingerprint: certificateFingerprint(expired.parts[0] ?? '') }),
-  ).toMatchObject({ code: 'tls.expired' });
+  const timeless = await selfSigned({
+    kind: 'Ed25519',
+    names: localNames,
+    usages: ['serverAuth'],
+    notAfter: new Date('2049-01-01'),
+  });
+  const chain = withTime(timeless, '490101000000Z', 'to the end of');
+  for (const pinned of [expired, { ...timeless, chain, parts: [chain] }])
+    expect(
+      await dialRefused(pinned, { fingerprint: certificateFingerprint(pinned.parts[0] ?? '') }),
+    ).toMatchObject({ code: 'tls.expired' });
 });
 
 test('[BM-03] a self-signed certificate that was made here is taken by its pin, or as its own CA, and not otherwise', async () => {

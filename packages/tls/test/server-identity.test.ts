@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { readServerIdentity } from '../src/server-identity.ts';
-import { Issuer, selfSigned, type IssuedLeaf } from './issuer.ts';
+import { Issuer, selfSigned, withTime, type IssuedLeaf } from './issuer.ts';
 
 const now = Date.now();
 const day = 24 * 3_600_000;
@@ -135,6 +135,25 @@ describe('a chain', () => {
     expect(await refusalOf(made, until.getTime())).toMatchObject({ code: 'certificate.expired' });
     expect(await refusalOf(made, until.getTime() - 2 * day - 1)).toMatchObject({
       code: 'certificate.not_yet_valid',
+    });
+  });
+
+  test.each([
+    ['since what is no time', '20600101000000Z', '20601399999999Z'],
+    ['since the year 0, which nothing stores', '20600101000000Z', '00000101000000Z'],
+    ['until what is no time', '20700101000000Z', 'for a long time'],
+    ['until what is half a time', '20700101000000Z', '207001010000Z  '],
+  ])('that is valid %s is refused', async (_, time, other) => {
+    const made = await selfSigned({
+      kind: 'Ed25519',
+      notBefore: new Date('2060-01-01'),
+      notAfter: new Date('2070-01-01'),
+    });
+    const at = Date.parse('2065-01-01');
+    await read(made, at);
+    const chain = withTime(made, time, other);
+    expect(await refusalOf({ chain, key: made.key }, at)).toMatchObject({
+      code: 'certificate.chain_malformed',
     });
   });
 

@@ -1,7 +1,10 @@
+import { X509Certificate } from 'node:crypto';
 import type { ServerOptions } from 'node:https';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { HttpsLink, LinkError } from '../src/https-link.ts';
+import { showCertificate } from '../src/link-probe.ts';
 import { type Authority, makeAuthority, type ServerIdentity } from './authority.ts';
+import { selfSigned, withTime } from './issuer.ts';
 import { linkErrorOf, startServer, startTcpServer } from './server.ts';
 
 const day = 86_400_000;
@@ -126,6 +129,24 @@ describe('[AX-16] the server certificate', () => {
 
   test('for this name from the trusted CA is accepted', async () => {
     expect(await ask(identity, { host: 'localhost' })).toMatchObject({ status: 200 });
+  });
+
+  test.each([
+    ['has ended and begins', '200101000000Z', 'from no time to 2021-01-01T00:00:00.000Z'],
+    ['ends', '210101000000Z', 'from 2020-01-01T00:00:00.000Z to no time'],
+  ])('[F-23] that %s at what is no time is refused in words', async (_, time, told) => {
+    const made = await selfSigned({
+      kind: 'Ed25519',
+      notBefore: new Date('2020-01-01'),
+      notAfter: new Date('2021-01-01'),
+    });
+    const cert = withTime(made, time, 'a day in May ');
+    const failure = await linkErrorOf(ask({ cert, key: made.key }));
+    expect(failure).toMatchObject({ code: 'tls.expired', retryable: false });
+    expect(failure.message).toContain(`valid ${told}`);
+    const shown = showCertificate(new X509Certificate(cert), Date.now());
+    expect(`from ${shown.notBefore} to ${shown.notAfter}`).toBe(told);
+    expect(shown.isEnding).toBe(true);
   });
 
   test.each([

@@ -21,15 +21,11 @@ export async function exportAudit(
   platform: Platform,
   keys: AuditKeys,
   op: Operation,
-  { from, to }: AuditExportQuery,
+  query: AuditExportQuery,
 ): Promise<AsyncGenerator<string>> {
   op.authorize('audit:export');
   const { db } = platform;
-  const kept = await readBasePosition(db);
-  const head = await readHead(db);
-  const first = Math.max(from ?? 1, kept + 1);
-  const last = Math.min(to ?? head.position, head.position);
-  const base = await baseOf(db, keys, first - 1, kept);
+  const { first, last, base } = await rangeOf(db, keys, query);
   await recordAct(platform, op, {
     action: 'audit:export',
     subject: 'audit',
@@ -37,6 +33,25 @@ export async function exportAudit(
     details: { from: first, to: last },
   });
   return lines(db, op, base, last);
+}
+
+async function rangeOf(
+  db: Database,
+  keys: AuditKeys,
+  { from, to }: AuditExportQuery,
+): Promise<{ first: number; last: number; base: Base }> {
+  for (;;) {
+    const kept = await readBasePosition(db);
+    const head = await readHead(db);
+    const first = Math.max(from ?? 1, kept + 1);
+    const last = Math.min(to ?? head.position, head.position);
+    try {
+      return { first, last, base: await baseOf(db, keys, first - 1, kept) };
+    } catch (error) {
+      // Else retention has taken away meanwhile what it was to begin with.
+      if ((await readBasePosition(db)) === kept) throw error;
+    }
+  }
 }
 
 async function baseOf(

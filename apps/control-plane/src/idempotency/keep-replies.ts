@@ -43,7 +43,8 @@ export function keepReplies(api: FastifyInstance, platform: Platform): void {
     const digest = digestOf(method, url, JSON.stringify(body) ?? '');
     const begun = await beginAttempt(platform, { principalId: principal.id, key, digest });
     if ('reply' in begun) {
-      refuseLostRights(request, principal, begun.reply);
+      // As it is by now: this may have waited for the database.
+      refuseLostRights(request, principalOf((await op.renew?.()) ?? op), begun.reply);
       return replay(reply, begun.reply);
     }
     const { attempt } = begun;

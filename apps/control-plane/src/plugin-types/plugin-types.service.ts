@@ -84,7 +84,7 @@ export async function removeType(
         'plugin_type.in_use',
         `This type has ${plugins} plugins; delete them or give them another type first.`,
       );
-    await deleteType(tx, type.id);
+    if (!(await deleteType(tx, type.id))) missingType();
     const act = {
       action: 'plugin-type:delete',
       subject: `plugin-type:${name}`,

@@ -86,13 +86,18 @@ export async function insertType(
   return insertTypeVersion(tx, type.id, 1, first);
 }
 
-/** Gives a type its next version, which becomes the current one. */
-export async function addTypeVersion(tx: Db, typeId: string, next: NewVersion): Promise<TypeRow> {
-  const { version } = await tx.pluginType.update({
+/** Gives a type its next version, which becomes the current one; undefined when the type is gone. */
+export async function addTypeVersion(
+  tx: Db,
+  typeId: string,
+  next: NewVersion,
+): Promise<TypeRow | undefined> {
+  const [moved] = await tx.pluginType.updateManyAndReturn({
     where: { id: typeId },
     data: { version: { increment: 1 }, updatedAt: next.createdAt },
+    select: { version: true },
   });
-  return insertTypeVersion(tx, typeId, version, next);
+  return moved === undefined ? undefined : insertTypeVersion(tx, typeId, moved.version, next);
 }
 
 async function insertTypeVersion(
@@ -114,8 +119,9 @@ export async function lockType(tx: Db, typeId: string): Promise<void> {
   await tx.$queryRaw`SELECT id FROM plugin_types WHERE id = ${typeId}::uuid FOR UPDATE`;
 }
 
-export async function deleteType(tx: Db, id: string): Promise<void> {
-  await tx.pluginType.delete({ where: { id } });
+/** False when it was gone already. */
+export async function deleteType(tx: Db, id: string): Promise<boolean> {
+  return (await tx.pluginType.deleteMany({ where: { id } })).count === 1;
 }
 
 function typeRow({ id, typeId, type, schema, createdBy: _by, ...row }: StoredVersion): TypeRow {

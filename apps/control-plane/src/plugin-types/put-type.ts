@@ -11,7 +11,7 @@ import { isUniqueViolation } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
 import type { Platform } from '../platform/platform.ts';
 import { lintType } from './lint-type.ts';
-import { existingType, refuseBuiltIn, shownType } from './plugin-types.service.ts';
+import { existingType, missingType, refuseBuiltIn, shownType } from './plugin-types.service.ts';
 import {
   addTypeVersion,
   findType,
@@ -104,7 +104,8 @@ export async function putType(
     );
   }
   return db.transaction(async (tx) => {
-    const next = await addTypeVersion(tx, type.id, versionOf(op, definition, clock.now()));
+    const version = versionOf(op, definition, clock.now());
+    const next = (await addTypeVersion(tx, type.id, version)) ?? missingType();
     // Not the one that was read before: another may have come between.
     const before = await findType(tx, name, next.version - 1);
     const details = { version: next.version, broken, ...remarked(next, before) };

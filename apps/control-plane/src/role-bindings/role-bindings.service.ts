@@ -8,8 +8,8 @@ import type { Platform } from '../platform/platform.ts';
 import { authorizedGrants } from './grant-roles.ts';
 import {
   deleteRoleBinding,
-  findOperatorId,
   findRoleBinding,
+  holdOperator,
   insertRoleBindings,
   listRoleBindings,
   lockOwners,
@@ -27,7 +27,7 @@ export async function createRoleBinding(
   const by = { createdBy: op.actor.name, createdAt: new Date(clock.now()) };
   try {
     return await db.transaction(async (tx) => {
-      const operatorId = await findOperatorId(tx, wanted.operator);
+      const operatorId = await holdOperator(tx, wanted.operator);
       if (operatorId === undefined) throw operatorNotFound();
       const [{ id } = { id: '' }] = await insertRoleBindings(tx, { operatorId }, grants, by);
       await appendAuditEvent(tx, op, actOn('create', wanted, grants[0]?.groupId), clock.now());

@@ -90,8 +90,11 @@ export async function deleteRoleBinding(tx: Db, id: string): Promise<boolean> {
   return (await tx.roleBinding.deleteMany({ where: { id } })).count === 1;
 }
 
-export async function findOperatorId(db: Db, name: string): Promise<string | undefined> {
-  return (await db.operator.findUnique({ where: { name }, select: { id: true } }))?.id;
+/** The operator of a name, who cannot be deleted before the transaction ends. */
+export async function holdOperator(tx: Db, name: string): Promise<string | undefined> {
+  const [row] = await tx.$queryRaw<{ id: string }[]>`
+    SELECT id FROM operators WHERE name = ${name} FOR KEY SHARE`;
+  return row?.id;
 }
 
 /**

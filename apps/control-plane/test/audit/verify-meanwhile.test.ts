@@ -115,6 +115,33 @@ test('[AT-21] an export whose beginning retention drops is broken off, since the
   expect(whole[0]).toContain('{"base":{"position":4,');
 });
 
+describe('[AT-21] an export begins with what is kept, when retention drops meanwhile', () => {
+  beforeEach(async () => {
+    for (const name of ['c', 'd', 'e']) {
+      await signHead(platform, keys);
+      await addGroups(name);
+      await placeAll(controlPlane);
+    }
+  });
+  const baseOf = async (from?: number) =>
+    (await (await exportAudit(platform, keys, auditor, { from })).next()).value;
+
+  test('what it was to begin with', async () => {
+    await drop(4);
+    await signHead(platform, keys);
+    await addGroups('f');
+    await placeAll(controlPlane);
+    // That the first segment was dropped is recorded in the second, at position 8.
+    db.meanwhile('audit-base-recorded', () => drop(8));
+    expect(await baseOf()).toContain('{"base":{"position":8,');
+  });
+
+  test('the position from which it was asked for', async () => {
+    db.meanwhile('audit-link', () => drop(4));
+    expect(await baseOf(3)).toContain('{"base":{"position":4,');
+  });
+});
+
 /** Does what retention does with a segment. */
 async function drop(upTo: number): Promise<void> {
   const { db: other, clock } = controlPlane.platform;

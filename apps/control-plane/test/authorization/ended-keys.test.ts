@@ -75,7 +75,9 @@ test('[AT-10] a key that is revoked while a body is on its way does nothing with
 describe('[AT-10] an act that has waited since it was allowed', () => {
   const GROUP = `SELECT FROM groups WHERE name = 'plant-7' FOR UPDATE`;
   const KEYS = 'LOCK TABLE api_keys IN SHARE ROW EXCLUSIVE MODE';
+  const VERSIONS = 'LOCK TABLE secret_versions IN ACCESS EXCLUSIVE MODE';
   const secret = ['PUT', '/groups/plant-7/secrets/waited', { value: 'late' }] as const;
+  const reveal = ['POST', '/groups/plant-7/secrets/shown/reveal', {}] as const;
   const key = [
     'POST',
     '/api-keys',
@@ -85,7 +87,7 @@ describe('[AT-10] an act that has waited since it was allowed', () => {
   /** Signs somebody in who acts, is held up, and acts two seconds later, once `meanwhile` is over. */
   async function actSlowly(
     held: string,
-    act: typeof secret | typeof key,
+    act: typeof secret | typeof key | typeof reveal,
     meanwhile: (name: string, binding: string) => Promise<unknown>,
     headers: Record<string, string> = {},
   ): Promise<Reply> {
@@ -125,6 +127,16 @@ describe('[AT-10] an act that has waited since it was allowed', () => {
       expect((await actSlowly(held, act, async () => {})).status).toBe(201);
     },
   );
+
+  test('shows no value to whose session has ended, or who has lost a role', async () => {
+    await owner.call('PUT', '/groups/plant-7/secrets/shown', { value: 'canary' });
+    const ended = await actSlowly(VERSIONS, reveal, end);
+    expect(ended).toMatchObject({ status: 401, body: { code: 'session.invalid' } });
+    const lost = await actSlowly(VERSIONS, reveal, takeRole);
+    expect(lost).toMatchObject({ status: 404, body: { code: 'group.not_found' } });
+    const kept = await actSlowly(VERSIONS, reveal, async () => {});
+    expect(kept).toMatchObject({ status: 200, body: { value: 'canary' } });
+  });
 });
 
 test('[AT-02] nobody ends a key that may more than they may', async () => {

@@ -76,6 +76,25 @@ test('a reset password takes the old one’s place and ends the sessions', async
 });
 
 test.each([
+  ['password', () => owner.call('PUT', `/operators/${name}/password`, { password: PASSWORD })],
+  [
+    'role',
+    () => owner.call('POST', '/role-bindings', { operator: name, role: 'viewer', group: null }),
+  ],
+])('a new %s that waits for who deletes the operator finds none', async (_, ask) => {
+  await create();
+  const gone = `DELETE FROM operators WHERE name = '${name}'`;
+  const replies: Promise<Reply>[] = [];
+  await whileHeld(controlPlane.databaseUrl, gone, async () => {
+    replies.push(ask());
+    await lockWaits(controlPlane.databaseUrl);
+  });
+  expect(await Promise.all(replies)).toMatchObject([
+    { status: 404, body: { code: 'operator.not_found' } },
+  ]);
+});
+
+test.each([
   ['a name that is taken', { name: 'owner' }, 409, 'operator.exists'],
   ['a short password', { password: 'short' }, 400, 'request.invalid'],
   ['an unknown role', { roles: [{ role: 'root', group: null }] }, 400, 'request.invalid'],

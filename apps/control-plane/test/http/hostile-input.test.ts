@@ -38,7 +38,27 @@ describe('[F-23] a cursor that no list gave out is refused', () => {
   });
 });
 
+describe('[F-23] what no column can be compared with is refused', () => {
+  test.each([
+    '/audit?subject=%00',
+    '/audit?since=0000-01-01T00:00:00Z',
+    `${group}/certificates?expiresBefore=0000-12-31T23:59:59Z`,
+  ])('%s', async (path) => {
+    expect(await owner.call('GET', path)).toMatchObject(refused);
+  });
+
+  test('but the first instant that there is can be', async () => {
+    const reply = await owner.call('GET', '/audit?until=0001-01-01T00:00:00Z');
+    expect(reply).toMatchObject({ status: 200, body: { items: [] } });
+  });
+});
+
 describe('[F-23] a number that no column holds is refused', () => {
+  test('as the version of a plugin type', async () => {
+    const path = `/plugin-types/generic?version=${2 ** 31}`;
+    expect(await owner.call('GET', path)).toMatchObject(refused);
+  });
+
   test('as the version to reveal', async () => {
     const body = { version: 2 ** 31 };
     expect(await owner.call('POST', `${group}/secrets/a/reveal`, body)).toMatchObject(refused);

@@ -6,6 +6,7 @@ import { beginAttempt, claimAct, digestOf } from '../../src/idempotency/idempote
 import { forgetExpired } from '../../src/maintenance/forget-expired.ts';
 import { placeAll } from '../audit/chain.ts';
 import { OWNER_PASSWORD, startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { lockWaits, whileHeld } from '../lock-waits.ts';
 import { field, OperatorClient } from '../operator-client.ts';
 
 const LEASE_MS = 60_000;
@@ -98,10 +99,18 @@ test('[AT-10] who has lost a role since is not given a credential again, and tha
   const ask = () => post('/groups/plant-7/enrollment-tokens', {}, 'theirs', mallory);
   const first = await ask();
   expect((await ask()).text).toBe(first.text);
-  await owner.call('DELETE', `/role-bindings/${field(bound.body, 'id')}`);
+  const { databaseUrl } = controlPlane;
+  let asked = ask();
+  await whileHeld(databaseUrl, 'SELECT FROM installations FOR UPDATE', async () => {
+    asked = ask();
+    await lockWaits(databaseUrl);
+    await owner.call('DELETE', `/role-bindings/${field(bound.body, 'id')}`);
+  });
   const refused = await ask();
-  expect(refused).toMatchObject({ status: 403, body: { code: 'permission.denied' } });
-  expect(refused.text).not.toContain(field(first.body, 'token'));
+  for (const reply of [await asked, refused]) {
+    expect(reply).toMatchObject({ status: 403, body: { code: 'permission.denied' } });
+    expect(reply.text).not.toContain(field(first.body, 'token'));
+  }
   const query = `/audit?requestId=${field(refused.body, 'requestId')}`;
   const events = { items: [{ event: { outcome: 'refused', actor: { name: 'mallory' } } }] };
   await placeAll(controlPlane);

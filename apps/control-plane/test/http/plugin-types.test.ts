@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { asAdmin } from '@sallyport/testkit/database';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
-import { lockWaits } from '../lock-waits.ts';
-import { field, OperatorClient } from '../operator-client.ts';
+import { lockWaits, whileHeld } from '../lock-waits.ts';
+import { field, OperatorClient, type Reply } from '../operator-client.ts';
 import { storedFields } from '../plugin-table.ts';
 
 const CANARY = 'canary-77d0-value';
@@ -119,6 +119,23 @@ test('what exists, is built in, in use, or not there is refused', async () => {
       },
     );
 });
+
+test.each(['PUT', 'DELETE'] as const)(
+  'a %s that waits for who deletes the type finds none',
+  async (method) => {
+    await create();
+    const ask = () => owner.call(method, type(), method === 'PUT' ? definition : undefined);
+    const gone = `DELETE FROM plugin_types WHERE name = '${name}'`;
+    const replies: Promise<Reply>[] = [];
+    await whileHeld(controlPlane.databaseUrl, gone, async () => {
+      replies.push(ask());
+      await lockWaits(controlPlane.databaseUrl);
+    });
+    expect(await Promise.all(replies)).toMatchObject([
+      { status: 404, body: { code: 'plugin_type.not_found' } },
+    ]);
+  },
+);
 
 describe('a version that plugins of the type do not fit', () => {
   const strict = {

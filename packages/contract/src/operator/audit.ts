@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { groupName, instant, uuid } from '../names.ts';
+import { groupName, instant, remark, soughtInstant, uuid } from '../names.ts';
 import { pageQuery } from '../page.ts';
 
 const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
@@ -34,7 +34,7 @@ export type AuditEntry = z.infer<typeof auditEntry>;
 
 /** A position of the chain, which is the cursor of its list. */
 const auditCursor = z.string().regex(/^(0|[1-9]\d{0,15})$/, 'use a position of the chain');
-const exactText = z.string().min(1).max(300);
+const exactText = remark(300).min(1);
 
 /** Query of `GET /api/v1/audit`. Newest first, unless `order` is `oldest`. */
 export const auditQuery = pageQuery(auditCursor).extend({
@@ -45,8 +45,8 @@ export const auditQuery = pageQuery(auditCursor).extend({
   group: groupName.optional(),
   outcome: z.enum(['done', 'refused']).optional(),
   requestId: exactText.optional(),
-  since: instant.optional(),
-  until: instant.optional(),
+  since: soughtInstant.optional(),
+  until: soughtInstant.optional(),
 });
 export type AuditQuery = z.infer<typeof auditQuery>;
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { instant, resourceName, uuid } from '../names.ts';
+import { instant, resourceName, soughtInstant, uuid } from '../names.ts';
 import { pageQuery } from '../page.ts';
 import { offlinePolicy } from './secrets.ts';
 
@@ -32,7 +32,7 @@ function isOneForm(body: { chain?: unknown; key?: unknown; pkcs12?: unknown; pas
 
 /** `GET /api/v1/groups/:group/certificates`: with both limits given, the nearer one counts. */
 export const certificateQuery = pageQuery(resourceName).extend({
-  expiresBefore: instant.optional(),
+  expiresBefore: soughtInstant.optional(),
   expiresWithinDays: z.coerce.number().int().min(0).max(3_650).optional(),
 });
 export type CertificateQuery = z.infer<typeof certificateQuery>;

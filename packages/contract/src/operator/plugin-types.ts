@@ -65,7 +65,7 @@ export const pluginTypeVersion = z.strictObject({
 
 /** Query of `GET /api/v1/plugin-types/:type`; the current version when none is named. */
 export const pluginTypeQuery = z.strictObject({
-  version: z.coerce.number().int().min(1).optional(),
+  version: z.coerce.number().pipe(z.int32().min(1)).optional(),
 });
 
 /** What of a plugin does not fit a version of its type, by the paths of its fields. */
