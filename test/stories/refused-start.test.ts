@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { access, mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -93,3 +93,17 @@ test('what refuses to start beside it leaves a running control plane as it was',
   const owner = await installation.signIn(running);
   expect((await owner.do('GET', '/me')).body).toMatchObject({ name: 'owner' });
 });
+
+test.each(['rotate-root', 'after-restore', 'reset-owner'])(
+  '%s in another folder makes no installation there',
+  async (command) => {
+    const folder = join(installation.folder, 'mistaken', command);
+    const ended = installation.start('control-plane', [command], { SALLYPORT_DATA_DIR: folder });
+    const { code, stderr } = await outcomeOf(ended);
+    expect(code).toBe(1);
+    expect(stderr).toContain(
+      `${join(folder, 'root-key')} is not there: run this where the control`,
+    );
+    await expect(access(folder)).rejects.toMatchObject({ code: 'ENOENT' });
+  },
+);

@@ -6,10 +6,11 @@ import {
   page,
   pageQuery,
   patchGroupBody,
+  type Group,
 } from '@sallyport/contract';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { tagged } from '../http/preconditions.ts';
+import { tagged, type Versioned } from '../http/preconditions.ts';
 import { problemResponses } from '../http/problem-responses.ts';
 import { operationOf } from '../http/request-operation.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -23,6 +24,11 @@ import {
 } from './groups.service.ts';
 
 const tags = ['groups'];
+
+/** Its settings change without a revision. */
+function stateOf({ id, revision, clones, agentMethods }: Group): Versioned {
+  return { id, version: [revision, clones, ...agentMethods].join('.') };
+}
 
 /** `/api/v1/groups`. */
 export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
@@ -40,9 +46,7 @@ export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
       },
       async (request, reply) => {
         const created = await createGroup(platform, operationOf(request), request.body.name);
-        return tagged(reply, { ...created, version: created.revision })
-          .code(201)
-          .send(created);
+        return tagged(reply, stateOf(created)).code(201).send(created);
       },
     );
 
@@ -73,7 +77,7 @@ export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
       },
       async (request, reply) => {
         const found = await getGroup(platform, operationOf(request), request.params.group);
-        return tagged(reply, { ...found, version: found.revision }).send(found);
+        return tagged(reply, stateOf(found)).send(found);
       },
     );
 
@@ -92,7 +96,7 @@ export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
       async (request, reply) => {
         const { params, body } = request;
         const updated = await updateGroup(platform, operationOf(request), params.group, body);
-        return tagged(reply, { ...updated, version: updated.revision }).send(updated);
+        return tagged(reply, stateOf(updated)).send(updated);
       },
     );
 

@@ -9,7 +9,7 @@ declare module 'fastify' {
 }
 
 /** What a change can be conditional on: which row it is, and which state of it. */
-export type Versioned = { id: string; version: number };
+export type Versioned = { id: string; version: number | string };
 
 const TAG = /^(?:W\/)?"[\x21\x23-\x7e]*"$/;
 const MAX_TAGS = 16;

@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import { ConfigError } from '@sallyport/config/load';
 import { operatorName } from '@sallyport/contract';
 import { HASH_COSTS } from '@sallyport/crypto/password';
@@ -6,7 +5,6 @@ import { passwordPolicyOf } from '../platform/access-settings.ts';
 import { systemClock } from '../platform/clock.ts';
 import type { ServerConfig } from '../platform/config.ts';
 import { onDatabase } from '../platform/on-database.ts';
-import { loadRootKeys } from '../platform/root-key-source.ts';
 import { RootKeys } from '../platform/root-keys.ts';
 import { restoreOwner } from './restore-owner.ts';
 
@@ -24,9 +22,9 @@ export async function resetOwner(
       'sallyport-server',
       error.issues.map(({ message }) => `--name: ${message}`),
     );
-  const rootKeys = new RootKeys(await loadRootKeys(config, resolve(config.dataDir)));
   const passwordPolicy = passwordPolicyOf(config, HASH_COSTS);
-  await onDatabase(config, refuseStopped, async ({ db }) => {
+  await onDatabase(config, refuseStopped, async ({ db, rootKeys: known }) => {
+    const rootKeys = new RootKeys(known);
     const parts = { db, rootKeys, clock: systemClock, passwordPolicy };
     const { password, created } = await restoreOwner(parts, name);
     const made = created ? 'was made, since nobody had this name, and ' : '';

@@ -163,10 +163,11 @@ function rethrow(error: unknown): never {
 
 function isUnreachable(error: unknown, state: string | undefined): boolean {
   if (error instanceof Prisma.PrismaClientInitializationError) return true;
+  // What the database answered is told by its own code: Prisma has one for much that is not its trouble.
+  if (state !== undefined) return IN_TROUBLE.test(state);
   if (error instanceof Prisma.PrismaClientKnownRequestError)
     if (UNREACHABLE.has(error.code) || UNREACHABLE_KINDS.has(kindOf(metaCause(error.meta))))
       return true;
-  if (state !== undefined && IN_TROUBLE.test(state)) return true;
   return (
     error instanceof Error &&
     /Connection terminated|ECONNREFUSED|ECONNRESET|timeout exceeded when trying to connect|Query read timeout/.test(

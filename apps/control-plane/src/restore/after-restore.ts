@@ -1,16 +1,14 @@
-import { resolve } from 'node:path';
 import { systemClock } from '../platform/clock.ts';
 import type { ServerConfig } from '../platform/config.ts';
 import { onDatabase } from '../platform/on-database.ts';
-import { loadRootKeys } from '../platform/root-key-source.ts';
 import { RootKeys } from '../platform/root-keys.ts';
 import { settleRestored, type Settled } from './settle-restored.ts';
 
 /** `sallyport-server after-restore`: settles a database that was restored from a backup, and says what is left to do. */
 export async function afterRestore({ config }: { config: ServerConfig }): Promise<void> {
-  const rootKeys = new RootKeys(await loadRootKeys(config, resolve(config.dataDir)));
-  await onDatabase(config, refuseStopped, async ({ db }) => {
-    process.stdout.write(inWords(await settleRestored({ db, rootKeys, clock: systemClock })));
+  await onDatabase(config, refuseStopped, async ({ db, rootKeys }) => {
+    const parts = { db, rootKeys: new RootKeys(rootKeys), clock: systemClock };
+    process.stdout.write(inWords(await settleRestored(parts)));
   });
 }
 

@@ -2,11 +2,7 @@ import { resolve } from 'node:path';
 import { systemClock } from '../platform/clock.ts';
 import type { ServerConfig } from '../platform/config.ts';
 import { onDatabase } from '../platform/on-database.ts';
-import {
-  loadRootKeys,
-  prepareNextRootKey,
-  promoteNextRootKey,
-} from '../platform/root-key-source.ts';
+import { prepareNextRootKey, promoteNextRootKey } from '../platform/root-key-source.ts';
 import { RootKeys } from '../platform/root-keys.ts';
 import { refuseStopped, rotateRoot, type RootRotation } from './rotate-root.ts';
 
@@ -18,10 +14,9 @@ import { refuseStopped, rotateRoot, type RootRotation } from './rotate-root.ts';
 export async function rotateRootKey({ config }: { config: ServerConfig }): Promise<void> {
   const dataDir = resolve(config.dataDir);
   const inFiles = config.rootKey === undefined;
-  const known = await loadRootKeys(config, dataDir);
-  const target = inFiles ? await prepareNextRootKey(dataDir) : known[0];
-  await onDatabase(config, refuseStopped, async (on) => {
-    const parts = { ...on, clock: systemClock };
+  await onDatabase(config, refuseStopped, async ({ db, rootKeys: known, stopping }) => {
+    const target = inFiles ? await prepareNextRootKey(dataDir) : known[0];
+    const parts = { db, stopping, clock: systemClock };
     const rotation = await rotateRoot(parts, new RootKeys([target, ...known]), target);
     if (inFiles) await promoteNextRootKey(dataDir);
     process.stdout.write(inWords(rotation, inFiles, dataDir));

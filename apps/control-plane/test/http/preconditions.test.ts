@@ -140,5 +140,10 @@ test('a group has an entity tag that changes with its revision', async () => {
   const before = etagOf(await owner.call('GET', group));
   expect(etagOf(await owner.call('GET', group))).toBe(before);
   await owner.call('PUT', `${group}/secrets/more`, { value: 'v' });
-  expect(etagOf(await owner.call('GET', group))).not.toBe(before);
+  const written = etagOf(await owner.call('GET', group));
+  expect(written).not.toBe(before);
+  // Which makes no revision.
+  const patched = await owner.call('PATCH', group, { clones: 'refuse' });
+  expect(etagOf(patched)).not.toBe(written);
+  expect(etagOf(await owner.call('GET', group))).toBe(etagOf(patched));
 });

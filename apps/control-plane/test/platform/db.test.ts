@@ -94,6 +94,10 @@ describe('an error of the database', () => {
 
   test('that is a defect is no passing one', async () => {
     await expect(raise('22012')).rejects.not.toMatchObject({ code: 'server.unavailable' });
+    // 22008, which Prisma has its own code for.
+    const madeBefore = { createdAt: { lt: new Date('0000-01-01') } };
+    const found = db.read((reader) => reader.group.findFirst({ where: madeBefore }));
+    await expect(found).rejects.not.toMatchObject({ code: 'server.unavailable' });
   });
 });
 
