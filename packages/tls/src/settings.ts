@@ -82,10 +82,14 @@ function defaultSuites({ minVersion }: Pick<TlsPolicy, 'minVersion'>): readonly 
   return isLegacyVersion(minVersion) ? [...cipherSuites, ...legacySuites] : cipherSuites;
 }
 
+const weakSuites = knownSuites.filter(isWeakSuite);
+const goodSuites = knownSuites.filter((name) => !isWeakSuite(name));
+const choice = `${goodSuites.join(', ')}, or for old peers one of the weak ${weakSuites.join(', ')}`;
+
 function suiteName() {
   return z.string().transform((name, context): CipherSuite => {
     if (isCipherSuite(name)) return name;
-    context.addIssue({ code: 'custom', message: `${whyNot(name)}; use ${knownSuites.join(', ')}` });
+    context.addIssue({ code: 'custom', message: `${whyNot(name)}; use ${choice}` });
     return z.NEVER;
   });
 }

@@ -32,7 +32,7 @@ const advice: Partial<Record<ErrorCode | LinkErrorCode, string>> = {
   'pull.superseded': 'stop the other process, or give it an enrolment of its own',
   'clock.skewed': 'set this host’s clock, best by NTP',
   'tls.unknown_ca':
-    'compare the fingerprint with what the control plane prints at its start; if it was set up anew, stop this agent and enroll --force with that',
+    'if the control plane has a certificate of another CA now, set controlPlane.truststore.file to that CA; if it was set up anew, compare the fingerprint with what it prints at its start, stop this agent and enroll --force with that',
 };
 
 /** Statuses of refusals that another attempt, a moment later, may not meet. */

@@ -26,6 +26,7 @@ import { auditBusy } from './record-act.ts';
 import { verifyAudit } from './verify-chain.ts';
 
 const tags = ['audit'];
+const JSON_LINES = 'application/x-ndjson';
 /** Those that read the whole chain: they must not take every connection. */
 const READERS = { concurrency: 2, queued: 4, refusal: auditBusy };
 /** A list with a filter that no index knows reads much of it too. */
@@ -121,7 +122,10 @@ export function auditRoutes(platform: Platform, keys: AuditKeys): FastifyPluginA
           tags,
           summary: 'Export the chain as JSON Lines, which verify by themselves',
           querystring: auditExportQuery,
-          response: { 200: z.any().describe('application/x-ndjson'), ...problemResponses },
+          response: {
+            200: { content: { [JSON_LINES]: { schema: z.any() } } },
+            ...problemResponses,
+          },
         },
       },
       async (request, reply) => {
@@ -135,7 +139,7 @@ export function auditRoutes(platform: Platform, keys: AuditKeys): FastifyPluginA
           await finished(stream).catch(() => {});
         };
         readers.run(read).catch(reject);
-        return reply.type('application/x-ndjson').send(await opened);
+        return reply.type(JSON_LINES).send(await opened);
       },
     );
   };
