@@ -37,7 +37,7 @@ export async function changingAgent(
 }
 
 function replyTo(url: string, revision: number): string {
-  if (url === '/v1/secrets') return JSON.stringify({ revision, items: [] });
+  if (url === '/v1/secrets') return JSON.stringify({ revision, complete: true, items: [] });
   if (url.startsWith('/v1/config/')) return JSON.stringify({ value: revision });
   const name = url.slice('/v1/secrets/'.length);
   return JSON.stringify({ name, version: 1, revision, value: `${revision}` });

@@ -120,6 +120,7 @@ describe('[SG-24] the other reads', () => {
     const secrets = await daemon.ask('/v1/secrets');
     expect(JSON.parse(secrets.body)).toEqual({
       revision: double.group.revision,
+      complete: true,
       items: [
         { name: 'db/password', version: 1 },
         { name: 'awkward', version: 1 },

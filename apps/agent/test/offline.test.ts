@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { ControlPlaneDouble } from './control-plane-double.ts';
 import { enrollWith, startDaemon, until, type Enrolled, type TestDaemon } from './harness.ts';
+import { runAgent } from './run-agent.ts';
 
 let double: ControlPlaneDouble;
 let enrolled: Enrolled;
@@ -123,8 +124,16 @@ describe('[F-02] started while the control plane is gone', () => {
       status: 503,
       code: 'agent.not_ready',
     });
+    const list = () => runAgent(['list'], { env: { SALLYPORT_AGENT_SOCKET: enrolled.socket } });
+    const known = await list();
+    expect(known.stdout).not.toContain('memory-only');
+    expect(known.stderr).toMatch(/may not be kept on disk is unknown until the control plane/);
     await double.start();
     await daemon.untilSecret('memory-only', 'canary-live');
+    expect(await list()).toMatchObject({
+      stdout: expect.stringContaining('secret  memory-only  version 1'),
+      stderr: '',
+    });
     expect((await daemon.ask('/v1/secrets/nowhere')).status).toBe(404);
     expect(await daemon.health()).toMatchObject({ status: 'ready', offline: false });
   });

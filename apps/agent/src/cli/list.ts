@@ -16,10 +16,14 @@ export async function listNames(
   const certificates = await client.read('/v1/certificates', listReply);
   if (flags.json === true) {
     stdout.write(
-      `${JSON.stringify({ revision: secrets.revision, secrets: secrets.items, configs: configs.items, certificates: certificates.items })}\n`,
+      `${JSON.stringify({ revision: secrets.revision, complete: secrets.complete, secrets: secrets.items, configs: configs.items, certificates: certificates.items })}\n`,
     );
     return;
   }
+  if (!secrets.complete)
+    reportNotice('what may not be kept on disk is unknown until the control plane is reached', {
+      stderr,
+    });
   if ([secrets, configs, certificates].every(({ items }) => items.length === 0))
     reportNotice('nothing is delivered that may be read here; what is lent out is never listed', {
       stderr,

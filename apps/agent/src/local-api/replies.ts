@@ -27,8 +27,9 @@ export const leaseReply = z.object({
 /** The same with its value: `POST /v1/leases` and `GET /v1/leases/{id}`. */
 export const lentReply = leaseReply.extend({ value: z.string() });
 
-/** The body of `GET /v1/secrets` and of the other lists. */
+/** The body of `GET /v1/secrets` and of the other lists; `complete`: nothing is missing that no disk may keep. */
 export const listReply = z.object({
   revision: z.int(),
+  complete: z.boolean().default(true),
   items: z.array(z.object({ name: z.string(), version: z.int() })),
 });

@@ -76,19 +76,22 @@ export type Asked = { collection: Collection; name: string; query?: SecretQuery 
 /** Whom a program asks, and what it may read. */
 export type Reader = { agent: Agent; rights: Rights };
 
-/** `{"revision":…,"items":[{"name":…,"version":…}]}` of everything of a kind that may be read, without values. */
+/**
+ * `{"revision":…,"complete":…,"items":[{"name":…,"version":…}]}` of everything of a kind that may be read, without
+ * values. Not complete: what may not be kept on disk is unknown until the control plane is reached.
+ */
 export function sendList(
   { agent, rights }: Reader,
   { kind }: Collection,
   response: ServerResponse,
 ): void {
-  const { revision } = heldBy(agent);
+  const { revision, complete } = heldBy(agent);
   const entries = agent.cache.list(kind);
   if (kind === 'secret') entries.push(...agent.cache.list('reference'));
   const items = entries
     .filter(({ name }) => rights.allows(kind, name))
     .map(({ name, version }) => ({ name, version }));
-  const body = Buffer.from(JSON.stringify({ revision, items }));
+  const body = Buffer.from(JSON.stringify({ revision, complete, items }));
   response.writeHead(200, { ...replyHeaders(agent), 'content-length': body.byteLength }).end(body);
 }
 
