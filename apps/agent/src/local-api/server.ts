@@ -50,7 +50,7 @@ export class LocalApi {
         ...parts,
         fileProblems: () => [...parts.fileProblems(), ...(this.#tcp?.problems ?? [])],
       },
-      watch: new WatchHub(parts.agent),
+      watch: new WatchHub(parts.agent, parts.log),
       requests: new RequestCounts(),
       bodies: new SharedBodies(),
       acts: new RepeatedActs(parts.events?.record ?? (() => {}), () => systemClock.now()),
