@@ -117,7 +117,8 @@ describe('[SG-32] exec with a secret that is lent out', () => {
   test('takes another one for a command that is started anew', async () => {
     agent.double.putSecret('changing', 'before');
     await agent.delivered();
-    const script = 'printf "%s" "$ROOT" > "seen-$CHANGING"; [ "$CHANGING" = after ] || sleep 30';
+    const script =
+      'printf "%s" "$ROOT" > "seen-$CHANGING"; [ "$CHANGING" = after ] || exec sleep 30';
     const ended = exec(
       [
         '--env',
@@ -142,7 +143,7 @@ describe('[SG-32] exec with a secret that is lent out', () => {
   test('keeps it when a value is written again that is the same', async () => {
     for (const name of ['kept', 'changing']) agent.double.putSecret(name, 'before');
     await agent.delivered();
-    const script = 'echo "$CHANGING" >> starts; [ "$CHANGING" = after ] || sleep 30';
+    const script = 'echo "$CHANGING" >> starts; [ "$CHANGING" = after ] || exec sleep 30';
     const ended = exec(
       [
         ...['--env', 'ROOT=lease:db/root', '--env', 'KEPT=secret:kept'],
