@@ -1,6 +1,6 @@
 import type { Diagnosis } from '@sallyport/contract';
-import { AgentError } from './agent-error.ts';
-import { ValueCache, type HeldEntry } from './cache/value-cache.ts';
+import type { AgentError } from './agent-error.ts';
+import { ValueCache } from './cache/value-cache.ts';
 import { systemClock, type Clock } from './clock.ts';
 import type { AgentEvents } from './events/agent-events.ts';
 import { Freshness } from './freshness.ts';
@@ -12,8 +12,8 @@ import type { Credentials } from './link/credentials.ts';
 import { ServerClock } from './link/server-clock.ts';
 import { Session } from './link/session.ts';
 import { silentLog, type Log } from './log.ts';
-import type { ProviderState } from './references/guarded-providers.ts';
-import type { Resolved, Resolver } from './references/resolver.ts';
+import { HeldReferences } from './references/held-references.ts';
+import type { Resolver } from './references/resolver.ts';
 import type { DurableStore } from './state/durable-store.ts';
 import type { Generations } from './state/generations.ts';
 import type { Identity } from './state/identity.ts';
@@ -73,6 +73,7 @@ export class Agent {
   readonly contact: Contact;
   readonly freshness: Freshness;
   readonly leases: Leases;
+  readonly references: HeldReferences;
   readonly serverClock: ServerClock;
   readonly keyMemory: KeyMemory;
   readonly #parts: AgentParts & Required<Pick<AgentParts, 'clock' | 'random' | 'log'>>;
@@ -96,6 +97,7 @@ export class Agent {
     this.#parts = parts;
     this.keyMemory = parts.keyMemory ?? KeyMemory.ordinary();
     this.cache = new ValueCache(identity.group.id, this.keyMemory);
+    this.references = new HeldReferences(this.cache, parts.references);
     this.contact = new Contact(clock);
     this.freshness = parts.freshness ?? new Freshness([]);
     this.serverClock = new ServerClock(clock);
@@ -125,13 +127,7 @@ export class Agent {
     this.#controlPlane = controlPlane;
     this.leases = new Leases({ ...parts, controlPlane, keyMemory: this.keyMemory });
     const diagnosis = this.#diagnosis();
-    this.#tasks = new TaskRunner({
-      controlPlane,
-      clock,
-      random,
-      log,
-      diagnose: () => diagnose(diagnosis),
-    });
+    this.#tasks = new TaskRunner({ ...parts, controlPlane, diagnose: () => diagnose(diagnosis) });
     this.#sync = {
       session,
       controlPlane,
@@ -219,19 +215,6 @@ export class Agent {
     link.close();
     await this.#sync.session.settled();
     this.#forget();
-  }
-
-  /** The value that a reference leads to. @throws AgentError as `Resolver.resolve` does */
-  async resolve(reference: HeldEntry): Promise<Resolved> {
-    const { references } = this.#parts;
-    if (references !== undefined)
-      return references.resolve(reference, () => this.cache.open(reference));
-    throw new AgentError('reference.not_configured', 'this agent resolves no references');
-  }
-
-  /** Of everything that was asked for what references lead to. */
-  providers(): ProviderState[] {
-    return this.#parts.references?.states() ?? [];
   }
 
   /** Calls `listener` after every swap, before anything is written to disk. Returns what ends that. */

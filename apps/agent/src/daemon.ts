@@ -44,8 +44,8 @@ type Run = {
  * Runs an enrolled agent until `signal` aborts: what is on disk is served first, then the control plane
  * is asked. Ends with the socket removed and all values forgotten.
  *
- * @throws AgentError `state.*`, `identity.*`, `agent.revoked`, `socket.*`, `listen.unusable`, `local_api.unusable`, `token_file.*`, `values.too_old`, `usage.invalid` for a
- * file of CAs or of certificates; LinkError
+ * @throws AgentError `state.*`, `identity.*`, `agent.revoked`, `socket.*`, `listen.unusable`, `local_api.unusable`,
+ * `token_file.*`, `values.too_old`, `usage.invalid` for a file of controlPlane where the agent listens; LinkError
  * `proxy.bad_url`
  */
 export async function runDaemon(config: AgentConfig, { log, env, signal }: Run): Promise<void> {

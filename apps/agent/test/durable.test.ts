@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promis
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { Issuer, type IssuedLeaf, type LeafOptions } from '@sallyport/tls/test/issuer';
-import { readAgentConfig, type AgentConfig } from '../src/config.ts';
+import { agentConfig, readAgentConfig, type AgentConfig } from '../src/config.ts';
 import type { Health } from '../src/local-api/health.ts';
 import { ControlPlaneDouble } from './control-plane-double.ts';
 import { enrollWith, startDaemon, until, type Enrolled, type TestDaemon } from './harness.ts';
@@ -128,7 +128,7 @@ describe('[F-02] a file of certificates that is not taken at the start', () => {
     await put(await issuer.leaf({ usages, notAfter: new Date(Date.now() - 1_000) }));
     const files = controlPlane({ keystore: { file: keystore(), type: 'auto' } });
     const expired = await startWith({ authentication: 'certificate', ...files });
-    const told = /^controlPlane\.keystore\.file: .*expired.* There is no link without it; /;
+    const told = /^controlPlane\.keystore\.file: .*expired.* There is no connection without it; /;
     expect(expired).toMatchObject({
       status: 'stale',
       fileProblems: [expect.stringMatching(told)],
@@ -154,5 +154,23 @@ describe('[F-02] a file of certificates that is not taken at the start', () => {
     await writeFile(truststore(), double.ca);
     double.putSecret('db/password', 'second');
     await daemon.untilSecret('db/password', 'second');
+  }, 60_000);
+
+  test('is told where it is the CA of a proxy, and the link is there once that is good', async () => {
+    const ca = join(enrolled.home.path, 'proxy-ca.pem');
+    await writeFile(ca, 'no certificate');
+    const url = 'https://127.0.0.1:1';
+    const { proxy } = agentConfig.parse({ proxy: { url, ca, noProxy: ['*'] } });
+    const { controlPlane, fileProblems } = await startWith({ proxy });
+    const told = /^the file of proxy\.ca .*PEM.*\. There is no connection without it; /;
+    expect(fileProblems).toEqual([expect.stringMatching(told)]);
+    expect(controlPlane.lastError).toMatchObject({ code: 'link.files_refused' });
+    expect(daemon.log).toContainEqual(
+      expect.objectContaining({ level: 'error', code: 'link.files_refused' }),
+    );
+    await writeFile(ca, double.ca);
+    double.putSecret('db/password', 'second');
+    await daemon.untilSecret('db/password', 'second');
+    expect((await daemon.health()).fileProblems).toEqual([]);
   }, 60_000);
 });

@@ -31,6 +31,12 @@ const exec = (options: string[], script: string) =>
     ...['exec', '--no-mask', '--socket', agent.enrolled.socket, ...options],
     ...['--', 'sh', '-c', `cd ${folder}; ${script}`],
   ]);
+const reads = async () =>
+  Number(
+    /resource="secrets",status="200"\} (\d+)/.exec((await agent.daemon.ask('/metrics')).body)?.[1],
+  );
+const leasesTaken = () =>
+  agent.double.received.filter(({ path }) => path === '/agent/v1/leases').length;
 const kept = (name: string) => join(folder, name);
 const text = (name: string) => readFile(kept(name), 'utf8');
 
@@ -111,7 +117,8 @@ describe('[SG-32] exec with a secret that is lent out', () => {
   test('takes another one for a command that is started anew', async () => {
     agent.double.putSecret('changing', 'before');
     await agent.delivered();
-    const script = 'printf "%s" "$ROOT" > "seen-$CHANGING"; [ "$CHANGING" = after ] || sleep 30';
+    const script =
+      'printf "%s" "$ROOT" > "seen-$CHANGING"; [ "$CHANGING" = after ] || exec sleep 30';
     const ended = exec(
       [
         '--env',
@@ -131,6 +138,28 @@ describe('[SG-32] exec with a secret that is lent out', () => {
     expect((await ended).code).toBe(0);
     expect(await text('seen-after')).toBe('newer');
     agent.double.lending.lend('db/root', { value: 'for-a-while', ttlSeconds: 60, maxUses: null });
+  });
+
+  test('keeps it when a value is written again that is the same', async () => {
+    for (const name of ['kept', 'changing']) agent.double.putSecret(name, 'before');
+    await agent.delivered();
+    const script = 'echo "$CHANGING" >> starts; [ "$CHANGING" = after ] || exec sleep 30';
+    const ended = exec(
+      [
+        ...['--env', 'ROOT=lease:db/root', '--env', 'KEPT=secret:kept'],
+        ...['--env', 'CHANGING=secret:changing', '--on-change', 'restart', '--debounce', '0'],
+      ],
+      script,
+    );
+    await until(() => stat(kept('starts')).then(Boolean, () => false));
+    const asked = await reads();
+    const taken = leasesTaken();
+    agent.double.putSecret('kept', 'before');
+    await until(async () => (await reads()) >= asked + 2);
+    agent.double.putSecret('changing', 'after');
+    expect((await ended).code).toBe(0);
+    expect(leasesTaken()).toBe(taken + 1);
+    expect(await text('starts')).toBe('before\nafter\n');
   });
 
   test('beside others, in the order in which they were asked for', async () => {

@@ -3,10 +3,11 @@ import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { Issuer } from '@sallyport/tls/test/issuer';
 import { readAgentConfig } from '../src/config.ts';
 import { listens, ownHosts } from '../src/listen-settings.ts';
 import { ControlPlaneDouble } from './control-plane-double.ts';
-import { dialAuthority, unusedPort } from './dialling.ts';
+import { dialAuthority, Dialler, unusedPort } from './dialling.ts';
 import { enrollWith, startDaemon, type Enrolled } from './harness.ts';
 import { NewHost } from './new-host.ts';
 import { runAgent } from './run-agent.ts';
@@ -14,6 +15,7 @@ import { runAgent } from './run-agent.ts';
 let double: ControlPlaneDouble;
 let host: NewHost;
 let trusted: string[];
+let port: number;
 let env: Record<string, string>;
 beforeEach(async () => {
   double = await ControlPlaneDouble.start();
@@ -21,9 +23,10 @@ beforeEach(async () => {
   const ca = join(host.home.path, 'ca.pem');
   await writeFile(ca, dialAuthority.rootPem);
   trusted = ['--ca-file', ca];
+  port = await unusedPort();
   env = {
     SALLYPORT_AGENT_STATE_DIR: host.stateDir,
-    SALLYPORT_AGENT_LISTEN_ADDRESS: `127.0.0.1:${await unusedPort()}`,
+    SALLYPORT_AGENT_LISTEN_ADDRESS: `127.0.0.1:${port}`,
   };
 });
 afterEach(async () => {
@@ -143,3 +146,38 @@ test('a socket that cannot be claimed ends the agent, also while it listens', as
   await again.stop();
   await enrolled.home.remove();
 });
+
+test('[F-02] files that are not good at the start stop no agent: nobody can dial it until they are, and programs are served', async () => {
+  double.putSecret('db/password', 'first');
+  const enrolled: Enrolled = await enrollWith(double);
+  await using _home = { [Symbol.asyncDispose]: () => enrolled.home.remove() };
+  {
+    await using dials = await startDaemon(enrolled);
+    await dials.untilSecret('db/password', 'first');
+  }
+  const organisation = await Issuer.root('CN=Organisation');
+  const names = [{ type: 'ip' as const, value: '127.0.0.1' }];
+  const { chain, key } = await organisation.leaf({ names, usages: ['serverAuth'] });
+  const keystore = join(enrolled.home.path, 'keystore.pem');
+  const truststore = join(enrolled.home.path, 'truststore.pem');
+  env['SALLYPORT_AGENT_LISTEN_KEYSTORE_FILE'] = keystore;
+  env['SALLYPORT_AGENT_LISTEN_TRUSTSTORE_FILE'] = truststore;
+  const { listen } = readAgentConfig({}, env).config;
+  await using agent = await startDaemon({ ...enrolled, listen });
+  await using dialler = new Dialler(double, { port, ca: [organisation.rootPem] });
+  const { fileProblems } = await agent.untilHealth(
+    ({ controlPlane }) => controlPlane.lastError?.code === 'link.files_refused',
+  );
+  expect(fileProblems).toEqual([
+    expect.stringMatching(
+      /^listen\.keystore\.file: .*listen\.truststore\.file: .*no connection without it/,
+    ),
+  ]);
+  expect(await agent.secret('db/password')).toBe('first');
+  expect(new Set(dialler.errors)).toEqual(new Set(['link.refused']));
+  await writeFile(keystore, key + chain + organisation.rootPem, { mode: 0o600 });
+  await writeFile(truststore, dialAuthority.rootPem);
+  double.putSecret('db/password', 'second');
+  await agent.untilSecret('db/password', 'second');
+  expect((await agent.health()).fileProblems).toEqual([]);
+}, 60_000);

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
-import { connect as connectTcp } from 'node:net';
+import { connect as connectTcp, createServer } from 'node:net';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
@@ -217,6 +217,37 @@ describe('[A7-21] programs on TCP with TLS', () => {
     await api.refresh();
     expect(await shown()).toBe(second.parts[0]);
     expect(await programs.fileProblems()).toEqual([]);
+  });
+
+  test('[F-02] cannot connect while a file was never good, nor without TLS; the socket serves, and the listener is there once it is', async () => {
+    const keystore = { file: await programs.put('keystore.pem', 'no keystore') };
+    const truststore = { file: await programs.put('truststore.pem', 'no truststore') };
+    const clientNames = ['shop'];
+    const api = await programs.start({ keystore, truststore, clientNames });
+    const told = (kind: string) =>
+      expect.stringMatching(`^localApi\\.tcp\\.${kind}\\.file: .*looked at again`);
+    const isClosed = () =>
+      expect(programs.ask(withToken)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    expect(await programs.fileProblems()).toEqual([told('keystore'), told('truststore')]);
+    await isClosed();
+    await programs.putKeystore(await serverLeaf());
+    await api.refresh();
+    expect(await programs.fileProblems()).toEqual([told('truststore')]);
+    await isClosed();
+
+    await programs.put('truststore.pem', authority.rootPem);
+    const other = createServer().listen(programs.port, '127.0.0.1');
+    await once(other, 'listening');
+    await api.refresh();
+    expect(await programs.fileProblems()).toEqual([expect.stringContaining('EADDRINUSE')]);
+    await once(other.close(), 'close');
+    await api.refresh();
+    expect(await programs.fileProblems()).toEqual([]);
+    const names = [{ type: 'dns' as const, value: 'shop' }];
+    const { chain: cert, key } = await authority.leaf({ names, usages: ['clientAuth'] });
+    expect(await programs.askTls({ cert, key })).toMatchObject({ status: 200 });
+    await expect(programs.askTls()).rejects.toThrow();
+    await expect(programs.ask(withToken)).rejects.toThrow();
   });
 });
 

@@ -88,6 +88,11 @@ export class LinkStores {
     return this.#files[kind] !== undefined;
   }
 
+  /** Whether every file that is set was taken, by now or before. */
+  get areTaken(): boolean {
+    return this.problems.every(({ isHeld }) => isHeld);
+  }
+
   /** Undefined when none is set, or it was never taken. */
   get keystore(): Keystore | undefined {
     return this.#files.keystore?.store;

@@ -137,8 +137,8 @@ function reactor(execution: Execution, given: readonly string[]): () => Promise<
   const { values: borrowed, command, reaction, graceMs } = execution;
   let current = given;
   return async () => {
-    const { values } = await borrowed.read();
-    if (values.every((value, index) => value === current[index])) return;
+    const values = await borrowed.readChanged(current);
+    if (values === undefined) return;
     const env = await handOver(execution, values);
     current = values;
     if (reaction.do === 'restart') await command.restart(graceMs, env);

@@ -22,15 +22,30 @@ export class BorrowedValues implements AsyncDisposable {
    * @throws AgentError of `readTogether`, `lease.*`
    */
   async read(client = this.#client): Promise<Together> {
-    const delivered = this.#injections.filter(({ source }) => source === 'secret');
-    const { revision, values } = await readTogether(delivered, client);
-    const others = values[Symbol.iterator]();
+    const { revision, values } = await readTogether(this.#delivered, client);
+    return { revision, values: await this.#withLent(values, client) };
+  }
+
+  /** As `read`, where what is delivered is not as in `given`; undefined where it is, and no lease is touched. */
+  async readChanged(given: readonly string[]): Promise<readonly string[] | undefined> {
+    const { values } = await readTogether(this.#delivered, this.#client);
+    const before = given.filter((_, index) => this.#injections[index]?.source === 'secret');
+    if (values.every((value, index) => value === before[index])) return undefined;
+    return this.#withLent(values, this.#client);
+  }
+
+  get #delivered(): Injection[] {
+    return this.#injections.filter(({ source }) => source === 'secret');
+  }
+
+  async #withLent(delivered: readonly string[], client: LocalClient): Promise<readonly string[]> {
+    const others = delivered[Symbol.iterator]();
     const all: string[] = [];
     for (const [index, { source, secret }] of this.#injections.entries())
       all.push(
         source === 'secret' ? (others.next().value ?? '') : await this.#take(index, secret, client),
       );
-    return { revision, values: all };
+    return all;
   }
 
   /** Gives back what was taken; what is over by itself is no fault, nor is an agent that is gone. */

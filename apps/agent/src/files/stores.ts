@@ -6,7 +6,15 @@ import type { Log } from '../log.ts';
 
 /** What is told beside a file that is not taken. */
 export const HELD = 'What it held before still counts.';
-const NEVER_TAKEN = 'There is no link without it; it is looked at again every few seconds.';
+export const NEVER_TAKEN =
+  'There is no connection without it; it is looked at again every few seconds.';
+
+/** Files that are set and cannot be used, until somebody mends them. */
+export class UnusableFiles extends AgentError {
+  constructor(message: string, details: { advice?: string; cause?: unknown }) {
+    super('usage.invalid', message, details);
+  }
+}
 
 /** The blocks of a keystore and a truststore, as they were parsed. */
 export type StoreBlocks = Pick<AgentConfig['controlPlane'], 'keystore' | 'truststore'>;
@@ -27,7 +35,7 @@ export async function openStores(
     return await LinkStores.open({ key, keystore, truststore, usage, now: () => Date.now() });
   } catch (cause) {
     if (!(cause instanceof StoresError)) throw cause;
-    throw new AgentError('usage.invalid', cause.message.split('\n').join(' '), { cause });
+    throw new UnusableFiles(cause.message.split('\n').join(' '), { cause });
   }
 }
 
@@ -63,6 +71,6 @@ function tell(problems: readonly StoreProblem[], log: Log): void {
       { code, detail: text },
       isHeld
         ? 'a file of certificates is not taken; what it held before still counts'
-        : 'a file of certificates is not taken; there is no link without it, and it is looked at again',
+        : 'a file of certificates is not taken; there is no connection without it, and it is looked at again',
     );
 }

@@ -7,8 +7,8 @@ import { listens, type ListenConfig } from '../listen-settings.ts';
 import type { Log } from '../log.ts';
 import type { Identity } from '../state/identity.ts';
 import type { StateDirectory } from '../state/state-directory.ts';
-import type { Link } from './call.ts';
 import { Credentials } from './credentials.ts';
+import { LateLink, type ReplaceableLink } from './late-link.ts';
 import { linkToControlPlane } from './link-to-control-plane.ts';
 import { followOwnStores, openOwnStores } from './own-stores.ts';
 import { warnOfPlainCredentials } from './route.ts';
@@ -20,14 +20,13 @@ type LinkParts = {
   credentials: Credentials;
   log: Log;
 };
-/** A link whose trust changes while the agent runs; one that listens has files of its own. */
-type ReplaceableLink = Link & Pick<HttpsLink, 'replace'> & { problems?: () => string[] };
 
 /**
  * The link, in whichever direction, what it trusts and shows, which may be replaced while it is open, and what keeps
- * files that are set from being taken.
+ * files that are set from being taken. Where the link cannot be made without one of them, it is made once that is good.
  *
- * @throws AgentError `usage.invalid` for files of CAs or certificates, `listen.unusable`; LinkError `proxy.bad_url`
+ * @throws AgentError `usage.invalid` for files of controlPlane where the agent listens, `listen.unusable`; LinkError
+ * `proxy.bad_url`
  */
 export async function openLink(
   state: StateDirectory,
@@ -35,14 +34,18 @@ export async function openLink(
   config: AgentConfig,
   log: Log,
 ): Promise<{ link: ReplaceableLink; credentials: Credentials; fileProblems: () => string[] }> {
-  // One that listens shows other files, and has no link that could wait for these.
+  // One that listens shows other files, and could not be told whom to hear without these.
   const stores = await (listens(config.listen)
     ? openOwnStores(config)
     : followOwnStores(config, log));
   const trust = trustFor(identity, stores);
   const parts = { state, identity, trust, stores, clock: systemClock, random: Math.random, log };
   const credentials = await Credentials.open(parts, config.authentication === 'certificate');
-  const link = await linkTo(identity, { state, config, credentials, log });
+  const link = await LateLink.open({
+    make: () => linkTo(identity, { state, config, credentials, log }),
+    onMade: () => credentials.onReplaced(),
+    log,
+  });
   credentials.attach(link);
   const fileProblems = () => [...credentials.problems, ...(link.problems?.() ?? [])];
   return { link, credentials, fileProblems };

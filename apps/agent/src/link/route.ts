@@ -3,8 +3,8 @@ import { holdsCertificates } from '@sallyport/tls/certificates-in-pem';
 import type { TlsPolicy } from '@sallyport/tls/policy';
 import { parseProxy } from '@sallyport/tls/proxy/proxy';
 import type { Route } from '@sallyport/tls/route';
-import { AgentError } from '../agent-error.ts';
 import type { AgentConfig } from '../config.ts';
+import { UnusableFiles } from '../files/stores.ts';
 import type { Log } from '../log.ts';
 import type { ProxySettings } from '../proxy-settings.ts';
 import { codeOf } from '../state/system-error.ts';
@@ -28,9 +28,9 @@ export async function routeToControlPlane({
  */
 export async function routeThrough(proxy: ProxySettings, tls: TlsPolicy): Promise<Route> {
   if (proxy.url === undefined) return {};
+  const parsed = parseProxy(proxy.url.reveal(), { password: proxy.password?.reveal(), tls });
   const ca = proxy.ca === undefined ? undefined : await readCa(proxy.ca);
-  const password = proxy.password?.reveal();
-  return { proxy: parseProxy(proxy.url.reveal(), { password, ca, tls }), noProxy: proxy.noProxy };
+  return { proxy: { ...parsed, ca }, noProxy: proxy.noProxy };
 }
 
 /** What a listener between this host and the proxy could read. */
@@ -50,10 +50,9 @@ async function readCa(path: NonNullable<ProxySettings['ca']>): Promise<string> {
   throw unusableCa('not PEM, or damaged');
 }
 
-function unusableCa(why: string, cause?: unknown): AgentError {
-  return new AgentError(
-    'usage.invalid',
-    `the file of proxy.ca holds no certificate that can be read (${why})`,
-    { advice: 'make it the PEM file of the CA that the proxy’s certificate is from', cause },
-  );
+function unusableCa(why: string, cause?: unknown): UnusableFiles {
+  return new UnusableFiles(`the file of proxy.ca holds no certificate that can be read (${why})`, {
+    advice: 'make it the PEM file of the CA that the proxy’s certificate is from',
+    cause,
+  });
 }

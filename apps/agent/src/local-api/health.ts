@@ -172,7 +172,7 @@ function describe({
     fileProblems: fileProblems(),
     durable: { revision: disk.revision ?? null, bytes: disk.bytes, error: disk.error ?? null },
     files: files(),
-    providers: agent.providers().map(providerOf),
+    providers: agent.references.providers().map(providerOf),
     imported: importedAs(imported()),
     clockOffsetMilliseconds: offsetMs === undefined ? null : Math.round(offsetMs),
     peerCredentials: arePeersTold(),

@@ -30,7 +30,7 @@ export function referenceAsked(
  * What a reference leads to; 304 when the caller has it. Resolves with what gives its plaintext back to be zeroed,
  * undefined where none was sent.
  *
- * @throws AgentError as `sendValue` and `Agent.resolve` do
+ * @throws AgentError as `sendValue` and `HeldReferences.resolve` do
  */
 export async function sendResolved(
   { agent, rights, bodies, ...audit }: ValueReader,
@@ -41,7 +41,7 @@ export async function sendResolved(
   heldBy(agent);
   if (!rights.allows('reference', name)) throw notAllowed(secrets);
   assertVersion(query, reference.version);
-  const resolved = await agent.resolve(reference).catch((error: unknown) => {
+  const resolved = await agent.references.resolve(reference).catch((error: unknown) => {
     noteFailure(audit, reference, error, asking);
     throw error;
   });

@@ -50,7 +50,7 @@ export class LocalApi {
         ...parts,
         fileProblems: () => [...parts.fileProblems(), ...(this.#tcp?.problems ?? [])],
       },
-      watch: new WatchHub(parts.agent),
+      watch: new WatchHub(parts.agent, parts.log),
       requests: new RequestCounts(),
       bodies: new SharedBodies(),
       acts: new RepeatedActs(parts.events?.record ?? (() => {}), () => systemClock.now()),
@@ -59,10 +59,10 @@ export class LocalApi {
   }
 
   /**
-   * Opens every listener, or none.
+   * Opens every listener, or none; the one on TCP waits for files of certificates that are not taken.
    *
-   * @throws AgentError of `listenOnSocket`, `usage.invalid` for an account that is not there or a file that is not
-   * taken, `token_file.*`, `local_api.unusable`
+   * @throws AgentError of `listenOnSocket`, `usage.invalid` for an account that is not there, `token_file.*`,
+   * `local_api.unusable`
    */
   static async listen(parts: LocalApiParts): Promise<LocalApi> {
     const api = new LocalApi(parts);
@@ -150,7 +150,6 @@ export class LocalApi {
       },
     });
     this.#listeners.push(this.#tcp);
-    this.#parts.log.info({ address: tcp.address }, 'listening for programs');
   }
 
   #answersTo(access: Access): Answer {

@@ -11,8 +11,8 @@ import { inboundFailure } from '@sallyport/tls/inbound-failure';
 import type { LinkStores } from '@sallyport/tls/link-stores';
 import { isNamedClient } from '@sallyport/tls/peer-certificate';
 import { tlsOptions } from '@sallyport/tls/policy';
-import { AgentError } from '../agent-error.ts';
-import { HELD, openStores, problemsIn, refreshStores } from '../files/stores.ts';
+import { AgentError, sentenceOf } from '../agent-error.ts';
+import { followStores, HELD, problemsIn, refreshStores } from '../files/stores.ts';
 import type { TcpConfig } from '../local-api-settings.ts';
 import type { Log } from '../log.ts';
 import { refusalsTo } from '../refusals-log.ts';
@@ -43,44 +43,46 @@ type Own = { config: TcpConfig; stores: LinkStores; token: HeaderToken | undefin
 
 /**
  * Programs on loopback TCP: by a token in a header, over TLS where there is a keystore, and by a certificate that
- * has one of `clientNames` where there is a truststore.
+ * has one of `clientNames` where there is a truststore. While one of these files that is set was never taken, nobody
+ * can connect.
  */
 export class TcpListener implements Listener {
   readonly #own: Own;
-  readonly #server: Server | TlsServer;
+  readonly #parts: TcpParts;
   readonly #port: number;
+  #server: Server | TlsServer | undefined;
+  /** What keeps it from listening, besides files. */
+  #refusal: AgentError | undefined;
+  #isClosed = false;
   readonly #strangers = new Strangers();
   /** Whoever was let in by a certificate, until when it is good. */
   readonly #certified = new Map<Socket, number>();
-  readonly #endStreams: () => void;
+  #endStreams = (): void => {};
   #endHalfOpen = (): void => {};
   #shown: X509Certificate | undefined;
 
-  private constructor(own: Own, { answersTo }: TcpParts) {
+  private constructor(own: Own, parts: TcpParts) {
     this.#own = own;
+    this.#parts = parts;
     this.#port = splitAddress(own.config.address).port;
-    this.#shown = shownBy(own);
-    this.#server = own.stores.keystore === undefined ? this.#plainServer() : this.#tlsServer();
-    const { unread, answer, endStreams } = answersTo((request) => this.#admit(request));
-    answerInTurn(this.#server, unread, answer);
-    this.#endStreams = endStreams;
   }
 
-  /** @throws AgentError `usage.invalid` for a file that is not taken, `token_file.*`, `local_api.unusable` */
+  /** Listens, or will once `refresh` has found every file good. @throws AgentError `token_file.*`, `local_api.unusable` */
   static async open(config: TcpConfig, parts: TcpParts): Promise<TcpListener> {
-    const stores = await openStores('localApi.tcp', config, 'serverAuth');
+    const stores = await followStores('localApi.tcp', config, 'serverAuth', parts.log);
     const { tokenFile } = config;
     const token = tokenFile === undefined ? undefined : await HeaderToken.open(tokenFile);
     const listener = new TcpListener({ config, stores, token, log: parts.log }, parts);
-    await listenOn(listener.#server, config.address);
+    await listener.#listen();
     return listener;
   }
 
-  /** What keeps its files from being taken; what they held before counts. */
+  /** What keeps its files from being taken, and it from listening. */
   get problems(): string[] {
     const { stores, token } = this.#own;
     const ofToken = token?.problem === undefined ? [] : [`${token.problem}. ${HELD}`];
-    return [...problemsIn(stores), ...ofToken];
+    const ofAddress = this.#refusal === undefined ? [] : [`${sentenceOf(this.#refusal)}.`];
+    return [...problemsIn(stores), ...ofToken, ...ofAddress];
   }
 
   /** Looks at its files again. Whoever was let in by what counts no longer is cut off. */
@@ -91,6 +93,7 @@ export class TcpListener implements Listener {
     if (looked instanceof AgentError)
       log.error({ code: looked.code, detail: looked.message }, 'the token of programs stays');
     const replaced = await refreshStores(stores, log);
+    if (this.#server === undefined) return this.#listenLate();
     if (replaced && 'setSecureContext' in this.#server) {
       this.#server.setSecureContext(securedBy(this.#own));
       this.#shown = shownBy(this.#own);
@@ -102,16 +105,55 @@ export class TcpListener implements Listener {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
+    if (this.#server === undefined) return;
     const closed = once(this.#server, 'close');
     this.#server.close();
     this.#cutOff();
     await closed;
   }
 
+  /** Never without TLS where a keystore is set, nor for anybody where a truststore is. @throws AgentError `local_api.unusable` */
+  async #listen(): Promise<void> {
+    const { config, stores, log } = this.#own;
+    if (this.#isClosed || !stores.areTaken) return;
+    this.#shown = shownBy(this.#own);
+    const server = stores.keystore === undefined ? this.#plainServer() : this.#tlsServer();
+    const admit = (request: IncomingMessage) => this.#admit(request);
+    const { unread, answer, endStreams } = this.#parts.answersTo(admit);
+    answerInTurn(server, unread, answer);
+    this.#endStreams = endStreams;
+    this.#server = server;
+    try {
+      await listenOn(server, config.address);
+    } catch (error) {
+      this.#server = undefined;
+      throw error;
+    }
+    log.info({ address: config.address }, 'listening for programs');
+  }
+
+  /** By now something else may have taken its address: that is told, and tried again. */
+  async #listenLate(): Promise<void> {
+    const before = this.#refusal;
+    try {
+      await this.#listen();
+      this.#refusal = undefined;
+    } catch (error) {
+      if (!(error instanceof AgentError)) throw error;
+      this.#refusal = error;
+      if (before?.message === error.message) return;
+      this.#own.log.error(
+        { code: error.code, detail: sentenceOf(error) },
+        'programs cannot connect yet',
+      );
+    }
+  }
+
   /** Also who is amid a handshake that began under what was trusted before. */
   #cutOff(): void {
     this.#endHalfOpen();
-    this.#server.closeAllConnections();
+    this.#server?.closeAllConnections();
   }
 
   /** @throws AgentError `request.forwarded`, `request.foreign_host`, `request.client_refused`, `request.unauthenticated` */

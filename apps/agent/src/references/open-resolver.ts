@@ -19,5 +19,5 @@ export function openResolver(
   const parts = { clock, log, random: Math.random };
   const all = new Providers({ settings, proxy, env, clock, log });
   const providers = new GuardedProviders({ ...parts, providers: all, timeoutSeconds });
-  return new Resolver({ ...kept, providers, settings, clock });
+  return new Resolver({ ...kept, ...parts, providers, settings });
 }

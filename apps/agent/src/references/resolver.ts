@@ -3,7 +3,9 @@ import type { HeldEntry } from '../cache/value-cache.ts';
 import type { Clock } from '../clock.ts';
 import type { Freshness } from '../freshness.ts';
 import type { KeyMemory } from '../host/key-memory.ts';
+import { logDefect } from '../log-defect.ts';
 import type { Log } from '../log.ts';
+import { FollowedReferences } from './followed-references.ts';
 import type { GuardedProviders, ProviderState } from './guarded-providers.ts';
 import { parseReference, type Reference } from './reference.ts';
 import { SealedValues, type ReferencedValue } from './sealed-values.ts';
@@ -12,6 +14,8 @@ import { SealedValues, type ReferencedValue } from './sealed-values.ts';
 const MAX_ENTRIES = 1_000;
 /** For so long what is not there, or may not be read, is not asked for again. */
 const REFUSED_MS = 5_000;
+/** A provider takes more calls at a time; the rest is for programs. */
+const LOOKS_AT_ONCE = 2;
 
 const OUTAGES: ReadonlySet<string> = new Set([
   'reference.unreachable',
@@ -25,6 +29,7 @@ export type ResolverParts = {
   /** What is set for some secrets in place of that. */
   freshness: Freshness;
   clock: Pick<Clock, 'monotonic'>;
+  random: () => number;
   log: Log;
   keyMemory: KeyMemory;
 };
@@ -49,14 +54,18 @@ type Refusal = { of: string; error: AgentError; untilMs: number };
  * answer, for `staleSeconds` more, and says so.
  */
 export class Resolver {
+  /** Told when a reference leads to another value than when it was last asked for; the new one is held then. */
+  onChanged: (entry: HeldEntry) => void = () => {};
   readonly #parts: ResolverParts;
   readonly #values: SealedValues;
+  readonly #followed: FollowedReferences;
   readonly #flights = new Map<string, { flight: Flight; found: Promise<ReferencedValue> }>();
   readonly #refusals = new Map<string, Refusal>();
 
   constructor(parts: ResolverParts) {
     this.#parts = parts;
     this.#values = new SealedValues(MAX_ENTRIES, parts.keyMemory);
+    this.#followed = new FollowedReferences(parts.random);
   }
 
   /**
@@ -87,8 +96,29 @@ export class Resolver {
     return this.#parts.providers.resolveAnyway(reference);
   }
 
+  /**
+   * Asks again for what programs have asked for, where its time is over and `find` gives it. A failure is nothing to
+   * tell: whoever asks is told.
+   */
+  async lookAgain(
+    find: (name: string) => HeldEntry | undefined,
+    readUri: (entry: HeldEntry) => Buffer,
+  ): Promise<void> {
+    const names = this.#followed.names().values();
+    const lookAtEach = async () => {
+      for (const name of names) {
+        // A program may have asked while another one was looked at.
+        if (!this.#followed.isDue(name, this.#parts.clock.monotonic())) continue;
+        const entry = find(name);
+        if (entry !== undefined) await this.#look(entry, () => readUri(entry));
+      }
+    };
+    await Promise.all(Array.from({ length: LOOKS_AT_ONCE }, lookAtEach));
+  }
+
   /** The reference is another now, or gone. */
   drop(name: string): void {
+    this.#followed.drop(name);
     this.#values.drop(name);
     this.#refusals.delete(name);
     const flying = this.#flights.get(name);
@@ -104,6 +134,7 @@ export class Resolver {
 
   /** Forgets every value, beyond recovery. */
   wipe(): void {
+    this.#followed.wipe();
     this.#values.wipe();
     for (const { flight } of this.#flights.values()) flight.isOver = true;
     this.#flights.clear();
@@ -150,6 +181,14 @@ export class Resolver {
     };
   }
 
+  async #look(entry: HeldEntry, readUri: () => Buffer): Promise<void> {
+    try {
+      await this.#obtain(entry, readUri);
+    } catch (error) {
+      if (!(error instanceof AgentError)) logDefect(this.#parts.log, error);
+    }
+  }
+
   #obtain(entry: HeldEntry, readUri: () => Buffer): Promise<ReferencedValue> {
     const { name, etag: of } = entry;
     const flying = this.#flights.get(name);
@@ -166,14 +205,17 @@ export class Resolver {
   async #find(entry: HeldEntry, readUri: () => Buffer, flight: Flight): Promise<ReferencedValue> {
     const { name, etag: of } = entry;
     try {
-      const reference = referenceIn(readUri(), name);
       const atMs = this.#parts.clock.monotonic();
+      this.#followed.asked(entry, atMs, this.#limitsOf(name).cachedMs);
+      const reference = referenceIn(readUri(), name);
       const value = await this.#parts.providers.resolve(reference);
       try {
         if (flight.isOver) throw changed();
         this.#refusals.delete(name);
         const { scheme } = reference;
-        return this.#values.seal(name, value, { of, scheme, atMs });
+        const held = this.#values.seal(name, value, { of, scheme, atMs });
+        if (this.#followed.found(entry, held.mark)) this.onChanged(entry);
+        return held;
       } finally {
         value.fill(0);
       }
@@ -192,6 +234,7 @@ export class Resolver {
   /** A value that its provider does not give any more is not kept for an outage. */
   #letGo(entry: HeldEntry, error: unknown): void {
     if (error instanceof AgentError && isOutage(error)) return;
+    this.#followed.lost(entry);
     this.#values.drop(entry.name);
     if (error instanceof AgentError && !error.retryable) this.#refuse(entry, error);
   }

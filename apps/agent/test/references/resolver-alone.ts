@@ -68,15 +68,26 @@ export class ResolverAlone {
   }
 
   /** The value of a secret whose reference leads to what has its name. */
-  async read(name = 'db', etag = '"1-a"') {
-    const entry: HeldEntry = { kind: 'reference', name, version: 1, etag };
+  async read(name = 'db', etag?: string) {
+    const entry = entryOf(name, etag);
     const resolved = await this.resolver.resolve(entry, () => Buffer.from(`exec://${name}`));
     const { ageSeconds, isStale } = resolved;
     const open = () => resolved.open().toString();
     return { code: 'none', value: open(), open, ageSeconds, isStale, etag: resolved.etag };
   }
 
-  /** The same, or the error. */
+  /** What is due is asked for again, as far as it is watched. Returns the names of what has changed. */
+  async lookAgain(watched: (name: string) => boolean = () => true): Promise<string[]> {
+    const changed: string[] = [];
+    this.resolver.onChanged = ({ name }) => void changed.push(name);
+    await this.resolver.lookAgain(
+      (name) => (watched(name) ? entryOf(name) : undefined),
+      ({ name }) => Buffer.from(`exec://${name}`),
+    );
+    return changed;
+  }
+
+  /** The same as `read`, or the error. */
   async tried(name?: string, etag?: string) {
     return this.read(name, etag).catch((error: AgentError) => error);
   }
@@ -96,11 +107,16 @@ export class ResolverAlone {
     return new Resolver({
       ...parts,
       keyMemory,
+      random,
       providers,
       settings: { cacheSeconds, staleSeconds },
       freshness,
     });
   }
+}
+
+function entryOf(name: string, etag = '"1-a"'): HeldEntry {
+  return { kind: 'reference', name, version: 1, etag };
 }
 
 function logTo(lines: string[]): Log {
