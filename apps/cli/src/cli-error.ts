@@ -11,6 +11,7 @@ export type OwnErrorCode =
   | 'session_file.unsafe'
   | 'session_file.unusable'
   | 'reply.unexpected'
+  | 'secret.is_reference'
   | 'audit.broken'
   | 'plugin_type.breaks_plugins'
   | 'task.failed'

@@ -98,6 +98,18 @@ describe('audit', () => {
       / agent +done *$/,
     ],
     ['no time that is none', 'agent:stop', { happenedAt: 'later' }, / agent +done *$/],
+    [
+      'the failure that locked a name',
+      'session:create',
+      { code: 'credentials.wrong', locked: true },
+      / agent +done +credentials\.wrong, name locked$/,
+    ],
+    [
+      'no lock of a failure that locked nothing',
+      'session:create',
+      { code: 'credentials.wrong', locked: false },
+      / agent +done +credentials\.wrong$/,
+    ],
   ])('list tells %s', async (_, action, details, line) => {
     const items = chainEvents(GENESIS, [{ ...event, action, subject: 'agent', details }]);
     signedIn.api.on('GET /audit', { body: { items } });

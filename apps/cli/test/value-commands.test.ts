@@ -104,6 +104,38 @@ describe('secret', () => {
     expect(operator.api.received.map(({ body }) => body)).toEqual([{ version: 1 }, {}]);
   });
 
+  const uri = 'vault://kv/shop/db#password';
+  const reference = { ...metadata, kind: 'reference' };
+  test.each([
+    ['a reference', reference, `db/password is a reference, to ${uri}: agents look its value up,`],
+    ['a version of before that reads like one', { ...reference, version: 3 }, 'version 2 of '],
+  ])('reveal prints %s as no value', async (_, shown, words) => {
+    const revealed = { name: 'db/password', version: 2, value: uri };
+    operator.api.on(`POST ${path}/reveal`, { body: revealed });
+    operator.api.on(`GET ${path}`, { body: shown });
+    const args = ['secret', 'reveal', 'db/password', '--group', 'a'];
+    const { code, stdout, stderr } = await cli(args);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(/^sallyport: [^\n]+ \(secret\.is_reference\)\n$/);
+    expect(stderr).toContain(words);
+    expect(stderr.includes(uri)).toBe(shown.version === 2);
+    const inJson = await cli([...args, '--json']);
+    expect({ ...inJson, stdout: JSON.parse(inJson.stdout) }).toEqual({
+      code: 0,
+      stdout: revealed,
+      stderr: '',
+    });
+  });
+
+  test('reveal prints a value that reads like a reference, and is none', async () => {
+    operator.api.on(`POST ${path}/reveal`, {
+      body: { name: 'db/password', version: 2, value: uri },
+    });
+    operator.api.on(`GET ${path}`, { body: metadata });
+    const args = ['secret', 'reveal', 'db/password', '--group', 'a'];
+    expect(await cli(args)).toEqual({ code: 0, stdout: uri, stderr: '' });
+  });
+
   test('delete names the one secret', async () => {
     operator.api.on(`DELETE ${path}`, { status: 204 });
     expect(await cli(['secret', 'delete', 'db/password', '--group', 'a'])).toMatchObject({

@@ -193,6 +193,7 @@ function detailsOf({ action, at, details }: AuditEvent): string {
   return [
     ...said('version', (version) => `version ${version}`),
     ...said('code', (code) => code),
+    ...(details['locked'] === true ? ['name locked'] : []),
     ...said('count', (count) => howMany(action, count)),
     // Readings that are told as one event may be of several processes, but are of one user.
     [process, user].filter(Boolean).join(' of '),

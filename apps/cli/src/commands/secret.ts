@@ -6,6 +6,7 @@ import {
   secret,
   secretReference,
   secretVersion,
+  type RevealedSecret,
   type SecretMetadata,
 } from '@sallyport/contract';
 import type { Command } from 'commander';
@@ -181,11 +182,29 @@ function addReveal(secrets: Command, context: Context): void {
       const { group, version } = checked(revealOptions, options);
       const name = checked(resourceName, given, '<name>');
       const body = version === undefined ? {} : { version };
+      const path = route`/groups/${group}/secrets/${name}`;
       using api = await openApi(context);
-      context.output.revealed(
-        await api.post(route`/groups/${group}/secrets/${name}/reveal`, body, revealedSecret),
-      );
+      const revealed = await api.post(`${path}/reveal`, body, revealedSecret);
+      if (!context.output.json && secretReference.safeParse(revealed.value).success)
+        refuseReference(revealed, await api.get(path, secret));
+      context.output.revealed(revealed);
     });
+}
+
+/**
+ * No program is to take where a value is for the value. Of an earlier version nobody knows any more whether it was a
+ * reference: what reads like one is not shown as a value, nor told, since it may be one.
+ */
+function refuseReference(revealed: RevealedSecret, { version, kind }: SecretMetadata): void {
+  const { name, value } = revealed;
+  const isCurrent = revealed.version === version;
+  if (isCurrent && kind === 'stored') return;
+  throw new CliError(
+    'secret.is_reference',
+    isCurrent
+      ? `${name} is a reference, to ${value}: agents look its value up, and there is none here; --json prints the reference`
+      : `version ${revealed.version} of ${name} reads like a reference, which has no value here; --json prints it as it is`,
+  );
 }
 
 function addDelete(secrets: Command, context: Context): void {

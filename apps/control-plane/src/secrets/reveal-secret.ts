@@ -1,3 +1,4 @@
+import type { RevealedSecret } from '@sallyport/contract';
 import { recordAct } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
 import { authorizedGroup } from '../groups/index.ts';
@@ -9,8 +10,6 @@ import { findSealedVersion } from './secrets.store.ts';
 
 /** A value is shown to who had the right to it this long ago. */
 const FRESH_MS = 1_000;
-
-export type RevealedSecret = { name: string; version: number; value: string };
 
 /**
  * The one way for a value to leave through the operator API. The audit event is committed before the

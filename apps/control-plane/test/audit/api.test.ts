@@ -125,6 +125,39 @@ describe('[SG-43] the list of audit events', () => {
     });
     expect((await owner.call('GET', '/audit?limit=200')).text).not.toContain('value-of-it');
   });
+
+  test('[AT-02] tells on what a refused act was tried, by names of the contract alone', async () => {
+    const [id, within] = [
+      '01890a5d-ac96-774b-bcce-b302099a8057',
+      '01890a5d-ac96-774b-bcce-b302099a8058',
+    ];
+    const tried = [
+      ['DELETE', '/groups/plant-7/secrets/db%2Fowner', 'secret:db/owner'],
+      ['DELETE', '/groups/plant-7/plugins/gateway', 'plugin:gateway'],
+      ['DELETE', '/groups/plant-7/certificates/web', 'certificate:web'],
+      ['POST', `/groups/plant-7/leases/${id.toUpperCase()}/revoke`, `lease:${id}`],
+      ['DELETE', '/groups/plant-7/links/east', 'link:east'],
+      ['DELETE', `/groups/plant-7/enrollment-tokens/${id}`, `enrollment-token:${id}`],
+      ['POST', `/agents/${id}/tokens/${within}/revoke`, `agent-token:${within}`],
+      ['GET', `/agents/${id}/tasks/${within}`, `task:${within}`],
+      ['POST', `/agents/${id}/revoke`, `agent:${id}`],
+      ['POST', '/groups/plant-9/keyring/rotate', 'group:plant-9'],
+      ['DELETE', '/plugin-types/generic', 'plugin-type:generic'],
+      ['DELETE', '/operators/owner', 'operator:owner'],
+      ['POST', `/api-keys/${id}/revoke`, `api-key:${id}`],
+      ['DELETE', `/certificate-authorities/${id}`, `certificate-authority:${id}`],
+      ['DELETE', `/role-bindings/${id}`, 'route:/api/v1/role-bindings/:binding'],
+      ['DELETE', '/groups/plant-7/secrets/no%20name', undefined],
+    ] as const;
+    const replies = [];
+    for (const [method, path] of tried) replies.push(await auditorOf7.call(method, path));
+    await allPlaced(controlPlane.databaseUrl);
+    const recorded = await Promise.all(
+      replies.map(async ({ headers }) => list(`requestId=${String(headers['x-request-id'])}`)),
+    );
+    expect(recorded.map(([found]) => found?.event.subject)).toEqual(tried.map(([, , on]) => on));
+    expect(await list('subject=secret:db/owner&group=plant-7&outcome=refused')).toHaveLength(1);
+  });
 });
 
 test('[SG-03] one query leads from a request id to who asked, from where, and the version of the secret', async () => {

@@ -91,13 +91,21 @@ describe('operator sessions', () => {
     expect(unknown.status).toBe(wrong.status);
   });
 
-  test('repeated failures lock a name, also with the right password, and only for a while', async () => {
-    for (let failure = 1; failure < FAILURES_BEFORE_LOCK; failure += 1)
-      await signIn('owner', 'wrong');
-    const last = await signIn('owner', 'wrong');
-    expect(last).toMatchObject({ status: 429, body: { code: 'operator.locked' } });
+  test('repeated failures lock a name, also with the right password, and only for a while; the audit tells which one did', async () => {
+    const failures = [];
+    for (let failure = 1; failure <= FAILURES_BEFORE_LOCK; failure += 1)
+      failures.push(await signIn('owner', 'wrong'));
+    expect(failures.at(-1)).toMatchObject({ status: 429, body: { code: 'operator.locked' } });
     const locked = await signIn('owner', OWNER_PASSWORD);
     expect(locked).toMatchObject({ status: 429, headers: { 'retry-after': String(LOCK_SECONDS) } });
+    const requestId = failures.find(({ status }) => status === 429)?.headers['x-request-id'];
+    expect(
+      await asAdmin(controlPlane.databaseUrl, async (client) => {
+        const recorded = `SELECT request_id, details FROM audit_events
+          WHERE action = 'session:create' AND details->>'locked' = 'true'`;
+        return (await client.query(recorded)).rows;
+      }),
+    ).toEqual([{ request_id: requestId, details: { code: 'credentials.wrong', locked: true } }]);
 
     controlPlane.clock.advance(LOCK_SECONDS * 1000 + 1);
     expect((await signIn('owner', OWNER_PASSWORD)).status).toBe(201);

@@ -79,3 +79,4 @@ export const revealedSecret = z.strictObject({
   version: z.int(),
   value: z.string(),
 });
+export type RevealedSecret = z.infer<typeof revealedSecret>;
