@@ -103,7 +103,11 @@ export class AzureLogin {
     asked.on('error', () => {});
     asked.end();
     try {
-      const [response]: IncomingMessage[] = await once(asked, 'response');
+      // A reply with status 101 is none for Node, which hangs up and tells nothing.
+      const [response]: IncomingMessage[] = await Promise.race([
+        once(asked, 'response'),
+        once(asked, 'close'),
+      ]);
       if (response?.statusCode !== 200) throw this.#refusal(response);
       return JSON.parse(await textOf(response));
     } catch (error) {
