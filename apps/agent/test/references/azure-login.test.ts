@@ -99,6 +99,7 @@ describe('[AT-05] [AT-13] Azure is logged in to', () => {
     [400, {}, 'reference.denied', undefined],
     [418, {}, 'reference.failed', undefined],
     [200, 'canary', 'reference.failed', undefined],
+    [200, { access_token: 'canary\n', expires_in: 60 }, 'reference.failed', undefined],
     [200, 'canary'.repeat(20_000), 'reference.failed', undefined],
   ])('not by a machine that answers %d', async (status, text, code, retryAfterMs) => {
     const server = createServer((_, response) => {
