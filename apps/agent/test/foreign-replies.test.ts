@@ -46,6 +46,13 @@ describe('a socket at which no agent answers is told as that', () => {
       'no HTTP',
       () => createStreamServer((socket) => void socket.resume().end('220 canary ESMTP\r\n')),
     ],
+    [
+      '[F-23] that it goes on in another protocol',
+      () =>
+        createServer(({ socket }) =>
+          socket.end('HTTP/1.1 101 Go on\r\nconnection: upgrade\r\nupgrade: canary\r\n\r\n'),
+        ),
+    ],
   ])('when it answers %s', async (_, start) => {
     await listen(start());
     for (const command of commands) {

@@ -180,6 +180,26 @@ describe('[A7-21] programs on TCP with TLS', () => {
     });
   });
 
+  test('are asked by a name in the certificate, and not by what it ends in', async () => {
+    const leaf = await authority.leaf({
+      names: [
+        { type: 'ip', value: '127.0.0.1' },
+        { type: 'dns', value: 'agent.example' },
+      ],
+      usages: ['serverAuth'],
+    });
+    await programs.start({
+      tokenFile: await programs.putToken(),
+      keystore: { file: await programs.putKeystore(leaf) },
+    });
+    // Node would look for the host of the header in the certificate itself.
+    const checkServerIdentity = () => undefined;
+    const by = async (host: string) =>
+      (await programs.askTls({ headers: { ...withToken, host }, checkServerIdentity })).status;
+    expect(await by('agent.example')).toBe(200);
+    expect(await by('.example')).toBe(421);
+  });
+
   test('[AX-05] negotiate what localApi.tcp.tls allows, and nothing older', async () => {
     await programs.start({
       tokenFile: await programs.putToken(),

@@ -43,6 +43,12 @@ describe('certificate set', () => {
   const set = (...more: string[]) =>
     operator.cli(['certificate', 'set', 'web/shop', '--group', 'a', ...more]);
 
+  test('shows what would rewrite the screen, and has no terminal obey it', async () => {
+    operator.api.on(`PUT ${path}`, { body: { ...metadata, dnsNames: ['\u001b[2J'] } });
+    const pem = ['--chain', await file('chain', 'chain'), '--key', await file('key', 'key')];
+    expect((await set(...pem)).stdout).toContain('for \\u{1b}[2J, ');
+  });
+
   test('sends chain and key as they are, and prints neither', async () => {
     operator.api.on(`PUT ${path}`, { body: metadata });
     const pem = ['--chain', await file('chain', 'chain\n'), '--key', await file('key', 'canary\n')];

@@ -33,6 +33,13 @@ afterEach(async () => {
 const cli: SignedIn['cli'] = (args, given) => operator.cli(args, given);
 const inGroup = ['--group', 'plant-7'];
 
+test('link add shows what would rewrite the screen, and has no terminal obey it', async () => {
+  const body = { ...link, address: '\u001b[2J' };
+  operator.api.on('POST /groups/plant-7/links', { status: 201, body });
+  const { stdout } = await cli(['link', 'add', 'press-1', ...inGroup, '--address', 'press:9444']);
+  expect(stdout).toBe('The control plane dials \\u{1b}[2J for plant-7.\n');
+});
+
 test('[BM-01] link add sends where the agent is and what it is known by', async () => {
   operator.api.on('POST /groups/plant-7/links', { status: 201, body: link });
   const add = ['link', 'add', 'press-1', ...inGroup, '--address', 'Press-1.example:9444'];

@@ -88,6 +88,13 @@ describe('[SG-13] bundle export', () => {
     expect(operator.api.received.map(({ body }) => body)).toEqual([{ expiresInDays: 7 }]);
   });
 
+  test('shows what would rewrite the screen, and has no terminal obey it', async () => {
+    const body = { ...exported, signer: '\u001b[2J' };
+    operator.api.on(`POST /agents/${id}/bundle`, { body });
+    const { stdout } = await write(join(operator.directory, 'edge-7.bundle'));
+    expect(stdout).toContain('Its signer is \\u{1b}[2J:');
+  });
+
   test('[SG-15] asks for nothing, which would be recorded as done, where the file cannot be made', async () => {
     operator.api.on(`POST /agents/${id}/bundle`, { body: exported });
     const output = join(operator.directory, 'edge-7.bundle');

@@ -184,3 +184,14 @@ describe('a reply that is not one of the operator API', () => {
     });
   });
 });
+
+test('a name in a reply that would rewrite the screen is shown, and no terminal obeys it', async () => {
+  const caller = { kind: 'operator', id, name: 'owner\u001b[2J', roles: [] };
+  const body = { token: 'sp_session_canary', expiresAt: at, operator: caller };
+  operator.api.on('POST /sessions', { status: 201, body });
+  const { url, fingerprint } = operator.api;
+  const { stdout } = await operator.cli(['login', '--url', url, '--fingerprint', fingerprint], {
+    env: { SALLYPORT_PASSWORD: 'canary' },
+  });
+  expect(stdout).toBe(`Signed in to ${url} as owner\\u{1b}[2J (no role) until ${at}.\n`);
+});

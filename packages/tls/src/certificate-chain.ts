@@ -51,6 +51,7 @@ export function parseCertificates(encoded: readonly (string | Buffer)[]): X509Ce
  * @throws CertificateError `certificate.key_mismatch`, `certificate.chain_*`
  */
 export function orderChain(given: readonly X509Certificate[], key: KeyObject): X509Certificate[] {
+  refuseUnreadableKeys(given);
   const rest = new Map(given.map((certificate) => [certificate.fingerprint256, certificate]));
   const leaf = [...rest.values()].find((certificate) => certificate.checkPrivateKey(key));
   if (leaf === undefined)
@@ -73,6 +74,19 @@ export function orderChain(given: readonly X509Certificate[], key: KeyObject): X
   }
   refuseGaps(chain, rest.size);
   return chain;
+}
+
+/** A key is read when it is first asked for. */
+function refuseUnreadableKeys(given: readonly X509Certificate[]): void {
+  try {
+    for (const certificate of given) void certificate.publicKey;
+  } catch (error) {
+    throw refusal(
+      'chain_malformed',
+      'A certificate of the chain has a key that is damaged, or of a kind that is not known here; have it issued again.',
+      error,
+    );
+  }
 }
 
 function isFrom(certificate: X509Certificate, ca: X509Certificate): boolean {

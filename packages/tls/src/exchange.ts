@@ -50,6 +50,14 @@ function tooLarge(origin: string, maxBodyBytes: number): LinkError {
   );
 }
 
+function otherProtocol(origin: string): LinkError {
+  return new LinkError(
+    'link.protocol',
+    `${origin} answered that it speaks another protocol from now on, which nobody asked for; check the address.`,
+    { retryable: false },
+  );
+}
+
 /** The error of a request that its caller gave up. */
 export function aborted(origin: string): LinkError {
   return new LinkError('link.aborted', `The request to ${origin} was given up by this program.`, {
@@ -155,6 +163,11 @@ export function exchange(options: ExchangeOptions): Promise<LinkReply> {
     request.on('response', (response) => {
       answered = true;
       collect(response, options, (body) => succeed(response, body), fail);
+    });
+    // Asked for by nobody. Without a listener Node would hang up, and tell nothing.
+    request.on('upgrade', (_response, socket) => {
+      socket.destroy();
+      fail(otherProtocol(origin));
     });
     request.on('error', (error) => {
       const failure =

@@ -148,6 +148,7 @@ async function offer(
 
 /** A certificate as a person compares it. */
 export type ShownCertificate = {
+  /** Empty where the certificate has none beside its alternative names. */
   subject: string;
   fingerprint: string;
   notBefore: string;
@@ -162,10 +163,12 @@ const DAY_MS = 86_400_000;
 
 export function showCertificate(certificate: X509Certificate, nowMs: number): ShownCertificate {
   const { from, to } = validityOf(certificate);
+  // Not there at all where it is empty, whatever its type says.
+  const subject: string | undefined = certificate.subject;
   const lifeMs = to.getTime() - from.getTime();
   const leftMs = to.getTime() - nowMs;
   return {
-    subject: certificate.subject.split('\n').join(', '),
+    subject: subject?.split('\n').join(', ') ?? '',
     fingerprint: certificateFingerprint(certificate),
     notBefore: writtenTime(from),
     notAfter: writtenTime(to),

@@ -10,8 +10,17 @@ const SHA_1 = Buffer.from('06052b0e03021a', 'hex');
 /** Whether a certificate is signed over SHA-2 or by EdDSA. */
 export function hasStrongSignature({ signatureAlgorithm = '', raw }: X509Certificate): boolean {
   if (signatureAlgorithm !== 'rsassaPss') return STRONG.test(signatureAlgorithm);
-  // The digest is a parameter there, and SHA-1 when it is left out (RFC 4055, section 3.1).
-  const [, algorithm] = sequenceOf(readAsn1(raw));
-  const parameters = Buffer.from(wholeOf(algorithm));
+  const parameters = parametersIn(raw);
   return SHA_2.some((digest) => parameters.includes(digest)) && !parameters.includes(SHA_1);
+}
+
+/** The digest is among them, and SHA-1 when it is left out (RFC 4055, section 3.1). None where they cannot be read. */
+function parametersIn(certificate: Buffer): Buffer {
+  try {
+    const [, algorithm] = sequenceOf(readAsn1(certificate));
+    return Buffer.from(wholeOf(algorithm));
+  } catch {
+    // OpenSSL does not look into them.
+    return Buffer.alloc(0);
+  }
 }

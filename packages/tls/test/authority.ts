@@ -33,6 +33,7 @@ type IssueOptions = {
   notBefore?: Date;
   notAfter?: Date;
   keyType?: 'EC' | 'RSA';
+  subject?: string;
 };
 
 function newKeys(keyType = 'EC'): Promise<webcrypto.CryptoKeyPair> {
@@ -78,6 +79,7 @@ export async function makeAuthority(name = 'CN=Test CA'): Promise<Authority> {
       notBefore,
       notAfter,
       keyType,
+      subject = 'CN=test server',
     } = {}) {
       const keys = await newKeys(keyType);
       const names: Extension[] = [
@@ -89,7 +91,7 @@ export async function makeAuthority(name = 'CN=Test CA'): Promise<Authority> {
       const leaf = await X509CertificateGenerator.create(
         {
           serialNumber: serialNumber(),
-          subject: 'CN=test server',
+          subject,
           issuer: ca.subject,
           notBefore: notBefore ?? new Date(Date.now() - hour),
           notAfter: notAfter ?? new Date(Date.now() + hour),

@@ -205,6 +205,15 @@ describe('lost connections', () => {
     expect(failure.message).not.toContain('canary');
   });
 
+  test('[F-23] an answer that goes on in another protocol is refused at once', async () => {
+    const { link } = await connectTo(({ socket }) =>
+      socket.write('HTTP/1.1 101 Go on\r\nconnection: upgrade\r\nupgrade: canary\r\n\r\n'),
+    );
+    const failure = await linkErrorOf(link.request('GET', '/'));
+    expect(failure).toMatchObject({ code: 'link.protocol', retryable: false });
+    expect(failure.message).not.toContain('canary');
+  });
+
   test('a reply that breaks off is an error, and is not asked for again', async () => {
     let requests = 0;
     const { link } = await connectTo((_request, response) => {

@@ -25,7 +25,10 @@ const keyKinds = {
   Ed25519: { name: 'Ed25519' },
   'RSA-2048': rsa(2_048),
   'RSA-1024': rsa(1_024),
+  'RSA-PSS': { ...rsa(2_048), name: 'RSA-PSS' },
 };
+/** Of signatures of that kind. */
+const saltLength = 32;
 
 /** A certificate and what the next one is signed with. */
 type Issued = { certificate: X509Certificate; keys: webcrypto.CryptoKeyPair };
@@ -144,7 +147,7 @@ async function issue(
     notAfter: options.notAfter ?? new Date(Date.now() + 3_650 * day),
     publicKey: keys.publicKey,
     signingKey: signer.privateKey,
-    signingAlgorithm: { ...signer.privateKey.algorithm, hash },
+    signingAlgorithm: { ...signer.privateKey.algorithm, hash, saltLength },
     extensions: [
       new BasicConstraintsExtension(isCa, undefined, true),
       new KeyUsagesExtension(usage, true),

@@ -113,4 +113,9 @@ describe('[BM-22] a probe of a link', () => {
       expect(shown).toMatchObject({ isEnding, daysLeft: Math.floor(leftDays) });
     },
   );
+
+  test('a certificate that has alternative names alone is shown too', async () => {
+    const { cert } = await authority.issue({ subject: '' });
+    expect(showCertificate(new X509Certificate(cert), Date.now())).toMatchObject({ subject: '' });
+  });
 });

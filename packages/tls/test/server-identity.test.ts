@@ -1,6 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { readServerIdentity } from '../src/server-identity.ts';
+import { hasStrongSignature } from '../src/signature-strength.ts';
 import { Issuer, selfSigned, withTime, type IssuedLeaf } from './issuer.ts';
 
 const now = Date.now();
@@ -138,6 +139,19 @@ describe('a chain', () => {
     });
   });
 
+  test('[F-23] with a key of a kind that nobody knows is refused', async () => {
+    const whole = `${leaf.chain}${root.pem}`;
+    const der = new X509Certificate(middle.pem).raw;
+    // The OID of keys on elliptic curves, with another last arc.
+    der.writeUInt8(9, der.indexOf('06072a8648ce3d0201', 'hex') + 8);
+    const odd = `-----BEGIN CERTIFICATE-----\n${der.toString('base64')}\n-----END CERTIFICATE-----\n`;
+    for (const chain of [whole.replace(middle.pem, odd), odd + whole])
+      expect(await refusalOf({ chain, key: leaf.key })).toEqual({
+        code: 'certificate.chain_malformed',
+        field: 'chain',
+      });
+  });
+
   test.each([
     ['since what is no time', '20600101000000Z', '20601399999999Z'],
     ['since the year 0, which nothing stores', '20600101000000Z', '00000101000000Z'],
@@ -181,6 +195,16 @@ describe('a chain', () => {
       ...(names === undefined ? {} : { names: [...names] }),
     });
     expect(await refusalOf(made)).toMatchObject({ code: `certificate.${code}` });
+  });
+
+  test('[F-23] whose signature has damaged parameters is not taken for strong', async () => {
+    const { chain, key } = await selfSigned({ kind: 'RSA-PSS' });
+    await read({ chain, key });
+    const der = new X509Certificate(chain).raw;
+    expect(hasStrongSignature(new X509Certificate(der))).toBe(true);
+    // What holds SHA-256 becomes a text of four bytes for each character.
+    der.writeUInt8(0x1c, der.indexOf('0609608648016503040201', 'hex') - 4);
+    expect(hasStrongSignature(new X509Certificate(der))).toBe(false);
   });
 
   test('a self-signed one over SHA-1 is refused too', async () => {

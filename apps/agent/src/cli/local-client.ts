@@ -143,10 +143,15 @@ export class LocalClient {
     sent.on('error', (error) => (fault = error));
     sent.end();
     try {
-      const [response]: IncomingMessage[] = await once(sent, 'response');
-      if (response === undefined) throw new Error('no response');
+      // A reply with status 101 is none for Node, which hangs up and tells nothing.
+      const [response]: IncomingMessage[] = await Promise.race([
+        once(sent, 'response'),
+        once(sent, 'close'),
+      ]);
+      if (response === undefined) throw unrecognised(this.#socket);
       return await readAll(response);
     } catch (error) {
+      if (error instanceof AgentError) throw error;
       const cause = fault ?? error;
       throw isNoHttp(cause) ? unrecognised(this.#socket, cause) : unreachable(this.#socket, cause);
     }

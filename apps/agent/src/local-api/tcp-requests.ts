@@ -5,7 +5,8 @@ import { isLoopback } from './loopback.ts';
 
 /** What proxies add (RFC 7239; RFC 9110, section 7.6.3; and by custom), and what browsers do (Fetch, section 3.2). */
 const PASSED_ON = /^(?:x-forwarded-.*|forwarded|via|x-real-ip|x-client-ip|origin|sec-fetch-.*)$/;
-const HOST = /^(?:\[([\da-f:.]+)\]|([^:[\]]+))(?::(\d+))?$/i;
+/** A name does not begin with a point: OpenSSL would take that for everything that ends in it. */
+const HOST = /^(?:\[([\da-f:.]+)\]|([^.:[\]][^:[\]]*))(?::(\d+))?$/i;
 
 /**
  * Refuses what says that somebody passed it on, a proxy or a page in a browser: it comes from another place than the

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { AgentError } from '../agent-error.ts';
-import { readCredential } from './credential.ts';
+import { CREDENTIAL, readCredential } from './credential.ts';
 import type { ProviderLink } from './provider-link.ts';
 import { limited, retryAfterOf, turnedAway, unreachable, unusable } from './provider.ts';
 import type { AzureSettings } from './settings.ts';
@@ -15,7 +15,7 @@ const MAX_REPLY_BYTES = 64 * 1024;
 
 /** The identity endpoint writes numbers as text. */
 const tokenReply = z.object({
-  access_token: z.string().min(1),
+  access_token: z.string().regex(CREDENTIAL),
   expires_in: z.coerce.number().min(0),
 });
 
@@ -103,7 +103,11 @@ export class AzureLogin {
     asked.on('error', () => {});
     asked.end();
     try {
-      const [response]: IncomingMessage[] = await once(asked, 'response');
+      // A reply with status 101 is none for Node, which hangs up and tells nothing.
+      const [response]: IncomingMessage[] = await Promise.race([
+        once(asked, 'response'),
+        once(asked, 'close'),
+      ]);
       if (response?.statusCode !== 200) throw this.#refusal(response);
       return JSON.parse(await textOf(response));
     } catch (error) {

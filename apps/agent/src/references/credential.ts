@@ -1,5 +1,8 @@
 import { readTokenFile } from '../files/token-file.ts';
 
+/** What a header can carry: also of what a provider gives in return, as it is shown in one. */
+export const CREDENTIAL = /^[\x21-\x7e]+$/;
+
 /**
  * What the agent shows to a provider, as its file holds it now: whoever rotates it only puts another in its place.
  *
@@ -7,7 +10,7 @@ import { readTokenFile } from '../files/token-file.ts';
  */
 export function readCredential(path: string): Promise<string> {
   return readTokenFile(path, {
-    pattern: /^[\x21-\x7e]+$/,
+    pattern: CREDENTIAL,
     called: 'credential of printable characters without spaces',
     advice: 'put it there; it is read again by itself',
     sharedInMemory: true,

@@ -1,7 +1,7 @@
 import type { LinkReply, LinkRequest } from '@sallyport/tls/https-link';
 import { z } from 'zod';
 import { AgentError } from '../agent-error.ts';
-import { readCredential } from './credential.ts';
+import { CREDENTIAL, readCredential } from './credential.ts';
 import type { ProviderLink } from './provider-link.ts';
 import { unusable } from './provider.ts';
 import type { VaultSettings } from './settings.ts';
@@ -17,7 +17,7 @@ const REVOKE_PATH = '/v1/auth/token/revoke-self';
 
 const loginReply = z.object({
   auth: z.object({
-    client_token: z.string().min(1),
+    client_token: z.string().regex(CREDENTIAL),
     lease_duration: z.number().min(0),
     renewable: z.boolean(),
   }),

@@ -99,6 +99,7 @@ describe('[AT-05] [AT-13] Azure is logged in to', () => {
     [400, {}, 'reference.denied', undefined],
     [418, {}, 'reference.failed', undefined],
     [200, 'canary', 'reference.failed', undefined],
+    [200, { access_token: 'canary\n', expires_in: 60 }, 'reference.failed', undefined],
     [200, 'canary'.repeat(20_000), 'reference.failed', undefined],
   ])('not by a machine that answers %d', async (status, text, code, retryAfterMs) => {
     const server = createServer((_, response) => {
@@ -115,6 +116,22 @@ describe('[AT-05] [AT-13] Azure is logged in to', () => {
     await once(server, 'close');
     expect(error).toMatchObject({ code, retryAfterMs });
     expect(JSON.stringify([error, String(error)])).not.toContain('canary');
+  });
+
+  test('[F-23] not by a machine that goes on in another protocol, and is asked again', async () => {
+    const server = createServer(({ socket }) =>
+      socket.end('HTTP/1.1 101 Go on\r\nconnection: upgrade\r\nupgrade: other\r\n\r\n'),
+    );
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const address = server.address();
+    const port = typeof address === 'object' ? address?.port : undefined;
+    const identityEndpoint = `http://127.0.0.1:${port}`;
+    const agent = await agentWith({ auth: 'managed-identity', identityEndpoint });
+    const refused = { code: 'reference.failed' };
+    expect(await errorOf(agent.read(URI))).toMatchObject(refused);
+    expect(await errorOf(agent.read(URI))).toMatchObject(refused);
+    server.close();
+    await once(server, 'close');
   });
 
   test('not with a wrong secret, which is told without it', async () => {

@@ -1,4 +1,4 @@
-import { exportBundleBody, exportedBundle } from '@sallyport/contract';
+import { exportBundleBody, exportedBundle, printable } from '@sallyport/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { route } from '../api-client.ts';
@@ -38,7 +38,7 @@ export function addBundleCommands(program: Command, context: Context): void {
         : 'Leases are not in it.';
       context.output.result(
         { ...about, file: output },
-        `Wrote revision ${about.revision} to ${output}, to be served until ${about.expiresAt}.\n${left}\nIts signer is ${about.signer}: the first import asks for it.`,
+        `Wrote revision ${about.revision} to ${output}, to be served until ${about.expiresAt}.\n${left}\nIts signer is ${printable(about.signer)}: the first import asks for it.`,
       );
     });
 }

@@ -2,6 +2,7 @@ import {
   certificate,
   groupName,
   offlinePolicy,
+  printable,
   resourceName,
   type CertificateMetadata,
   type PutCertificateBody,
@@ -75,7 +76,7 @@ function addSet(certificates: Command, context: Context): void {
       const written = await api.put(path, body, certificate);
       context.output.result(
         written,
-        `${written.name} is at version ${written.version}, for ${namesOf(written)}, until ${written.notAfter} (offline: ${written.offline}).`,
+        `${written.name} is at version ${written.version}, for ${printable(namesOf(written))}, until ${written.notAfter} (offline: ${written.offline}).`,
       );
     });
 }

@@ -1,4 +1,4 @@
-import { createLinkBody, groupName, link, linkName } from '@sallyport/contract';
+import { createLinkBody, groupName, link, linkName, printable } from '@sallyport/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { route } from '../api-client.ts';
@@ -36,7 +36,10 @@ export function addLinkCommands(program: Command, context: Context): void {
       using api = await openApi(context);
       const body = { name, address, agentFingerprint: fingerprint };
       const made = await api.post(route`/groups/${group}/links`, body, link);
-      context.output.result(made, `The control plane dials ${made.address} for ${group}.`);
+      context.output.result(
+        made,
+        `The control plane dials ${printable(made.address)} for ${group}.`,
+      );
     });
 
   links

@@ -91,7 +91,7 @@ async function login(context: Context, options: LoginOptions): Promise<void> {
   const { name, roles } = caller;
   context.output.result(
     { url: peer.url, name, roles, expiresAt },
-    `Signed in to ${peer.url} as ${name} (${rolesInWords(roles)}) until ${expiresAt}.`,
+    printable(`Signed in to ${peer.url} as ${name} (${rolesInWords(roles)}) until ${expiresAt}.`),
   );
 }
 
