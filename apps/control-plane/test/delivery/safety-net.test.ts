@@ -1,9 +1,13 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { createClock } from '@sallyport/testkit/clock';
 import { asAdmin } from '@sallyport/testkit/database';
 import { startTcpGate, type TcpGate } from '@sallyport/testkit/tcp-gate';
 import { until } from '@sallyport/testkit/until';
 import { z } from 'zod';
+import { AgentConnections, Revocations } from '../../src/agents/index.ts';
+import { GroupFeed, Hub, SafetyNet } from '../../src/delivery/index.ts';
 import { openQueueBackend } from '../../src/platform/queue-backend.ts';
+import { AgentTasks } from '../../src/tasks/index.ts';
 import type { AgentClient } from '../agent-client.ts';
 import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
@@ -166,3 +170,25 @@ test('[SG-37] an agent is lost after three minutes in which it could be heard: a
   second.clock.advance(3 * MINUTE_MS + 1);
   await until(lost);
 }, 120_000);
+
+test('[SG-37] a clock that was set back makes nobody wait for what it has counted ahead: agents are lost after three minutes', async () => {
+  const clock = createClock();
+  const platform = { ...controlPlane.platform, clock };
+  const { log } = platform;
+  const backend = await openQueueBackend(
+    { database: { connectionString: controlPlane.databaseUrl } },
+    log,
+  );
+  const tasks = await AgentTasks.open(platform, backend);
+  const hub = new Hub();
+  const never = () => Promise.reject(new Error('nobody waits'));
+  const feed = new GroupFeed({ build: never, readRevision: never, hub, log });
+  const [revocations, connections] = [new Revocations(platform), new AgentConnections()];
+  const net = new SafetyNet({ platform, hub, feed, revocations, connections, tasks });
+  await net.look();
+  clock.advance(-24 * 60 * MINUTE_MS);
+  await net.look();
+  clock.advance(3 * MINUTE_MS);
+  await backend.close();
+  expect(net.inReachMs).toBe(3 * MINUTE_MS);
+});
