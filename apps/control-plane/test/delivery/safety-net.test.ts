@@ -133,8 +133,13 @@ test('operators see the revision that an agent’s pull has acknowledged, and no
 test('an agent that takes no tasks waits in peace while one waits for it', async () => {
   const agent = await current('no-capacity');
   await owner.call('POST', `/agents/${agent.id}/tasks`, { kind: 'diagnose' });
+  const delivered = async () =>
+    (await controlPlane.platform.metrics.deliveries.get()).values[0]?.value;
+  const before = await delivered();
   expect((await agent.pullRaw(1, 0)).status).toBe(204);
   expect((await agent.pull(10, 1))?.tasks).toHaveLength(1);
+  // A task alone is no bundle.
+  expect(await delivered()).toBe(before);
 });
 
 test('[SG-37] an agent is lost after three minutes in which it could be heard: an outage of the database does not count', async () => {
