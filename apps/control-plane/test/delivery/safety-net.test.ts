@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createClock } from '@sallyport/testkit/clock';
 import { asAdmin } from '@sallyport/testkit/database';
@@ -176,15 +177,28 @@ test('[SG-37] an agent is lost after three minutes in which it could be heard: a
   await until(lost);
 }, 120_000);
 
+async function ownTasks(platform = controlPlane.platform) {
+  const database = { connectionString: controlPlane.databaseUrl };
+  const backend = await openQueueBackend({ database }, platform.log);
+  return { backend, tasks: await AgentTasks.open(platform, backend) };
+}
+
+test('a task that a wake-up tells of while a look is under way, which has read before it, is not forgotten', async () => {
+  const { backend, tasks } = await ownTasks();
+  const agentId = randomUUID();
+  const look = tasks.reload();
+  tasks.notice(agentId);
+  await look;
+  expect(tasks.mayHaveWork(agentId)).toBe(true);
+  expect(await tasks.reload()).not.toContain(agentId);
+  await backend.close();
+});
+
 test('[SG-37] a clock that was set back makes nobody wait for what it has counted ahead: agents are lost after three minutes', async () => {
   const clock = createClock();
   const platform = { ...controlPlane.platform, clock };
   const { log } = platform;
-  const backend = await openQueueBackend(
-    { database: { connectionString: controlPlane.databaseUrl } },
-    log,
-  );
-  const tasks = await AgentTasks.open(platform, backend);
+  const { backend, tasks } = await ownTasks(platform);
   const hub = new Hub();
   const never = () => Promise.reject(new Error('nobody waits'));
   const feed = new GroupFeed({ build: never, readRevision: never, hub, log });
