@@ -118,7 +118,7 @@ async function lookNow(
   // Once more, since the look may have waited: a revoked agent gets nothing.
   checkStanding(deps, agent);
   if (!behind && tasks.length === 0 && endedLeases.length === 0 && !namedAgain) return undefined;
-  deps.platform.metrics.deliveries.inc();
+  if (behind) deps.platform.metrics.deliveries.inc();
   const isOwn = tasks.length > 0 || endedLeases.length > 0 || namedAgain;
   if (behind && body.epoch === feed.epoch && !isOwn) return feed.sharedReply;
   const reply: PullReply = {

@@ -80,7 +80,9 @@ export class SafetyNet {
       if ((await feed.knownRevision(id)) !== revision) feed.refresh(id);
     }
     for (const agentId of await tasks.reload()) hub.settle(agentId, 'changed');
-    if (!this.isFresh) this.#inReachSinceMs = platform.clock.now();
+    const now = platform.clock.now();
+    // A clock that was set back would be out of reach until it has caught up.
+    if (!this.isFresh || now < this.#inReachSinceMs) this.#inReachSinceMs = now;
     this.#lastLookMs = performance.now();
   }
 

@@ -65,7 +65,12 @@ export class LinkDialer {
 
   async #run({ signal }: Office): Promise<void> {
     const { platform, server, credentials, sockets, changed } = this.#parts;
-    const onAbort = (): void => changed.ring();
+    let ended = Promise.resolve();
+    // Not only once a statement has ended: another replica may dial by now.
+    const onAbort = (): void => {
+      ended = this.#endAll();
+      changed.ring();
+    };
     signal.addEventListener('abort', onAbort);
     server.on('request', sockets.onRequest);
     let begun = false;
@@ -75,7 +80,8 @@ export class LinkDialer {
           if (!begun) await platform.db.read(forgetConnections);
           begun = true;
           await credentials.refresh();
-          this.#follow(await platform.db.read(listTargets));
+          const targets = await platform.db.read(listTargets);
+          if (!signal.aborted) this.#follow(targets);
         } catch (error) {
           this.#report(error);
         }
@@ -84,7 +90,7 @@ export class LinkDialer {
     } finally {
       server.off('request', sockets.onRequest);
       signal.removeEventListener('abort', onAbort);
-      await this.#endAll();
+      await ended;
     }
   }
 

@@ -2,14 +2,20 @@ import type { TLSSocket } from 'node:tls';
 import type { SeenOnLink } from '@sallyport/contract';
 import type { LinkError } from '@sallyport/tls/https-link';
 import { fingerprintsOn, negotiatedOn } from '@sallyport/tls/negotiated';
+import type { Db } from '../platform/db.ts';
 import type { Platform } from '../platform/platform.ts';
-import { writeLinkState, type LinkState, type LinkTarget } from './links.store.ts';
+import {
+  noteDisconnected,
+  writeLinkState,
+  type LinkState,
+  type LinkTarget,
+} from './links.store.ts';
 
 /** Tells operators how it goes with a link: in its row, and in the log, whenever that changes. */
 export class LinkReport {
   readonly #platform: Platform;
   readonly #target: LinkTarget;
-  #connected = false;
+  #connectedAt: Date | undefined;
   #code: string | undefined;
   #agentId: string | undefined;
   #seen: string | undefined;
@@ -36,11 +42,14 @@ export class LinkReport {
 
   /** The agent has begun to ask over the link, or no longer can. */
   connected(connected: boolean): void {
-    const now = new Date(this.#platform.clock.now());
-    this.#connected = connected;
+    const before = this.#connectedAt;
+    this.#connectedAt = connected ? new Date(this.#platform.clock.now()) : undefined;
     this.#code = undefined;
     const noError = { errorCode: null, errorText: null, errorAt: null };
-    this.#write(connected ? { connectedAt: now, ...noError } : { connectedAt: null });
+    if (this.#connectedAt !== undefined)
+      this.#write({ connectedAt: this.#connectedAt, ...noError });
+    else if (before !== undefined)
+      this.#queue((writer) => noteDisconnected(writer, this.#target.id, before));
     this.#log(
       'info',
       connected ? 'an agent is connected by its link' : 'a link has lost its agent',
@@ -49,7 +58,7 @@ export class LinkReport {
 
   /** The agent could not be dialled; while it uses other connections that is none of the operators' concern. */
   failed({ code, message }: LinkError): void {
-    if (this.#connected || code === this.#code) return;
+    if (this.#connectedAt !== undefined || code === this.#code) return;
     this.#code = code;
     const now = new Date(this.#platform.clock.now());
     this.#write({ errorCode: code, errorText: message, errorAt: now });
@@ -68,11 +77,15 @@ export class LinkReport {
     return this.#written;
   }
 
-  /** One after the other, so that the last change stays. */
   #write(state: Partial<LinkState>): void {
+    this.#queue((writer) => writeLinkState(writer, this.#target.id, state));
+  }
+
+  /** One after the other, so that the last change stays. */
+  #queue(work: (writer: Db) => Promise<void>): void {
     const { db, log } = this.#platform;
     this.#written = this.#written
-      .then(() => db.read((writer) => writeLinkState(writer, this.#target.id, state)))
+      .then(() => db.read(work))
       .catch((err: unknown) => log.warn({ err }, 'the state of a link cannot be written'));
   }
 

@@ -76,6 +76,11 @@ export async function writeLinkState(
   await db.link.updateMany({ where: { id }, data });
 }
 
+/** A connection is gone; the one that another replica has noted since, which dials by now, stays. */
+export async function noteDisconnected(db: Db, id: string, connectedAt: Date): Promise<void> {
+  await db.link.updateMany({ where: { id, connectedAt }, data: { connectedAt: null } });
+}
+
 /** Nothing is connected for a replica that has only begun to dial. */
 export async function forgetConnections(db: Db): Promise<void> {
   await db.link.updateMany({ where: { connectedAt: { not: null } }, data: { connectedAt: null } });

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { asApplication } from './application-role.ts';
 import { Bell } from './bell.ts';
+import { endConnection } from './end-connection.ts';
 import type { Platform } from './platform.ts';
 import { seldom } from './seldom.ts';
 
@@ -69,7 +70,7 @@ export class Elected {
       } catch (error) {
         this.#report(error);
       }
-      await client.end().catch(() => {});
+      await endConnection(client).catch(() => {});
       if (!this.#stopped) await this.#bell.wait(LOOK_EVERY_MS);
     }
   }

@@ -17,3 +17,14 @@ test('of what comes a hundred times a second the first is told, and then one in 
     ['fault 1000', 1000],
   ]);
 });
+
+test('a clock that was set back silences nothing until it has caught up', () => {
+  const clock = createClock();
+  const told: string[] = [];
+  const hear = seldom(clock, (event: string) => told.push(event));
+  hear('before');
+  clock.advance(-3_600_000);
+  hear('after');
+  hear('at once again');
+  expect(told).toEqual(['before', 'after']);
+});

@@ -7,12 +7,14 @@ export function seldom<Event>(
   clock: Clock,
   tell: (event: Event, count: number) => void,
 ): (event: Event) => void {
-  let quietUntilMs = -Infinity;
+  let toldAtMs = -Infinity;
   let count = 0;
   return (event) => {
     count += 1;
-    if (clock.now() < quietUntilMs) return;
-    quietUntilMs = clock.now() + PAUSE_MS;
+    const now = clock.now();
+    // A clock that was set back would keep it quiet until the clock has caught up.
+    if (now >= toldAtMs && now < toldAtMs + PAUSE_MS) return;
+    toldAtMs = now;
     tell(event, count);
     count = 0;
   };

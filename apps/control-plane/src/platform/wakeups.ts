@@ -2,6 +2,7 @@ import pg from 'pg';
 import { z } from 'zod';
 import { asApplication } from './application-role.ts';
 import type { Db } from './db.ts';
+import { endConnection } from './end-connection.ts';
 import type { Log } from './log.ts';
 import { Prisma } from './prisma-client/client.ts';
 
@@ -100,7 +101,7 @@ export class WakeupListener {
     clearInterval(this.#asking);
     const client = this.#client;
     this.#client = undefined;
-    await client?.end();
+    if (client !== undefined) await endConnection(client);
   }
 
   async #ask(client: pg.Client): Promise<void> {

@@ -40,6 +40,8 @@ export class AgentTasks {
   readonly #openQueue: (name: string) => JobQueue;
   readonly #queues = new Map<string, JobQueue>();
   #mayHaveWork = new Set<string>();
+  /** Since the last `reload` began, whose statement may not have seen their tasks yet. */
+  #noticed = new Set<string>();
   /** The task that `repair` ended with, and goes on from. */
   #repaired: string | undefined;
 
@@ -66,11 +68,14 @@ export class AgentTasks {
   /** A wake-up said that the agent has work. */
   notice(agentId: string): void {
     this.#mayHaveWork.add(agentId);
+    this.#noticed.add(agentId);
   }
 
   /** Re-reads who has open tasks; returns their ids. */
   async reload(): Promise<string[]> {
-    this.#mayHaveWork = new Set(await this.#platform.db.read((reader) => listBusyAgents(reader)));
+    const noticed = (this.#noticed = new Set<string>());
+    const busy = await this.#platform.db.read((reader) => listBusyAgents(reader));
+    this.#mayHaveWork = new Set([...busy, ...noticed]);
     for (const agentId of this.#queues.keys())
       if (!this.#mayHaveWork.has(agentId)) this.#queues.delete(agentId);
     return [...this.#mayHaveWork];

@@ -1,9 +1,14 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { createClock } from '@sallyport/testkit/clock';
 import { asAdmin } from '@sallyport/testkit/database';
 import { startTcpGate, type TcpGate } from '@sallyport/testkit/tcp-gate';
 import { until } from '@sallyport/testkit/until';
 import { z } from 'zod';
+import { AgentConnections, Revocations } from '../../src/agents/index.ts';
+import { GroupFeed, Hub, SafetyNet } from '../../src/delivery/index.ts';
 import { openQueueBackend } from '../../src/platform/queue-backend.ts';
+import { AgentTasks } from '../../src/tasks/index.ts';
 import type { AgentClient } from '../agent-client.ts';
 import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
@@ -129,8 +134,13 @@ test('operators see the revision that an agent’s pull has acknowledged, and no
 test('an agent that takes no tasks waits in peace while one waits for it', async () => {
   const agent = await current('no-capacity');
   await owner.call('POST', `/agents/${agent.id}/tasks`, { kind: 'diagnose' });
+  const delivered = async () =>
+    (await controlPlane.platform.metrics.deliveries.get()).values[0]?.value;
+  const before = await delivered();
   expect((await agent.pullRaw(1, 0)).status).toBe(204);
   expect((await agent.pull(10, 1))?.tasks).toHaveLength(1);
+  // A task alone is no bundle.
+  expect(await delivered()).toBe(before);
 });
 
 test('[SG-37] an agent is lost after three minutes in which it could be heard: an outage of the database does not count', async () => {
@@ -166,3 +176,38 @@ test('[SG-37] an agent is lost after three minutes in which it could be heard: a
   second.clock.advance(3 * MINUTE_MS + 1);
   await until(lost);
 }, 120_000);
+
+async function ownTasks(platform = controlPlane.platform) {
+  const database = { connectionString: controlPlane.databaseUrl };
+  const backend = await openQueueBackend({ database }, platform.log);
+  return { backend, tasks: await AgentTasks.open(platform, backend) };
+}
+
+test('a task that a wake-up tells of while a look is under way, which has read before it, is not forgotten', async () => {
+  const { backend, tasks } = await ownTasks();
+  const agentId = randomUUID();
+  const look = tasks.reload();
+  tasks.notice(agentId);
+  await look;
+  expect(tasks.mayHaveWork(agentId)).toBe(true);
+  expect(await tasks.reload()).not.toContain(agentId);
+  await backend.close();
+});
+
+test('[SG-37] a clock that was set back makes nobody wait for what it has counted ahead: agents are lost after three minutes', async () => {
+  const clock = createClock();
+  const platform = { ...controlPlane.platform, clock };
+  const { log } = platform;
+  const { backend, tasks } = await ownTasks(platform);
+  const hub = new Hub();
+  const never = () => Promise.reject(new Error('nobody waits'));
+  const feed = new GroupFeed({ build: never, readRevision: never, hub, log });
+  const [revocations, connections] = [new Revocations(platform), new AgentConnections()];
+  const net = new SafetyNet({ platform, hub, feed, revocations, connections, tasks });
+  await net.look();
+  clock.advance(-24 * 60 * MINUTE_MS);
+  await net.look();
+  clock.advance(3 * MINUTE_MS);
+  await backend.close();
+  expect(net.inReachMs).toBe(3 * MINUTE_MS);
+});

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { asAdmin, createTestDatabase } from '@sallyport/testkit/database';
+import { startTcpGate, type TcpGate } from '@sallyport/testkit/tcp-gate';
 import type { AgentClient } from '../agent-client.ts';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
@@ -11,8 +12,11 @@ import { ListeningAgent, selfMadePin, serving, untilLink } from './listening.ts'
 const ROUNDS = 4;
 const ROUNDS_MS = 10_000;
 const DIALS = 'this replica dials the links';
+const LOST = 'a link has lost its agent';
 
 let database: Awaited<ReturnType<typeof createTestDatabase>>;
+/** Between the database and the replica that dials first. */
+let gate: TcpGate;
 let first: TestControlPlane;
 let second: TestControlPlane;
 let owner: OperatorClient;
@@ -21,7 +25,10 @@ const running: TestControlPlane[] = [];
 beforeEach(async () => {
   database = await createTestDatabase();
   const settings = { databaseUrl: database.url, startMs: Date.now() };
-  first = await serving(await startControlPlane(settings));
+  const url = new URL(database.url);
+  gate = await startTcpGate({ host: url.hostname, port: Number(url.port) });
+  url.port = String(gate.port);
+  first = await serving(await startControlPlane({ ...settings, databaseUrl: url.href }));
   await until(() => first.logged().includes(DIALS));
   second = await serving(await startControlPlane({ ...settings, rootKey: first.rootKey }));
   running.push(first, second);
@@ -29,7 +36,9 @@ beforeEach(async () => {
   agent = await agentIn(owner, 'plant-7', second);
 });
 afterEach(async () => {
+  gate.restore();
   for (const replica of running.splice(0)) await replica.stop();
+  await gate.close();
   await database.drop();
 });
 
@@ -84,4 +93,22 @@ test('[BM-01] a replica that loses its lock ends its connections, and one of all
   expect(await listening.pull(agent)).toBe(200);
   const dials = [first, second].flatMap(({ logged }) => logged().split(DIALS).slice(1));
   expect(dials.length).toBeGreaterThanOrEqual(2);
+});
+
+test('[BM-01] a replica that lost its lock unheard, and is heard again, does not say that the link of the next is not connected', async () => {
+  await using listening = await ListeningAgent.start(first.caCertificate);
+  await linkTo(listening);
+  expect(await listening.pull(agent)).toBe(200);
+  await untilLink(owner, 'one', ({ connectedSince }) => connectedSince !== null);
+  second.clock.advance(1_000);
+  gate.freeze();
+  await until(() => first.logged().includes(LOST));
+  await until(() => second.logged().includes(DIALS));
+  expect(await listening.pull(agent)).toBe(200);
+  const shown = await untilLink(owner, 'one', ({ connectedSince }) => connectedSince !== null);
+  gate.restore();
+  // With all that it had begun to write.
+  await running.shift()?.stop();
+  expect(await untilLink(owner, 'one', () => true)).toEqual(shown);
+  expect(await listening.pull(agent)).toBe(200);
 });

@@ -56,4 +56,20 @@ describe.each(queueLegs())('the schedule of chores on $name', (leg) => {
     await schedule(queue, others);
     expect(await state()).toMatchObject({ often: { every: 7_000 }, seldom: { every: 1_000 } });
   });
+
+  test('gives its turn to a chore that a clock which was a day ahead has put off, which no start does', async () => {
+    const { seldom } = await state();
+    await queue.removeJobScheduler('often');
+    const putOff = Date.now() + 24 * 3_600_000;
+    const turn = { every: 5_000, startDate: putOff };
+    await queue.upsertJobScheduler('often', turn, { name: 'often' });
+    await schedule(queue, chores);
+    expect((await state()).often?.next).toBe(putOff);
+    await scheduleMissing(queue, chores);
+    const after = await state();
+    expect(after.often?.next).toBeLessThanOrEqual(Date.now());
+    expect(after.jobs).toContain(`repeat:often:${after.often?.next}`);
+    expect(after.jobs).not.toContain(`repeat:often:${putOff}`);
+    expect(after.seldom).toEqual(seldom);
+  });
 });

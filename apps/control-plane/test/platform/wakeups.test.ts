@@ -2,6 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { asAdmin, createTestDatabase } from '@sallyport/testkit/database';
 import { startTcpGate } from '@sallyport/testkit/tcp-gate';
+import { until } from '@sallyport/testkit/until';
+import { systemClock } from '../../src/platform/clock.ts';
+import { Elected } from '../../src/platform/elected.ts';
 import { createLog } from '../../src/platform/log.ts';
 import { WakeupListener, type Wakeup } from '../../src/platform/wakeups.ts';
 
@@ -77,4 +80,28 @@ test('a connection that falls silent is noticed, and another one hears again', a
   } finally {
     await silent.close();
   }
+}, 10_000);
+
+test('no stop waits for a database that has fallen silent: not of who listens, nor of who stands for an office', async () => {
+  const { hostname, port } = new URL(url);
+  await using gate = await startTcpGate({ host: hostname, port: Number(port) });
+  const gated = new URL(url);
+  gated.port = String(gate.port);
+  const log = createLog('silent', { write: () => {} });
+  const at = { connectionString: gated.href };
+  const silent = new WakeupListener(at, log, { wakeup: () => {}, connected: () => {} }, 1_000);
+  const run = () => Promise.reject(new Error('another holds the lock'));
+  const work = { lock: 4711, name: 'waits', answersInMs: 800, run };
+  const standing = new Elected(at, { log, clock: systemClock }, work);
+  await asAdmin(url, async (client) => {
+    await client.query('SELECT pg_advisory_lock(4711)');
+    standing.start();
+    const asked = `SELECT FROM pg_stat_activity
+      WHERE datname = current_database() AND state = 'idle' AND query LIKE '%pg_try_advisory_lock%'`;
+    await until(async () => (await client.query(asked)).rowCount === 1);
+    await silent.start();
+    gate.freeze();
+    const stops = Promise.all([silent.close(), standing.stop()]);
+    await expect(stops).resolves.toEqual([undefined, undefined]);
+  });
 }, 10_000);
