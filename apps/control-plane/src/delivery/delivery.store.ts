@@ -154,6 +154,21 @@ export async function keepBundle(
   return (await findBundle(tx, row.groupId, row.revision)) ?? row;
 }
 
+/**
+ * Forgets up to `limit` bundles that were made before, of revisions that their groups have left; returns how many. A
+ * group whose content became small keeps no other, and what was deleted since is in them, sealed.
+ */
+export async function deleteBundlesLeftBefore(
+  db: Db,
+  before: Date,
+  limit: number,
+): Promise<number> {
+  return db.$executeRaw`
+    DELETE FROM bundles WHERE (group_id, revision) IN (
+      SELECT b.group_id, b.revision FROM bundles b JOIN groups g ON g.id = b.group_id
+      WHERE b.revision < g.revision AND b.created_at < ${before} LIMIT ${limit})`;
+}
+
 export async function getRecipient(
   db: Db,
   agentId: string,

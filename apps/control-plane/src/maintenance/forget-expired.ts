@@ -4,6 +4,7 @@ import {
   deleteEndedTokens,
   deleteExpiredAssertions,
 } from '../agents/index.ts';
+import { deleteBundlesLeftBefore } from '../delivery/index.ts';
 import { forgetReplies } from '../idempotency/index.ts';
 import { deleteLeasesOverBefore } from '../leases/index.ts';
 import { deleteExpiredSessions, deleteFailuresBefore } from '../operators/index.ts';
@@ -15,6 +16,8 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 /** The audit has both for longer. */
 const LEASES_KEPT_DAYS = 30;
 const TASKS_KEPT_DAYS = 30;
+/** An agent that was told to fetch a bundle does so at once. */
+const BUNDLES_KEPT_DAYS = 1 / 24;
 /** In one statement, which ends well before its limit. */
 const REMOVED_AT_ONCE = 5_000;
 /** Of one kind at one time: a backlog of days is worked off in hours, and a stop need not wait for that. */
@@ -64,6 +67,7 @@ function removals({ clock, agentCertificates: { recoveryDays } }: Platform): Rem
     (db, limit) => deleteExpiredAssertions(db, daysAgo(0), limit),
     (db, limit) => deleteLeasesOverBefore(db, daysAgo(LEASES_KEPT_DAYS), limit),
     (db, limit) => deleteTasksEndedBefore(db, daysAgo(TASKS_KEPT_DAYS), limit),
+    (db, limit) => deleteBundlesLeftBefore(db, daysAgo(BUNDLES_KEPT_DAYS), limit),
     (db, limit) => deleteExpiredSessions(db, daysAgo(0), limit),
     (db, limit) => forgetReplies(db, nowMs, limit),
   ];

@@ -104,6 +104,23 @@ test('[AT-21] every kind of row that expires is forgotten when its time is over,
   );
 });
 
+test('bundles of revisions that a group has left are forgotten after an hour, and that of its own is kept', async () => {
+  const { databaseUrl, clock, platform } = controlPlane;
+  const insert = `INSERT INTO bundles (group_id, revision, epoch, durable, created_at)
+    SELECT g.id, g.revision - $1::int, 1, '', $2 FROM groups g WHERE g.name = 'plant-7'`;
+  await sql(databaseUrl, `UPDATE groups SET revision = 9 WHERE name = 'plant-7'`, []);
+  const madeAgo = (ms: number) => new Date(clock.now() - ms);
+  for (const [left, ago] of [
+    [0, DAY_MS],
+    [1, 3_599 * SECOND_MS],
+    [2, 3_601 * SECOND_MS],
+  ] as const)
+    await sql(databaseUrl, insert, [left, madeAgo(ago)]);
+  await forgetExpired(platform);
+  const kept = await sql(databaseUrl, 'SELECT revision FROM bundles ORDER BY revision', []);
+  expect(kept).toEqual([{ revision: 8 }, { revision: 9 }]);
+});
+
 test('[AT-21] a backlog is removed in pieces, and rows that cannot be removed keep those of no other kind', async () => {
   const { databaseUrl, clock, platform } = controlPlane;
   const over = new Date(clock.now() - 2 * DAY_MS);

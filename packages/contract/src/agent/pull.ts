@@ -36,7 +36,10 @@ export const pullReply = z.strictObject({
   epoch: z.int().min(1),
   deliveryKey: z.string().optional(),
   bundle: bundle.optional(),
-  bundleAt: z.string().optional(),
+  bundleAt: z
+    .string()
+    .regex(/^\/[\x21-\x7e]*$/, 'use a path')
+    .optional(),
   tasks: z.array(claimedTask),
   endedLeases: z.array(uuid).optional(),
   next: z.strictObject({ afterMilliseconds: z.int().min(0).max(600_000) }),

@@ -66,7 +66,7 @@ export const renewSessionBody = z.strictObject({ protocol: z.int() });
  * the agent is in now.
  */
 export const sessionReply = z.strictObject({
-  accessToken: z.string(),
+  accessToken: z.string().regex(/^[\x21-\x7e]+$/, 'use what a header can carry'),
   tokenType: z.enum(['DPoP', 'Bearer']),
   expiresInSeconds: z.int().min(1).max(86_400),
   trustAnchors: trustAnchors.optional(),
