@@ -1,10 +1,10 @@
-import { once } from 'node:events';
 import { request, type ClientRequest, type IncomingMessage } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { problem, resourceName } from '@sallyport/contract';
 import type { z } from 'zod';
 import { AgentError } from '../agent-error.ts';
 import { assertPathFits } from '../local-api/claim-socket.ts';
+import { responseTo } from '../response-to.ts';
 import { codeOf } from '../state/system-error.ts';
 
 const TIMEOUT_MS = 10_000;
@@ -143,11 +143,7 @@ export class LocalClient {
     sent.on('error', (error) => (fault = error));
     sent.end();
     try {
-      // A reply with status 101 is none for Node, which hangs up and tells nothing.
-      const [response]: IncomingMessage[] = await Promise.race([
-        once(sent, 'response'),
-        once(sent, 'close'),
-      ]);
+      const response = await responseTo(sent);
       if (response === undefined) throw unrecognised(this.#socket);
       return await readAll(response);
     } catch (error) {

@@ -1,7 +1,7 @@
-import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { AgentError } from '../agent-error.ts';
+import { responseTo } from '../response-to.ts';
 import { CREDENTIAL, readCredential } from './credential.ts';
 import type { ProviderLink } from './provider-link.ts';
 import { limited, retryAfterOf, turnedAway, unreachable, unusable } from './provider.ts';
@@ -103,11 +103,7 @@ export class AzureLogin {
     asked.on('error', () => {});
     asked.end();
     try {
-      // A reply with status 101 is none for Node, which hangs up and tells nothing.
-      const [response]: IncomingMessage[] = await Promise.race([
-        once(asked, 'response'),
-        once(asked, 'close'),
-      ]);
+      const response = await responseTo(asked);
       if (response?.statusCode !== 200) throw this.#refusal(response);
       return JSON.parse(await textOf(response));
     } catch (error) {

@@ -1,2 +1,9 @@
-export { holdsAll, Operation, systemOperation, type Grant, type Principal } from './operation.ts';
+export {
+  FRESH_MS,
+  holdsAll,
+  Operation,
+  systemOperation,
+  type Grant,
+  type Principal,
+} from './operation.ts';
 export { isPermission, type Permission } from './policy.ts';

@@ -23,6 +23,9 @@ export type Actor =
   | { kind: 'system'; id?: undefined; name: string }
   | { kind: 'anonymous'; id?: undefined; name: string };
 
+/** What a credential allowed this long ago it allows still: a revocation holds within two seconds. */
+export const FRESH_MS = 1_000;
+
 /** One act in progress: who, from where, under which request id. Every service call takes one. */
 export class Operation {
   readonly actor: Actor;

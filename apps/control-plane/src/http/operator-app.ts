@@ -7,7 +7,7 @@ import {
 } from '../agents/index.ts';
 import { apiKeysRoutes, type ApiKeyPolicy } from '../api-keys/index.ts';
 import { auditRoutes, type AuditKeys } from '../audit/index.ts';
-import { holdsAll, isPermission, type Operation } from '../authorization/index.ts';
+import { FRESH_MS, holdsAll, isPermission, type Operation } from '../authorization/index.ts';
 import { certificateAuthoritiesRoutes } from '../certificate-authorities/index.ts';
 import { certificatesRoutes } from '../certificates/index.ts';
 import { exportRoutes } from '../delivery/index.ts';
@@ -59,9 +59,6 @@ export type OperatorAppDeps = {
 
 const NO_SUCH_ROUTE =
   'There is no such route: see /api/openapi.json. Agents use the agent API, the other address that the server printed at its start.';
-
-/** A revocation holds within two seconds, also for what was begun before it. */
-const FRESH_MS = 1_000;
 
 /** The operator API: `/api/v1`, its OpenAPI document and the page that shows it. */
 export async function createOperatorApp(deps: OperatorAppDeps): Promise<FastifyInstance> {

@@ -4,7 +4,7 @@ import { HASH_COSTS } from '@sallyport/crypto/password';
 import { passwordPolicyOf } from '../platform/access-settings.ts';
 import { systemClock } from '../platform/clock.ts';
 import type { ServerConfig } from '../platform/config.ts';
-import { onDatabase } from '../platform/on-database.ts';
+import { onDatabase, refuseStopOf } from '../platform/on-database.ts';
 import { RootKeys } from '../platform/root-keys.ts';
 import { restoreOwner } from './restore-owner.ts';
 
@@ -23,7 +23,7 @@ export async function resetOwner(
       error.issues.map(({ message }) => `--name: ${message}`),
     );
   const passwordPolicy = passwordPolicyOf(config, HASH_COSTS);
-  await onDatabase(config, refuseStopped, async ({ db, rootKeys: known }) => {
+  await onDatabase(config, refuseStopOf('reset-owner'), async ({ db, rootKeys: known }) => {
     const rootKeys = new RootKeys(known);
     const parts = { db, rootKeys, clock: systemClock, passwordPolicy };
     const { password, created } = await restoreOwner(parts, name);
@@ -33,8 +33,4 @@ export async function resetOwner(
     );
     process.stdout.write(`${password}\n`);
   });
-}
-
-function refuseStopped(stopping: AbortSignal): void {
-  if (stopping.aborted) throw new Error('stopped before anything was done; run reset-owner again');
 }

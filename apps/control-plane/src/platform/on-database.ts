@@ -43,6 +43,13 @@ export async function onDatabase(
   }
 }
 
+/** What a command says that was told to stop before it began. */
+export function refuseStopOf(command: string): (stopping: AbortSignal) => void {
+  return (stopping) => {
+    if (stopping.aborted) throw new Error(`stopped before anything was done; run ${command} again`);
+  };
+}
+
 /** A root key and a database that a command makes would be those of another installation. */
 function refuseOtherFolder({ rootKey, database }: ServerConfig, dataDir: string): void {
   const needed = [

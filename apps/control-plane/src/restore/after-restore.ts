@@ -1,20 +1,15 @@
 import { systemClock } from '../platform/clock.ts';
 import type { ServerConfig } from '../platform/config.ts';
-import { onDatabase } from '../platform/on-database.ts';
+import { onDatabase, refuseStopOf } from '../platform/on-database.ts';
 import { RootKeys } from '../platform/root-keys.ts';
 import { settleRestored, type Settled } from './settle-restored.ts';
 
 /** `sallyport-server after-restore`: settles a database that was restored from a backup, and says what is left to do. */
 export async function afterRestore({ config }: { config: ServerConfig }): Promise<void> {
-  await onDatabase(config, refuseStopped, async ({ db, rootKeys }) => {
+  await onDatabase(config, refuseStopOf('after-restore'), async ({ db, rootKeys }) => {
     const parts = { db, rootKeys: new RootKeys(rootKeys), clock: systemClock };
     process.stdout.write(inWords(await settleRestored(parts)));
   });
-}
-
-function refuseStopped(stopping: AbortSignal): void {
-  if (stopping.aborted)
-    throw new Error('stopped before anything was done; run after-restore again');
 }
 
 function inWords({ groups, sessions }: Settled): string {

@@ -1,15 +1,12 @@
 import type { RevealedSecret } from '@sallyport/contract';
 import { recordAct } from '../audit/index.ts';
-import type { Operation } from '../authorization/index.ts';
+import { FRESH_MS, type Operation } from '../authorization/index.ts';
 import { authorizedGroup } from '../groups/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
 import { openVersion } from './open-version.ts';
 import { secretNotFound, type SecretPath } from './secrets.service.ts';
 import { findSealedVersion } from './secrets.store.ts';
-
-/** A value is shown to who had the right to it this long ago. */
-const FRESH_MS = 1_000;
 
 /**
  * The one way for a value to leave through the operator API. The audit event is committed before the
