@@ -28,9 +28,8 @@ export async function revealSecret(
       'secret.version_not_found',
       'This secret has no such version; list its versions first.',
     );
-  const { version, sealedValue, keyVersion, wrappedKey } = row;
-  const sealed = { versionId: row.id, sealedValue, keyVersion, wrappedKey };
-  const value = await openVersion(platform, group.id, sealed);
+  const { version } = row;
+  const value = await openVersion(platform, group.id, row);
   try {
     await recordAct(platform, op, {
       action: 'secret:reveal',
