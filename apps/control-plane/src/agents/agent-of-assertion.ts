@@ -26,7 +26,7 @@ export async function agentOfAssertion(
   if (agent.revokedAt !== null) throw await refuse(agent, agentRevoked());
   // Kept past the clock tolerance, so that it outlives the assertion on any replica.
   const keptUntil = new Date(expiresAtMs + 10 * 60_000);
-  if (!(await db.read((writer) => useAssertion(writer, `${agent.id}:${jti}`, keptUntil)))) {
+  if (!(await db.write((writer) => useAssertion(writer, `${agent.id}:${jti}`, keptUntil)))) {
     throw new AppError('assertion.replayed', 'This assertion was used before; sign a new one.');
   }
   const { id: agentId, groupId, keyThumbprint } = agent;

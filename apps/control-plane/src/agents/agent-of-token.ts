@@ -65,7 +65,7 @@ export async function agentOfToken(
   if (row.revokedAt !== null) throw await refuseToken(agentTokenRevoked());
   if (row.expiresAt.getTime() <= clock.now()) throw await refuseToken(agentTokenExpired());
   if (!(await checks.matches(token, row))) throw await refuseToken(agentTokenUnknown());
-  await db.read((writer) => noteTokenUse(writer, row.id, new Date(clock.now())));
+  await db.write((writer) => noteTokenUse(writer, row.id, new Date(clock.now())));
   const { id: agentId, groupId, keyThumbprint } = agent;
   return { agentId, groupId, cnf: { jkt: keyThumbprint }, method: 'token', tokenId: row.id };
 }

@@ -48,7 +48,7 @@ export class Acknowledgements {
     if (batch.size === 0) return;
     this.#pending = new Map();
     try {
-      const back = await this.#platform.db.read((writer) =>
+      const back = await this.#platform.db.write((writer) =>
         writeAcknowledgements(writer, [...batch.values()]),
       );
       if (back.length > 0) await recordReturns(this.#platform, back);

@@ -141,7 +141,7 @@ async function endUnnamed(
   { agentId }: AccessClaims,
   { leases = [] }: PullBody,
 ): Promise<void> {
-  await db.read((writer) => endForgotten(writer, agentId, leases, new Date(clock.now())));
+  await db.write((writer) => endForgotten(writer, agentId, leases, new Date(clock.now())));
 }
 
 /** No statement for an agent that holds none. */

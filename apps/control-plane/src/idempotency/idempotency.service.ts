@@ -125,7 +125,7 @@ export async function keepReply(
 
 /** Ends an attempt that was refused: the key may be used again, unless something was done all the same. */
 export async function endAttempt({ db }: Platform, { id, lease }: Attempt): Promise<void> {
-  await db.read((writer) => deleteUndone(writer, id, lease));
+  await db.write((writer) => deleteUndone(writer, id, lease));
 }
 
 /** Forgets the replies that were kept long enough. */

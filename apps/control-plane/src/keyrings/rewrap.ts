@@ -68,7 +68,7 @@ export async function rewrapKeyrings(deps: RewrapDeps): Promise<void> {
     }
   }
   const before = new Date(clock.now() - KEPT_AFTER_RETIREMENT_MS);
-  await db.read((writer) => destroyRetiredKeys(writer, before));
+  await db.write((writer) => destroyRetiredKeys(writer, before));
 }
 
 /** What one group cannot do, with a key that does not open or is exhausted, must not hold up the others. */
@@ -111,7 +111,7 @@ function reservation({ db }: Platform, groupId: string): (count: number) => Prom
     if (reserved === undefined || reserved.left < count) {
       // Fewer than a batch are the last of a place.
       const left = count < BATCH.rows ? count : RESERVED;
-      const key = await db.read((writer) => countEncryptions(writer, groupId, left));
+      const key = await db.write((writer) => countEncryptions(writer, groupId, left));
       if (key === undefined) throw exhausted();
       reserved = { key, left };
     }

@@ -47,8 +47,13 @@ export class Database {
     this.#direct.on('error', () => {});
   }
 
-  /** Runs statements that need no transaction. */
+  /** Runs statements that read, and need no transaction. */
   async read<T>(work: (db: Db) => Promise<T>): Promise<T> {
+    return this.#named(() => work(this.#statements));
+  }
+
+  /** Runs statements that write, each of which is committed by itself. */
+  async write<T>(work: (db: Db) => Promise<T>): Promise<T> {
     return this.#named(() => work(this.#statements));
   }
 

@@ -135,7 +135,7 @@ export class AgentTasks {
     const job = Job.fromJSON(queue, data, String(id));
     const taskId = String(id);
     const { db } = this.#platform;
-    const attempt = await db.read((writer) => markClaimed(writer, taskId, MAX_ATTEMPTS));
+    const attempt = await db.write((writer) => markClaimed(writer, taskId, MAX_ATTEMPTS));
     if (attempt === undefined) {
       await this.#endUnfinished(taskId);
       await inTime(job.moveToFailed(new UnrecoverableError('the task has ended'), lock, false));

@@ -43,7 +43,7 @@ export async function createTask(
   });
   try {
     await tasks.enqueue(row.agentId, row.id, row.kind);
-    await db.read((writer) => publishWakeup(writer, { kind: 'task', agentId: row.agentId }));
+    await db.write((writer) => publishWakeup(writer, { kind: 'task', agentId: row.agentId }));
   } catch (error) {
     log.warn({ err: error, taskId: row.id }, 'a task waits for its queue to come back');
   }
