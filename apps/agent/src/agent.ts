@@ -67,7 +67,10 @@ const emptyDisk: Diagnosis['disk'] = {
   quarantined: 0,
 };
 
-/** An agent without disk (but for the given store) and without local API; many fit one process. */
+/**
+ * An agent, put together from its identity, its link and, where it keeps anything, its store: without another disk, and
+ * without local API. Many fit one process.
+ */
 export class Agent {
   readonly cache: ValueCache;
   readonly contact: Contact;
@@ -275,9 +278,4 @@ export class Agent {
       describeDisk: async () => durableStore?.describe() ?? emptyDisk,
     };
   }
-}
-
-/** Puts an agent together from its identity, its link and, where it keeps anything, its store. */
-export function createAgent(parts: AgentParts): Agent {
-  return new Agent(parts);
 }

@@ -1,7 +1,7 @@
 import type { Environment } from '@sallyport/config/load';
 import { aborted } from './aborted.ts';
 import { AgentError, framesOf, internalError } from './agent-error.ts';
-import { createAgent, type Agent, type AgentParts } from './agent.ts';
+import { Agent, type AgentParts } from './agent.ts';
 import { systemClock } from './clock.ts';
 import type { AgentConfig } from './config.ts';
 import { AgentEvents } from './events/agent-events.ts';
@@ -64,7 +64,7 @@ export async function runDaemon(config: AgentConfig, { log, env, signal }: Run):
   const freshness = new Freshness(config.freshness);
   const shared = { freshness, keyMemory: KeyMemory.locked(), log };
   const resolving = resolver(config, { env, ...shared });
-  const agent = createAgent({
+  const agent = new Agent({
     identity,
     link,
     ...shared,
