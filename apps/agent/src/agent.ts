@@ -68,8 +68,8 @@ const emptyDisk: Diagnosis['disk'] = {
 };
 
 /**
- * An agent, put together from its identity, its link and, where it keeps anything, its store: without another disk, and
- * without local API. Many fit one process.
+ * An agent, put together from its identity, its link and, where it keeps anything, its store. It has no local API and
+ * touches no other disk; many fit one process.
  */
 export class Agent {
   readonly cache: ValueCache;

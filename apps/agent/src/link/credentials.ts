@@ -1,5 +1,6 @@
 import { areCertificates } from '@sallyport/tls/certificates-in-pem';
 import type { HttpsLink } from '@sallyport/tls/https-link';
+import type { LinkStores } from '@sallyport/tls/link-stores';
 import { AgentError } from '../agent-error.ts';
 import type { Clock } from '../clock.ts';
 import { problemsIn, refreshStores } from '../files/stores.ts';
@@ -16,7 +17,6 @@ import type { StateDirectory } from '../state/state-directory.ts';
 import { keepTrustAnchors, withGiven } from '../state/trust-anchors.ts';
 import { shownCertificate } from '../state/view-identity.ts';
 import { errorFromReply } from './call.ts';
-import type { OwnStores } from './own-stores.ts';
 import { caOf, type Trust } from './trust.ts';
 
 /** How much earlier than at half of its life a certificate may be renewed, as a part of that half. */
@@ -28,7 +28,7 @@ type CredentialsParts = {
   /** Whose certificates the control plane may show. */
   trust: Trust;
   /** The files that are set in place of what the control plane gives. */
-  stores?: OwnStores | undefined;
+  stores?: LinkStores | undefined;
   clock: Pick<Clock, 'now' | 'monotonic'>;
   random: () => number;
   log: Log;

@@ -1,9 +1,9 @@
 import type { LinkOptions } from '@sallyport/tls/https-link';
+import type { LinkStores } from '@sallyport/tls/link-stores';
 import { AgentError } from '../agent-error.ts';
 import type { AgentConfig } from '../config.ts';
 import type { ClientCertificate } from '../state/client-certificate.ts';
 import type { Identity } from '../state/identity.ts';
-import type { OwnStores } from './own-stores.ts';
 import { routeToControlPlane } from './route.ts';
 import { caOf, trustFor } from './trust.ts';
 
@@ -16,7 +16,7 @@ export type LinkToControlPlane = Required<Pick<LinkOptions, 'baseUrl' | 'tls' | 
 
 /** The files that are set, and what the agent shows of itself, if it does. */
 export type Brought = {
-  stores?: OwnStores | undefined;
+  stores?: LinkStores | undefined;
   certificate?: ClientCertificate | undefined;
 };
 
