@@ -27,12 +27,9 @@ export type PullDeps = {
 /** How long an agent waits that holds leases: should the word of an end be lost, it hears of it that much later. */
 const LENDING_WAIT_SECONDS = 10;
 
-/** A pull's answer as JSON bytes; undefined for "nothing came". */
-export type PullAnswer = Buffer | undefined;
-
 /**
  * Answers at once when the agent is behind or has work, and otherwise waits for a change. Naming a revision
- * acknowledges it. `gone` is aborted when the client hangs up.
+ * acknowledges it. `gone` is aborted when the client hangs up. The answer is JSON as bytes, undefined when nothing came.
  *
  * @throws AppError `agent.revoked`, `protocol.unsupported`, `pull.superseded`, `revision.ahead`, `server.unavailable`, `server.stopping`
  */
@@ -41,7 +38,7 @@ export async function pull(
   agent: AccessClaims,
   body: PullBody,
   gone: AbortSignal,
-): Promise<PullAnswer> {
+): Promise<Buffer | undefined> {
   // Before all that may refuse it: an agent that calls is not lost, whatever it is told.
   deps.acknowledgements.heard(agent, body.status);
   if (body.leasesForgotten === true) await endUnnamed(deps, agent, body);
@@ -58,7 +55,7 @@ async function afterWait(
   agent: AccessClaims,
   body: PullBody,
   gone: AbortSignal,
-): Promise<PullAnswer> {
+): Promise<Buffer | undefined> {
   const longest = body.leases === undefined ? body.waitSeconds : LENDING_WAIT_SECONDS;
   const deadline = performance.now() + Math.min(body.waitSeconds, longest) * 1000;
   for (;;) {
@@ -102,7 +99,7 @@ async function lookNow(
   agent: AccessClaims,
   body: PullBody,
   namedAgain = false,
-): Promise<PullAnswer> {
+): Promise<Buffer | undefined> {
   checkCurrent(deps);
   checkStanding(deps, agent);
   const feed = await deps.feed.reaching(agent.groupId, body.revision);
@@ -110,7 +107,8 @@ async function lookNow(
     deps.acknowledgements.ahead(agent, body.status);
     throw ahead();
   }
-  const behind = body.revision < feed.revision || body.epoch !== feed.epoch;
+  const behind = isBehind(body, feed);
+  const hasKey = body.epoch === feed.epoch;
   if (behind) checkProtocol(body.protocol, feed.protocol);
   const tasks =
     body.taskCapacity > 0 ? await deps.tasks.claim(agent.agentId, body.taskCapacity) : [];
@@ -120,14 +118,12 @@ async function lookNow(
   if (!behind && tasks.length === 0 && endedLeases.length === 0 && !namedAgain) return undefined;
   if (behind) deps.platform.metrics.deliveries.inc();
   const isOwn = tasks.length > 0 || endedLeases.length > 0 || namedAgain;
-  if (behind && body.epoch === feed.epoch && !isOwn) return feed.sharedReply;
+  if (behind && hasKey && !isOwn) return feed.sharedReply;
   const reply: PullReply = {
     revision: feed.revision,
     epoch: feed.epoch,
     ...(behind ? feed.content : {}),
-    ...(body.epoch === feed.epoch
-      ? {}
-      : { deliveryKey: await deliveryKeyFor(deps.platform, agent, feed) }),
+    ...(hasKey ? {} : { deliveryKey: await deliveryKeyFor(deps.platform, agent, feed) }),
     tasks,
     ...(endedLeases.length > 0 || namedAgain ? { endedLeases } : {}),
     next: { afterMilliseconds: behind ? feed.afterMilliseconds : 0 },
