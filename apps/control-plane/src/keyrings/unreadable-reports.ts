@@ -2,6 +2,7 @@ import { recordAct } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
 import { ExpiringMap } from '../platform/expiring-map.ts';
 import type { Platform } from '../platform/platform.ts';
+import { NO_GROUP } from '../platform/root-keys.ts';
 import { refuseUnknownRoot } from '../trust/index.ts';
 import { UnreadableValue } from './unreadable-value.ts';
 
@@ -38,8 +39,7 @@ export class UnreadableReports {
     const act = {
       action: 'envelope:unreadable',
       subject,
-      // What the root key seals belongs to no group.
-      ...(group === 'root' ? {} : { groupId: group }),
+      ...(group === NO_GROUP ? {} : { groupId: group }),
       outcome: 'refused',
       details: { keyVersion },
     } as const;
