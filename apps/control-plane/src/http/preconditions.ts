@@ -15,7 +15,7 @@ const TAG = /^(?:W\/)?"[\x21\x23-\x7e]*"$/;
 const MAX_TAGS = 16;
 
 /** The strong entity tag of one state of one row (RFC 9110, section 8.8.3). A row made anew has another id. */
-export function etagOf({ id, version }: Versioned): string {
+function etagOf({ id, version }: Versioned): string {
   return `"${id}.${version}"`;
 }
 

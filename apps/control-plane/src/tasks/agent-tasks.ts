@@ -18,7 +18,7 @@ import {
 } from './tasks.store.ts';
 
 /** How long an agent may hold a task without a word. */
-export const LOCK_SECONDS = 30;
+const LOCK_SECONDS = 30;
 export const MAX_ATTEMPTS = 3;
 const RETRY_BACKOFF_MS = 1_000;
 const QUEUE_TIMEOUT_MS = 2_000;
