@@ -142,7 +142,7 @@ export class Agent {
       random,
       log,
       onApplied: (applied) => this.#announce(applied),
-      // At once: the store brings what it is told in the right order to disk.
+      // Both at once: the store writes them in the right order.
       keep: async (copy) =>
         void (await Promise.all([this.#move.complete(), durableStore?.keep(copy)])),
       isDegraded: () => durableStore?.state().error !== undefined,
@@ -237,7 +237,7 @@ export class Agent {
       'the control plane has revoked this agent: values and delivery key are wiped from memory',
     );
     await this.#move.stop();
-    // What they would write later would come back after the wipe.
+    // Events that are written later would be there again after the wipe.
     await this.#parts.events?.discard();
     await this.#parts.onRevoked?.();
   }

@@ -24,7 +24,7 @@ export class Acknowledgements {
     this.record(agent, 0, status);
   }
 
-  /** An agent runs a revision that there is not: it is behind until it takes one that there is. */
+  /** An agent runs a revision that does not exist here: it is behind until it takes one that does. */
   ahead({ agentId, groupId }: Heard, status: string): void {
     this.#keep({ agentId, groupId, revision: NONE_OF_HERE, status });
   }
@@ -74,7 +74,7 @@ export class Acknowledgements {
   }
 }
 
-/** Of this group: revisions of another are other numbers. */
+/** In this group alone: another group has numbers of its own. */
 function revisionOf(acknowledged: Acknowledgement | undefined, groupId: string): number {
   return acknowledged?.groupId === groupId ? acknowledged.revision : 0;
 }

@@ -13,7 +13,10 @@ export function isBehind({ revision, epoch }: Position, current: Position): bool
   return revision !== current.revision || epoch !== current.epoch;
 }
 
-/** `changed`: look again; `leases`: have it named again; `nothing`: the time is up; the rest end the pull with an error. */
+/**
+ * `changed`: look again; `leases`: have the agent name its leases again; `nothing`: the time is up; `gone`: the client
+ * has hung up; the rest end the pull with an error.
+ */
 export type WaitOutcome =
   | 'changed'
   | 'leases'

@@ -24,7 +24,7 @@ export type PullDeps = {
   isCurrent: () => boolean;
 };
 
-/** How long an agent waits that holds leases: should the word of an end be lost, it hears of it that much later. */
+/** How long an agent waits that holds leases: when the wake-up for an ended lease is lost, it hears of it that much later. */
 const LENDING_WAIT_SECONDS = 10;
 
 /**
@@ -93,7 +93,7 @@ export function checkCurrent({ isCurrent }: Pick<PullDeps, 'isCurrent'>): void {
     );
 }
 
-/** What there is for the agent now; something in any case where it is to name its leases again, of which it may have more by now. */
+/** What there is for the agent now; `namedAgain` makes a reply in any case, after which it names its leases again. */
 async function lookNow(
   deps: PullDeps,
   agent: AccessClaims,
@@ -131,7 +131,7 @@ async function lookNow(
   return Buffer.from(JSON.stringify(reply));
 }
 
-/** After a start an agent knows of no lease but those that it names: nobody could give back the others. */
+/** After a start an agent knows only the leases that it names. The others are ended: nobody could give them back. */
 async function endUnnamed(
   { platform: { db, clock } }: PullDeps,
   { agentId }: AccessClaims,
@@ -140,7 +140,7 @@ async function endUnnamed(
   await db.write((writer) => endForgotten(writer, agentId, leases, new Date(clock.now())));
 }
 
-/** No statement for an agent that holds none. */
+/** Which of the leases that the agent names are over; costs no statement where it names none. */
 async function endedLeasesOf(
   { platform: { db, clock } }: PullDeps,
   { agentId }: AccessClaims,
@@ -163,8 +163,8 @@ async function deliveryKeyFor(
 ): Promise<string> {
   return platform.db.read(async (reader) => {
     const { groupId, encryptionKey, revokedAt } = await getRecipient(reader, agent.agentId);
-    // The row decides, whatever this replica has heard: a revoked agent never gets a new epoch's key,
-    // nor one that was moved its old group's.
+    // The row decides, whatever this replica has heard: a revoked agent never gets a new epoch's key, and one
+    // that was moved never gets its old group's.
     if (revokedAt !== null) throw agentRevoked();
     if (groupId !== agent.groupId) throw agentMoved();
     const recipient = await importEncryptionPublicKey(encryptionKey);

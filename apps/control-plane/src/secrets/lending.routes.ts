@@ -7,7 +7,7 @@ import type { Platform } from '../platform/platform.ts';
 import { Turns } from '../platform/turns.ts';
 import { lendSecret } from './lend-secret.ts';
 
-/** Each agent's leases are granted in turn: those of one take no more than one connection from the others. */
+/** An agent's leases are granted one at a time, so that they take no more than one connection from the others. */
 const PER_AGENT = {
   concurrency: 1,
   queued: MAX_LEASES,
@@ -17,7 +17,7 @@ const PER_AGENT = {
     }),
 };
 
-/** Two, so that one is prepared while another holds the secret. The others wait here, and with no connection. */
+/** Two, so that one is prepared while another holds the secret. The others wait here, without a connection. */
 const PER_SECRET = {
   concurrency: 2,
   queued: 1_000,

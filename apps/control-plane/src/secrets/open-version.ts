@@ -11,7 +11,7 @@ export type SealedVersion = {
   wrappedKey: Uint8Array | null;
 };
 
-/** The value of one version of a secret of this group, for the caller to overwrite once it has left. */
+/** The value of one version of a secret of this group; the caller zeroes it. */
 export async function openVersion(
   platform: Platform,
   groupId: string,

@@ -45,7 +45,7 @@ export async function revealSecret(
   }
 }
 
-/** It may have waited for the database since it was allowed. That it was recorded as done does no harm. */
+/** The right may have been lost while the act waited for the database. That it is recorded as done does no harm. */
 async function refuseLostRight(
   platform: Platform,
   op: Operation,

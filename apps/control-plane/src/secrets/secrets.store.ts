@@ -8,7 +8,7 @@ import type { SealedVersion } from './open-version.ts';
 
 export type OfflinePolicy = z.infer<typeof offlinePolicy>;
 
-/** What of a secret's row is not plain text to the database. */
+/** The columns whose content the database does not check. */
 const policies = z.object({
   kind: secretKind,
   delivery: z.enum(['bundle', 'lease']),
@@ -65,8 +65,8 @@ export async function listSecrets(
 }
 
 /**
- * Creates the secret with version 1, or moves it to its next version. `before` is what was there: one statement, since
- * every change waits for it. The group's row must be held. What is lent out is never kept on a disk.
+ * Creates the secret with version 1, or moves it to its next version; `before` is what was there. One statement, since
+ * every change waits for it. The group's row must be locked. What is lent out is never kept on a disk.
  */
 export async function upsertSecret(
   tx: Db,
@@ -160,7 +160,7 @@ export async function deleteSecret(tx: Db, id: string): Promise<void> {
   await tx.secret.delete({ where: { id } });
 }
 
-/** How a secret is lent out that was not before. */
+/** The policy of a secret that was not lent out before. */
 function policyOf({
   ttlSeconds,
   maxTtlSeconds,
