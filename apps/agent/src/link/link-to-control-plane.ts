@@ -10,7 +10,7 @@ import { caOf, trustFor } from './trust.ts';
 /** What proofs call a control plane that the agent never resolves; it never will (RFC 6761, section 6.4). */
 export const UNNAMED_CONTROL_PLANE = 'https://control-plane.invalid';
 
-/** What everything that connects to the control plane of this identity goes by. */
+/** What every connection to the control plane of this identity is made with. */
 export type LinkToControlPlane = Required<Pick<LinkOptions, 'baseUrl' | 'tls' | 'route'>> &
   Pick<LinkOptions, 'ca' | 'identity' | 'peerName'>;
 

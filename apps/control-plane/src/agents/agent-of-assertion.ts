@@ -11,7 +11,7 @@ import { proofRefusal } from './proof-refusal.ts';
 import type { RefuseAgent } from './refuse-agent.ts';
 
 /**
- * The agent that signed the assertion (RFC 7523, section 3), which is good for once.
+ * The agent that signed the assertion (RFC 7523, section 3), which can be used once.
  *
  * @throws AppError `assertion.invalid`, `assertion.replayed`, `clock.skewed`, `agent.unknown`, `agent.revoked`
  */

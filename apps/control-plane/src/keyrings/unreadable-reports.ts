@@ -12,8 +12,8 @@ const MAX_REMEMBERED = 10_000;
 type Needed = Pick<Platform, 'auditRows' | 'clock' | 'db' | 'rootKeys'>;
 
 /**
- * Puts values that do not open into the audit: somebody may have changed or moved them. Each place once an
- * hour and replica, however often it is met.
+ * Puts values that do not open into the audit: somebody may have changed or moved them. Each replica reports a place
+ * once an hour, however often it is met.
  */
 export class UnreadableReports {
   readonly #platform: Needed;

@@ -76,7 +76,7 @@ export async function endLeases(
   return ended.length;
 }
 
-/** An agent's word that a program needs its lease no longer; a second time changes nothing. @throws AppError `lease.not_found` */
+/** An agent says that a program no longer needs its lease; a second time changes nothing. @throws AppError `lease.not_found` */
 export async function giveBackLease(
   { db, clock }: Platform,
   op: Operation,
@@ -116,7 +116,7 @@ export async function renewLease(
   }
 }
 
-/** Where little would be gained nothing is written. */
+/** Writes nothing where the lease would last hardly longer. */
 async function prolongNow(
   { db, clock }: Platform,
   op: Operation,
