@@ -32,7 +32,7 @@ export class Precondition {
   readonly #ifMatch: string[] | undefined;
   readonly #ifNoneMatch: string[] | undefined;
 
-  constructor(headers: FastifyRequest['headers']) {
+  constructor({ headers }: FastifyRequest) {
     this.#ifMatch = tagsIn(headers['if-match']);
     // Compared weakly, unlike If-Match (RFC 9110, section 13.1.2).
     this.#ifNoneMatch = tagsIn(headers['if-none-match'])?.map((tag) => tag.replace(/^W\//, ''));
@@ -56,10 +56,6 @@ export class Precondition {
       );
     this.check(current);
   }
-}
-
-export function preconditionOf({ headers }: FastifyRequest): Precondition {
-  return new Precondition(headers);
 }
 
 /**
