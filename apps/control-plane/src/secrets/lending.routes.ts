@@ -11,10 +11,7 @@ import { lendSecret } from './lend-secret.ts';
 const PER_AGENT = {
   concurrency: 1,
   queued: MAX_LEASES,
-  refusal: () =>
-    new AppError('rate.limited', 'Too many leases of this agent wait; try again shortly.', {
-      retryAfterSeconds: 2,
-    }),
+  refusal: () => tooMany('Too many leases of this agent wait; try again shortly.'),
 };
 
 /** Two, so that one is prepared while another holds the secret. The others wait here, without a connection. */
@@ -22,14 +19,7 @@ const PER_SECRET = {
   concurrency: 2,
   queued: 1_000,
   patienceMs: 5_000,
-  refusal: () =>
-    new AppError(
-      'rate.limited',
-      'Too many agents ask for a lease of this secret; try again shortly.',
-      {
-        retryAfterSeconds: 2,
-      },
-    ),
+  refusal: () => tooMany('Too many agents ask for a lease of this secret; try again shortly.'),
 };
 
 /** `POST /agent/v1/leases`. */
@@ -51,4 +41,8 @@ export function lendingRoutes(platform: Platform): FastifyPluginAsyncZod {
       },
     );
   };
+}
+
+function tooMany(message: string): AppError {
+  return new AppError('rate.limited', message, { retryAfterSeconds: 2 });
 }
