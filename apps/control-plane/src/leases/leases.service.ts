@@ -108,7 +108,7 @@ export async function renewLease(
   try {
     return await prolongNow(platform, op, agent, { id, ttlSeconds });
   } catch (error) {
-    if (error instanceof AppError && error.code !== 'lease.not_found') {
+    if (error instanceof AppError && /^lease\.(?!not_found$)/.test(error.code)) {
       const denial = { permission: 'lease:renew', groupId: agent.groupId };
       await recordDenial(platform, op, denial, { subject: `lease:${id}`, code: error.code });
     }
