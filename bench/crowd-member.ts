@@ -1,4 +1,4 @@
-import { createAgent } from '@sallyport/agent/src/agent.ts';
+import { Agent } from '@sallyport/agent/src/agent.ts';
 import type { Link } from '@sallyport/agent/src/link/call.ts';
 import { HttpsLink } from '@sallyport/tls/https-link';
 import { BareClient } from './bare-client.ts';
@@ -25,7 +25,7 @@ async function join(order: CrowdOrder): Promise<void> {
   }
   for (const identity of await enrolAgents(order, count)) {
     const link = recorded(new HttpsLink({ baseUrl: order.url, ca: order.ca }));
-    const agent = createAgent({ identity, link });
+    const agent = new Agent({ identity, link });
     agent.onApplied(() => arrived(monotonicMs()));
     agent.start();
   }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { createdEnrollmentToken } from '@sallyport/contract';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
 import { HttpsLink } from '@sallyport/tls/https-link';
-import { createAgent, type Agent } from '../../apps/agent/src/agent.ts';
+import { Agent } from '../../apps/agent/src/agent.ts';
 import { systemClock, type Clock } from '../../apps/agent/src/clock.ts';
 import { Credentials } from '../../apps/agent/src/link/credentials.ts';
 import { enroll } from '../../apps/agent/src/link/enroll.ts';
@@ -73,7 +73,7 @@ export class CertifiedHost {
     credentials.attach(link);
     const generations = new Generations(state);
     const { log } = parts;
-    this.agent = createAgent({ identity, link, clock, log, credentials, generations });
+    this.agent = new Agent({ identity, link, clock, log, credentials, generations });
     this.agent.start();
     return this.agent;
   }

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createdEnrollmentToken } from '@sallyport/contract';
 import { HttpsLink } from '@sallyport/tls/https-link';
-import { createAgent, type Agent } from '../../apps/agent/src/agent.ts';
+import { Agent } from '../../apps/agent/src/agent.ts';
 import { systemClock, type Clock } from '../../apps/agent/src/clock.ts';
 import { enroll } from '../../apps/agent/src/link/enroll.ts';
 import { importIdentity } from '../../apps/agent/src/state/identity.ts';
@@ -48,7 +48,7 @@ async function agentBy(enrolledBy: Clock, clock: Clock): Promise<Agent> {
     link.close();
     throw error;
   });
-  const agent = createAgent({ identity: await importIdentity(identity), link, clock });
+  const agent = new Agent({ identity: await importIdentity(identity), link, clock });
   agent.start();
   return agent;
 }

@@ -7,7 +7,7 @@ import { generateSigningJwk, importSigningKey } from '@sallyport/crypto/signing-
 import { formatToken, mintToken } from '@sallyport/crypto/token';
 import { startFlood } from '@sallyport/testkit/flood';
 import { HttpsLink } from '@sallyport/tls/https-link';
-import { createAgent, type Agent } from '../../apps/agent/src/agent.ts';
+import { Agent } from '../../apps/agent/src/agent.ts';
 import { systemClock } from '../../apps/agent/src/clock.ts';
 import { enroll } from '../../apps/agent/src/link/enroll.ts';
 import { silentLog, type Log } from '../../apps/agent/src/log.ts';
@@ -59,7 +59,7 @@ async function startAgent(name: string): Promise<void> {
     ...{ state, link, controlPlane, trustAnchor: ca, token: token.token, name },
     ...{ certified: false, force: false, clock: systemClock },
   });
-  const agent = createAgent({ identity: await importIdentity(identity), link, log });
+  const agent = new Agent({ identity: await importIdentity(identity), link, log });
   agents.push(agent);
   const applied = nextRevision(agent);
   agent.start();

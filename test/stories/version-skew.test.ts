@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createdEnrollmentToken, PROTOCOL } from '@sallyport/contract';
 import { HttpsLink, type LinkReply } from '@sallyport/tls/https-link';
 import { z } from 'zod';
-import { createAgent, type Agent } from '../../apps/agent/src/agent.ts';
+import { Agent } from '../../apps/agent/src/agent.ts';
 import { systemClock } from '../../apps/agent/src/clock.ts';
 import type { Link } from '../../apps/agent/src/link/call.ts';
 import { enroll } from '../../apps/agent/src/link/enroll.ts';
@@ -57,7 +57,7 @@ async function agentThat(bodyOf: (json: object) => object, heard?: Heard): Promi
   const link = new HttpsLink({ baseUrl: replica.agentUrl, ca: replica.ca });
   const config = { stateDir: host.stateDir, authentication: 'key' } as const;
   const { identity } = await viewIdentity(config);
-  const agent = createAgent({ identity, link: speaking(link, bodyOf, heard) });
+  const agent = new Agent({ identity, link: speaking(link, bodyOf, heard) });
   agent.start();
   return agent;
 }

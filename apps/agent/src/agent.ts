@@ -67,7 +67,10 @@ const emptyDisk: Diagnosis['disk'] = {
   quarantined: 0,
 };
 
-/** An agent without disk (but for the given store) and without local API; many fit one process. */
+/**
+ * An agent, put together from its identity, its link and, where it keeps anything, its store. It has no local API and
+ * touches no other disk; many fit one process.
+ */
 export class Agent {
   readonly cache: ValueCache;
   readonly contact: Contact;
@@ -139,7 +142,7 @@ export class Agent {
       random,
       log,
       onApplied: (applied) => this.#announce(applied),
-      // At once: the store brings what it is told in the right order to disk.
+      // Both at once: the store writes them in the right order.
       keep: async (copy) =>
         void (await Promise.all([this.#move.complete(), durableStore?.keep(copy)])),
       isDegraded: () => durableStore?.state().error !== undefined,
@@ -234,7 +237,7 @@ export class Agent {
       'the control plane has revoked this agent: values and delivery key are wiped from memory',
     );
     await this.#move.stop();
-    // What they would write later would come back after the wipe.
+    // Events that are written later would be there again after the wipe.
     await this.#parts.events?.discard();
     await this.#parts.onRevoked?.();
   }
@@ -275,9 +278,4 @@ export class Agent {
       describeDisk: async () => durableStore?.describe() ?? emptyDisk,
     };
   }
-}
-
-/** Puts an agent together from its identity, its link and, where it keeps anything, its store. */
-export function createAgent(parts: AgentParts): Agent {
-  return new Agent(parts);
 }

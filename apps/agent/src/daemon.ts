@@ -1,7 +1,7 @@
 import type { Environment } from '@sallyport/config/load';
 import { aborted } from './aborted.ts';
 import { AgentError, framesOf, internalError } from './agent-error.ts';
-import { createAgent, type Agent, type AgentParts } from './agent.ts';
+import { Agent, type AgentParts } from './agent.ts';
 import { systemClock } from './clock.ts';
 import type { AgentConfig } from './config.ts';
 import { AgentEvents } from './events/agent-events.ts';
@@ -28,14 +28,14 @@ import { VERSION } from './version.ts';
 
 /** How often the time of the last contact is kept, so that staleness is told truthfully after a crash. */
 const CONFIRM_EVERY_MS = 5 * 60_000;
-/** How often it is looked at what the agent takes of its host; Prometheus asks about as often. */
+/** How often the agent measures what it takes of its host; Prometheus asks about as often. */
 const RESOURCES_EVERY_MS = 15_000;
 /** Whoever imports a bundle waits for it. */
 const IMPORTS_EVERY_MS = 1_000;
 
 type Run = {
   log: Log;
-  /** The agent's own, of which references may name variables. */
+  /** The agent's own environment: references may name its variables. */
   env: Environment;
   signal: AbortSignal;
 };
@@ -59,12 +59,12 @@ export async function runDaemon(config: AgentConfig, { log, env, signal }: Run):
   durableStore.onQuarantine = (code) =>
     events.record({ action: 'bundle:quarantine', subject: 'bundle', outcome: 'refused', code });
   const { link, credentials, fileProblems } = await openLink(state, identity, config, log);
-  // Also when something else cannot start: one that listens would keep the process alive.
+  // Also when something else cannot start: a link that listens would keep the process alive.
   using _link = { [Symbol.dispose]: () => link.close() };
   const freshness = new Freshness(config.freshness);
   const shared = { freshness, keyMemory: KeyMemory.locked(), log };
   const resolving = resolver(config, { env, ...shared });
-  const agent = createAgent({
+  const agent = new Agent({
     identity,
     link,
     ...shared,
@@ -77,7 +77,7 @@ export async function runDaemon(config: AgentConfig, { log, env, signal }: Run):
     maxStaleSeconds: config.maxStaleSeconds,
     onRevoked: async () => {
       localApi.revoke();
-      // What is still being written would come back after the wipe.
+      // A write that is under way would be there again after the wipe.
       await imports.settled();
       await durableStore.settled();
       await forget(state, { ...identity, group: agent.group }, durableStore, log);
@@ -190,7 +190,7 @@ function resolver(
   return { references, readToken: () => readTokenFile(tokenFile, agentToken) };
 }
 
-/** Where programs ask, as it is set. */
+/** The settings of the places where programs ask. */
 function placesOf({ authentication, socket, socketMode, localApi }: AgentConfig) {
   return { authentication, socket, socketMode: Number.parseInt(socketMode, 8), localApi };
 }
@@ -226,7 +226,7 @@ async function forget(
   }
 }
 
-/** Of an enrolment that was cut off: keys that an enrolled agent has no use for. */
+/** Removes the keys of an enrolment that was cut off, which an enrolled agent has no use for. */
 async function discardPending(state: StateDirectory, log: Log): Promise<void> {
   try {
     await state.destroy('identity.pending.json');

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { HttpsLink } from '@sallyport/tls/https-link';
-import { createAgent } from '../src/agent.ts';
+import { Agent } from '../src/agent.ts';
 import { systemClock, type Clock } from '../src/clock.ts';
 import { AgentEvents } from '../src/events/agent-events.ts';
 import { EventSpool } from '../src/events/event-spool.ts';
@@ -42,7 +42,7 @@ async function startPatient() {
   const parts = { clock: { ...systemClock, sleep }, random: () => 0, log: silentLog };
   const events = new AgentEvents({ spool, group: identity.group.id, ...parts });
   const link = new HttpsLink({ baseUrl: double.url, ca: double.ca });
-  const agent = createAgent({ identity, link, clock: endless, random: () => 1, events });
+  const agent = new Agent({ identity, link, clock: endless, random: () => 1, events });
   agent.start();
   await until(() => agent.contact.failures === 1);
   return {

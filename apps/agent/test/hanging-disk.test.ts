@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { HttpsLink } from '@sallyport/tls/https-link';
-import { createAgent } from '../src/agent.ts';
+import { Agent } from '../src/agent.ts';
 import { systemClock } from '../src/clock.ts';
 import { silentLog } from '../src/log.ts';
 import { DurableStore } from '../src/state/durable-store.ts';
@@ -24,7 +24,7 @@ test('on a disk that hangs, new revisions are applied and acknowledged as ever, 
   const identity = await importIdentity(enrolled.identity);
   const durableStore = new DurableStore(state, identity.highWaterKey, systemClock, silentLog);
   const link = new HttpsLink({ baseUrl: double.url, ca: double.ca });
-  const agent = createAgent({
+  const agent = new Agent({
     identity,
     link,
     durableStore,

@@ -1,5 +1,5 @@
 import { HttpsLink } from '@sallyport/tls/https-link';
-import { createAgent, type Agent, type AgentParts } from '../src/agent.ts';
+import { Agent, type AgentParts } from '../src/agent.ts';
 import { localApiSettings } from '../src/local-api-settings.ts';
 import { LocalApi, type LocalApiParts } from '../src/local-api/server.ts';
 import { silentLog } from '../src/log.ts';
@@ -25,7 +25,7 @@ export class LocalApiAlone implements AsyncDisposable {
   ): Promise<LocalApiAlone> {
     const identity = await importIdentity(enrolled.identity);
     const link = new HttpsLink({ baseUrl: double.url, ca: double.ca });
-    const agent = createAgent({ identity, link, ...ofAgent });
+    const agent = new Agent({ identity, link, ...ofAgent });
     const api = await LocalApi.listen({
       agent,
       identity,

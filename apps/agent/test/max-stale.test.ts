@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { HttpsLink } from '@sallyport/tls/https-link';
-import { createAgent, type Agent } from '../src/agent.ts';
+import { Agent } from '../src/agent.ts';
 import { systemClock, type Clock } from '../src/clock.ts';
 import { importIdentity } from '../src/state/identity.ts';
 import { ageState } from './age-state.ts';
@@ -85,7 +85,7 @@ function sleeper(): { clock: Clock; sleepFor: (ms: number) => void } {
 async function online(clock: Clock, maxStaleSeconds?: number): Promise<Agent> {
   const link = new HttpsLink({ baseUrl: double.url, ca: double.ca });
   const identity = await importIdentity(enrolled.identity);
-  const agent = createAgent({ identity, link, clock, maxStaleSeconds });
+  const agent = new Agent({ identity, link, clock, maxStaleSeconds });
   agent.start();
   await until(() => agent.cache.revision()?.revision === double.group.revision);
   await until(() => double.waitingPulls === 1);

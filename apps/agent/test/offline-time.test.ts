@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { HttpsLink } from '@sallyport/tls/https-link';
-import { createAgent, type Agent } from '../src/agent.ts';
+import { Agent } from '../src/agent.ts';
 import { systemClock } from '../src/clock.ts';
 import { silentLog } from '../src/log.ts';
 import { ImportedBundles } from '../src/offline/imported-bundles.ts';
@@ -57,7 +57,7 @@ async function start(): Promise<void> {
   identity = await loadIdentity(state);
   const durableStore = new DurableStore(state, identity.highWaterKey, clock, silentLog);
   const link = new HttpsLink({ baseUrl: double.url, ca: double.ca });
-  agent = createAgent({
+  agent = new Agent({
     identity,
     link,
     durableStore,

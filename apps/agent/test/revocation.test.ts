@@ -2,7 +2,7 @@ import { copyFile, link, mkdir, readdir, readFile, symlink, writeFile } from 'no
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { HttpsLink } from '@sallyport/tls/https-link';
-import { createAgent } from '../src/agent.ts';
+import { Agent } from '../src/agent.ts';
 import { systemClock } from '../src/clock.ts';
 import { importIdentity } from '../src/state/identity.ts';
 import { ControlPlaneDouble } from './control-plane-double.ts';
@@ -79,7 +79,7 @@ describe('[F-11] revoked while its pull waits, the agent', () => {
   test('asks for nothing more, however long it runs', async () => {
     await daemon.stop();
     const trust = { baseUrl: double.url, ca: double.ca };
-    const agent = createAgent({
+    const agent = new Agent({
       identity: await importIdentity(enrolled.identity),
       link: new HttpsLink(trust),
       // Hours pass in no time: what would be asked again later is asked again at once.

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /** One thing wrong with a request: where (`body.value`, `query.limit`) and what is expected, never the value. */
-export const problemIssue = z.strictObject({ field: z.string(), message: z.string() });
+const problemIssue = z.strictObject({ field: z.string(), message: z.string() });
 
 /** The body of every error reply, `application/problem+json` (RFC 9457). */
 export const problem = z.object({

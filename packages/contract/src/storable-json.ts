@@ -9,7 +9,7 @@ export type JsonValue = z.infer<typeof jsonValue>;
 export const jsonObject = z.record(z.string(), jsonValue);
 export type JsonObject = z.infer<typeof jsonObject>;
 
-export const MAX_JSON_DEPTH = 32;
+const MAX_JSON_DEPTH = 32;
 
 /** A JSON object that can be stored, at most 32 levels deep. */
 export const storableJsonObject = z.preprocess(

@@ -23,7 +23,7 @@ export function own(object: JsonObject, key: string): JsonValue | undefined {
 }
 
 /** The same object with each value made anew; every key becomes an own property, whatever its name. */
-export function mapObject(
+function mapObject(
   object: JsonObject,
   each: (value: JsonValue, key: string) => JsonValue,
 ): JsonObject {

@@ -66,7 +66,7 @@ async function readPidFile(place: Place): Promise<string | undefined> {
 }
 
 /** Lines of postmaster.pid: pid, data directory, start, port, socket folder, address, shared memory, status. */
-export function parsePidFile(text: string): PidFile | undefined {
+function parsePidFile(text: string): PidFile | undefined {
   const lines = text.split('\n').map((line) => line.trim());
   const [pid, port, status] = [Number(lines[0]), Number(lines[3]), lines[7] ?? 'starting'];
   if (!Number.isInteger(pid) || pid <= 0) return undefined;

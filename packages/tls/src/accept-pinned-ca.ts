@@ -1,5 +1,5 @@
 import { createServer } from 'node:tls';
-import { listening, MAX_HALF_OPEN } from './accepted-connections.ts';
+import { listening } from './accepted-connections.ts';
 import { boundHalfOpen } from './half-open.ts';
 import { inboundFailure, noCertificate } from './inbound-failure.ts';
 import { LinkError } from './link-error.ts';
@@ -39,7 +39,7 @@ export async function acceptPinnedCa(fingerprint: string, options: PinOptions): 
     rejectUnauthorized: false,
     handshakeTimeout: 10_000,
   });
-  const endHalfOpen = boundHalfOpen(server, MAX_HALF_OPEN);
+  const endHalfOpen = boundHalfOpen(server);
   server.on('tlsClientError', (error, socket) => onRefused(inboundFailure(error, socket)));
   server.on('secureConnection', (socket) => {
     const chain = presentedChain(socket);

@@ -10,8 +10,7 @@ import { LinkError } from './link-error.ts';
 import { assertDialledByControlPlane } from './peer-certificate.ts';
 import { tlsOptions, type TlsPolicy } from './policy.ts';
 
-/** Strangers get no further than a handshake, of which there may be so many at a time, each so long. */
-export const MAX_HALF_OPEN = 64;
+/** How long a stranger's handshake may take. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** A little less than a request may take. */
 const WAIT_MS = 25_000;
@@ -54,7 +53,7 @@ export class AcceptedConnections {
       rejectUnauthorized: true,
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     });
-    this.#endHalfOpen = boundHalfOpen(this.#server, MAX_HALF_OPEN);
+    this.#endHalfOpen = boundHalfOpen(this.#server);
     this.#server.on('tlsClientError', (error, socket) =>
       options.onRefused(inboundFailure(error, socket)),
     );

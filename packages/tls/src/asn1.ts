@@ -6,7 +6,6 @@ import {
   OctetString,
   Primitive,
   Sequence,
-  Set as Asn1Set,
   type AsnType,
   type BaseBlock,
 } from 'asn1js';
@@ -40,12 +39,6 @@ export function readAsn1(bytes: Uint8Array): Node {
 /** The elements of a SEQUENCE. @throws Asn1Error */
 export function sequenceOf(node: Node): BaseBlock[] {
   if (!(node instanceof Sequence)) throw new Asn1Error('no SEQUENCE');
-  return node.valueBlock.value;
-}
-
-/** The elements of a SET. @throws Asn1Error */
-export function setOf(node: Node): BaseBlock[] {
-  if (!(node instanceof Asn1Set)) throw new Asn1Error('no SET');
   return node.valueBlock.value;
 }
 

@@ -106,9 +106,9 @@ function watchConnecting(
   let chain: () => X509Certificate[] = () => [];
   request.on('socket', (socket) => {
     if (request.reusedSocket || !(socket instanceof TLSSocket)) return;
-    // One that the peer opened, and that was verified before it came here.
+    // A connection that the peer opened was verified before it came here.
     if (socket.authorized) {
-      // Of one that broke in this moment nothing is known any more; the request fails with it.
+      // If it broke just now there is nothing left to know of it; the request fails with it.
       if (!socket.destroyed) onConnected(socket);
       return;
     }

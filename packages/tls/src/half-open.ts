@@ -1,11 +1,14 @@
 import type { Socket } from 'node:net';
 import type { Server } from 'node:tls';
 
+/** Strangers get no further than a handshake, of which there may be so many at a time. */
+export const MAX_HALF_OPEN = 64;
+
 /**
- * Bounds the connections of a TLS server that have not finished their handshake: over `atMost` the oldest is
+ * Bounds the connections of a TLS server that have not finished their handshake: over the limit the oldest is
  * cut off, so that whoever opens many and sends nothing keeps nobody else out. Returns what cuts all of them off.
  */
-export function boundHalfOpen(server: Server, atMost: number): () => void {
+export function boundHalfOpen(server: Server): () => void {
   const halfOpen = new Map<string, Socket>();
   server.on('connection', (socket: Socket) => {
     const peer = peerOf(socket);
@@ -14,7 +17,7 @@ export function boundHalfOpen(server: Server, atMost: number): () => void {
       if (halfOpen.get(peer) === socket) halfOpen.delete(peer);
     });
     const [oldest] = halfOpen.values();
-    if (halfOpen.size > atMost) oldest?.destroy();
+    if (halfOpen.size > MAX_HALF_OPEN) oldest?.destroy();
   });
   server.on('secureConnection', (socket) => halfOpen.delete(peerOf(socket)));
   return () => {

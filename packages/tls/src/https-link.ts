@@ -32,7 +32,7 @@ export type LinkOptions = {
   tls?: TlsPolicy | undefined;
   /** Through which proxy, and to which address; absent means directly. */
   route?: Route | undefined;
-  /** Where connections come from that the peer opens; then none is opened here, and `ca`, `tls` and `route` say nothing. */
+  /** The connections that the peer opens; none is opened here then, and `ca`, `tls` and `route` do not count. */
   accepted?: Agent | undefined;
   /** From the call to the last byte of the reply; default 30 seconds. */
   timeoutMs?: number | undefined;

@@ -36,7 +36,7 @@ const ITERATIONS_PER_TURN = 2_000;
 const derive = promisify(pbkdf2);
 
 /** What a file may ask for before it counts as made to cost time: one second of a processor. */
-export const MAX_ITERATIONS = 1_000_000;
+const MAX_ITERATIONS = 1_000_000;
 
 /** The iterations that one file may ask for, charged before any of them is done. */
 export class IterationBudget {

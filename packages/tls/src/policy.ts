@@ -91,7 +91,7 @@ function runtimeHasGroup(group: string): boolean {
  * @throws Error when nothing is left of its versions or groups
  */
 export function tlsOptions(policy: TlsPolicy = defaultTlsPolicy): TlsOptions {
-  // Given no suite of TLS 1.3, OpenSSL would speak it with its own ones.
+  // With no suite of TLS 1.3 in the list, OpenSSL would use its own ones for it.
   const versions = versionsOf(policy);
   const [oldest, newest] = [versions.at(0), versions.at(-1)];
   if (oldest === undefined || newest === undefined)

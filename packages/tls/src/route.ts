@@ -62,7 +62,7 @@ export async function openSocket(
   const target = { host: address ?? endpoint.host, port: endpoint.port };
   const socket = dial(proxy ?? target);
   const chain = socket instanceof TLSSocket ? rememberChain(socket) : () => [];
-  // One that comes between two steps is met by the next; without a listener it would end the process.
+  // The next step meets an error that comes between two; without a listener it would end the process.
   socket.on('error', () => {});
   let givenUp: LinkError | undefined;
   const giveUp = (error: LinkError): void => {

@@ -130,7 +130,7 @@ function problemOf(
   return undefined;
 }
 
-/** What is allowed there and weak, as sentences for the log; `key` is that of the `tls` block. */
+/** What a policy allows that is weak, as sentences for the log; `key` is that of the `tls` block. */
 export function tlsWarnings(key: string, { minVersion, cipherSuites }: TlsPolicy): string[] {
   const warnings: string[] = [];
   if (isLegacyVersion(minVersion))

@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { connect as tcpConnect, type Socket } from 'node:net';
 import { connect } from 'node:tls';
 import { expect, test } from '@jest/globals';
-import { MAX_HALF_OPEN } from '../src/accepted-connections.ts';
 import { MAX_CONNECTIONS } from '../src/accepted-pool.ts';
 import { certificateFingerprint } from '../src/fingerprint.ts';
+import { MAX_HALF_OPEN } from '../src/half-open.ts';
 import { Issuer } from './issuer.ts';
 import {
   agentLeaf,

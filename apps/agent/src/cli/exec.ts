@@ -27,7 +27,7 @@ export type ExecFlags = ConfigFlags & {
   mask: boolean;
 };
 
-/** What of one `exec` stays the same from start to end. */
+/** What stays the same from the start of one `exec` to its end. */
 type Execution = ReturnType<typeof settingsOf> & {
   injections: readonly Injection[];
   client: LocalClient;
@@ -57,7 +57,7 @@ export async function execCommand(
   const masked = new MaskedValues();
   const isMasked = flags.mask && injections.length > 0;
   using output = isMasked ? new OwnOutput() : undefined;
-  // From before the values are asked for: that takes its time, and what has been lent is given back at the end.
+  // Before the values are asked for, which takes time: a signal meanwhile still gives back what was lent.
   using supervised = new SupervisedCommand({ command, args }, isMasked ? masked : undefined);
   await using values = new BorrowedValues(client, injections);
   const reading = values.read(client.until(supervised.stopped));
@@ -132,7 +132,7 @@ async function handOver(
   return { ...withoutCredentials(context.env), ...variables };
 }
 
-/** What brings the command up to date when a value that it was given is another now, and does nothing otherwise. */
+/** Brings the command up to date when a value that it was given has changed; does nothing otherwise. */
 function reactor(execution: Execution, given: readonly string[]): () => Promise<void> {
   const { values: borrowed, command, reaction, graceMs } = execution;
   let current = given;

@@ -5,7 +5,7 @@ import { Backoff } from '../sync/backoff.ts';
 import type { LocalClient } from './local-client.ts';
 import { localEvents, type Entry } from './local-events.ts';
 
-/** Values that change all the time are acted on all the same: after so many times `debounceMs`. */
+/** Values that never stop changing are acted on after this many times `debounceMs`. */
 const MOST_WAITS = 10;
 
 /** How changes are followed. */
@@ -13,19 +13,19 @@ export type Following = {
   client: LocalClient;
   /** The revision of what is there already. */
   since: number;
-  /** What one wants to hear of. */
+  /** The entries whose changes count. */
   entries: () => readonly Entry[];
-  /** So long nothing may have changed before it is acted on, which is put off for ten times as long at most. */
+  /** How long nothing may change before it is acted on, which is put off for ten times as long at most. */
   debounceMs: number;
-  /** A random part of it is waited, so that not all hosts act at once. */
+  /** Up to this long is waited, at random, so that not all hosts act at once. */
   splayMs: number;
-  /** Told to whoever runs the command; never a value. */
+  /** Tells whoever runs the command; never a value. */
   tell: (sentence: string) => void;
   signal: AbortSignal;
 };
 
 const passing: ReadonlySet<string> = new Set([
-  // A disk may have room later, or be mounted to be written again.
+  // A disk may have room again, or be writable again.
   'file.unusable',
   'agent.unreachable',
   'agent.not_ready',
@@ -63,7 +63,7 @@ async function listen(
       }
     } catch (error) {
       if (signal.aborted) return;
-      // A stream that breaks off is nothing to tell: it begins again, unless the agent is away.
+      // A stream that only broke off needs no word: it begins again, unless the agent is away.
       if (isTold || !(error instanceof AgentError)) continue;
       tell(`changes are not followed for now: ${sentenceOf(error)}`);
       isTold = true;
@@ -112,7 +112,7 @@ class News {
     this.#arrival.resolve();
   }
 
-  /** Waits until there is some, and then until none came for so long, or for `MOST_WAITS` of it. False when `signal` aborted. */
+  /** Waits for news, and then until none came for `quietMs`, or for `MOST_WAITS` times that. False when `signal` aborted. */
   async come(quietMs: number, signal: AbortSignal): Promise<boolean> {
     await Promise.race([this.#arrival.promise, aborted(signal)]);
     const atMost = systemClock.monotonic() + MOST_WAITS * quietMs;

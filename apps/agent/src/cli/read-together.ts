@@ -5,11 +5,11 @@ import { secretPath, type LocalClient } from './local-client.ts';
 /** A secret, or one field of it. */
 export type Wanted = { secret: string; field: string | undefined };
 
-/** Codes of what is wrong with one of the things that were asked for, and not with the agent. */
+/** Codes that are about one of the things that were asked for, not about the agent. */
 const OF_ONE_NAME =
   /not_found$|^(?:reference|secret)\.|^lease\.outside_window$|^request\.not_allowed$/;
 
-/** How often values are read that come from different revisions. */
+/** How often values are read again that come from different revisions. */
 const MAX_ATTEMPTS = 5;
 
 /** Values of one revision, in the order in which they were asked for. Nothing asked for is of revision 0. */
@@ -48,14 +48,14 @@ export async function untilOneRevision<Result>(
   );
 }
 
-/** One secret, whose name is in the error where that is what is wrong. */
+/** One secret; an error that is about it names it. */
 export async function readSecret({ secret, field }: Wanted, client: LocalClient) {
   return client.read(secretPath(secret, field), secretReply).catch((error: unknown) => {
     throw named(error, secret);
   });
 }
 
-/** With the name of what was asked for, where that is what is wrong. */
+/** Puts the name of what was asked for before an error that is about it. */
 export function named(error: unknown, name: string): unknown {
   if (!(error instanceof AgentError) || !OF_ONE_NAME.test(error.code)) return error;
   return new AgentError(error.code, `${name}: ${error.message}`, { cause: error });

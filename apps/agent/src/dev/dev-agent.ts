@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { ConfigError, type Environment } from '@sallyport/config/load';
 import { generateEncryptionJwk, importEncryptionPublicKey } from '@sallyport/crypto/encryption-key';
 import { generateSigningJwk } from '@sallyport/crypto/signing-key';
-import { createAgent, type Agent } from '../agent.ts';
+import { Agent } from '../agent.ts';
 import type { AgentConfig } from '../config.ts';
 import { keepFresh } from '../files/keep-fresh.ts';
 import { HELD } from '../files/stores.ts';
@@ -52,7 +52,7 @@ export async function startDevAgent(parts: DevParts): Promise<AsyncDisposable> {
   const keyMemory = KeyMemory.ordinary();
   const freshness = new Freshness(config.freshness);
   const references = openResolver(config, { env, freshness, keyMemory, log });
-  const agent = createAgent({ identity, link: controlPlane, log, keyMemory, references });
+  const agent = new Agent({ identity, link: controlPlane, log, keyMemory, references });
   const follower = new ValuesFollower(values, controlPlane, log);
   const localApi = await listen(parts, { agent, identity, follower });
   const applied = new Promise((resolve) => void agent.onApplied(resolve));

@@ -1,7 +1,8 @@
 import type { Environment } from '@sallyport/config/load';
+import type { LinkStores } from '@sallyport/tls/link-stores';
 import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
-import { openOwnStores, type OwnStores } from '../link/own-stores.ts';
+import { openOwnStores } from '../link/own-stores.ts';
 import { verifyLink, type LinkReport } from '../link/verify.ts';
 import { listens } from '../listen-settings.ts';
 import type { ClientCertificate } from '../state/client-certificate.ts';
@@ -18,7 +19,7 @@ export class Host {
   readonly clock: Pick<Clock, 'now'>;
   #state: Promise<StateView | undefined> | undefined;
   #identity: Promise<Identity> | undefined;
-  #stores: Promise<OwnStores | undefined> | undefined;
+  #stores: Promise<LinkStores | undefined> | undefined;
   #link: Promise<LinkReport> | undefined;
 
   constructor(config: AgentConfig, env: Environment, clock: Pick<Clock, 'now'>) {
@@ -65,7 +66,7 @@ export class Host {
   }
 
   /** Of controlPlane. @throws Blocked; why is for the check of the files to tell */
-  stores(): Promise<OwnStores | undefined> {
+  stores(): Promise<LinkStores | undefined> {
     return (this.#stores ??= unless(openOwnStores(this.config), 'the files'));
   }
 

@@ -7,7 +7,7 @@ import type { Injection } from './injection.ts';
 export class BorrowedValues implements AsyncDisposable {
   readonly #client: LocalClient;
   readonly #injections: readonly Injection[];
-  /** By the place of what was asked for, the ids. */
+  /** The ids of leases, by the index of their injection. */
   readonly #lent = new Map<number, string>();
 
   constructor(client: LocalClient, injections: readonly Injection[]) {
@@ -16,8 +16,7 @@ export class BorrowedValues implements AsyncDisposable {
   }
 
   /**
-   * All of them, in order; each time with leases of its own, since those of before may be over. They are asked for
-   * with `client`.
+   * All of them, in order, asked for with `client`; each time with new leases, since the old ones may be over.
    *
    * @throws AgentError of `readTogether`, `lease.*`
    */
@@ -26,7 +25,7 @@ export class BorrowedValues implements AsyncDisposable {
     return { revision, values: await this.#withLent(values, client) };
   }
 
-  /** As `read`, where what is delivered is not as in `given`; undefined where it is, and no lease is touched. */
+  /** As `read` when a delivered value differs from `given`; else undefined, and no lease is touched. */
   async readChanged(given: readonly string[]): Promise<readonly string[] | undefined> {
     const { values } = await readTogether(this.#delivered, this.#client);
     const before = given.filter((_, index) => this.#injections[index]?.source === 'secret');
@@ -48,7 +47,7 @@ export class BorrowedValues implements AsyncDisposable {
     return all;
   }
 
-  /** Gives back what was taken; what is over by itself is no fault, nor is an agent that is gone. */
+  /** Gives back what was taken. A lease that is over already is no fault, nor is an agent that is gone. */
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#lent.values()].map((id) => this.#giveBack(id)));
   }

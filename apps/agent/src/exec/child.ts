@@ -53,7 +53,7 @@ function start(
 
 async function exitCodeOf(child: ChildProcess, outputs: readonly MaskedOutput[]): Promise<number> {
   const exitCode = await new Promise<number>((resolve, reject) => {
-    // Once it runs, an error is of a signal that this user may not send to it: it runs on, and ends by itself.
+    // Once it runs, an error is about a signal that this user may not send: it runs on, and ends by itself.
     child.on('error', (error) => {
       if (child.pid === undefined) reject(cannotRun(child.spawnfile, error));
     });
@@ -66,8 +66,8 @@ async function exitCodeOf(child: ChildProcess, outputs: readonly MaskedOutput[])
 }
 
 /**
- * What keeps a command from being started, which `spawn` throws or tells by an event. The command is not told:
- * somebody may have put a secret in its place. Node refuses an empty one by itself.
+ * What keeps a command from being started, which `spawn` throws or tells by an event. The command is not repeated:
+ * somebody may have put a secret in its place. Node itself refuses an empty one.
  */
 export function cannotRun(command: string, cause: unknown): AgentError {
   return codeOf(cause) === 'ENOENT' || command === ''

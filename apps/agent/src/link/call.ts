@@ -18,7 +18,7 @@ export type Call = {
   signal?: AbortSignal | undefined;
 };
 
-/** Longer is not believed: no mistake on the way may keep an agent away for days. */
+/** A longer Retry-After is not believed: no mistake on the way may keep an agent away for days. */
 const MOST_RETRY_AFTER_SECONDS = 300;
 
 /**

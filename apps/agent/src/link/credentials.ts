@@ -1,5 +1,6 @@
 import { areCertificates } from '@sallyport/tls/certificates-in-pem';
 import type { HttpsLink } from '@sallyport/tls/https-link';
+import type { LinkStores } from '@sallyport/tls/link-stores';
 import { AgentError } from '../agent-error.ts';
 import type { Clock } from '../clock.ts';
 import { problemsIn, refreshStores } from '../files/stores.ts';
@@ -16,7 +17,6 @@ import type { StateDirectory } from '../state/state-directory.ts';
 import { keepTrustAnchors, withGiven } from '../state/trust-anchors.ts';
 import { shownCertificate } from '../state/view-identity.ts';
 import { errorFromReply } from './call.ts';
-import type { OwnStores } from './own-stores.ts';
 import { caOf, type Trust } from './trust.ts';
 
 /** How much earlier than at half of its life a certificate may be renewed, as a part of that half. */
@@ -28,7 +28,7 @@ type CredentialsParts = {
   /** Whose certificates the control plane may show. */
   trust: Trust;
   /** The files that are set in place of what the control plane gives. */
-  stores?: OwnStores | undefined;
+  stores?: LinkStores | undefined;
   clock: Pick<Clock, 'now' | 'monotonic'>;
   random: () => number;
   log: Log;
@@ -41,7 +41,7 @@ type CredentialsParts = {
 export class Credentials {
   readonly #parts: CredentialsParts;
   readonly byCertificate: boolean;
-  /** Told each time that a file was taken. */
+  /** Called each time that a new file was taken. */
   onReplaced: () => void = () => {};
   #anchors: string[];
   #certificate: ClientCertificate | undefined;
@@ -71,7 +71,7 @@ export class Credentials {
     return new Credentials(parts, byCertificate, certificate);
   }
 
-  /** Whether the certificate is somebody else's to renew. */
+  /** Whether the certificate comes from a file, which somebody else renews. */
   get isGiven(): boolean {
     return this.byCertificate && this.#parts.stores?.sets('keystore') === true;
   }
@@ -82,7 +82,7 @@ export class Credentials {
   }
 
   /**
-   * For every request: without a file that is set there is another trust, or another certificate.
+   * Checked before every request: without a file that is set, the link would trust or show something else.
    *
    * @throws AgentError `link.files_refused` for one that was never taken
    */
@@ -122,7 +122,7 @@ export class Credentials {
     return certificate && nowMs < certificate.notAfterMs ? certificate : undefined;
   }
 
-  /** Of the certificate that there is. */
+  /** That of the certificate that there is. */
   get validity(): Validity | undefined {
     return this.#certificate;
   }
@@ -144,8 +144,8 @@ export class Credentials {
   }
 
   /**
-   * Keeps a certificate that was asked for with a new key, at `nowMs` by the control plane's clock, and shows it from the next connection on. Where it cannot
-   * be kept it is good until this process ends.
+   * Keeps a certificate that was asked for with a new key, at `nowMs` by the control plane's clock, and shows it from
+   * the next connection on. Where it cannot be kept it is good until this process ends.
    *
    * @throws AgentError `reply.unexpected` when it is of another key or agent
    */

@@ -1,22 +1,22 @@
 import type { LinkOptions } from '@sallyport/tls/https-link';
+import type { LinkStores } from '@sallyport/tls/link-stores';
 import { AgentError } from '../agent-error.ts';
 import type { AgentConfig } from '../config.ts';
 import type { ClientCertificate } from '../state/client-certificate.ts';
 import type { Identity } from '../state/identity.ts';
-import type { OwnStores } from './own-stores.ts';
 import { routeToControlPlane } from './route.ts';
 import { caOf, trustFor } from './trust.ts';
 
 /** What proofs call a control plane that the agent never resolves; it never will (RFC 6761, section 6.4). */
 export const UNNAMED_CONTROL_PLANE = 'https://control-plane.invalid';
 
-/** What everything that connects to the control plane of this identity goes by. */
+/** What every connection to the control plane of this identity is made with. */
 export type LinkToControlPlane = Required<Pick<LinkOptions, 'baseUrl' | 'tls' | 'route'>> &
   Pick<LinkOptions, 'ca' | 'identity' | 'peerName'>;
 
 /** The files that are set, and what the agent shows of itself, if it does. */
 export type Brought = {
-  stores?: OwnStores | undefined;
+  stores?: LinkStores | undefined;
   certificate?: ClientCertificate | undefined;
 };
 

@@ -2,9 +2,6 @@ import type { LinkStores } from '@sallyport/tls/link-stores';
 import { followStores, openStores, type StoreBlocks } from '../files/stores.ts';
 import type { Log } from '../log.ts';
 
-/** What the link to the control plane is given by files. */
-export type OwnStores = LinkStores;
-
 type Config = { controlPlane: StoreBlocks };
 
 const KEY = 'controlPlane';
@@ -15,7 +12,7 @@ const USAGE = 'clientAuth';
  *
  * @throws AgentError `usage.invalid` with every file that is not taken
  */
-export async function openOwnStores({ controlPlane }: Config): Promise<OwnStores | undefined> {
+export async function openOwnStores({ controlPlane }: Config): Promise<LinkStores | undefined> {
   return areSet(controlPlane) ? openStores(KEY, controlPlane, USAGE) : undefined;
 }
 
@@ -23,7 +20,7 @@ export async function openOwnStores({ controlPlane }: Config): Promise<OwnStores
 export async function followOwnStores(
   { controlPlane }: Config,
   log: Log,
-): Promise<OwnStores | undefined> {
+): Promise<LinkStores | undefined> {
   return areSet(controlPlane) ? followStores(KEY, controlPlane, USAGE, log) : undefined;
 }
 

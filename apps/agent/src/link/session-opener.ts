@@ -25,7 +25,7 @@ import type { ServerClock } from './server-clock.ts';
 /** A token is replaced when this part of its life is over, so that none expires while a pull waits. */
 const RENEW_AFTER = 0.8;
 const SESSION_PATH = '/agent/v1/session';
-/** What another certificate mends: not that it was shown to nobody, as behind a proxy that ends TLS. */
+/** Refusals that another certificate mends; `required` is not one of them, as behind a proxy that ends TLS. */
 const IS_REPLACED = /^client_certificate\.(?:expired|untrusted|unknown)$/;
 const NOT_RENEWED: ReadonlySet<number | undefined> = new Set([401, 404]);
 
@@ -51,15 +51,15 @@ export class SessionOpener {
     this.#parts = parts;
   }
 
-  /** A new access token; of `open`, the one before, when that only needs another. Ends with the link, at the latest. */
-  async open(open: Access | undefined): Promise<Access> {
+  /** A new access token, by renewal of `before` where that is still open. Ends with the link, at the latest. */
+  async open(before: Access | undefined): Promise<Access> {
     const { credentials } = this.#parts;
-    if (credentials?.isGiven === true) return this.#openedByCertificate(credentials, open);
-    if (credentials?.byCertificate === true) return this.#openCertified(credentials, open);
+    if (credentials?.isGiven === true) return this.#openedByCertificate(credentials, before);
+    if (credentials?.byCertificate === true) return this.#openCertified(credentials, before);
     const agentToken = await this.#parts.readToken?.();
     const openedWith = agentToken && createHash('sha256').update(agentToken).digest('base64url');
     return (
-      (await this.#renewed(open, openedWith)) ??
+      (await this.#renewed(before, openedWith)) ??
       this.#opened(openedWith, (generation) =>
         agentToken === undefined
           ? this.#openByKey(generation)
@@ -68,14 +68,14 @@ export class SessionOpener {
     );
   }
 
-  /** With a certificate that is good; the key asks for the first, and for another where one is lost. */
-  async #openCertified(credentials: Credentials, open: Access | undefined): Promise<Access> {
+  /** With the certificate that the control plane issues; the key asks for the first, and for another where one is lost. */
+  async #openCertified(credentials: Credentials, before: Access | undefined): Promise<Access> {
     const { serverClock, log } = this.#parts;
     if (credentials.usable(serverClock.now()) === undefined)
       return this.#openRecertified(credentials);
     let access: Access;
     try {
-      access = await this.#openedByCertificate(credentials, open);
+      access = await this.#openedByCertificate(credentials, before);
     } catch (error) {
       if (!(error instanceof AgentError) || !IS_REPLACED.test(error.code)) throw error;
       log.warn({ code: error.code }, 'the client certificate is not accepted; asking for another');
@@ -91,7 +91,7 @@ export class SessionOpener {
     return this.#openedByCertificate(credentials, undefined);
   }
 
-  /** What keeps a certificate from being renewed says nothing against the one there is. */
+  /** A fault that keeps a certificate from being renewed says nothing against the one there is. */
   async #openRenewed(credentials: Credentials, access: Access): Promise<Access> {
     try {
       await this.#certify(credentials, access);
@@ -104,10 +104,13 @@ export class SessionOpener {
     }
   }
 
-  async #openedByCertificate(credentials: Credentials, open: Access | undefined): Promise<Access> {
+  async #openedByCertificate(
+    credentials: Credentials,
+    before: Access | undefined,
+  ): Promise<Access> {
     const { link, serverClock } = this.#parts;
     const openedWith = credentials.usable(serverClock.now())?.serialNumber;
-    const renewed = await this.#renewed(open, openedWith);
+    const renewed = await this.#renewed(before, openedWith);
     if (renewed !== undefined) return renewed;
     return this.#opened(openedWith, (generation) => {
       const json = { protocol: PROTOCOL, grantType: CERTIFICATE_GRANT, generation };
@@ -160,16 +163,16 @@ export class SessionOpener {
 
   /** A session that is still open, and was opened with what there is now, only needs another access token. */
   async #renewed(
-    open: Access | undefined,
+    before: Access | undefined,
     openedWith: string | undefined,
   ): Promise<Access | undefined> {
-    if (open === undefined || open.openedWith !== openedWith) return undefined;
-    if (this.#parts.clock.now() >= open.expiresAtMs) return undefined;
+    if (before === undefined || before.openedWith !== openedWith) return undefined;
+    if (this.#parts.clock.now() >= before.expiresAtMs) return undefined;
     try {
       const path = `${SESSION_PATH}/renew`;
       const json = { protocol: PROTOCOL };
       return await this.#accessOf(
-        await callWith(open, this.#parts, { method: 'POST', path, json }),
+        await callWith(before, this.#parts, { method: 'POST', path, json }),
         openedWith,
       );
     } catch (error) {

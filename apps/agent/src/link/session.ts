@@ -5,13 +5,13 @@ import { callWith, type Access } from './access.ts';
 import type { Call } from './call.ts';
 import { SessionOpener, type OpenerParts } from './session-opener.ts';
 
-/** What keeps a session from being renewed, and says nothing against the one there is. */
+/** Faults that keep a session from being renewed, and say nothing against the one that is open. */
 const MAY_WAIT = /^(?:token_file\..*|reference\..*|hashing\.busy)$/;
 
 export type SessionParts = OpenerParts & {
-  /** Told the group that the agent is in, each time that a session is open and the control plane named it. */
+  /** Called with the agent's group each time that the control plane has named it. */
   onGroup?: (group: JoinedGroup) => void;
-  /** Told of every reply that is no refusal, but for those that open sessions. */
+  /** Called for every reply that is no refusal, except those that open sessions. */
   onAnswer?: () => void;
 };
 
@@ -77,7 +77,7 @@ export class Session {
     } catch (error) {
       return this.#stillOpen(error);
     }
-    // Not before, since what it interrupts may wait for the session.
+    // Only now: the pull that it interrupts may be waiting for this session.
     if (this.#access.group !== undefined) this.#parts.onGroup?.(this.#access.group);
     return this.#access;
   }
@@ -94,8 +94,8 @@ export class Session {
 
   #repaired(error: unknown): boolean {
     if (!(error instanceof AgentError)) return false;
-    // Within a session: the agent token that opened it was revoked, and another may be there by now.
-    // Or its certificate: the connection may be older than what a replica trusts by now.
+    // In an open session these mean that its token was revoked, and another may be there by now; or that the
+    // connection is older than the certificates that a replica trusts by now.
     const isOver =
       /^(?:agent_token|client_certificate)\./.test(error.code) && this.#access !== undefined;
     if (isOver || error.code.startsWith('access_token.')) {

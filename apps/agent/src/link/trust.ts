@@ -1,5 +1,5 @@
+import type { LinkStores } from '@sallyport/tls/link-stores';
 import type { Identity } from '../state/identity.ts';
-import type { OwnStores } from './own-stores.ts';
 
 /**
  * Whose certificates the control plane may show. `system`: of any CA that the runtime and the host trust, and
@@ -13,7 +13,7 @@ export type Trust = { from: 'file' | 'enrolment' | 'system'; certificates: reado
  */
 export function trustFor(
   { trustAnchors }: Pick<Identity, 'trustAnchors'>,
-  stores: Pick<OwnStores, 'sets' | 'truststore'> | undefined,
+  stores: Pick<LinkStores, 'sets' | 'truststore'> | undefined,
 ): Trust {
   if (stores?.sets('truststore') === true)
     return { from: 'file', certificates: stores.truststore ?? [] };

@@ -48,7 +48,7 @@ export type Access = {
   admit?: ((request: IncomingMessage, peer: Peer | undefined) => void) | undefined;
 };
 
-/** Answers one request of a program, also one that is refused. */
+/** Answers one request of a program, be it with a refusal. Returns what is to be called once the reply is gone. */
 export function answer(
   parts: AnswerParts,
   access: Access,
@@ -73,7 +73,7 @@ export function answer(
   };
 }
 
-/** Whoever asks for what is not for it is recorded, without what it asked for: that is anybody's text. */
+/** A program that asks for what it may not have is recorded, without what it asked for: that may be any text. */
 const RECORDED =
   /^(?:request\.(?:not_allowed|unauthenticated|client_refused|user_refused|forwarded|foreign_host)|lease\.outside_window)$/;
 
@@ -96,7 +96,7 @@ function refuse(
   sendProblem(response, fault, requestId);
 }
 
-/** Who is not let in gets no second try over the same connection, which would keep it. */
+/** A program that is not let in does not keep its connection for another try. */
 function admit(access: Access, { request, response, peer }: Exchange): void {
   try {
     access.admit?.(request, peer);
@@ -106,7 +106,7 @@ function admit(access: Access, { request, response, peer }: Exchange): void {
   }
 }
 
-/** Returns what gives a value's plaintext back, once the reply is gone. */
+/** Returns what releases a value's plaintext, to be called once the reply is gone. */
 function route(parts: AnswerParts, access: Access, exchange: Exchange): (() => void) | undefined {
   const { request } = exchange;
   const [url, query] = splitQuery(request.url ?? '');
@@ -137,7 +137,7 @@ function route(parts: AnswerParts, access: Access, exchange: Exchange): (() => v
   return onceSent(sent, { ...exchange, parts, access });
 }
 
-/** Of a reply that takes a moment: its plaintext is given back when both it and its reader are done. */
+/** For a reply that takes a moment: its plaintext is released once it is made and its reader is done. */
 function onceSent(
   sent: Promise<(() => void) | undefined>,
   { parts, access, ...exchange }: Exchange & { parts: AnswerParts; access: Access },
@@ -156,7 +156,7 @@ function onceSent(
   return () => void done.then((release) => release?.());
 }
 
-/** All but values, whose replies write their headers at once: that costs half of what setting them does. */
+/** Everything but values, which write all headers at once: that costs half of setting one after the other. */
 function answerOther(parts: AnswerParts, access: Access, exchange: Exchange, url: string): void {
   const { request, response, requestId } = exchange;
   const { health, watch } = parts;
@@ -233,7 +233,7 @@ function later(
   );
 }
 
-/** Loaded when they are asked for: most agents never are, and start sooner. */
+/** Loaded when asked for: most agents never are, and start sooner. */
 async function sendMetrics({ health, requests }: AnswerParts, response: ServerResponse) {
   const { renderMetrics } = await import('./metrics.ts');
   const body = await renderMetrics(describeHealth(health), requests);

@@ -3,13 +3,13 @@ import type { Socket } from 'node:net';
 import type { Peer } from '../host/libc.ts';
 import type { UnreadReplies } from './unread-replies.ts';
 
-/** Of every listener for programs. */
+/** What every listener for programs grants. */
 export const limits = {
   maxHeaderSize: 8 * 1024,
   headersTimeout: 5_000,
   requestTimeout: 10_000,
   keepAliveTimeout: 60_000,
-  /** Else silent connections are looked for twice a minute only, and can fill the server until then. */
+  /** By default Node looks for silent connections twice a minute, and they could fill the server until then. */
   connectionsCheckingInterval: 1_000,
 } satisfies ServerOptions;
 

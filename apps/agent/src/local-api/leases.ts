@@ -18,15 +18,16 @@ export const renewBody = z.strictObject({ ttlSeconds: seconds });
 /** Who asks for leases: the place where, by its name, and what may be read there. */
 export type Borrower = { leases: Leases; acts: RepeatedActs; rights: Rights; place: string };
 
+const LEASES = '/v1/leases';
+
 /** Whether a path is about leases. */
 export function isAboutLeases(url: string): boolean {
   return url === LEASES || url.startsWith(`${LEASES}/`);
 }
-const LEASES = '/v1/leases';
 
 /**
- * `POST /v1/leases`, `GET` and `DELETE /v1/leases/{id}`, `POST /v1/leases/{id}/renew`. Resolves with what gives a
- * value's plaintext back, undefined where none was sent.
+ * `POST /v1/leases`, `GET` and `DELETE /v1/leases/{id}`, `POST /v1/leases/{id}/renew`. Resolves with what releases a
+ * value's plaintext, undefined where none was sent.
  *
  * @throws AgentError `request.*`, `secret.*`, `lease.*`
  */
@@ -66,7 +67,7 @@ export async function answerLease(
 
 async function take({ leases, rights, place }: Borrower, exchange: Exchange): Promise<Lent> {
   const asked = await bodyOf(exchange, takeBody);
-  // Before it is asked for: what may not be read is not told to be there, or not.
+  // Before it is asked for: a refusal does not tell whether the secret is there.
   if (!rights.allows('secret', asked.secret)) throw notAllowed();
   return leases.take({
     ...asked,

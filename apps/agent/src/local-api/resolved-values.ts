@@ -27,8 +27,8 @@ export function referenceAsked(
 }
 
 /**
- * What a reference leads to; 304 when the caller has it. Resolves with what gives its plaintext back to be zeroed,
- * undefined where none was sent.
+ * What a reference leads to; 304 when the caller has it. Resolves with what releases its plaintext, to be called once
+ * the reply is gone; undefined where none was sent.
  *
  * @throws AgentError as `sendValue` and `HeldReferences.resolve` do
  */

@@ -1,6 +1,6 @@
-/** For so long whoever asks for the same gets the same bytes: many reads at a time open a value once. */
+/** How long everybody who asks for the same gets the same bytes: many reads at a time open a value once. */
 const SHARED_MS = 10;
-/** What is shared may take so much memory; a reply that would take more is its reader's alone. */
+/** How much memory shared replies may take; a reply beyond that is its reader's alone. */
 const MAX_SHARED_BYTES = 4 * 1024 * 1024;
 
 type Body = { bytes: Buffer; readers: number; isOver: boolean };
@@ -17,7 +17,7 @@ export class SharedBodies {
   #bytes = 0;
   #over: NodeJS.Timeout | undefined;
 
-  /** What `make` makes, or has made a moment ago for the same key; it is zeroed here, and not by who made it. */
+  /** What `make` makes, or made a moment ago for the same key. It is zeroed here, not by who made it. */
   lend(key: string, make: () => Buffer): Lent {
     const body = this.#bodies.get(key) ?? this.#keep(key, make());
     body.readers += 1;

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 
-/** Of connections whose program has not been let in, so many are open; over it the oldest is cut off. */
+/** How many connections may be open whose program has not been let in; beyond that the oldest is cut off. */
 const AT_MOST = 64;
 
 /** Bounds the connections of whoever has shown nothing yet, so that they keep no program out. */

@@ -24,8 +24,6 @@ import { Strangers } from './strangers.ts';
 import { assertDirect, assertOwnHost } from './tcp-requests.ts';
 import type { UnreadReplies } from './unread-replies.ts';
 
-/** Whoever begins a handshake and goes no further keeps nobody else out. */
-const MAX_HALF_OPEN = 64;
 const HANDSHAKE_TIMEOUT_MS = 5_000;
 
 export type TcpParts = {
@@ -191,7 +189,7 @@ export class TcpListener implements Listener {
       rejectUnauthorized: asks,
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     });
-    this.#endHalfOpen = boundHalfOpen(server, MAX_HALF_OPEN);
+    this.#endHalfOpen = boundHalfOpen(server);
     const refused = refusalsTo(log, 'a program’s connection was refused');
     server.on('tlsClientError', (error, socket) => refused(inboundFailure(error, socket)));
     return server.on('secureConnection', (socket) => this.#strangers.add(socket));

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 
 /** A reader may take nothing of its reply for this long, and up to twice as long: Node looks this often. */
 const UNREAD_TIMEOUT_MS = 5_000;
+
 /** Bounds what programs asked for and do not read, at one listener: those at another are not held up by it. */
 export class UnreadReplies {
   readonly #atMostBytes: number;

@@ -29,7 +29,7 @@ export function usersOf(
   return new Set(named.map((user) => told(userNumber(user, 'localApi.sockets'))));
 }
 
-/** What the kernel says of every user whom it has no number for in a container's own users (user_namespaces(7)). */
+/** The number that the kernel gives to every user who is unknown in a container's user namespace (user_namespaces(7)). */
 const OVERFLOW_USER = 65_534;
 
 /** @throws AgentError `usage.invalid` for the number that stands for anybody */

@@ -110,14 +110,14 @@ export type Exchange = {
 /** A program that reads values: what was opened for others like it, and where its reads are recorded. */
 export type ValueReader = Reader & { bodies: SharedBodies; acts: RepeatedActs; place: string };
 
-/** One value; 304 when the caller has it. Returns what gives its plaintext back to be zeroed, once it is with the system. */
+/** One value; 304 when the caller has it. Returns what releases its plaintext, to be called once the reply is gone. */
 export function sendValue(
   { agent, rights, bodies, ...audit }: ValueReader,
   { collection, name, query = {} }: Asked,
   { request, response, requestId, named, peer }: Exchange,
 ): (() => void) | undefined {
   const held = heldBy(agent);
-  // Before it is looked for: what may not be read is not told to be there, or not.
+  // Before the look-up: a refusal does not tell whether the value is there.
   if (!rights.allows(collection.kind, name)) throw notAllowed(collection);
   const entry = agent.cache.find(collection.kind, name);
   if (entry === undefined) {

@@ -10,11 +10,11 @@ import { refuseWhenRevoked } from './values.ts';
 const KEEP_ALIVE_MS = 15_000;
 /** A watcher that lets this much pile up is cut off; it learns of everything when it comes back. */
 const MAX_BACKLOG_BYTES = 256 * 1024;
-/** A watcher whose stream has ended and that does not read what is left of it is cut off then. */
+/** A watcher that does not read the rest of its ended stream within this time is cut off. */
 const END_WITHIN_MS = 1_000;
 /** Changes that are remembered for watchers that come back. */
 const MAX_REMEMBERED = 4_096;
-/** How often it is seen whether the time of what a reference leads to is over. */
+/** How often the agent looks for references whose values are due to be asked for again. */
 const LOOK_EVERY_MS = 1_000;
 
 type Change = AppliedEvent['changes'][number];
@@ -43,7 +43,7 @@ export class WatchHub {
   /** Oldest first, without a gap from the revision after `#floor` up to the one that runs. */
   #remembered: Told[] = [];
   #floor: number | undefined;
-  /** Up to here a number may be of another state than the one that has it now. */
+  /** Up to here a number may have stood for another state before. */
   #ambiguous = 0;
 
   constructor(agent: Agent, log: Log) {
@@ -76,7 +76,7 @@ export class WatchHub {
     response.once('close', () => this.#forget(response));
   }
 
-  /** Ends the streams of whoever was let in there. */
+  /** Ends the streams of those who were let in by this access. */
   endOf(access: Access): void {
     for (const [watcher, other] of this.#watchers) if (other === access) this.#end(watcher);
   }

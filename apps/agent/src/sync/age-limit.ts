@@ -57,7 +57,7 @@ export class AgeLimit {
     return undefined;
   }
 
-  /** It is not over when the control plane was reached. */
+  /** It is over no longer when the control plane is reached. */
   async #lastChance(maxStaleSeconds: number, signal: AbortSignal): Promise<void> {
     const { contact, clock } = this.#parts;
     const until = clock.monotonic() + LAST_CHANCE_MS;

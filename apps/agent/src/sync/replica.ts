@@ -143,7 +143,7 @@ export class Replica {
     return this.#isForeign ? undefined : this.#cache.revision();
   }
 
-  /** One that comes with a bundle is held from then on if the bundle is taken; what is left of it here is zeroed. */
+  /** A key that comes with a bundle is held from then on if the bundle is taken; the copy here is zeroed. */
   async #withKey(
     wrapped: string | undefined,
     take: (key: HeldKey) => Promise<Applied | undefined>,
@@ -193,7 +193,7 @@ export class Replica {
   #isNews({ revision, epoch, complete }: OpenedBundle): boolean {
     const held = this.#held();
     if (held === undefined || revision > held.revision || epoch > held.epoch) return true;
-    // Of an older one there may be more, when it was pulled while a newer one was imported.
+    // An older one is none, even if it is complete: it was pulled while a newer one was imported.
     return revision === held.revision && complete && !held.complete;
   }
 }

@@ -31,11 +31,11 @@ export type SyncParts = {
   keep: (copy: DurableCopy) => Promise<void>;
   isDegraded: () => boolean;
   /**
-   * Aborts when what runs is wiped, or of a group that the agent is no longer in: a pull that is under way names it,
-   * and would wait for the next revision.
+   * Aborts when what runs was wiped, or is of a group that the agent has left: a pull that is under way names it, and
+   * would wait for the next revision.
    */
   outdated: () => AbortSignal;
-  /** Aborts when the control plane answers anything that the agent asks within its session, and when a file of the link was taken. */
+  /** Aborts when the control plane has answered any request of the session, and when a new file of certificates was taken. */
   answered: () => AbortSignal;
 };
 
@@ -56,7 +56,7 @@ export async function runSyncLoop(
 ): Promise<AgentError | undefined> {
   const { clock } = parts;
   const backoff = new Backoff(parts.random);
-  // Once an outage: programs have the agent ask much, and each answer would be another pull that fails.
+  // Once per outage: programs make the agent ask often, and each answer would bring another pull that fails.
   let hasComeEarly = false;
   while (!signal.aborted) {
     try {
@@ -84,7 +84,7 @@ export async function runSyncLoop(
   return undefined;
 }
 
-/** Whether the next answer to anything tells that it is over; what the control plane itself refused is not. */
+/** Whether it is the link that failed, so that an answer to anything else shows that it works again. */
 function mayBeBack({ status, code, retryable }: AgentError): boolean {
   return retryable && status === undefined && /^(?:link|proxy)\./.test(code);
 }
@@ -145,13 +145,13 @@ async function act(reply: PullReply, parts: SyncParts, signal: AbortSignal): Pro
   return true;
 }
 
-/** Whether there is something to say or to do: an empty list asks which there are by now. */
+/** Ends the leases that the reply names. True when it named any that were held, or none: that asks for a pull that names them. */
 function endLeases({ endedLeases }: PullReply, { leases }: SyncParts): boolean {
   if (endedLeases === undefined) return false;
   return leases.end(endedLeases) || endedLeases.length === 0;
 }
 
-/** The acknowledgement is to tell how the disk took it, but a disk that hangs must not stop delivery. */
+/** The acknowledgement tells whether the disk took it, but a disk that hangs must not stop delivery. */
 async function keepWithPatience(
   copy: DurableCopy,
   { keep, clock }: SyncParts,

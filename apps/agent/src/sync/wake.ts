@@ -1,4 +1,4 @@
-/** Ends waits early: `signal` is of whoever waits now, and the next one gets another. */
+/** Ends waits early: `now` aborts the `signal` of whoever waits, and the next to wait gets another. */
 export class Wake {
   #controller = new AbortController();
 

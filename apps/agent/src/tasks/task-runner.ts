@@ -39,7 +39,7 @@ export class TaskRunner {
     }
   }
 
-  /** Gives up what runs; the control plane hands it out again when the locks end. */
+  /** Gives up running tasks; the control plane hands them out again when their locks end. */
   async stop(): Promise<void> {
     this.#stop.abort();
     await Promise.all(this.#running);

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { HttpsLink } from '@sallyport/tls/https-link';
-import { createAgent } from '../../src/agent.ts';
+import { Agent } from '../../src/agent.ts';
 import { importIdentity } from '../../src/state/identity.ts';
 import { ControlPlaneDouble } from '../control-plane-double.ts';
 import { enrollWith, until } from '../harness.ts';
@@ -12,7 +12,7 @@ test('[SG-33] [AT-10] what references led to is wiped when the agent is revoked'
   const identity = await importIdentity(enrolled.identity);
   const link = new HttpsLink({ baseUrl: double.url, ca: double.ca });
   const alone = new ResolverAlone();
-  const agent = createAgent({ identity, link, references: alone.resolver });
+  const agent = new Agent({ identity, link, references: alone.resolver });
   agent.start();
   await until(() => double.waitingPulls === 1);
   const held = await alone.read();

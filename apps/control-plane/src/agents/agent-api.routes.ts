@@ -23,7 +23,7 @@ import { agentRequest, type AgentAuthenticator, type AgentRequest } from './auth
 import { enroll } from './enroll.ts';
 import { renewCertificate } from './issue-certificate.ts';
 
-/** Hashes for one enrollment token: whoever forges it leaves room for those who hold another. */
+/** Hashes for one enrollment token at a time: whoever forges it leaves room for those who hold another. */
 const PER_TOKEN = { concurrency: 1, queued: 7, refusal: hashingBusy };
 
 /** How an agent comes in: `/agent/v1/enroll`, `session`, `certificate` and `cacerts`. */
@@ -97,7 +97,7 @@ function originOf({ id, ip }: FastifyRequest) {
   return { requestId: id, address: ip };
 }
 
-/** The key that a session's own certificate is for. */
+/** The thumbprint of the key in the certificate that the session was opened with; undefined without one. */
 function certificateUsed(
   { cnf }: AccessClaims,
   authenticator: AgentAuthenticator,

@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 
-/** For the refusal of a request that waits to be on its way. */
+/** Time for the refusal of a waiting request to be sent. */
 const GRACE_MS = 1_000;
 
 /** Which connections each agent has proved itself on, so that they end with it. */

@@ -11,7 +11,7 @@ import { proofRefusal } from './proof-refusal.ts';
 import type { RefuseAgent } from './refuse-agent.ts';
 
 /**
- * The agent that signed the assertion (RFC 7523, section 3), which is good for once.
+ * The agent that signed the assertion (RFC 7523, section 3), which can be used once.
  *
  * @throws AppError `assertion.invalid`, `assertion.replayed`, `clock.skewed`, `agent.unknown`, `agent.revoked`
  */
@@ -26,7 +26,7 @@ export async function agentOfAssertion(
   if (agent.revokedAt !== null) throw await refuse(agent, agentRevoked());
   // Kept past the clock tolerance, so that it outlives the assertion on any replica.
   const keptUntil = new Date(expiresAtMs + 10 * 60_000);
-  if (!(await db.read((writer) => useAssertion(writer, `${agent.id}:${jti}`, keptUntil)))) {
+  if (!(await db.write((writer) => useAssertion(writer, `${agent.id}:${jti}`, keptUntil)))) {
     throw new AppError('assertion.replayed', 'This assertion was used before; sign a new one.');
   }
   const { id: agentId, groupId, keyThumbprint } = agent;

@@ -17,10 +17,10 @@ import { findAgentToken, noteTokenUse, type AgentTokenRow } from './agent-tokens
 import { findAgent, type AgentRow } from './agents.store.ts';
 import type { RefuseAgent } from './refuse-agent.ts';
 
-/** As many hashes for one agent, and so of whoever has its key, at a time; another waits, should its reply have been lost. */
+/** One hash at a time for one agent, and so for whoever has its key; one more waits, for a reply that was lost. */
 const PER_AGENT = { concurrency: 1, queued: 1, refusal: hashingBusy };
 
-/** Checks agent tokens, each agent's in turn, so that none who tries many keeps the others waiting. */
+/** Checks agent tokens, one at a time for each agent, so that one that tries many does not keep the others waiting. */
 export class AgentTokenChecks {
   readonly #tokens: TokenChecks;
   readonly #turns = new Turns(PER_AGENT);
@@ -36,9 +36,9 @@ export class AgentTokenChecks {
 }
 
 /**
- * The agent whose token this is. `acceptKey` takes the proof that the agent's own key made: it comes before the
- * hash, so that a token which was copied costs nobody anything, and is of no use without the key. Nor is one
- * hashed that cannot open a session: its agents ask again and again, and others' tokens wait for their hash.
+ * The agent whose token this is. `acceptKey` checks the proof by the agent's own key, before the hash: a copied
+ * token is of no use without the key, and costs no hash. A token that cannot open a session is not hashed either:
+ * its agent asks again and again, and other tokens would wait for their hash.
  *
  * @throws AppError `agent_token.*`, `agent.revoked`, `hashing.busy`, and what `acceptKey` throws
  */
@@ -65,7 +65,7 @@ export async function agentOfToken(
   if (row.revokedAt !== null) throw await refuseToken(agentTokenRevoked());
   if (row.expiresAt.getTime() <= clock.now()) throw await refuseToken(agentTokenExpired());
   if (!(await checks.matches(token, row))) throw await refuseToken(agentTokenUnknown());
-  await db.read((writer) => noteTokenUse(writer, row.id, new Date(clock.now())));
+  await db.write((writer) => noteTokenUse(writer, row.id, new Date(clock.now())));
   const { id: agentId, groupId, keyThumbprint } = agent;
   return { agentId, groupId, cnf: { jkt: keyThumbprint }, method: 'token', tokenId: row.id };
 }

@@ -40,7 +40,7 @@ const DAY_MS = 24 * 3_600_000;
 
 type Origin = { requestId: string; address: string };
 
-/** Opens and renews the sessions of agents. No two ways to open one mix: what it was opened with is in it. */
+/** Opens and renews the sessions of agents. The ways to open one do not mix: each session keeps what it was opened with. */
 export class AgentSessions {
   readonly #platform: Platform;
   readonly #trust: Trust;
@@ -79,9 +79,9 @@ export class AgentSessions {
   }
 
   /**
-   * Another access token of the same standing, for a session that is still open: whoever shows one has proved
-   * itself a moment ago, so that nothing is hashed. What the session was opened with must still be good, and no other
-   * have been opened since: a copy of its state may have, which is told by what it shows to open another itself.
+   * Another access token for a session that is still open. The agent has proved itself a moment ago, so nothing is
+   * hashed. What the session was opened with must still be good, and no session of this agent may have been opened
+   * since: it may be that of a copy of the agent's state, which shows when one of the two opens another.
    *
    * @throws AppError `access_token.expired`, `agent.unknown`, `agent.revoked`, `agent.method_refused`, `agent_token.*`,
    * `client_certificate.*`
@@ -102,7 +102,7 @@ export class AgentSessions {
     return this.#issue(still, { standing, request, protocol, refuse });
   }
 
-  /** What a certificate stands for may have changed since it opened the session. */
+  /** Whose a certificate is may have changed since it opened the session. */
   async #checkCertificate(claims: AccessClaims, request: AgentRequest): Promise<void> {
     if (claims.method !== 'certificate') return;
     const shown = this.#authenticator.certificateOf(request);
@@ -132,7 +132,7 @@ export class AgentSessions {
     }
   }
 
-  /** The session that may be opened so, in the group that the agent is in now; it may be one for a new certificate alone. */
+  /** What the agent may open a session with, in the group that it is in now; perhaps one for a new certificate alone. */
   async #allowed(
     shown: AccessGrant,
     { protocol }: { protocol: number },
@@ -142,7 +142,7 @@ export class AgentSessions {
     const standing = await this.#standings.find(agentId, tokenId);
     if (standing === undefined) throw agentUnknown();
     if (standing.agentRevoked) throw await refuse(refusable(agentId, standing), agentRevoked());
-    // It would not be told of its new group, and refuse all that comes from there.
+    // An older agent is not told of its new group, and would refuse everything from there.
     if (standing.wasMoved) checkProtocol(protocol, NAMED_TRUST_PROTOCOL);
     const opener = { ...shown, groupId: standing.group.id, agentName: standing.agentName };
     const { methods } = standing;
@@ -154,7 +154,10 @@ export class AgentSessions {
     return { opener: { ...opener, method: 'recovery' }, standing };
   }
 
-  /** As long after the agent's last certificate, its enrolment, or its move out of a group where it needed none, as the key alone may ask for a new one. */
+  /**
+   * For `recoveryDays` after the agent's last certificate, its enrolment, or its move out of a group where it needed
+   * none, the key alone may ask for a new one.
+   */
   async #checkRecovery(agentId: string, { enrolledAt, recoverableFrom }: Standing): Promise<void> {
     const { db, clock, agentCertificates } = this.#platform;
     const { recoveryDays } = agentCertificates;
@@ -204,14 +207,14 @@ export class AgentSessions {
   }
 }
 
-/** An agent that has proved itself, as the audit names it. */
+/** The agent, as the audit names it. */
 function refusable(id: string, { agentName, group }: Standing) {
   return { id, name: agentName, groupId: group.id };
 }
 
 /**
- * A session does not outlive the token that opened it, as it stands now: by the tolerance of clocks at most, and
- * by what is left of its own life when a rotation ends the token sooner. Of one that has ended, the refusal.
+ * How long the agent token is still good; the refusal where it has ended. A session outlives its token by the
+ * tolerance of clocks at most, or by what is left of its own life when a rotation ends the token sooner.
  */
 function secondsLeft(
   token: { revoked: boolean; expiresAt: Date } | undefined,

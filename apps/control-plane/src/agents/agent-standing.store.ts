@@ -10,7 +10,7 @@ import { arrayLiteral } from '../platform/array-literal.ts';
 import { Batches } from '../platform/batches.ts';
 import type { Database } from '../platform/db.ts';
 
-/** What a session stands on, as it is now. */
+/** Everything that a session depends on, as it is now. */
 export type Standing = {
   agentName: string;
   group: JoinedGroup;
@@ -86,7 +86,7 @@ export class Standings {
   /** As the agent stands when this is called, or later; undefined when it is gone. @throws AppError `server.unavailable` */
   async find(agentId: string, tokenId?: string): Promise<Standing | undefined> {
     const row = await this.#reads.add({ agentId, tokenId });
-    // Not in the batch: a row that cannot be read, as of a newer version's group, is its own agent's trouble alone.
+    // Parsed here, not in the batch: a row that does not parse, as of a newer version, fails for its own agent alone.
     return row && standingOf(row);
   }
 }

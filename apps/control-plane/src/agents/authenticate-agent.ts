@@ -22,7 +22,7 @@ export type AgentRequest = {
   url: string;
 };
 
-/** Of what came over HTTP. */
+/** What an HTTP request shows of its agent. */
 export function agentRequest(request: FastifyRequest): AgentRequest {
   const { authorization, dpop } = request.headers;
   return {

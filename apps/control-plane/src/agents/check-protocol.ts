@@ -20,8 +20,8 @@ export function checkProtocol(protocol: number, oldest = OLDEST_PROTOCOL): void 
 const naming = z.looseObject({ protocol: z.int() });
 
 /**
- * A hook before a body is held against its schema: an agent that is newer may send what is not known here, and is
- * to be told that, not that its request is malformed.
+ * A hook that runs before the body is validated: a newer agent may send what is not known here, and is to be told
+ * so, not that its request is malformed.
  *
  * @throws AppError `protocol.unsupported`
  */

@@ -26,14 +26,14 @@ import { organisationIdentity } from './organisation-identity.ts';
 import { proofRefusal } from './proof-refusal.ts';
 import { checkEncryptionKey, registerKeys, thumbprintsOf } from './register-keys.ts';
 
-/** What enrolment stands on; `turns` are those of each token’s hashes. */
+/** What enrolment needs; `turns` bounds the hashes of each token. */
 export type EnrollDeps = { platform: Platform; trust: Trust; tokens: TokenChecks; turns: Turns };
 
 /**
- * Makes an agent of whoever holds a token with a use left and the private key of what it registers. Only
+ * Makes an agent of whoever holds a token with a use left and the private keys of what it registers. Only
  * who knows the token's secret learns why it is refused, and only such a refusal is audited: the rest is
- * anybody's noise. A token that has ended is therefore checked like any other. A client certificate that the
- * connection was made with, as `shown` tells, is the agent's from then on, unless it asks for one.
+ * noise that anybody can make. A token that has ended is therefore checked like any other. The client certificate
+ * of the connection, which `shown` returns, is the agent's from then on, unless it asks for one.
  *
  * @throws AppError `request.invalid` of the encryption key, `token.*`, `proof.invalid`, `csr.invalid`,
  * `clock.skewed`, `agent.banned`, `agent.keys_taken`, `agent.identity_taken`, `agent.method_refused`,
@@ -58,14 +58,14 @@ export async function enroll(
     const identity = requested === undefined ? identityOf(deps, shown()) : undefined;
     return await register(deps, op, { body, requested, identity }, row);
   } catch (error) {
-    // Whoever holds a token may be refused for ever: each refusal, which is audited, waits for a check.
+    // Its holder may try for ever: as nothing is remembered, each refusal, which is audited, costs a hash first.
     deps.tokens.forget(token);
     if (error instanceof AppError) await recordRefusal(platform, op, row, error);
     throw error;
   }
 }
 
-/** Of a flood of forgeries of a token most end here, before the rest of the work for them. @throws AppError `hashing.busy` */
+/** Ends most of a flood of forged tokens before there is more work for them. @throws AppError `hashing.busy` */
 function refuseBusy({ platform, tokens, turns }: EnrollDeps, token: Token): void {
   if (tokens.remembers(token)) return;
   turns.refuseFull(token.id);
@@ -132,7 +132,7 @@ function refusalOf(row: EnrollmentTokenRow, address: string, nowMs: number): App
 type Asked = {
   body: EnrollBody;
   requested: RequestedKey | undefined;
-  /** Of the certificate that the agent brings. */
+  /** The name in the certificate that the agent brings. */
   identity: string | undefined;
 };
 
@@ -168,7 +168,7 @@ async function register(
       const certificate =
         requested &&
         (await issueCertificate(tx, platform, trust, { certified, requested, op: enrolled }));
-      // Last, as others that enrol with the same token wait for this one from here on.
+      // Last: from here on others that enrol with the same token wait for the commit.
       if (!(await takeUse(tx, row.id, now))) throw usedUp();
       return {
         agentId,
@@ -183,7 +183,7 @@ async function register(
   }
 }
 
-/** What of an enrolment another agent has. */
+/** Tells what another agent has already: the identity of the certificate, or the keys. */
 async function alreadyThere(
   { db }: Platform,
   identity: string | undefined,

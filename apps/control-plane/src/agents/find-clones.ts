@@ -27,7 +27,7 @@ export async function findClone(
   { agentId, agentName = agentId, groupId }: AccessGrant,
   { shown, policy }: { shown: Generation | undefined; policy: ClonePolicy },
 ): Promise<void> {
-  if (await db.read((writer) => takeGeneration(writer, agentId, shown))) return;
+  if (await db.write((writer) => takeGeneration(writer, agentId, shown))) return;
   const isRefused = policy === 'refuse';
   await db.transaction(async (tx) => {
     const [now, noted] = [new Date(clock.now()), new Date(clock.now() - NOTED_MS)];

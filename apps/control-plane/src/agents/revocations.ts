@@ -9,8 +9,9 @@ import { listMovedSince, listRevokedSince } from './agents.store.ts';
 const WINDOW_MS = 2 * ACCESS_TOKEN_TTL_SECONDS * 1000;
 
 /**
- * The agents, and the agent tokens, that this replica must refuse although the access tokens that stem from
- * them have not expired, and where agents are that were moved: their older ones are of the group before. Wake-ups add to it at once; `reload` makes it whole again, whatever was missed.
+ * The agents and agent tokens that this replica must refuse although access tokens that stem from them have not
+ * expired, and the groups of agents that were moved: their older access tokens are for the group before. Wake-ups add
+ * to it at once; `reload` makes it whole again, whatever was missed.
  */
 export class Revocations {
   readonly #platform: Platform;
@@ -47,7 +48,10 @@ export class Revocations {
     return (this.#moved.get(agentId) ?? groupId) === groupId ? undefined : agentMoved();
   }
 
-  /** Re-reads the list, which forgets what is older than any access token; returns what is new here (of a move the group), and the agent that it is of. */
+  /**
+   * Re-reads the lists, and so forgets what is older than any access token. Returns what is new, by the agent that it
+   * concerns; `id` is that of the agent or the token, and of a move that of the group.
+   */
   async reload(): Promise<{ id: string; agentId: string }[]> {
     const heard = (this.#heard = new Set<string>());
     const heardMoved = (this.#heardMoved = new Map<string, string>());

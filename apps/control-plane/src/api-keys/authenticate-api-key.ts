@@ -51,7 +51,7 @@ export class ApiKeyAuthenticator {
       throw await this.#refused.noted(op, act, refusal);
     }
     if (now - (key.lastUsedAt?.getTime() ?? 0) >= USE_NOTED_MS)
-      await db.read((writer) => noteUse(writer, id, new Date(now), new Date(now - USE_NOTED_MS)));
+      await db.write((writer) => noteUse(writer, id, new Date(now), new Date(now - USE_NOTED_MS)));
     return op;
   }
 }

@@ -12,7 +12,7 @@ import {
 import type { Db } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
 import type { Platform } from '../platform/platform.ts';
-import type { RootKeys } from '../platform/root-keys.ts';
+import { rootPlace, type RootKeys } from '../platform/root-keys.ts';
 import { lockFirstStart, sealUnderRoot } from '../trust/index.ts';
 import { insertAuditKey, listAuditKeys, type AuditKeyRow } from './audit-keys.store.ts';
 
@@ -71,11 +71,5 @@ async function newKey(tx: Db, rootKeys: RootKeys, nowMs: number): Promise<AuditK
 
 /** Where the private half of such a key lives: the place that its ciphertext is bound to. */
 export function auditKeyPlace(id: string): Place {
-  return {
-    table: 'audit_signing_keys',
-    row: id,
-    field: 'sealed_private_key',
-    group: 'root',
-    keyVersion: 1,
-  };
+  return rootPlace('audit_signing_keys', id, 'sealed_private_key');
 }

@@ -5,7 +5,7 @@ import type { Database, Db } from '../platform/db.ts';
 import type { AuditDetails } from './audit-details.ts';
 import { auditRow, type AuditAct } from './audit-event.ts';
 
-/** Records an act in the transaction that does it, and lets who leads it know. */
+/** Records an act in the transaction that does it, and calls the operation's `onAct`. */
 export async function appendAuditEvent<Details extends AuditDetails>(
   tx: Db,
   op: Operation,
@@ -38,7 +38,7 @@ const insertInto = (table: string) => ({
                          $7::text[], $8::uuid[], $9::text[], $10::text[], $11::text[], $12::jsonb[])`,
 });
 
-/** Records acts that nothing else is written for, all or none. Into another table for a benchmark alone. */
+/** Records acts that nothing else is written for, all or none. `table` is another in a benchmark alone. */
 export async function insertAuditRows(
   db: Database,
   rows: readonly AuditRow[],

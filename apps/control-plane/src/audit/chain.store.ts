@@ -66,7 +66,7 @@ export async function findLink(db: Database, position: number): Promise<ChainHea
   return row === undefined ? undefined : headOf(row);
 }
 
-/** The position after which the chain begins that is kept. */
+/** The position after which the kept part of the chain begins. */
 export async function readBasePosition(db: Database): Promise<number> {
   const [row] = await db.direct<{ first: string | null }>(
     { name: 'audit-first', text: 'SELECT min(position) AS first FROM audit_links' },

@@ -26,7 +26,7 @@ export async function signHead(
     note: signCheckpoint(signer, head),
     createdAt: new Date(clock.now()).toISOString(),
   };
-  await db.read((writer) => insertCheckpoint(writer, checkpoint));
+  await db.write((writer) => insertCheckpoint(writer, checkpoint));
   return checkpoint;
 }
 

@@ -8,10 +8,10 @@ import { eventOf } from './audit-event.ts';
 import { EVENT_COLUMNS, headOf, LINK_COLUMNS } from './chain.store.ts';
 import { UnlinkedNumbers } from './unlinked.ts';
 
-/** What the sequencer writes by, and what it knows when it begins to: they run on the connection that holds its lock, so that without the lock there are none. */
+/** The connection that holds the sequencer's lock. All that it writes goes over it, so that nothing is written without the lock. */
 type Leader = Pick<pg.Client, 'query'>;
 
-/** Where the chain ends that this connection goes on with. */
+/** Where the chain ends, read over the leader's own connection. */
 export async function readOwnHead(client: Leader): Promise<ChainHead> {
   const { rows } = await client.query<{ position: string; hash: string }>(
     `SELECT ${LINK_COLUMNS} FROM audit_links l ORDER BY l.position DESC LIMIT 1`,

@@ -13,7 +13,7 @@ export const AUDIT_WRITES: BatchLimits = {
   refusal: auditBusy,
 };
 
-/** What an event is recorded with that nothing else is written for. */
+/** What it takes to record an act that nothing else is written for. */
 export type Recording = Pick<Platform, 'auditRows' | 'clock'>;
 
 /**
@@ -47,7 +47,7 @@ export async function recordDenial(
   await auditRows.add(auditRow(op, act, clock.now()));
 }
 
-/** What is told whoever would wait too long for its act to be recorded. */
+/** The refusal where too many acts wait to be recorded. */
 export function auditBusy(): AppError {
   return new AppError('audit.busy', 'Too many acts wait to be recorded; try again shortly.', {
     retryAfterSeconds: 2,

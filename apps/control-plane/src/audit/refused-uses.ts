@@ -9,9 +9,9 @@ const AGAIN_AFTER_MS = 60 * 60_000;
 const MAX_REMEMBERED = 50_000;
 
 /**
- * Records that a credential was shown which is good for nothing any more. Each once an hour and replica for one
- * reason, however often it is shown, so that nobody fills the audit with it. What cannot be recorded is refused all
- * the same, since an agent that was revoked must hear of it, and is recorded when it is shown again.
+ * Records that a credential was shown which is no longer good. Each replica records it once an hour for one reason,
+ * however often it is shown, so that nobody fills the audit with it. Where it cannot be recorded it is refused all the
+ * same, since an agent that was revoked must hear of it, and recorded when it is shown again.
  */
 export class RefusedUses {
   readonly #recording: Recording & Pick<Platform, 'log'>;

@@ -14,7 +14,7 @@ import {
 } from './links.store.ts';
 import type { UnlinkedNumbers } from './unlinked.ts';
 
-/** Of the advisory lock. */
+/** The number of the advisory lock. */
 const LOCK = 7_205_602;
 const CHANNEL = 'sallyport_audit';
 const BATCH = 1_000;
@@ -95,7 +95,7 @@ export class Sequencer {
 
 /**
  * Places events, batch after batch. The next batch is read, over another connection, and hashed while the last is
- * written. Whatever fails, nothing of what it knows may be used any more.
+ * written. When anything fails, nothing that it knows may be used any more.
  */
 class Placer {
   readonly #db: Database;
@@ -124,7 +124,7 @@ class Placer {
       this.#written = insertLinks(client, events, links).then((id) => {
         notice.openUntil = id;
       });
-      // Heard by whoever waits for it next.
+      // A failure is thrown where it is awaited next.
       this.#written.catch(() => {});
     }
     return events.length;

@@ -18,7 +18,7 @@ import {
 import { readCheckpoints, readLastSize, type KeptCheckpoint } from './checkpoints.store.ts';
 
 const BATCH = 1_000;
-/** What comes next in the chain gets its place within this time, also while another replica has to take over. */
+/** An event gets its place in the chain within this time, even while another replica has to take over. */
 const PLACING_MS = 8_000;
 const LOOK_EVERY_MS = 100;
 
@@ -126,7 +126,7 @@ function isSigned({ verifiers }: AuditKeys, { position, hash, note }: KeptCheckp
   });
 }
 
-/** Whether an event that is there by now gets no place. The lower number comes first, so each has its own time. */
+/** Whether an event that is there by now gets no place in time, which counts anew for the lowest number without one. */
 async function staysUnplaced(db: Database): Promise<boolean> {
   const numbers = await readNumbers(db);
   if (numbers === undefined) return false;

@@ -23,7 +23,7 @@ export type Actor =
   | { kind: 'system'; id?: undefined; name: string }
   | { kind: 'anonymous'; id?: undefined; name: string };
 
-/** What a credential allowed this long ago it allows still: a revocation holds within two seconds. */
+/** What a credential allowed this long ago counts as allowed: a revocation holds within two seconds. */
 export const FRESH_MS = 1_000;
 
 /** One act in progress: who, from where, under which request id. Every service call takes one. */
@@ -65,8 +65,8 @@ export class Operation {
   }
 
   /**
-   * What is said of a thing that is not there. To who may not see every group that is a refusal like that of a
-   * hidden one, audited too: neither the words nor the time tell them apart.
+   * The error for a thing that is not there. For a caller who may not see every group it is audited as a refusal, as
+   * for a hidden thing: neither the words nor the time tell the two apart.
    */
   absent(permission: Permission, missing: AppError): AppError {
     return this.#may('group:read', null) ? missing : missing.deniedAs({ permission });

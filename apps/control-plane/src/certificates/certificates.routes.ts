@@ -8,7 +8,7 @@ import {
 } from '@sallyport/contract';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { preconditionOf, tagged } from '../http/preconditions.ts';
+import { Precondition, tagged } from '../http/preconditions.ts';
 import { problemResponses } from '../http/problem-responses.ts';
 import { operationOf } from '../http/request-operation.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -41,7 +41,7 @@ export function certificatesRoutes(platform: Platform): FastifyPluginAsyncZod {
       },
       async (request, reply) => {
         const op = operationOf(request);
-        const condition = preconditionOf(request);
+        const condition = new Precondition(request);
         const put = await putCertificate(platform, op, request.params, request.body, condition);
         return tagged(reply, put.certificate)
           .code(put.created ? 201 : 200)
@@ -94,7 +94,7 @@ export function certificatesRoutes(platform: Platform): FastifyPluginAsyncZod {
         },
       },
       async (request, reply) => {
-        const condition = preconditionOf(request);
+        const condition = new Precondition(request);
         await removeCertificate(platform, operationOf(request), request.params, condition);
         return reply.code(204).send(null);
       },

@@ -15,7 +15,7 @@ export async function createDeliveryKey(
   const sealedField = await sealForGroup(
     tx,
     platform,
-    { ...field(groupId, epoch), groupId },
+    { ...deliveryKeyField(groupId, epoch), groupId },
     delivery.key,
   );
   await insertDeliveryKey(tx, {
@@ -51,9 +51,10 @@ export function openDeliveryKey(
   epoch: number,
   sealed: { sealed: Uint8Array; keyVersion: number },
 ): DeliveryKey {
-  return { group: groupId, epoch, key: keyring.open(field(groupId, epoch), sealed) };
+  return { group: groupId, epoch, key: keyring.open(deliveryKeyField(groupId, epoch), sealed) };
 }
 
-function field(groupId: string, epoch: number) {
+/** Where an epoch's key lives: the place that its ciphertext is bound to. */
+function deliveryKeyField(groupId: string, epoch: number) {
   return { table: 'delivery_keys', row: `${groupId}/${epoch}`, field: 'sealed_key' };
 }

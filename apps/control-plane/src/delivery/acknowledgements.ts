@@ -24,7 +24,7 @@ export class Acknowledgements {
     this.record(agent, 0, status);
   }
 
-  /** An agent runs a revision that there is not: it is behind until it takes one that there is. */
+  /** An agent runs a revision that does not exist here: it is behind until it takes one that does. */
   ahead({ agentId, groupId }: Heard, status: string): void {
     this.#keep({ agentId, groupId, revision: NONE_OF_HERE, status });
   }
@@ -48,7 +48,7 @@ export class Acknowledgements {
     if (batch.size === 0) return;
     this.#pending = new Map();
     try {
-      const back = await this.#platform.db.read((writer) =>
+      const back = await this.#platform.db.write((writer) =>
         writeAcknowledgements(writer, [...batch.values()]),
       );
       if (back.length > 0) await recordReturns(this.#platform, back);
@@ -74,7 +74,7 @@ export class Acknowledgements {
   }
 }
 
-/** Of this group: revisions of another are other numbers. */
+/** In this group alone: another group has numbers of its own. */
 function revisionOf(acknowledged: Acknowledgement | undefined, groupId: string): number {
   return acknowledged?.groupId === groupId ? acknowledged.revision : 0;
 }

@@ -155,8 +155,8 @@ export async function keepBundle(
 }
 
 /**
- * Forgets up to `limit` bundles that were made before, of revisions that their groups have left; returns how many. A
- * group whose content became small keeps no other, and what was deleted since is in them, sealed.
+ * Forgets up to `limit` bundles that were made before `before`, of revisions that their groups have left; returns how
+ * many. What was deleted since is in them, sealed, and a group whose content became small keeps none in their place.
  */
 export async function deleteBundlesLeftBefore(
   db: Db,
@@ -188,12 +188,12 @@ export type Acknowledgement = {
   seenAtMs: number;
 };
 
-/** In place of a revision: the agent runs what is not known here, and has taken nothing of what is. */
+/** In place of a revision: the agent runs one that does not exist here. */
 export const NONE_OF_HERE = -1;
 
 /**
- * Writes many acknowledgements in one statement; a revision goes backwards only to none at all, and what an agent said of a group
- * that it has left is passed over. Returns the ids of those that are lost no longer.
+ * Writes many acknowledgements in one statement. A revision goes backwards only to none at all, and what an agent said
+ * of a group that it has left is passed over. Returns the ids of the agents that were lost and are back.
  */
 export async function writeAcknowledgements(db: Db, batch: Acknowledgement[]): Promise<string[]> {
   const rows = await db.$queryRaw<{ id: string }[]>`

@@ -2,10 +2,10 @@ import { agentsOfEnded } from '../leases/index.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { Hub } from './hub.ts';
 
-/** For longer nobody listens in vain for wake-ups: pulls of agents that hold leases come more often. */
+/** What ended longer ago is known already: agents that hold leases pull more often than this. */
 const DEAF_AT_MOST_MS = 60_000;
 
-/** Has the agents that wait here name their leases, where one was ended while nothing was heard. */
+/** For after a time without wake-ups: has the waiting agents with a lease that ended meanwhile name their leases again. */
 export async function tellOfEndedLeases({ db, clock, log }: Platform, hub: Hub): Promise<void> {
   try {
     const since = new Date(clock.now() - DEAF_AT_MOST_MS);

@@ -5,8 +5,8 @@ import type { Hub } from './hub.ts';
 import { SharedLooks } from './shared-looks.ts';
 
 /**
- * When a group's agents come back: a small group at once, a large one between half of this and all of it, so
- * that everybody has the change before anybody asks for the next. A pull takes 0.3 ms of a core.
+ * How long after a change a group's agents pull again: those of a small group at once, those of a large one between
+ * half of this and all of it, so that all have the change before any asks for the next. A pull takes 0.3 ms of a core.
  */
 const SPREAD_MS_PER_AGENT = 0.7;
 const MAX_SPREAD_MS = 5_000;
@@ -63,14 +63,14 @@ export class GroupFeed {
   }
 
   /**
-   * The group's feed for an agent that runs `revision`, which it may have heard through another replica and
-   * this one not: the database tells. Undefined when that has no such revision either, which costs no build.
+   * The group's feed for an agent that runs `revision`. The agent may have it from another replica, before this one
+   * heard of it: then the database tells. Undefined when that has no such revision either; nothing is built for it.
    */
   async reaching(groupId: string, revision: number): Promise<Feed | undefined> {
     const known = await this.get(groupId);
     if (revision <= known.revision) return known;
     if (revision > (await this.#revisions.after(groupId))) return undefined;
-    // Another may have replaced what was known with a build that had begun too early; a second one has not.
+    // The first may be another caller's build, which began too early; the second is not.
     for (let feed = known, renewals = 0; renewals < 2; renewals += 1) {
       feed = await this.#renewed(groupId, feed);
       if (revision <= feed.revision) return feed;
@@ -78,7 +78,7 @@ export class GroupFeed {
     return undefined;
   }
 
-  /** Builds the feed anew, once for all who know only the same one. */
+  /** Builds the feed anew, once for all callers who know only the same outdated one. */
   async #renewed(groupId: string, outdated: Feed): Promise<Feed> {
     const entry = this.#current.get(groupId);
     const isOutdated = (await entry?.catch(() => undefined)) === outdated;
@@ -105,7 +105,7 @@ export class GroupFeed {
     return (await this.#current.get(groupId)?.catch(() => undefined))?.revision;
   }
 
-  /** Forgets the groups for which nobody waits here: a bundle each would be kept for ever. */
+  /** Forgets the groups for which nobody waits here; else a bundle of each would be kept for ever. */
   forgetIdle(): void {
     for (const groupId of this.#current.keys())
       if (this.#hub.waitsIn(groupId) === 0) this.#current.delete(groupId);

@@ -1,21 +1,22 @@
+/** What an agent runs, or a group has. */
+type Position = { revision: number; epoch: number };
+
 /** A pull that waits. `answer` is called once, with what ended the wait. */
-export type Waiter = {
+export type Waiter = Position & {
   agentId: string;
   groupId: string;
-  revision: number;
-  epoch: number;
   answer: (outcome: WaitOutcome) => void;
 };
 
-/** Whether a waiter runs another revision or epoch than the group's current one. */
-export function isBehind(
-  { revision, epoch }: Waiter,
-  current: { revision: number; epoch: number },
-): boolean {
+/** Whether an agent runs another revision or epoch than its group's current one. */
+export function isBehind({ revision, epoch }: Position, current: Position): boolean {
   return revision !== current.revision || epoch !== current.epoch;
 }
 
-/** `changed`: look again; `leases`: have it named again; `nothing`: the time is up; the rest end the pull with an error. */
+/**
+ * `changed`: look again; `leases`: have the agent name its leases again; `nothing`: the time is up; `gone`: the client
+ * has hung up; the rest end the pull with an error.
+ */
 export type WaitOutcome =
   | 'changed'
   | 'leases'
@@ -57,7 +58,7 @@ export class Hub {
   }
 
   /** Ends the wait of every agent of a group that runs another revision or epoch. */
-  settleGroup(groupId: string, current: { revision: number; epoch: number }): void {
+  settleGroup(groupId: string, current: Position): void {
     for (const agentId of this.#byGroup.get(groupId) ?? []) {
       const waiter = this.#byAgent.get(agentId);
       if (waiter !== undefined && isBehind(waiter, current)) this.settle(agentId, 'changed');

@@ -24,15 +24,12 @@ export type PullDeps = {
   isCurrent: () => boolean;
 };
 
-/** How long an agent waits that holds leases: should the word of an end be lost, it hears of it that much later. */
+/** How long an agent waits that holds leases: when the wake-up for an ended lease is lost, it hears of it that much later. */
 const LENDING_WAIT_SECONDS = 10;
-
-/** A pull's answer as JSON bytes; undefined for "nothing came". */
-export type PullAnswer = Buffer | undefined;
 
 /**
  * Answers at once when the agent is behind or has work, and otherwise waits for a change. Naming a revision
- * acknowledges it. `gone` is aborted when the client hangs up.
+ * acknowledges it. `gone` is aborted when the client hangs up. The answer is JSON as bytes, undefined when nothing came.
  *
  * @throws AppError `agent.revoked`, `protocol.unsupported`, `pull.superseded`, `revision.ahead`, `server.unavailable`, `server.stopping`
  */
@@ -41,7 +38,7 @@ export async function pull(
   agent: AccessClaims,
   body: PullBody,
   gone: AbortSignal,
-): Promise<PullAnswer> {
+): Promise<Buffer | undefined> {
   // Before all that may refuse it: an agent that calls is not lost, whatever it is told.
   deps.acknowledgements.heard(agent, body.status);
   if (body.leasesForgotten === true) await endUnnamed(deps, agent, body);
@@ -58,7 +55,7 @@ async function afterWait(
   agent: AccessClaims,
   body: PullBody,
   gone: AbortSignal,
-): Promise<PullAnswer> {
+): Promise<Buffer | undefined> {
   const longest = body.leases === undefined ? body.waitSeconds : LENDING_WAIT_SECONDS;
   const deadline = performance.now() + Math.min(body.waitSeconds, longest) * 1000;
   for (;;) {
@@ -96,13 +93,13 @@ export function checkCurrent({ isCurrent }: Pick<PullDeps, 'isCurrent'>): void {
     );
 }
 
-/** What there is for the agent now; something in any case where it is to name its leases again, of which it may have more by now. */
+/** What there is for the agent now; `namedAgain` makes a reply in any case, after which it names its leases again. */
 async function lookNow(
   deps: PullDeps,
   agent: AccessClaims,
   body: PullBody,
   namedAgain = false,
-): Promise<PullAnswer> {
+): Promise<Buffer | undefined> {
   checkCurrent(deps);
   checkStanding(deps, agent);
   const feed = await deps.feed.reaching(agent.groupId, body.revision);
@@ -110,7 +107,8 @@ async function lookNow(
     deps.acknowledgements.ahead(agent, body.status);
     throw ahead();
   }
-  const behind = body.revision < feed.revision || body.epoch !== feed.epoch;
+  const behind = isBehind(body, feed);
+  const hasKey = body.epoch === feed.epoch;
   if (behind) checkProtocol(body.protocol, feed.protocol);
   const tasks =
     body.taskCapacity > 0 ? await deps.tasks.claim(agent.agentId, body.taskCapacity) : [];
@@ -120,14 +118,12 @@ async function lookNow(
   if (!behind && tasks.length === 0 && endedLeases.length === 0 && !namedAgain) return undefined;
   if (behind) deps.platform.metrics.deliveries.inc();
   const isOwn = tasks.length > 0 || endedLeases.length > 0 || namedAgain;
-  if (behind && body.epoch === feed.epoch && !isOwn) return feed.sharedReply;
+  if (behind && hasKey && !isOwn) return feed.sharedReply;
   const reply: PullReply = {
     revision: feed.revision,
     epoch: feed.epoch,
     ...(behind ? feed.content : {}),
-    ...(body.epoch === feed.epoch
-      ? {}
-      : { deliveryKey: await deliveryKeyFor(deps.platform, agent, feed) }),
+    ...(hasKey ? {} : { deliveryKey: await deliveryKeyFor(deps.platform, agent, feed) }),
     tasks,
     ...(endedLeases.length > 0 || namedAgain ? { endedLeases } : {}),
     next: { afterMilliseconds: behind ? feed.afterMilliseconds : 0 },
@@ -135,16 +131,16 @@ async function lookNow(
   return Buffer.from(JSON.stringify(reply));
 }
 
-/** After a start an agent knows of no lease but those that it names: nobody could give back the others. */
+/** After a start an agent knows only the leases that it names. The others are ended: nobody could give them back. */
 async function endUnnamed(
   { platform: { db, clock } }: PullDeps,
   { agentId }: AccessClaims,
   { leases = [] }: PullBody,
 ): Promise<void> {
-  await db.read((writer) => endForgotten(writer, agentId, leases, new Date(clock.now())));
+  await db.write((writer) => endForgotten(writer, agentId, leases, new Date(clock.now())));
 }
 
-/** No statement for an agent that holds none. */
+/** Which of the leases that the agent names are over; costs no statement where it names none. */
 async function endedLeasesOf(
   { platform: { db, clock } }: PullDeps,
   { agentId }: AccessClaims,
@@ -167,8 +163,8 @@ async function deliveryKeyFor(
 ): Promise<string> {
   return platform.db.read(async (reader) => {
     const { groupId, encryptionKey, revokedAt } = await getRecipient(reader, agent.agentId);
-    // The row decides, whatever this replica has heard: a revoked agent never gets a new epoch's key,
-    // nor one that was moved its old group's.
+    // The row decides, whatever this replica has heard: a revoked agent never gets a new epoch's key, and one
+    // that was moved never gets its old group's.
     if (revokedAt !== null) throw agentRevoked();
     if (groupId !== agent.groupId) throw agentMoved();
     const recipient = await importEncryptionPublicKey(encryptionKey);

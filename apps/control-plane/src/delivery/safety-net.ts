@@ -81,7 +81,7 @@ export class SafetyNet {
     }
     for (const agentId of await tasks.reload()) hub.settle(agentId, 'changed');
     const now = platform.clock.now();
-    // A clock that was set back would be out of reach until it has caught up.
+    // Else, with a clock that was set back, it would count as out of reach until the clock has caught up.
     if (!this.isFresh || now < this.#inReachSinceMs) this.#inReachSinceMs = now;
     this.#lastLookMs = performance.now();
   }

@@ -1,6 +1,6 @@
 /**
- * Looks at things, one look at each at a time. Who asks while one is under way, which may have read before what
- * it is asked for, shares the next with all others who do.
+ * Looks at things, one look at each at a time. A look that is under way may have read too early for whoever asks
+ * meanwhile: all of them share the next one.
  */
 export class SharedLooks<Seen> {
   readonly #look: (key: string) => Promise<Seen>;

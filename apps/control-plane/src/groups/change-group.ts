@@ -6,7 +6,7 @@ import { addToBound, advanceGroup, measureEntries, setBound } from './groups.sto
 
 /**
  * A change to what a group's agents receive: the group moves to `revision`, and its row is held until the commit.
- * `written` is what the change writes, by `entryBytes`; what is known only later is told to `refuseTooLarge`.
+ * `written` is how many bytes the change writes, by `entryBytes`; one that knows only later calls `refuseTooLarge`.
  *
  * @throws AppError `group.busy`; `group.too_large`
  */
@@ -40,7 +40,7 @@ export async function aheadOfWriters<T>(
 }
 
 /**
- * To be asked after the write of an entry of so many bytes, by `measureEntries`.
+ * To be called after an entry of `written` bytes, by `measureEntries`, was written.
  *
  * @throws AppError `group.too_large` when the group holds more than its agents can be sent
  */

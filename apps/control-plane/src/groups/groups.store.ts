@@ -53,7 +53,7 @@ export async function listGroups(
   return rows.map(parsed);
 }
 
-/** The group before and after, whose row is held from the first look on. */
+/** Changes a group, whose row is locked first; returns it as it was before and as it is after. */
 export async function updateGroupRow(
   tx: Db,
   id: string,

@@ -75,8 +75,7 @@ export async function createAgentApp({
       });
       auditRefusals(api, platform, unreadable);
       api.addHook('preValidation', checkProtocolFirst);
-      // Last before the answer is made, since a body takes its time: whom this replica would not refuse may
-      // have been revoked all the same.
+      // Checked last, after a body that took its time: a replica that hears nothing cannot know who was revoked.
       api.addHook('preHandler', async (request) => {
         if (request.routeOptions.config.permission === 'agent') checkCurrent(pullDeps);
       });

@@ -16,7 +16,7 @@ export type Listener = {
   clientAuthorities?: () => ClientAuthorities;
 };
 
-/** What a listener's certificate is made of. `changed` looks whether it was made by a CA that issues no more. */
+/** Where listeners' certificates come from. `changed` looks whether another CA issues by now. */
 export type CertificateSource = {
   first: ServerCertificate;
   issue: () => Promise<ServerCertificate>;
@@ -82,7 +82,7 @@ export class CertificateRenewal {
   }
 }
 
-/** For the connections to come. The policy goes with it: Node would forget it for its own defaults. */
+/** For connections from now on. The policy goes with it: Node would fall back to its own defaults. */
 export function replaceCertificate(
   { app: { server }, tls, clientAuthorities }: Omit<Listener, 'own'>,
   certificate: ServerCertificate,

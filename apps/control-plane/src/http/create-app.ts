@@ -19,7 +19,7 @@ const BODY_LIMIT_BYTES = 256 * 1024;
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** Headers come in one piece from whoever does not mean to hold a connection. */
 const HEADERS_TIMEOUT_MS = 10_000;
-/** How often connections are looked at that are past their time. */
+/** How often connections that are past their time are looked for. */
 const CONNECTIONS_CHECK_MS = 2_000;
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 const MAX_PARAM_LENGTH = 256;
@@ -77,9 +77,9 @@ export function createApp({ log, metrics }: Platform, options: ListenerOptions):
     exposeHeadRoutes: false,
   });
   app.server.maxConnections = options.maxConnections;
-  // All of them are counted, and too many refused, in `refuseOversized`.
+  // Node would drop what is over its limit; `refuseOversized` counts all headers and refuses too many.
   app.server.maxHeadersCount = 0;
-  // Fastify takes it of its own accord, and a page of another site can send it without asking.
+  // Fastify takes text/plain by default, and a page of another site can send it without asking.
   app.removeContentTypeParser('text/plain');
   parseJsonBodies(app);
   app.setValidatorCompiler(validateRequest);
@@ -108,7 +108,7 @@ export function createApp({ log, metrics }: Platform, options: ListenerOptions):
 function tlsListener({ certificate, tls, clientAuthorities }: ListenerLimits) {
   return {
     ...certificate,
-    // Whoever shows none, or a bad one, is answered in words: the handshake could only break off.
+    // A missing or bad certificate is answered in words: the handshake could only break off.
     ...(clientAuthorities === undefined
       ? {}
       : { requestCert: true, rejectUnauthorized: false, ...trusting(clientAuthorities) }),

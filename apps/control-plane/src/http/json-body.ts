@@ -33,7 +33,7 @@ export function parseJsonBodies(app: FastifyInstance, mediaType = 'application/j
 }
 
 /** Whether text, as far as it is JSON, opens more than `limit` objects and arrays within each other. */
-export function isDeeperThan(limit: number, json: string): boolean {
+function isDeeperThan(limit: number, json: string): boolean {
   let depth = 0;
   let inText = false;
   for (let at = 0; at < json.length; at += 1) {

@@ -146,7 +146,7 @@ function authenticateCallers(
   });
 }
 
-/** What it was allowed by is not known here, so that any role counts. @throws AppError `permission.denied` */
+/** Which role allowed the act is not known here, so the loss of any counts. @throws AppError `permission.denied` */
 function refuseLostRoles({ routeOptions }: FastifyRequest, then: Operation, now: Operation): void {
   if (holdsAll(principalOf(now).grants, principalOf(then).grants)) return;
   throw new AppError(
@@ -155,7 +155,7 @@ function refuseLostRoles({ routeOptions }: FastifyRequest, then: Operation, now:
   ).deniedAs({ permission: routeOptions.config.permission ?? 'unknown' });
 }
 
-/** What asks for no credential, or is not there. */
+/** Whether the route asks for no credential, or does not exist. */
 function isForStrangers({ routeOptions, is404 }: FastifyRequest): boolean {
   const { permission } = routeOptions.config;
   return is404 || permission === undefined || permission === 'public';

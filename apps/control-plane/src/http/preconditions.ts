@@ -15,7 +15,7 @@ const TAG = /^(?:W\/)?"[\x21\x23-\x7e]*"$/;
 const MAX_TAGS = 16;
 
 /** The strong entity tag of one state of one row (RFC 9110, section 8.8.3). A row made anew has another id. */
-export function etagOf({ id, version }: Versioned): string {
+function etagOf({ id, version }: Versioned): string {
   return `"${id}.${version}"`;
 }
 
@@ -32,7 +32,7 @@ export class Precondition {
   readonly #ifMatch: string[] | undefined;
   readonly #ifNoneMatch: string[] | undefined;
 
-  constructor(headers: FastifyRequest['headers']) {
+  constructor({ headers }: FastifyRequest) {
     this.#ifMatch = tagsIn(headers['if-match']);
     // Compared weakly, unlike If-Match (RFC 9110, section 13.1.2).
     this.#ifNoneMatch = tagsIn(headers['if-none-match'])?.map((tag) => tag.replace(/^W\//, ''));
@@ -56,10 +56,6 @@ export class Precondition {
       );
     this.check(current);
   }
-}
-
-export function preconditionOf({ headers }: FastifyRequest): Precondition {
-  return new Precondition(headers);
 }
 
 /**

@@ -7,6 +7,7 @@ import { AppError } from '../platform/app-error.ts';
 import type { Db } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
 import type { Platform } from '../platform/platform.ts';
+import { rootPlace } from '../platform/root-keys.ts';
 import { sealUnderRoot } from '../trust/index.ts';
 import {
   deleteKeyBefore,
@@ -125,7 +126,7 @@ export async function keepReply(
 
 /** Ends an attempt that was refused: the key may be used again, unless something was done all the same. */
 export async function endAttempt({ db }: Platform, { id, lease }: Attempt): Promise<void> {
-  await db.read((writer) => deleteUndone(writer, id, lease));
+  await db.write((writer) => deleteUndone(writer, id, lease));
 }
 
 /** Forgets the replies that were kept long enough. */
@@ -145,10 +146,9 @@ async function sealExchange(
   return sealed;
 }
 
-/** The place that a kept exchange is bound to. */
+/** Where a kept exchange lives: the place that its ciphertext is bound to. */
 export function exchangePlace(id: string): Place {
-  const at = { table: 'idempotency_keys', field: 'sealed_exchange' };
-  return { ...at, row: id, group: 'root', keyVersion: 1 };
+  return rootPlace('idempotency_keys', id, 'sealed_exchange');
 }
 
 function inProgress(): AppError {

@@ -36,7 +36,7 @@ export class Keyring {
     this.#keys = keys;
   }
 
-  /** Reads the group's keyring and lends it to `work`. What is to be opened is read first: a key outlives its last use by a minute. */
+  /** Reads the group's keyring and lends it to `work`. Read what it is to open first: a key outlives its last use by a minute. */
   static async use<T>(
     db: Db,
     platform: Platform,

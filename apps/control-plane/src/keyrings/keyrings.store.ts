@@ -18,7 +18,7 @@ export type KeyringVersionRow = {
 };
 
 /** NIST SP 800-38D, section 8.3: a key with random nonces seals no more than this. */
-export const MAX_ENCRYPTIONS = 2 ** 32;
+const MAX_ENCRYPTIONS = 2 ** 32;
 
 export async function createKeyringVersion(
   tx: Db,

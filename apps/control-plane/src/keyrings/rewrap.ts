@@ -28,11 +28,11 @@ import {
 import type { UnreadableReports } from './unreadable-reports.ts';
 import { UnreadableValue } from './unreadable-value.ts';
 
-/** What is sealed anew at a time, for which nobody else's row is held. With larger ones writers wait longer. */
+/** How much is sealed anew at a time; no other row is locked for it. With larger batches writers wait longer. */
 const BATCH = { rows: 160, bytes: 4 * 2 ** 20 };
-/** Encryptions that are counted at a time, lest writers wait for every batch's counting: a crash wastes fewer. */
+/** Encryptions that are counted in advance, so that writers do not wait for each batch's count. A crash wastes no more. */
 const RESERVED = 5_000;
-/** Values that are sealed between two looks at what else there is to do: less than half a millisecond. */
+/** Values that are sealed before other work gets its turn: less than half a millisecond. */
 const AT_A_STRETCH = 25;
 /** Values of one place that do not open and are reported at a time. */
 const MAX_REPORTED = 100;
@@ -68,10 +68,10 @@ export async function rewrapKeyrings(deps: RewrapDeps): Promise<void> {
     }
   }
   const before = new Date(clock.now() - KEPT_AFTER_RETIREMENT_MS);
-  await db.read((writer) => destroyRetiredKeys(writer, before));
+  await db.write((writer) => destroyRetiredKeys(writer, before));
 }
 
-/** What one group cannot do, with a key that does not open or is exhausted, must not hold up the others. */
+/** A group whose key does not open, or is exhausted, must not hold up the others. */
 async function passOver(
   { platform, unreadable }: RewrapDeps,
   { groupId }: Retiring,
@@ -82,7 +82,7 @@ async function passOver(
   await unreadable.notice(error, systemOperation('keyring rotation'));
 }
 
-/** Batch after batch. To seal one while the one before is stored is faster, and writers wait longer. */
+/** Batch after batch. Sealing one while the last is stored would be faster, but writers would wait longer. */
 async function rewrapPlace(
   deps: RewrapDeps,
   retiring: Retiring,
@@ -111,7 +111,7 @@ function reservation({ db }: Platform, groupId: string): (count: number) => Prom
     if (reserved === undefined || reserved.left < count) {
       // Fewer than a batch are the last of a place.
       const left = count < BATCH.rows ? count : RESERVED;
-      const key = await db.read((writer) => countEncryptions(writer, groupId, left));
+      const key = await db.write((writer) => countEncryptions(writer, groupId, left));
       if (key === undefined) throw exhausted();
       reserved = { key, left };
     }

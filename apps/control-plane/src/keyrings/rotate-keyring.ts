@@ -81,7 +81,7 @@ export async function showKeyring(db: Db, groupId: string): Promise<ShownKeyring
   return { versions, remaining: old.reduce((sum, version) => sum + version.uses, 0) };
 }
 
-/** In the order of a rotation of the root key, which holds the installation when it comes to the keys of groups. */
+/** Locks in the same order as a rotation of the root key: the installation, then the keys of groups. */
 async function lockForRotation(tx: Db, groupId: string): Promise<void> {
   await lockInstallation(tx);
   await lockActiveVersion(tx, groupId);

@@ -2,6 +2,7 @@ import { recordAct } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
 import { ExpiringMap } from '../platform/expiring-map.ts';
 import type { Platform } from '../platform/platform.ts';
+import { NO_GROUP } from '../platform/root-keys.ts';
 import { refuseUnknownRoot } from '../trust/index.ts';
 import { UnreadableValue } from './unreadable-value.ts';
 
@@ -11,8 +12,8 @@ const MAX_REMEMBERED = 10_000;
 type Needed = Pick<Platform, 'auditRows' | 'clock' | 'db' | 'rootKeys'>;
 
 /**
- * Puts values that do not open into the audit: somebody may have changed or moved them. Each place once an
- * hour and replica, however often it is met.
+ * Puts values that do not open into the audit: somebody may have changed or moved them. Each replica reports a place
+ * once an hour, however often it is met.
  */
 export class UnreadableReports {
   readonly #platform: Needed;
@@ -38,8 +39,7 @@ export class UnreadableReports {
     const act = {
       action: 'envelope:unreadable',
       subject,
-      // What the root key seals belongs to no group.
-      ...(group === 'root' ? {} : { groupId: group }),
+      ...(group === NO_GROUP ? {} : { groupId: group }),
       outcome: 'refused',
       details: { keyVersion },
     } as const;

@@ -76,7 +76,7 @@ export async function endLeases(
   return ended.length;
 }
 
-/** An agent's word that a program needs its lease no longer; a second time changes nothing. @throws AppError `lease.not_found` */
+/** An agent says that a program no longer needs its lease; a second time changes nothing. @throws AppError `lease.not_found` */
 export async function giveBackLease(
   { db, clock }: Platform,
   op: Operation,
@@ -108,7 +108,7 @@ export async function renewLease(
   try {
     return await prolongNow(platform, op, agent, { id, ttlSeconds });
   } catch (error) {
-    if (error instanceof AppError && error.code !== 'lease.not_found') {
+    if (error instanceof AppError && /^lease\.(?!not_found$)/.test(error.code)) {
       const denial = { permission: 'lease:renew', groupId: agent.groupId };
       await recordDenial(platform, op, denial, { subject: `lease:${id}`, code: error.code });
     }
@@ -116,7 +116,7 @@ export async function renewLease(
   }
 }
 
-/** Where little would be gained nothing is written. */
+/** Writes nothing where the lease would last hardly longer. */
 async function prolongNow(
   { db, clock }: Platform,
   op: Operation,

@@ -68,7 +68,7 @@ export async function prolong(tx: Db, id: string, expiresAt: Date): Promise<void
   await tx.lease.update({ where: { id }, data: { expiresAt } });
 }
 
-/** What an agent holds by what the control plane knows. */
+/** How many leases an agent holds, as far as the control plane knows. */
 export async function countOpen(db: Db, agentId: string, now: Date): Promise<number> {
   return db.lease.count({ where: { agentId, endedAt: null, expiresAt: { gt: now } } });
 }
@@ -87,7 +87,7 @@ export async function endOpen(
   });
 }
 
-/** Ends an agent's open leases but for those that are named, of which alone it knows. */
+/** Ends an agent's open leases except those that it names: it knows of no others. */
 export async function endForgotten(
   db: Db,
   agentId: string,
@@ -100,7 +100,7 @@ export async function endForgotten(
   });
 }
 
-/** The agents that held a lease which was ended since. */
+/** The agents that held a lease which was ended since then. */
 export async function agentsOfEnded(db: Db, since: Date): Promise<string[]> {
   const rows = await db.lease.findMany({
     where: { endedAt: { gte: since } },

@@ -5,7 +5,7 @@ import { MAX_CONNECTIONS } from '@sallyport/tls/accepted-pool';
 import { LinkError } from '@sallyport/tls/https-link';
 
 /** As many connections wait for the agent to use them, so that none of its requests waits for a handshake. */
-export const SPARE_CONNECTIONS = 3;
+const SPARE_CONNECTIONS = 3;
 /** An agent that hangs up sooner than this, and has asked nothing, did not want the connection. */
 const TURNED_AWAY_WITHIN_MS = 5_000;
 const FIRST_BACKOFF_MS = 500;

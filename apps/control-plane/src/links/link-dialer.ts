@@ -77,7 +77,7 @@ export class LinkDialer {
     try {
       while (!signal.aborted) {
         try {
-          if (!begun) await platform.db.read(forgetConnections);
+          if (!begun) await platform.db.write(forgetConnections);
           begun = true;
           await credentials.refresh();
           const targets = await platform.db.read(listTargets);

@@ -85,7 +85,7 @@ export class LinkReport {
   #queue(work: (writer: Db) => Promise<void>): void {
     const { db, log } = this.#platform;
     this.#written = this.#written
-      .then(() => db.read(work))
+      .then(() => db.write(work))
       .catch((err: unknown) => log.warn({ err }, 'the state of a link cannot be written'));
   }
 

@@ -49,7 +49,7 @@ export async function forgetExpired(platform: Platform): Promise<void> {
 async function removeInPieces({ db }: Platform, remove: Removal): Promise<number> {
   let count = 0;
   for (let statement = 0; statement < STATEMENTS_AT_MOST; statement += 1) {
-    const removed = await db.read((writer) => remove(writer, REMOVED_AT_ONCE));
+    const removed = await db.write((writer) => remove(writer, REMOVED_AT_ONCE));
     count += removed;
     if (removed < REMOVED_AT_ONCE) break;
   }

@@ -133,7 +133,7 @@ async function startQueue(
  */
 export async function markLostAgents({ db, clock }: Platform, inReachMs = Infinity): Promise<void> {
   const op = systemOperation('mark-lost');
-  await db.read((writer) => noteBehind(writer, new Date(clock.now())));
+  await db.write((writer) => noteBehind(writer, new Date(clock.now())));
   if (inReachMs < LOST_AFTER_MS) return;
   for (let marked = MARKED_AT_ONCE; marked === MARKED_AT_ONCE;) {
     marked = await db.transaction(async (tx) => {

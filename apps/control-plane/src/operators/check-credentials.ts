@@ -77,7 +77,7 @@ async function identify(
     throw await recordFailure(platform, attempt, name, wrongCredentials(checked.reason));
   if (!checked.outdated) return operator;
   const passwordHash = await hashPassword(password, passwordPolicy);
-  const renewed = await db.read((writer) => renewPasswordHash(writer, operator, passwordHash));
+  const renewed = await db.write((writer) => renewPasswordHash(writer, operator, passwordHash));
   // Otherwise the password was reset meanwhile, or another replica has renewed its hash: only a look tells.
   return renewed ? { ...operator, passwordHash } : identify(platform, attempt, credentials);
 }

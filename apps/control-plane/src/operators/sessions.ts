@@ -65,7 +65,7 @@ export class SessionAuthenticator {
     }
     const { id, lastUsedAt, expiresAt } = session;
     const noted = new Date(now.getTime() - USE_NOTED_MS);
-    if (lastUsedAt <= noted) await db.read((writer) => noteSessionUse(writer, id, now, noted));
+    if (lastUsedAt <= noted) await db.write((writer) => noteSessionUse(writer, id, now, noted));
     return new OperatorSession(id, { ...session.operator, expiresAt }, requestId, address);
   }
 }

@@ -2,6 +2,7 @@ import type { Place } from '@sallyport/crypto/envelope';
 import { openUnderRoot } from '../keyrings/index.ts';
 import type { Db } from '../platform/db.ts';
 import type { Platform } from '../platform/platform.ts';
+import { rootPlace } from '../platform/root-keys.ts';
 import { sealUnderRoot } from '../trust/index.ts';
 import type { TotpRow } from './totp.store.ts';
 
@@ -23,13 +24,7 @@ export function openTotpSecret(
   return openUnderRoot(rootKeys, sealedSecret, totpPlace(operatorId));
 }
 
-/** The place that an operator's ciphertext is bound to. */
+/** Where an operator's TOTP secret lives: the place that its ciphertext is bound to. */
 export function totpPlace(operatorId: string): Place {
-  return {
-    table: 'operator_totps',
-    row: operatorId,
-    field: 'sealed_secret',
-    group: 'root',
-    keyVersion: 1,
-  };
+  return rootPlace('operator_totps', operatorId, 'sealed_secret');
 }

@@ -43,12 +43,17 @@ export class Database {
     this.#transactions = connect(TRANSACTIONS);
     this.#statements = connect(STATEMENTS);
     this.#direct = new pg.Pool(pool(DIRECT));
-    // Of a connection that nobody waits for: the next one is made anew.
+    // A failure of a connection that nobody waits for: the next use makes another.
     this.#direct.on('error', () => {});
   }
 
-  /** Runs statements that need no transaction. */
+  /** Runs statements that read, and need no transaction. */
   async read<T>(work: (db: Db) => Promise<T>): Promise<T> {
+    return this.#named(() => work(this.#statements));
+  }
+
+  /** Runs statements that write, each of which is committed by itself. */
+  async write<T>(work: (db: Db) => Promise<T>): Promise<T> {
     return this.#named(() => work(this.#statements));
   }
 
@@ -136,7 +141,7 @@ const UNREACHABLE_KINDS = new Set([
   'TooManyConnections',
   'TransactionWriteConflict',
 ]);
-/** Of a kept plan whose result a migration has made another (RevalidateCachedQuery); its text is in the server's language. */
+/** Of a kept plan whose result a migration has changed (RevalidateCachedQuery): the text is in the server's language. */
 const PLAN_OVERTAKEN = '0A000';
 /**
  * SQLSTATE classes and codes of a database in trouble (PostgreSQL, appendix A): connections, resources,

@@ -10,7 +10,7 @@ import type { Metrics } from './metrics.ts';
 import type { RootKeys } from './root-keys.ts';
 import type { Turns } from './turns.ts';
 
-/** Of the client certificates that the control plane issues to agents. */
+/** The client certificates that the control plane issues to agents. */
 export type AgentCertificatePolicy = {
   trustDomain: string;
   lifetimeHours: number;
@@ -24,17 +24,17 @@ export type Platform = {
   db: Database;
   rootKeys: RootKeys;
   passwordPolicy: PasswordPolicy;
-  /** Of PBKDF2, for the secret of a token. */
+  /** PBKDF2 iterations for the secret of a token. */
   tokenIterations: number;
-  /** For what operators hold or make once they are let in. Whoever is not has queues of their own, which must not hold them up. */
+  /** For operators who are let in, and what they make. Callers who are not have queues of their own, below. */
   hashing: BoundedPool;
   /** For the passwords of sign-ins, which anybody may try. */
   passwordHashing: BoundedPool;
-  /** For enrollment tokens, of which whoever once held one may try the id for ever. */
+  /** For enrollment tokens: whoever once held one may try its id for ever. */
   enrollmentHashing: BoundedPool;
   /** For agent tokens, which only the agent's own key can have checked. */
   agentTokenHashing: BoundedPool;
-  /** For API keys, of which whoever once held one may do the same. */
+  /** For API keys, likewise. */
   apiKeyHashing: BoundedPool;
   /** By group: writers of one group wait for each other anyway, and must not hold every connection while they do. */
   groupTurns: Turns;

@@ -2,6 +2,14 @@ import { CryptoError } from '@sallyport/crypto/crypto-error';
 import { open, type Place } from '@sallyport/crypto/envelope';
 import { rootKeyFingerprint } from '@sallyport/crypto/root-key';
 
+/** What stands for the group in a place where the root key seals: such a value belongs to none. */
+export const NO_GROUP = 'root';
+
+/** Where a value that the root key seals lives. */
+export function rootPlace(table: string, row: string, field: string): Place {
+  return { table, row, field, group: NO_GROUP, keyVersion: 1 };
+}
+
 /** No root key at hand is the one that this database was made with, or was last rotated to. */
 export class WrongRootKey extends Error {
   constructor(expected: string, actual: string[]) {

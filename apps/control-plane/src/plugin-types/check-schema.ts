@@ -84,7 +84,7 @@ function enter(keyword: Keyword, held: JsonValue, at: Path, left: Found[]): Prob
 }
 
 /** The value that a `$ref` points to; undefined when there is none. */
-export function resolveReference(root: JsonObject, reference: string): JsonValue | undefined {
+function resolveReference(root: JsonObject, reference: string): JsonValue | undefined {
   let at: JsonValue | undefined = root;
   for (const part of pathOf(reference)) {
     if (Array.isArray(at)) at = at[Number(part)];

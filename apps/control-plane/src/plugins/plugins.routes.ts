@@ -10,7 +10,7 @@ import {
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { parseJsonBodies } from '../http/json-body.ts';
-import { preconditionOf, tagged } from '../http/preconditions.ts';
+import { Precondition, tagged } from '../http/preconditions.ts';
 import { problemResponses } from '../http/problem-responses.ts';
 import { operationOf } from '../http/request-operation.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -42,7 +42,7 @@ export function pluginsRoutes(platform: Platform): FastifyPluginAsyncZod {
       },
       async (request, reply) => {
         const { params: at, body } = request;
-        const condition = preconditionOf(request);
+        const condition = new Precondition(request);
         const put = await putPlugin(platform, operationOf(request), at, body, condition);
         return tagged(reply, put.plugin)
           .code(put.created ? 201 : 200)
@@ -65,7 +65,7 @@ export function pluginsRoutes(platform: Platform): FastifyPluginAsyncZod {
       },
       async (request, reply) => {
         const { params: at, body } = request;
-        const condition = preconditionOf(request);
+        const condition = new Precondition(request);
         const patched = await patchPlugin(platform, operationOf(request), at, body, condition);
         return tagged(reply, patched).send(patched);
       },
@@ -116,7 +116,7 @@ export function pluginsRoutes(platform: Platform): FastifyPluginAsyncZod {
         },
       },
       async (request, reply) => {
-        const condition = preconditionOf(request);
+        const condition = new Precondition(request);
         await removePlugin(platform, operationOf(request), request.params, condition);
         return reply.code(204).send(null);
       },

@@ -5,7 +5,8 @@ import { newId } from '../platform/new-id.ts';
 import type { Platform } from '../platform/platform.ts';
 import { insertField, listFields, type FieldRow } from './plugin-fields.store.ts';
 
-function fieldPlace(fieldId: string) {
+/** Where a field's value lives: the place that its ciphertext is bound to. */
+function pluginField(fieldId: string) {
   return { table: 'plugin_fields', row: fieldId, field: 'sealed_value' };
 }
 
@@ -27,7 +28,7 @@ export async function sealField(
     Buffer.from(JSON.stringify(value), 'utf8'),
   ]);
   try {
-    const sealed = await sealForGroup(tx, platform, { ...fieldPlace(id), groupId }, plaintext);
+    const sealed = await sealForGroup(tx, platform, { ...pluginField(id), groupId }, plaintext);
     await insertField(tx, { pluginId, groupId }, { id, path, ...sealed });
   } finally {
     plaintext.fill(0);
@@ -47,12 +48,12 @@ export function openFields(
   const opened = new Map<string, Buffer>();
   try {
     for (const row of rows) {
-      const plaintext = keyring.open(fieldPlace(row.id), row);
+      const plaintext = keyring.open(pluginField(row.id), row);
       opened.set(row.path, plaintext);
       const owner = ownerOf(pluginId, row.path);
       if (!plaintext.subarray(0, owner.byteLength).equals(owner))
         throw new UnreadableValue({
-          ...fieldPlace(row.id),
+          ...pluginField(row.id),
           group: groupId,
           keyVersion: row.keyVersion,
         });

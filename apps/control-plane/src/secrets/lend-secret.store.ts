@@ -15,15 +15,16 @@ export type Lendable = SealedVersion & {
 };
 
 /**
- * What can be lent, held until the commit: a new version and a deletion come before it, or end the lease. Not shared:
- * sharers that come one after another would keep a new version waiting.
+ * A secret that can be lent, its row locked until the commit: a new version or a deletion comes before the lease, or
+ * after it, and then the deletion ends it. Not a shared lock: those who share it, one after another, would keep a new
+ * version waiting.
  */
 export async function findLendable(
   tx: Db,
   groupId: string,
   name: string,
 ): Promise<Lendable | undefined> {
-  // By itself: of a join only this row would be looked at again after a wait for a new version.
+  // A statement of its own: after a wait for the lock, Postgres reads anew only the locked row of a join.
   const [secret] = await tx.$queryRaw<{ id: string; policy: unknown; version: number }[]>`
     SELECT id, lease AS policy, version FROM secrets
      WHERE group_id = ${groupId}::uuid AND name = ${name}
@@ -41,8 +42,8 @@ export async function findLendable(
 }
 
 /**
- * The agent that borrows, held until the commit: a revocation comes before it, or ends the lease. Not shared: sharers
- * that come one after another would keep a revocation waiting.
+ * The agent that borrows, its row locked until the commit: a revocation comes before the lease, or ends it. Not a
+ * shared lock: those who share it, one after another, would keep a revocation waiting.
  */
 export async function holdBorrower(
   tx: Db,

@@ -28,9 +28,9 @@ import { openVersion } from './open-version.ts';
 import { secretNotFound } from './secrets.service.ts';
 
 /**
- * Lends a secret to a program on the agent's host: the one way for its value to get there. The lease and its audit
- * event are committed before the value is released, which is sealed for this agent. Asked for again under the same
- * id, it is the same lease. The event is under the id of the program's request.
+ * Lends a secret to a program on the agent's host: the only way for its value to get there. The lease and its audit
+ * event are committed before the value, sealed for this agent, is released. A second request with the same id gets
+ * the same lease. The event carries the id of the program's request.
  *
  * @throws AppError `secret.not_found`, `secret.not_lent`, `lease.outside_window`, `lease.too_many`, `lease.ended`,
  * `envelope.unreadable`, `agent.revoked`
@@ -48,13 +48,13 @@ export async function lendSecret(
   try {
     return await db.transaction(async (tx) => {
       const borrower = await holdBorrower(tx, agent.agentId);
-      // The row decides, whatever this replica has heard.
+      // The row decides: this replica may not have heard of a revocation yet.
       if (borrower.revokedAt !== null) throw agentRevoked();
       if (borrower.groupId !== agent.groupId) throw agentMoved();
       const found = await existingLendable(tx, agent.groupId, body.secret);
       if (!isInWindow(found.policy.windows, nowMs)) throw outsideWindow();
       const lease = await grant(tx, platform, { op, agent, body, found, nowMs });
-      // Before the commit: what does not open is not lent.
+      // Before the commit, so that no lease is granted for a value that does not open.
       const value = await openVersion(platform, agent.groupId, found);
       try {
         const key = await importEncryptionPublicKey(borrower.encryptionKey);
@@ -104,7 +104,7 @@ async function grant(
     endedHow: null,
   };
   if (!(await insertLease(tx, row))) return sameAgain(tx, row, now);
-  // With this one.
+  // This one is counted too.
   if ((await countOpen(tx, agent.agentId, now)) > MAX_LEASES)
     throw new AppError(
       'lease.too_many',
@@ -129,7 +129,7 @@ async function grant(
   return row;
 }
 
-/** The lease that an earlier request under this id was given, whose reply was lost. */
+/** The lease that an earlier request with this id was granted, whose reply was lost. */
 async function sameAgain(tx: Db, asked: LeaseRow, now: Date): Promise<LeaseRow> {
   const held = await findLease(tx, asked.id);
   const isSame =
@@ -156,7 +156,7 @@ async function existingLendable(
   );
 }
 
-/** Who asks outside of the hours, or for too much, is to be seen in the audit. */
+/** Puts refusals into the audit, such as those outside of the permitted hours or of too many leases. */
 async function recordRefusal(
   platform: Platform,
   op: Operation,

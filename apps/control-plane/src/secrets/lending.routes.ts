@@ -7,29 +7,19 @@ import type { Platform } from '../platform/platform.ts';
 import { Turns } from '../platform/turns.ts';
 import { lendSecret } from './lend-secret.ts';
 
-/** Each agent's leases are granted in turn: those of one take no more than one connection from the others. */
+/** An agent's leases are granted one at a time, so that they take no more than one connection from the others. */
 const PER_AGENT = {
   concurrency: 1,
   queued: MAX_LEASES,
-  refusal: () =>
-    new AppError('rate.limited', 'Too many leases of this agent wait; try again shortly.', {
-      retryAfterSeconds: 2,
-    }),
+  refusal: () => tooMany('Too many leases of this agent wait; try again shortly.'),
 };
 
-/** Two, so that one is prepared while another holds the secret. The others wait here, and with no connection. */
+/** Two, so that one is prepared while another holds the secret. The others wait here, without a connection. */
 const PER_SECRET = {
   concurrency: 2,
   queued: 1_000,
   patienceMs: 5_000,
-  refusal: () =>
-    new AppError(
-      'rate.limited',
-      'Too many agents ask for a lease of this secret; try again shortly.',
-      {
-        retryAfterSeconds: 2,
-      },
-    ),
+  refusal: () => tooMany('Too many agents ask for a lease of this secret; try again shortly.'),
 };
 
 /** `POST /agent/v1/leases`. */
@@ -51,4 +41,8 @@ export function lendingRoutes(platform: Platform): FastifyPluginAsyncZod {
       },
     );
   };
+}
+
+function tooMany(message: string): AppError {
+  return new AppError('rate.limited', message, { retryAfterSeconds: 2 });
 }

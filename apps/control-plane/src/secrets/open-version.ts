@@ -2,15 +2,16 @@ import { Keyring } from '../keyrings/index.ts';
 import type { Platform } from '../platform/platform.ts';
 import { secretValueField } from './secret-field.ts';
 
+/** A version as it is sealed, and the wrapped key that it is sealed with. */
 export type SealedVersion = {
   versionId: string;
   sealedValue: Uint8Array;
   keyVersion: number;
-  /** Null of a key that is destroyed: nothing opens then. */
+  /** Null when the key was destroyed or was never there: nothing opens then. */
   wrappedKey: Uint8Array | null;
 };
 
-/** The value of one version of a secret of this group, for the caller to overwrite once it has left. */
+/** The value of one version of a secret of this group; the caller zeroes it. */
 export async function openVersion(
   platform: Platform,
   groupId: string,

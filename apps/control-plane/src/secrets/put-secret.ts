@@ -15,7 +15,7 @@ import { insertVersion, upsertSecret, type SecretRow, type SecretState } from '.
  * Creates a secret, or adds a version to it: every put is a new version, so that what agents hold can be
  * told apart. `created` tells which of the two it was.
  *
- * @throws AppError `request.invalid` for what does not go with a lease, and of `changeGroup`
+ * @throws AppError `request.invalid` for what does not go with a lease, and those of `changeGroup`
  */
 export async function putSecret(
   platform: Platform,
@@ -37,7 +37,7 @@ export async function putSecret(
     const now = new Date(clock.now());
     const versionId = newId();
     const field = { ...secretValueField(versionId), groupId: group.id };
-    // What does not wait for one another goes to the database at once: agents wait for all of it.
+    // Both at once, as neither needs the other's result and agents wait for the commit.
     const [{ secret, before }, sealed] = await Promise.all([
       upsertSecret(tx, { groupId: group.id, name: path.secret, now }, settings),
       sealForGroup(tx, platform, field, plaintext),
@@ -56,8 +56,8 @@ export async function putSecret(
       version: secret.version,
       revision,
       offline: secret.offline,
-      ...(before === undefined ? {} : { before: changing(before) }),
-      after: changing(secret),
+      ...(before === undefined ? {} : { before: auditedSettings(before) }),
+      after: auditedSettings(secret),
     };
     const act = {
       action: 'secret:write',
@@ -74,7 +74,7 @@ export async function putSecret(
   });
 }
 
-/** A lease is of a value that the control plane has, and that no disk keeps. */
+/** Only a value that the control plane itself has, and that no disk keeps, can be lent out. */
 function refuseUnlendable({ lease, kind, offline }: SecretRow): void {
   if (lease === null) return;
   if (kind === 'reference')
@@ -84,7 +84,7 @@ function refuseUnlendable({ lease, kind, offline }: SecretRow): void {
     );
   if (offline === 'allow')
     throw unlendable('offline', 'may not be allow for a secret that is lent out');
-  // Not by the schema: either may be as it was before.
+  // The schema cannot check this: either of them may stem from an earlier write.
   if (lease.maxTtlSeconds < lease.ttlSeconds)
     throw unlendable(
       'lease.maxTtlSeconds',
@@ -98,8 +98,8 @@ function unlendable(field: string, message: string): AppError {
   });
 }
 
-/** What of a secret a new version may change, besides its value. */
-function changing({ version, kind, delivery, offline, lease }: SecretState) {
+/** A secret's settings, as the audit shows them before and after a write. */
+function auditedSettings({ version, kind, delivery, offline, lease }: SecretState) {
   return { version, kind, delivery, offline, ...(lease === null ? {} : shownPolicy(lease)) };
 }
 

@@ -28,9 +28,8 @@ export async function revealSecret(
       'secret.version_not_found',
       'This secret has no such version; list its versions first.',
     );
-  const { version, sealedValue, keyVersion, wrappedKey } = row;
-  const sealed = { versionId: row.id, sealedValue, keyVersion, wrappedKey };
-  const value = await openVersion(platform, group.id, sealed);
+  const { version } = row;
+  const value = await openVersion(platform, group.id, row);
   try {
     await recordAct(platform, op, {
       action: 'secret:reveal',
@@ -46,7 +45,7 @@ export async function revealSecret(
   }
 }
 
-/** It may have waited for the database since it was allowed. That it was recorded as done does no harm. */
+/** The right may have been lost while the act waited for the database. That it is recorded as done does no harm. */
 async function refuseLostRight(
   platform: Platform,
   op: Operation,

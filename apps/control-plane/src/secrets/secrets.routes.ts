@@ -11,7 +11,7 @@ import {
 } from '@sallyport/contract';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { preconditionOf, tagged } from '../http/preconditions.ts';
+import { Precondition, tagged } from '../http/preconditions.ts';
 import { problemResponses } from '../http/problem-responses.ts';
 import { operationOf } from '../http/request-operation.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -47,7 +47,7 @@ export function secretsRoutes(platform: Platform): FastifyPluginAsyncZod {
       },
       async (request, reply) => {
         const { params: at, body } = request;
-        const condition = preconditionOf(request);
+        const condition = new Precondition(request);
         const put = await putSecret(platform, operationOf(request), at, body, condition);
         return tagged(reply, put.secret)
           .code(put.created ? 201 : 200)
@@ -132,7 +132,7 @@ export function secretsRoutes(platform: Platform): FastifyPluginAsyncZod {
         },
       },
       async (request, reply) => {
-        const condition = preconditionOf(request);
+        const condition = new Precondition(request);
         await removeSecret(platform, operationOf(request), request.params, condition);
         return reply.code(204).send(null);
       },

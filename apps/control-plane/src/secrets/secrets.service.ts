@@ -90,7 +90,7 @@ export async function removeSecret(
 }
 
 /** @throws AppError `secret.not_found` */
-export async function existingSecret(db: Db, groupId: string, name: string): Promise<SecretRow> {
+async function existingSecret(db: Db, groupId: string, name: string): Promise<SecretRow> {
   const secret = await findSecret(db, groupId, name);
   if (secret === undefined) throw secretNotFound();
   return secret;

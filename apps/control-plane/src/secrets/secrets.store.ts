@@ -4,10 +4,11 @@ import type { SealedField } from '../keyrings/index.ts';
 import { storedPolicy } from '../leases/index.ts';
 import type { Database, Db } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
+import type { SealedVersion } from './open-version.ts';
 
 export type OfflinePolicy = z.infer<typeof offlinePolicy>;
 
-/** What of a secret's row is not plain text to the database. */
+/** The columns whose content the database does not check. */
 const policies = z.object({
   kind: secretKind,
   delivery: z.enum(['bundle', 'lease']),
@@ -64,8 +65,8 @@ export async function listSecrets(
 }
 
 /**
- * Creates the secret with version 1, or moves it to its next version. `before` is what was there: one statement, since
- * every change waits for it. The group's row must be held. What is lent out is never kept on a disk.
+ * Creates the secret with version 1, or moves it to its next version; `before` is what was there. One statement, since
+ * every change waits for it. The group's row must be locked. What is lent out is never kept on a disk.
  */
 export async function upsertSecret(
   tx: Db,
@@ -114,17 +115,8 @@ export async function insertVersion(
   await tx.secretVersion.create({ data: { ...rest, ...of, sealedValue: sealed } });
 }
 
-/** A version as it is sealed, and the wrapped key that it is sealed with; `version` null when the secret has no such one. */
-export type SealedVersion =
-  | { version: null }
-  | {
-      id: string;
-      version: number;
-      sealedValue: Uint8Array;
-      keyVersion: number;
-      /** Null of a key that is destroyed or was never there: nothing opens then. */
-      wrappedKey: Uint8Array | null;
-    };
+/** `version` is null when the secret has no such version. */
+type FoundVersion = (SealedVersion & { version: number }) | { version: null };
 
 /**
  * The wanted version of a secret, or its newest, with its key: in one statement, so that no rotation comes between
@@ -134,12 +126,12 @@ export async function findSealedVersion(
   db: Database,
   { groupId, name }: { groupId: string; name: string },
   wanted: number | undefined,
-): Promise<SealedVersion | undefined> {
-  const [row] = await db.direct<SealedVersion>(
+): Promise<FoundVersion | undefined> {
+  const [row] = await db.direct<FoundVersion>(
     {
       name: 'secret-reveal',
       text: `
-        SELECT v.id, v.version, v.sealed_value AS "sealedValue", v.key_version AS "keyVersion",
+        SELECT v.id AS "versionId", v.version, v.sealed_value AS "sealedValue", v.key_version AS "keyVersion",
                k.wrapped_key AS "wrappedKey"
           FROM secrets s
           LEFT JOIN secret_versions v ON v.secret_id = s.id AND v.version = coalesce($3, s.version)
@@ -168,7 +160,7 @@ export async function deleteSecret(tx: Db, id: string): Promise<void> {
   await tx.secret.delete({ where: { id } });
 }
 
-/** How a secret is lent out that was not before. */
+/** The policy of a secret that was not lent out before. */
 function policyOf({
   ttlSeconds,
   maxTtlSeconds,

@@ -18,11 +18,11 @@ import {
 } from './tasks.store.ts';
 
 /** How long an agent may hold a task without a word. */
-export const LOCK_SECONDS = 30;
+const LOCK_SECONDS = 30;
 export const MAX_ATTEMPTS = 3;
 const RETRY_BACKOFF_MS = 1_000;
 const QUEUE_TIMEOUT_MS = 2_000;
-/** About a second's work: a task that is looked after costs a millisecond. */
+/** About a second's work, at a millisecond for each task. */
 const AT_ONCE = 1_000;
 const ABANDONED_AFTER_DAYS = 7;
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -40,7 +40,7 @@ export class AgentTasks {
   readonly #openQueue: (name: string) => JobQueue;
   readonly #queues = new Map<string, JobQueue>();
   #mayHaveWork = new Set<string>();
-  /** Since the last `reload` began, whose statement may not have seen their tasks yet. */
+  /** Agents noticed since the last `reload` began, whose statement may not have seen their tasks yet. */
   #noticed = new Set<string>();
   /** The task that `repair` ended with, and goes on from. */
   #repaired: string | undefined;
@@ -126,7 +126,7 @@ export class AgentTasks {
     }
   }
 
-  /** The next task that may still be tried; what is in its way has ended, and is taken off the queue. */
+  /** The next task that may still be tried; those before it that have ended are taken off the queue. */
   async #claimOne(agentId: string): Promise<ClaimedTask | undefined> {
     const queue = this.#queue(agentId);
     const lock = randomUUID();
@@ -135,7 +135,7 @@ export class AgentTasks {
     const job = Job.fromJSON(queue, data, String(id));
     const taskId = String(id);
     const { db } = this.#platform;
-    const attempt = await db.read((writer) => markClaimed(writer, taskId, MAX_ATTEMPTS));
+    const attempt = await db.write((writer) => markClaimed(writer, taskId, MAX_ATTEMPTS));
     if (attempt === undefined) {
       await this.#endUnfinished(taskId);
       await inTime(job.moveToFailed(new UnrecoverableError('the task has ended'), lock, false));
@@ -145,7 +145,7 @@ export class AgentTasks {
     return { id: taskId, kind, lock, lockSeconds: LOCK_SECONDS, attempt };
   }
 
-  /** A task that was handed out as often as it may be, each time without a word of how it went. */
+  /** Ends a task that was handed out as often as it may be, without a word of how it went. */
   async #endUnfinished(taskId: string): Promise<void> {
     const { db, clock, metrics } = this.#platform;
     const error = `The agent took this task ${MAX_ATTEMPTS} times and never told how it went; read the agent’s log, then give it the task again.`;
@@ -233,7 +233,7 @@ function lockLost(): AppError {
   );
 }
 
-/** BullMQ waits for its connection without end, and whoever asked would wait with it. */
+/** BullMQ waits for its connection without end; without this, whoever asked would wait with it. */
 async function inTime<Value>(work: Promise<Value>): Promise<Value> {
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => late.reject(new Error('no answer in time')), QUEUE_TIMEOUT_MS);

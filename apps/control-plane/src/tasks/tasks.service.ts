@@ -43,7 +43,7 @@ export async function createTask(
   });
   try {
     await tasks.enqueue(row.agentId, row.id, row.kind);
-    await db.read((writer) => publishWakeup(writer, { kind: 'task', agentId: row.agentId }));
+    await db.write((writer) => publishWakeup(writer, { kind: 'task', agentId: row.agentId }));
   } catch (error) {
     log.warn({ err: error, taskId: row.id }, 'a task waits for its queue to come back');
   }
@@ -89,7 +89,7 @@ export async function completeTask(
   { result, ...held }: HeldTask & { result: Diagnosis },
 ): Promise<void> {
   await tasks.extend(held);
-  // The record first: should the queue's part be lost, the next claim finds that the task has ended.
+  // The row first: if the queue is not told, the next claim finds that the task has ended.
   await db.transaction(async (tx) => {
     const done = await markCompleted(tx, held.taskId, result, new Date(clock.now()));
     if (done !== undefined) await recordTasks(tx, op, 'task:complete', [done], clock.now());

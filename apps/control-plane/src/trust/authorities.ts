@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import type { Place } from '@sallyport/crypto/envelope';
 import type { Db } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
-import type { RootKeys } from '../platform/root-keys.ts';
+import { rootPlace, type RootKeys } from '../platform/root-keys.ts';
 import {
   CertificateAuthority,
   generateAuthority,
@@ -153,11 +153,5 @@ function stateOf(rows: AuthorityRow[]): string {
 
 /** Where a CA's private key lives: the place that its ciphertext is bound to. */
 export function authorityKeyPlace(id: string): Place {
-  return {
-    table: 'certificate_authorities',
-    row: id,
-    field: 'sealed_private_key',
-    group: 'root',
-    keyVersion: 1,
-  };
+  return rootPlace('certificate_authorities', id, 'sealed_private_key');
 }

@@ -9,7 +9,7 @@ import {
   type SigningPrivateJwk,
 } from '@sallyport/crypto/signing-key';
 import type { Db } from '../platform/db.ts';
-import type { RootKeys } from '../platform/root-keys.ts';
+import { rootPlace, type RootKeys } from '../platform/root-keys.ts';
 import { sealUnderRoot } from './seal-under-root.ts';
 import { insertSigningKey, listSigningKeys, type SigningKeyRow } from './trust.store.ts';
 
@@ -63,11 +63,5 @@ function openPrivateKey(rootKeys: RootKeys, row: SigningKeyRow): SigningPrivateJ
 
 /** Where a signing key's private half lives: the place that its ciphertext is bound to. */
 export function signingKeyPlace(kid: string): Place {
-  return {
-    table: 'signing_keys',
-    row: kid,
-    field: 'sealed_private_key',
-    group: 'root',
-    keyVersion: 1,
-  };
+  return rootPlace('signing_keys', kid, 'sealed_private_key');
 }

@@ -6,6 +6,7 @@ import { sql } from '../audit/chain.ts';
 import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
 import { CANARY, eventsOf, leasesOf, lendingIn, NOON, policy } from '../lending.ts';
+import { lockWaits, whileHeld } from '../lock-waits.ts';
 import { field, OperatorClient } from '../operator-client.ts';
 
 let controlPlane: TestControlPlane;
@@ -190,6 +191,25 @@ describe('renewing a lease', () => {
       `SELECT FROM audit_events WHERE subject = 'lease:${id}' AND request_id = 'renewal'`,
     );
     expect(rows).toHaveLength(1);
+  });
+
+  test('[SG-03] is not audited as refused where it is the database that fails', async () => {
+    const { databaseUrl } = controlPlane;
+    const agent = await lending('troubled');
+    const id = randomUUID();
+    await agent.takeLease('db', { id });
+    const row = `SELECT FROM leases WHERE id = '${id}' FOR UPDATE`;
+    await whileHeld(databaseUrl, row, async () => {
+      const renewed = renew(agent, id);
+      await lockWaits(databaseUrl);
+      const waiting = `datname = current_database() AND wait_event_type = 'Lock'`;
+      await sql(
+        databaseUrl,
+        `SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE ${waiting}`,
+      );
+      expect(await renewed).toMatchObject({ status: 503, body: { code: 'server.unavailable' } });
+    });
+    expect((await audited(`lease:${id}`)).map(({ action }) => action)).toEqual(['lease:grant']);
   });
 
   test('never shortens it, and ends with how its secret is lent out', async () => {

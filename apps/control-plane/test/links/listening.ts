@@ -13,7 +13,7 @@ import type { TestControlPlane } from '../control-plane.ts';
 import type { OperatorClient } from '../operator-client.ts';
 
 /** The certificate that an agent makes for itself. */
-export const selfMade = await makeSelfSigned(['127.0.0.1', 'localhost'], Date.now());
+const selfMade = await makeSelfSigned(['127.0.0.1', 'localhost'], Date.now());
 export const selfMadePin = certificateFingerprint(selfMade.cert);
 
 /** An agent that listens, on a port of its own or on the given one. */

@@ -17,7 +17,7 @@ export const ENTRY_BYTES = 96;
 export const bundle = z.strictObject({ durable: z.string(), live: z.string().optional() });
 export type Bundle = z.infer<typeof bundle>;
 
-export const bundlePart = z.enum(['durable', 'live']);
+const bundlePart = z.enum(['durable', 'live']);
 export type BundlePart = z.infer<typeof bundlePart>;
 
 const entry = { name: resourceName, version: z.int().min(1), length: z.int().min(0) };
@@ -26,7 +26,7 @@ const entry = { name: resourceName, version: z.int().min(1), length: z.int().min
  * One value of a part; `length` is its size in bytes, values follow each other in this order. The value of a
  * `reference` is its URI: programs ask for it as a secret, and the agent finds that secret's value where it says.
  */
-export const bundleEntry = z.discriminatedUnion('kind', [
+const bundleEntry = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('secret'), ...entry }),
   z.strictObject({ kind: z.literal('plugin'), ...entry }),
   z.strictObject({ kind: z.literal('certificate'), ...entry }),

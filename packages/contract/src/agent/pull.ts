@@ -6,7 +6,7 @@ import { MAX_LEASES } from './leases.ts';
 import { claimedTask } from './tasks.ts';
 
 /** What an agent says of itself with each pull. */
-export const agentStatus = z.enum(['starting', 'ready', 'degraded']);
+const agentStatus = z.enum(['starting', 'ready', 'degraded']);
 
 /**
  * `POST /agent/v1/pull`. `revision` and `epoch` are what the agent runs, 0 before the first; naming a

@@ -64,7 +64,7 @@ export type AuditCheckpoint = z.infer<typeof auditCheckpoint>;
 export const auditVerifierKeys = z.strictObject({ keys: z.array(z.string()) });
 
 /** What is wrong with the chain, at the position where it shows. */
-export const auditBreak = z.strictObject({
+const auditBreak = z.strictObject({
   kind: z.enum([
     'edited',
     'deleted',

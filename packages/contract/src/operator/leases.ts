@@ -5,7 +5,6 @@ import { pageQuery } from '../page.ts';
 
 /** `ended`: before its time, by an operator or its program, or with its secret or its agent. */
 export const leaseState = z.enum(['active', 'expired', 'ended']);
-export type LeaseState = z.infer<typeof leaseState>;
 
 /**
  * How a lease ended before its time: `revoked` by an operator; `returned` or `usedUp` by its program; with its secret

@@ -2,13 +2,13 @@ import { z } from 'zod';
 import { groupName, instant, pluginTypeName, remark, resourceName, uuid } from '../names.ts';
 import { jsonObject, storableJsonObject } from '../storable-json.ts';
 
-export const MAX_PATHS = 64;
+const MAX_PATHS = 64;
 
 /**
  * Where a field is: a JSON Pointer (RFC 6901) in which a segment that is only an asterisk stands for every item
  * of an array and every value of an object.
  */
-export const fieldPath = z
+const fieldPath = z
   .string()
   .max(512)
   .regex(
@@ -69,7 +69,7 @@ export const pluginTypeQuery = z.strictObject({
 });
 
 /** What of a plugin does not fit a version of its type, by the paths of its fields. */
-export const pluginBreak = z.strictObject({
+const pluginBreak = z.strictObject({
   group: groupName,
   plugin: resourceName,
   problems: z.array(z.strictObject({ path: z.string(), problem: z.string() })),

@@ -9,7 +9,7 @@ export const systemInfo = z.strictObject({
 });
 
 /** A column of the database that holds something sensitive. `key` opens it; null where nothing does. */
-export const sensitiveColumn = z.strictObject({
+const sensitiveColumn = z.strictObject({
   table: z.string(),
   column: z.string(),
   holds: z.string(),
