@@ -28,7 +28,7 @@ export async function revealSecret(
       'secret.version_not_found',
       'This secret has no such version; list its versions first.',
     );
-  const { version, sealedValue, keyVersion, wrappedKey } = row;
+  const { version, kind, sealedValue, keyVersion, wrappedKey } = row;
   const sealed = { versionId: row.id, sealedValue, keyVersion, wrappedKey };
   const value = await openVersion(platform, group.id, sealed);
   try {
@@ -40,7 +40,7 @@ export async function revealSecret(
       details: { version },
     });
     await refuseLostRight(platform, op, path, begunMs);
-    return { name: path.secret, version, value: value.toString('utf8') };
+    return { name: path.secret, version, kind, value: value.toString('utf8') };
   } finally {
     value.fill(0);
   }
