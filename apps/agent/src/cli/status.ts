@@ -1,4 +1,4 @@
-import { counted, printable } from '@sallyport/contract';
+import { counted, jsonText, printable } from '@sallyport/contract';
 import { readAgentConfig, type ConfigFlags } from '../config.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { offsetInWords } from '../link/server-clock.ts';
@@ -22,7 +22,7 @@ export async function showStatus(
   const report = await client.read('/healthz', health);
   stdout.write(
     flags.json === true
-      ? `${JSON.stringify(report)}\n`
+      ? `${jsonText(report)}\n`
       : `${describe(report).map(printable).join('\n')}\n`,
   );
   return exitCodeOf[report.status];
