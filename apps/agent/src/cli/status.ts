@@ -109,7 +109,8 @@ function importedIn({ revision, issuedAt, expiresAt, error }: Health['imported']
 }
 
 function fileOf({ path, certificate, version, error }: Health['files'][number]): string {
-  const held = version === null ? 'nothing yet' : `version ${version}`;
+  // What an earlier run left there is not known to be of any version.
+  const held = version === null ? 'not written since the start' : `version ${version}`;
   return `file           ${path}: certificate ${certificate}, ${held}${error === null ? '' : `, ${error}`}`;
 }
 
