@@ -45,8 +45,7 @@ type Run = {
  * is asked. Ends with the socket removed and all values forgotten.
  *
  * @throws AgentError `state.*`, `identity.*`, `agent.revoked`, `socket.*`, `listen.unusable`, `local_api.unusable`,
- * `token_file.*`, `values.too_old`, `usage.invalid` for a file of controlPlane where the agent listens; LinkError
- * `proxy.bad_url`
+ * `values.too_old`; LinkError `proxy.bad_url`
  */
 export async function runDaemon(config: AgentConfig, { log, env, signal }: Run): Promise<void> {
   using state = await StateDirectory.open(config.stateDir);

@@ -14,7 +14,7 @@ let flags: string[];
 beforeAll(async () => {
   double = await ControlPlaneDouble.start();
   double.putSecret('db/password', 'pä$$ "word"');
-  double.putSecret('with-nul', 'a\0b');
+  double.putSecret('with-nul', 'a\0b\u009b2J\u202e');
   double.putPlugin('rate-limit', { perSecond: 5 });
   enrolled = await enrollWith(double);
   flags = ['--state-dir', enrolled.stateDir, '--socket', enrolled.socket];
@@ -49,6 +49,12 @@ describe('[SG-25] get', () => {
       code: 0,
       reply: { name: 'db/password', version: 1 },
     });
+  });
+
+  test('prints as JSON nothing that a terminal would obey, and the same value', async () => {
+    const { stdout } = await sallyportAgent(['get', 'with-nul', '--json', ...flags]);
+    expect(stdout).toContain(String.raw`"a\u0000b\u009b2J\u202e"`);
+    expect(JSON.parse(stdout)).toMatchObject({ value: 'a\0b\u009b2J\u202e' });
   });
 
   test('over a socket whose path is too long says so', async () => {

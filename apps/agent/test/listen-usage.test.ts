@@ -147,37 +147,40 @@ test('a socket that cannot be claimed ends the agent, also while it listens', as
   await enrolled.home.remove();
 });
 
-test('[F-02] files that are not good at the start stop no agent: nobody can dial it until they are, and programs are served', async () => {
-  double.putSecret('db/password', 'first');
-  const enrolled: Enrolled = await enrollWith(double);
-  await using _home = { [Symbol.asyncDispose]: () => enrolled.home.remove() };
-  {
-    await using dials = await startDaemon(enrolled);
-    await dials.untilSecret('db/password', 'first');
-  }
-  const organisation = await Issuer.root('CN=Organisation');
-  const names = [{ type: 'ip' as const, value: '127.0.0.1' }];
-  const { chain, key } = await organisation.leaf({ names, usages: ['serverAuth'] });
-  const keystore = join(enrolled.home.path, 'keystore.pem');
-  const truststore = join(enrolled.home.path, 'truststore.pem');
-  env['SALLYPORT_AGENT_LISTEN_KEYSTORE_FILE'] = keystore;
-  env['SALLYPORT_AGENT_LISTEN_TRUSTSTORE_FILE'] = truststore;
-  const { listen } = readAgentConfig({}, env).config;
-  await using agent = await startDaemon({ ...enrolled, listen });
-  await using dialler = new Dialler(double, { port, ca: [organisation.rootPem] });
-  const { fileProblems } = await agent.untilHealth(
-    ({ controlPlane }) => controlPlane.lastError?.code === 'link.files_refused',
-  );
-  expect(fileProblems).toEqual([
-    expect.stringMatching(
-      /^listen\.keystore\.file: .*listen\.truststore\.file: .*no connection without it/,
-    ),
-  ]);
-  expect(await agent.secret('db/password')).toBe('first');
-  expect(new Set(dialler.errors)).toEqual(new Set(['link.refused']));
-  await writeFile(keystore, key + chain + organisation.rootPem, { mode: 0o600 });
-  await writeFile(truststore, dialAuthority.rootPem);
-  double.putSecret('db/password', 'second');
-  await agent.untilSecret('db/password', 'second');
-  expect((await agent.health()).fileProblems).toEqual([]);
-}, 60_000);
+test.each([
+  ['LISTEN', /^listen\.keystore\.file: .*listen\.truststore\.file: .*no connection without it/],
+  ['CONTROL_PLANE', /^controlPlane\.truststore\.file: .*no connection without it/],
+])(
+  '[F-02] files (truststore of %s) that are not good at the start stop no agent: nobody can dial it until they are, and programs are served',
+  async (block, told) => {
+    double.putSecret('db/password', 'first');
+    const enrolled: Enrolled = await enrollWith(double);
+    await using _home = { [Symbol.asyncDispose]: () => enrolled.home.remove() };
+    {
+      await using dials = await startDaemon(enrolled);
+      await dials.untilSecret('db/password', 'first');
+    }
+    const organisation = await Issuer.root('CN=Organisation');
+    const names = [{ type: 'ip' as const, value: '127.0.0.1' }];
+    const { chain, key } = await organisation.leaf({ names, usages: ['serverAuth'] });
+    const keystore = join(enrolled.home.path, 'keystore.pem');
+    const truststore = join(enrolled.home.path, 'truststore.pem');
+    env['SALLYPORT_AGENT_LISTEN_KEYSTORE_FILE'] = keystore;
+    env[`SALLYPORT_AGENT_${block}_TRUSTSTORE_FILE`] = truststore;
+    const { listen, controlPlane: given } = readAgentConfig({}, env).config;
+    await using agent = await startDaemon({ ...enrolled, listen, controlPlane: given });
+    await using dialler = new Dialler(double, { port, ca: [organisation.rootPem] });
+    const { fileProblems } = await agent.untilHealth(
+      ({ controlPlane }) => controlPlane.lastError?.code === 'link.files_refused',
+    );
+    expect(fileProblems).toEqual([expect.stringMatching(told)]);
+    expect(await agent.secret('db/password')).toBe('first');
+    expect(new Set(dialler.errors)).toEqual(new Set(['link.refused']));
+    await writeFile(keystore, key + chain + organisation.rootPem, { mode: 0o600 });
+    await writeFile(truststore, dialAuthority.rootPem);
+    double.putSecret('db/password', 'second');
+    await agent.untilSecret('db/password', 'second');
+    expect((await agent.health()).fileProblems).toEqual([]);
+  },
+  60_000,
+);

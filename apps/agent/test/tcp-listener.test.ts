@@ -243,19 +243,25 @@ describe('[A7-21] programs on TCP with TLS', () => {
     const keystore = { file: await programs.put('keystore.pem', 'no keystore') };
     const truststore = { file: await programs.put('truststore.pem', 'no truststore') };
     const clientNames = ['shop'];
-    const api = await programs.start({ keystore, truststore, clientNames });
+    const tokenFile = await programs.putToken('short');
+    const api = await programs.start({ keystore, truststore, clientNames, tokenFile });
+    const ofToken = expect.stringMatching(/holds no token .*looked at again/);
     const told = (kind: string) =>
       expect.stringMatching(`^localApi\\.tcp\\.${kind}\\.file: .*looked at again`);
     const isClosed = () =>
       expect(programs.ask(withToken)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
-    expect(await programs.fileProblems()).toEqual([told('keystore'), told('truststore')]);
+    expect(await programs.fileProblems()).toEqual([told('keystore'), told('truststore'), ofToken]);
     await isClosed();
     await programs.putKeystore(await serverLeaf());
     await api.refresh();
-    expect(await programs.fileProblems()).toEqual([told('truststore')]);
+    expect(await programs.fileProblems()).toEqual([told('truststore'), ofToken]);
+    await isClosed();
+    await programs.put('truststore.pem', authority.rootPem);
+    await api.refresh();
+    expect(await programs.fileProblems()).toEqual([ofToken]);
     await isClosed();
 
-    await programs.put('truststore.pem', authority.rootPem);
+    await programs.putToken();
     const other = createServer().listen(programs.port, '127.0.0.1');
     await once(other, 'listening');
     await api.refresh();
@@ -265,7 +271,8 @@ describe('[A7-21] programs on TCP with TLS', () => {
     expect(await programs.fileProblems()).toEqual([]);
     const names = [{ type: 'dns' as const, value: 'shop' }];
     const { chain: cert, key } = await authority.leaf({ names, usages: ['clientAuth'] });
-    expect(await programs.askTls({ cert, key })).toMatchObject({ status: 200 });
+    const shown = { cert, key, headers: withToken };
+    expect(await programs.askTls(shown)).toMatchObject({ status: 200 });
     await expect(programs.askTls()).rejects.toThrow();
     await expect(programs.ask(withToken)).rejects.toThrow();
   });

@@ -1,4 +1,4 @@
-import { printable } from '@sallyport/contract';
+import { jsonText, printable } from '@sallyport/contract';
 import type { Terminal } from './terminal.ts';
 
 /** A label and what it says. */
@@ -39,15 +39,6 @@ export class Output {
   failure(line: string, error: unknown): void {
     this.#terminal.stderr.write(this.json ? `${jsonText({ error })}\n` : `sallyport: ${line}\n`);
   }
-}
-
-/** As JSON, of which a terminal obeys nothing: what it would is escaped, and the value is the same. */
-export function jsonText(value: unknown, indent?: number): string {
-  const escaped = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  return JSON.stringify(value, null, indent).replaceAll(
-    /[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu,
-    (character) => character.split('').map(escaped).join(''),
-  );
 }
 
 /** Labels and texts in two columns. */

@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { chainEvents, GENESIS } from '@sallyport/crypto/audit-chain';
-import { at, checkpoint, event, head, id, key, links, whole } from './audit-chain.ts';
+import { at, checkpoint, event, events, head, id, key, links, whole } from './audit-chain.ts';
 import { problemAnswer } from './operator-api.ts';
 import { signIn, type SignedIn } from './signed-in.ts';
 
@@ -13,6 +13,13 @@ beforeEach(async () => {
 afterEach(async () => {
   await signedIn[Symbol.asyncDispose]();
 });
+/** What a control plane lists of events that belong to no group. */
+const entries = (of: Parameters<typeof chainEvents>[1]) =>
+  chainEvents(GENESIS, of).map(({ event: told, ...link }) => ({
+    ...link,
+    group: null,
+    event: told,
+  }));
 const cli: SignedIn['cli'] = (args, given) => signedIn.cli(args, given);
 
 describe('audit', () => {
@@ -29,12 +36,14 @@ describe('audit', () => {
   });
 
   test('list sends its filters and shows a line for each event', async () => {
-    signedIn.api.on('GET /audit', { body: { items: [links[8]] } });
+    signedIn.api.on('GET /audit', { body: { items: [{ ...links[8], group: 'plant-7' }] } });
     const { stdout } = await cli([
       'audit',
       'list',
       '--subject',
       'secret:db',
+      '--code',
+      'permission.denied',
       '--request',
       'r-8',
       '--before',
@@ -43,11 +52,12 @@ describe('audit', () => {
       '5',
     ]);
     expect(stdout.split('\n')[1]).toBe(
-      `9         ${at}  operator ann  secret:reveal  secret:db  done     version 2`,
+      `9         ${at}  operator ann  192.0.2.1  secret:reveal  secret:db  plant-7  done     version 2`,
     );
     const [{ query } = { query: undefined }] = signedIn.api.received;
     expect(Object.fromEntries(query ?? [])).toEqual({
       subject: 'secret:db',
+      code: 'permission.denied',
       requestId: 'r-8',
       cursor: '10',
       limit: '5',
@@ -64,10 +74,7 @@ describe('audit', () => {
       { code: `\u001b[0m${'x'.repeat(100)}` },
       { ...program, pid: null, version: 3, count: 2 },
     ];
-    const items = chainEvents(
-      GENESIS,
-      details.map((each) => ({ ...event, actor: agent, details: each })),
-    );
+    const items = entries(details.map((each) => ({ ...event, actor: agent, details: each })));
     signedIn.api.on('GET /audit', { body: { items } });
     const lines = (await cli(['audit', 'list'])).stdout.split('\n');
     expect(lines[1]).toMatch(/ agent edge-1 .* version 3, 5 times, pid 7 of user 1000$/);
@@ -77,47 +84,47 @@ describe('audit', () => {
   });
 
   test.each([
-    ['what was dropped', 'events:drop', { count: 399 }, / agent +done +399 events$/],
-    ['one that was dropped', 'events:drop', { count: 1 }, / agent +done +1 event$/],
+    ['what was dropped', 'events:drop', { count: 399 }, / agent +- +done +399 events$/],
+    ['one that was dropped', 'events:drop', { count: 1 }, / agent +- +done +1 event$/],
     [
       'when it happened, where it was told later',
       'agent:stop',
       { happenedAt: '2029-12-31T23:58:59.999Z' },
-      / agent +done +happened 2029-12-31T23:58:59\.999Z$/,
+      / agent +- +done +happened 2029-12-31T23:58:59\.999Z$/,
     ],
     [
       'when it happened by a clock that is ahead',
       'agent:stop',
       { happenedAt: '2030-01-01T00:01:00.001Z' },
-      / agent +done +happened 2030-01-01T00:01:00\.001Z$/,
+      / agent +- +done +happened 2030-01-01T00:01:00\.001Z$/,
     ],
     [
       'no time that is about the same',
       'agent:stop',
       { happenedAt: '2029-12-31T23:59:00.000Z' },
-      / agent +done *$/,
+      / agent +- +done *$/,
     ],
-    ['no time that is none', 'agent:stop', { happenedAt: 'later' }, / agent +done *$/],
+    ['no time that is none', 'agent:stop', { happenedAt: 'later' }, / agent +- +done *$/],
     [
       'the failure that locked a name',
       'session:create',
       { code: 'credentials.wrong', locked: true },
-      / agent +done +credentials\.wrong, name locked$/,
+      / agent +- +done +credentials\.wrong, name locked$/,
     ],
     [
       'no lock of a failure that locked nothing',
       'session:create',
       { code: 'credentials.wrong', locked: false },
-      / agent +done +credentials\.wrong$/,
+      / agent +- +done +credentials\.wrong$/,
     ],
   ])('list tells %s', async (_, action, details, line) => {
-    const items = chainEvents(GENESIS, [{ ...event, action, subject: 'agent', details }]);
+    const items = entries([{ ...event, action, subject: 'agent', details }]);
     signedIn.api.on('GET /audit', { body: { items } });
     expect((await cli(['audit', 'list'])).stdout.split('\n')[1]).toMatch(line);
   });
 
   test('list tells a person how to see the events before those it shows, where there are any', async () => {
-    const [first, last] = [links[8], links[7]];
+    const [last, first] = entries(events).slice(7);
     const earlier = 'Earlier events are not shown; for those, add --before 8.\n';
     const items = [first, last];
     signedIn.api.on('GET /audit', { body: { items, nextCursor: '8' } });

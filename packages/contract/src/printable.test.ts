@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { printable, withoutTokens } from './printable.ts';
+import { jsonText, printable, withoutTokens } from './printable.ts';
 
 describe('foreign text at a terminal', () => {
   test.each([
@@ -21,6 +21,14 @@ describe('foreign text at a terminal', () => {
     expect(printable('x'.repeat(2_000))).toBe('x'.repeat(2_000));
     expect(printable('x'.repeat(1_000_000))).toBe(`${'x'.repeat(2_000)}…`);
   });
+});
+
+test('as JSON, what a terminal would obey is escaped, and the value is the same', () => {
+  const value = { url: 'a\u009b2Jb\u202ec\u{e0041}\u007f', 'k\u2028': 'ü😀' };
+  expect(jsonText(value)).toBe(
+    String.raw`{"url":"a\u009b2Jb\u202ec\udb40\udc41\u007f","k\u2028":"ü😀"}`,
+  );
+  expect(JSON.parse(jsonText(value, 2))).toEqual(value);
 });
 
 test('tokens that were typed in the wrong place are not repeated, but for their kind', () => {

@@ -16,3 +16,12 @@ export function printable(text: string): string {
 export function withoutTokens(text: string): string {
   return text.replaceAll(/\bsp_(agent|enroll|session|key)_\w+/g, 'sp_$1_…');
 }
+
+/** As JSON, of which a terminal obeys nothing: what it would is escaped, and the value is the same. */
+export function jsonText(value: unknown, indent?: number): string {
+  const escaped = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  return JSON.stringify(value, null, indent).replaceAll(
+    /[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (character) => character.split('').map(escaped).join(''),
+  );
+}

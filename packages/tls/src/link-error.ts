@@ -3,6 +3,7 @@ export type LinkErrorCode =
   | 'link.bad_url'
   | 'link.body_too_large'
   | 'link.dns'
+  | 'link.not_begun'
   | 'link.not_dialled'
   | 'link.plaintext'
   | 'link.protocol'

@@ -1,5 +1,6 @@
 import { open, rm, type FileHandle } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { jsonText } from '@sallyport/contract';
 import { AgentError } from '../agent-error.ts';
 import { systemClock } from '../clock.ts';
 import { readAgentConfig, type ConfigFlags } from '../config.ts';
@@ -42,7 +43,7 @@ export async function requestAdmission(
   const where = output === undefined ? stderr : stdout;
   where.write(
     json === true
-      ? `${JSON.stringify({ name, thumbprint, output: output ?? null })}\n`
+      ? `${jsonText({ name, thumbprint, output: output ?? null })}\n`
       : `Thumbprint of ${name}’s key: ${thumbprint}\nHave the request admitted with: sallyport agent admit\n`,
   );
 }
@@ -131,7 +132,7 @@ function tell(
   const when = isRunning ? '' : ` Start it with: ${startCommand(flags)}`;
   stdout.write(
     json === true
-      ? `${JSON.stringify(report)}\n`
+      ? `${jsonText(report)}\n`
       : `${who}Imported revision ${revision}, served until ${expiresAt}.${when}\n`,
   );
 }

@@ -1,5 +1,6 @@
 import { ConfigError } from '@sallyport/config/load';
 import { settingsOf, variablesOf, type Setting } from '@sallyport/config/settings';
+import { jsonText } from '@sallyport/contract';
 import { AgentError, sentenceOf } from '../agent-error.ts';
 import { agentConfig, readAgentConfig, type ConfigFlags } from '../config.ts';
 import { exitCodes } from '../exit-codes.ts';
@@ -19,8 +20,7 @@ const GOOD =
  */
 export function checkConfig(flags: PrintFlags, { env, stdout }: CliContext): number {
   const problems = problemsOf(flags, env);
-  if (flags.json === true)
-    stdout.write(`${JSON.stringify({ ok: problems.length === 0, problems })}\n`);
+  if (flags.json === true) stdout.write(`${jsonText({ ok: problems.length === 0, problems })}\n`);
   else if (problems.length === 0) stdout.write(`${GOOD}\n`);
   // The report is the answer, and is where answers are.
   else for (const problem of problems) reportNotice(problem, { stderr: stdout });
@@ -50,9 +50,7 @@ function unknownIn(socket: SocketSettings): string[] {
 /** `config reference`: every key that can be set, with its variable, its default and what it is. */
 export function printReference({ json }: { json?: boolean }, { stdout }: CliContext): void {
   const keys = settingsOf(agentConfig);
-  stdout.write(
-    json === true ? `${JSON.stringify(keys.map(shown))}\n` : keys.map(textOf).join('\n'),
-  );
+  stdout.write(json === true ? `${jsonText(keys.map(shown))}\n` : keys.map(textOf).join('\n'));
 }
 
 function shown(setting: Setting) {

@@ -1,6 +1,6 @@
 import { valueOf } from '@sallyport/config/expand';
 import { ConfigError } from '@sallyport/config/load';
-import { printable } from '@sallyport/contract';
+import { jsonText, printable } from '@sallyport/contract';
 import { sentenceOf } from '../agent-error.ts';
 import { systemClock } from '../clock.ts';
 import { CONFIG_FILE_VARIABLE, readAgentConfig, type ConfigFlags } from '../config.ts';
@@ -21,7 +21,7 @@ export async function showDoctor(
   const isWell = findings.every(({ outcome }) => outcome !== 'failed');
   const text =
     flags.json === true
-      ? JSON.stringify({ ok: isWell, findings: findings.map(shown) })
+      ? jsonText({ ok: isWell, findings: findings.map(shown) })
       : findings.map(lineOf).map(printable).join('\n');
   context.stdout.write(`${text}\n`);
   return isWell ? exitCodes.ok : exitCodes.checksFailed;

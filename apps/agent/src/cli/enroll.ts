@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { valueOf } from '@sallyport/config/expand';
-import { agentName } from '@sallyport/contract';
+import { agentName, jsonText } from '@sallyport/contract';
 import { CryptoError } from '@sallyport/crypto/crypto-error';
 import { parseToken } from '@sallyport/crypto/token';
 import { holdsCertificates } from '@sallyport/tls/certificates-in-pem';
@@ -129,7 +129,7 @@ export function tellEnrolled(
   const { name, agentId, group } = report;
   stdout.write(
     json === true
-      ? `${JSON.stringify(report)}\n`
+      ? `${jsonText(report)}\n`
       : `Enrolled as ${name} (${agentId}) in group ${group}. Start it with: ${startCommand(flags)}\n`,
   );
 }

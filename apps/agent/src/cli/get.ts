@@ -1,3 +1,4 @@
+import { jsonText } from '@sallyport/contract';
 import { readAgentConfig, type ConfigFlags } from '../config.ts';
 import { certificateReply, secretReply } from '../local-api/replies.ts';
 import type { CliContext } from './context.ts';
@@ -16,7 +17,7 @@ export async function getSecret(
   // A reference is looked up elsewhere.
   const asked = client.read(secretPath(name, flags.field), secretReply);
   const reply = await waitingFor('asking the agent', { stderr }, asked);
-  if (flags.json === true) stdout.write(`${JSON.stringify(reply)}\n`);
+  if (flags.json === true) stdout.write(`${jsonText(reply)}\n`);
   else stdout.write(stdout.isTTY === true ? `${reply.value}\n` : reply.value);
 }
 
@@ -28,5 +29,5 @@ export async function getCertificate(
 ): Promise<void> {
   const client = new LocalClient(readAgentConfig(flags, env).config.socket);
   const reply = await client.read(certificatePath(name), certificateReply);
-  stdout.write(flags.json === true ? `${JSON.stringify(reply)}\n` : reply.key + reply.chain);
+  stdout.write(flags.json === true ? `${jsonText(reply)}\n` : reply.key + reply.chain);
 }

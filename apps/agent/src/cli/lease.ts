@@ -1,4 +1,4 @@
-import { MAX_LEASE_SECONDS, resourceName, uuid } from '@sallyport/contract';
+import { jsonText, MAX_LEASE_SECONDS, resourceName, uuid } from '@sallyport/contract';
 import { AgentError } from '../agent-error.ts';
 import { readAgentConfig, type ConfigFlags } from '../config.ts';
 import { leaseReply, lentReply } from '../local-api/replies.ts';
@@ -40,7 +40,7 @@ export async function renewLease(
   const path = `${pathOf(id)}/renew`;
   const asked = clientOf(flags, context).send('POST', path, leaseReply, ttlOf(flags));
   const lease = await waitingFor(ASKING, context, asked);
-  const told = flags.json === true ? JSON.stringify(lease) : `it lasts until ${lease.expiresAt}`;
+  const told = flags.json === true ? jsonText(lease) : `it lasts until ${lease.expiresAt}`;
   context.stdout.write(`${told}\n`);
 }
 
@@ -51,7 +51,7 @@ export async function returnLease(
   context: CliContext,
 ): Promise<void> {
   await clientOf(flags, context).sendOnly('DELETE', pathOf(id));
-  const told = flags.json === true ? JSON.stringify({ id, returned: true }) : 'the lease is over';
+  const told = flags.json === true ? jsonText({ id, returned: true }) : 'the lease is over';
   context.stdout.write(`${told}\n`);
 }
 
@@ -60,7 +60,7 @@ function show(
   { json }: LeaseFlags,
   { stdout }: Pick<CliContext, 'stdout'>,
 ): void {
-  if (json === true) stdout.write(`${JSON.stringify(lent)}\n`);
+  if (json === true) stdout.write(`${jsonText(lent)}\n`);
   else stdout.write(stdout.isTTY === true ? `${lent.value}\n` : lent.value);
 }
 

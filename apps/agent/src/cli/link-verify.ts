@@ -1,4 +1,4 @@
-import { printable } from '@sallyport/contract';
+import { jsonText, printable } from '@sallyport/contract';
 import type { ShownCertificate } from '@sallyport/tls/link-probe';
 import { AgentError } from '../agent-error.ts';
 import { systemClock } from '../clock.ts';
@@ -31,7 +31,7 @@ export async function showLink(
   const warnings = warningsOf(report);
   stdout.write(
     flags.json === true
-      ? `${JSON.stringify({ ...report, warnings })}\n`
+      ? `${jsonText({ ...report, warnings })}\n`
       : `${[...linesOf(report), ...warnings.map((text) => line('warning', text))].map(printable).join('\n')}\n`,
   );
   if (report.failure === null) return exitCodes.ok;

@@ -1,4 +1,4 @@
-import { printable } from '@sallyport/contract';
+import { jsonText, printable } from '@sallyport/contract';
 import { readAgentConfig, type ConfigFlags } from '../config.ts';
 import { listReply } from '../local-api/replies.ts';
 import type { CliContext } from './context.ts';
@@ -16,7 +16,7 @@ export async function listNames(
   const certificates = await client.read('/v1/certificates', listReply);
   if (flags.json === true) {
     stdout.write(
-      `${JSON.stringify({ revision: secrets.revision, complete: secrets.complete, secrets: secrets.items, configs: configs.items, certificates: certificates.items })}\n`,
+      `${jsonText({ revision: secrets.revision, complete: secrets.complete, secrets: secrets.items, configs: configs.items, certificates: certificates.items })}\n`,
     );
     return;
   }

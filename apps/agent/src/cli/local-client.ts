@@ -1,6 +1,5 @@
 import { request, type ClientRequest, type IncomingMessage } from 'node:http';
-import { buffer } from 'node:stream/consumers';
-import { problem, resourceName } from '@sallyport/contract';
+import { MAX_REPLY_BYTES, problem, resourceName } from '@sallyport/contract';
 import type { z } from 'zod';
 import { AgentError } from '../agent-error.ts';
 import { assertPathFits } from '../local-api/claim-socket.ts';
@@ -106,7 +105,7 @@ export class LocalClient {
     const refused = await this.#answerTo(sent, async (response) =>
       response.statusCode === 200
         ? response
-        : { status: response.statusCode ?? 0, body: await buffer(response) },
+        : { status: response.statusCode ?? 0, body: await this.#bodyOf(response) },
     );
     if (!('body' in refused)) return refused;
     throw this.#refusal(refused.status, jsonOf(refused.body));
@@ -130,8 +129,20 @@ export class LocalClient {
     if (json !== undefined) sent.write(JSON.stringify(json));
     return this.#answerTo(sent, async (response) => ({
       status: response.statusCode ?? 0,
-      body: await buffer(response),
+      body: await this.#bodyOf(response),
     }));
+  }
+
+  /** @throws AgentError `agent.unrecognised` for more than an agent has to say */
+  async #bodyOf(response: IncomingMessage): Promise<Buffer> {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    for await (const chunk of response) {
+      bytes += chunk.byteLength;
+      if (bytes > MAX_REPLY_BYTES) throw unrecognised(this.#socket);
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks);
   }
 
   async #answerTo<Answer>(

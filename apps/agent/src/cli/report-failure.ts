@@ -1,6 +1,6 @@
 import { ConfigError } from '@sallyport/config/load';
 import { usageMessage, type CommandLine } from '@sallyport/config/usage-message';
-import { printable, withoutTokens } from '@sallyport/contract';
+import { jsonText, printable, withoutTokens } from '@sallyport/contract';
 import { CryptoError } from '@sallyport/crypto/crypto-error';
 import { LinkError } from '@sallyport/tls/https-link';
 import { CommanderError } from 'commander';
@@ -35,9 +35,7 @@ export function reportInJson(
   { code, message }: Failure,
   { stderr }: Pick<CliContext, 'stderr'>,
 ): void {
-  stderr.write(
-    `${JSON.stringify({ error: { code, message: withoutTokens(printable(message)) } })}\n`,
-  );
+  stderr.write(`${jsonText({ error: { code, message: withoutTokens(printable(message)) } })}\n`);
 }
 
 /** Prints what a command that goes on has to say. */

@@ -1,5 +1,5 @@
 import { basename, relative, resolve } from 'node:path';
-import { counted, printable } from '@sallyport/contract';
+import { counted, jsonText, printable } from '@sallyport/contract';
 import { AgentError } from '../agent-error.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { findSecrets, type Finding } from '../scan/find-secrets.ts';
@@ -42,7 +42,7 @@ export async function scanTree(
   } catch (error) {
     throw unreadable(error, root);
   }
-  if (flags.json === true) stdout.write(`${JSON.stringify({ files, findings, passedOver })}\n`);
+  if (flags.json === true) stdout.write(`${jsonText({ files, findings, passedOver })}\n`);
   else stdout.write(`${describe(files, findings, passedOver).map(printable).join('\n')}\n`);
   return findings.length === 0 ? exitCodes.ok : exitCodes.checksFailed;
 }

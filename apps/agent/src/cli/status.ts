@@ -1,4 +1,4 @@
-import { counted, printable } from '@sallyport/contract';
+import { counted, jsonText, printable } from '@sallyport/contract';
 import { readAgentConfig, type ConfigFlags } from '../config.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { offsetInWords } from '../link/server-clock.ts';
@@ -22,7 +22,7 @@ export async function showStatus(
   const report = await client.read('/healthz', health);
   stdout.write(
     flags.json === true
-      ? `${JSON.stringify(report)}\n`
+      ? `${jsonText(report)}\n`
       : `${describe(report).map(printable).join('\n')}\n`,
   );
   return exitCodeOf[report.status];
@@ -109,7 +109,8 @@ function importedIn({ revision, issuedAt, expiresAt, error }: Health['imported']
 }
 
 function fileOf({ path, certificate, version, error }: Health['files'][number]): string {
-  const held = version === null ? 'nothing yet' : `version ${version}`;
+  // What an earlier run left there is not known to be of any version.
+  const held = version === null ? 'not written since the start' : `version ${version}`;
   return `file           ${path}: certificate ${certificate}, ${held}${error === null ? '' : `, ${error}`}`;
 }
 

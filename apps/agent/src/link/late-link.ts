@@ -39,7 +39,8 @@ export class LateLink implements ReplaceableLink {
     try {
       return await parts.make();
     } catch (error) {
-      if (error instanceof UnusableFiles) return new LateLink(error, parts);
+      const isOfFiles = error instanceof AgentError && error.code === 'link.files_refused';
+      if (error instanceof UnusableFiles || isOfFiles) return new LateLink(error, parts);
       throw error;
     }
   }

@@ -10,7 +10,7 @@ import type { StateDirectory } from '../state/state-directory.ts';
 import { Credentials } from './credentials.ts';
 import { LateLink, type ReplaceableLink } from './late-link.ts';
 import { linkToControlPlane } from './link-to-control-plane.ts';
-import { followOwnStores, openOwnStores } from './own-stores.ts';
+import { followOwnStores } from './own-stores.ts';
 import { warnOfPlainCredentials } from './route.ts';
 import { trustFor } from './trust.ts';
 
@@ -25,8 +25,7 @@ type LinkParts = {
  * The link, in whichever direction, what it trusts and shows, which may be replaced while it is open, and what keeps
  * files that are set from being taken. Where the link cannot be made without one of them, it is made once that is good.
  *
- * @throws AgentError `usage.invalid` for files of controlPlane where the agent listens, `listen.unusable`; LinkError
- * `proxy.bad_url`
+ * @throws AgentError `listen.unusable`; LinkError `proxy.bad_url`
  */
 export async function openLink(
   state: StateDirectory,
@@ -34,10 +33,7 @@ export async function openLink(
   config: AgentConfig,
   log: Log,
 ): Promise<{ link: ReplaceableLink; credentials: Credentials; fileProblems: () => string[] }> {
-  // One that listens shows other files, and could not be told whom to hear without these.
-  const stores = await (listens(config.listen)
-    ? openOwnStores(config)
-    : followOwnStores(config, log));
+  const stores = await followOwnStores(config, log);
   const trust = trustFor(identity, stores);
   const parts = { state, identity, trust, stores, clock: systemClock, random: Math.random, log };
   const credentials = await Credentials.open(parts, config.authentication === 'certificate');
@@ -47,7 +43,8 @@ export async function openLink(
     log,
   });
   credentials.attach(link);
-  const fileProblems = () => [...credentials.problems, ...(link.problems?.() ?? [])];
+  // A link that is not there for want of a file of controlPlane says the same of it.
+  const fileProblems = () => [...new Set([...credentials.problems, ...(link.problems?.() ?? [])])];
   return { link, credentials, fileProblems };
 }
 
@@ -73,6 +70,9 @@ async function linkFrom(
   listen: ListenConfig,
   { state, credentials, log }: LinkParts,
 ): Promise<ReplaceableLink> {
+  // It could not be told whom to hear, nor what to sign with. Of a file that is mended, both parts learn at once.
+  await credentials.refresh();
+  credentials.assertTaken();
   // What reads keystores is of no use to an agent that dials, and would be loaded before its first secret.
   const { listenForControlPlane, openListenParts, ownFingerprint } = await import('./listen.ts');
   const { ca } = credentials.tls;

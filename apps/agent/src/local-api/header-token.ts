@@ -12,17 +12,25 @@ const programToken: TokenKind = {
 /** The token that programs send over TCP, as its file held it when it was last good. */
 export class HeaderToken {
   readonly #path: string;
-  #digest: Buffer;
+  #digest: Buffer | undefined;
   #problem: string | undefined;
 
-  private constructor(path: string, digest: Buffer) {
+  /** Nothing matches it until `refresh` has found the file good. */
+  constructor(path: string) {
     this.#path = path;
-    this.#digest = digest;
   }
 
   /** @throws AgentError `token_file.unusable`, `token_file.unsafe` */
   static async open(path: string): Promise<HeaderToken> {
-    return new HeaderToken(path, digestOf(await readTokenFile(path, programToken)));
+    const token = new HeaderToken(path);
+    const looked = await token.refresh();
+    if (looked instanceof AgentError) throw looked;
+    return token;
+  }
+
+  /** Whether the file was ever good. */
+  get isTaken(): boolean {
+    return this.#digest !== undefined;
   }
 
   /** What keeps the file from being taken, as the last look found it. */
@@ -34,7 +42,7 @@ export class HeaderToken {
   async refresh(): Promise<'replaced' | 'same' | AgentError> {
     try {
       const digest = digestOf(await readTokenFile(this.#path, programToken));
-      const isSame = timingSafeEqual(digest, this.#digest);
+      const isSame = this.#digest !== undefined && timingSafeEqual(digest, this.#digest);
       this.#digest = digest;
       this.#problem = undefined;
       return isSame ? 'same' : 'replaced';
@@ -48,7 +56,8 @@ export class HeaderToken {
 
   /** In a time that tells nothing of the token. */
   matches(given: string | string[] | undefined): boolean {
-    return typeof given === 'string' && timingSafeEqual(digestOf(given), this.#digest);
+    if (typeof given !== 'string' || this.#digest === undefined) return false;
+    return timingSafeEqual(digestOf(given), this.#digest);
   }
 }
 

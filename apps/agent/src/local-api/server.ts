@@ -59,10 +59,9 @@ export class LocalApi {
   }
 
   /**
-   * Opens every listener, or none; the one on TCP waits for files of certificates that are not taken.
+   * Opens every listener, or none; the one on TCP waits for files that are not taken.
    *
-   * @throws AgentError of `listenOnSocket`, `usage.invalid` for an account that is not there, `token_file.*`,
-   * `local_api.unusable`
+   * @throws AgentError of `listenOnSocket`, `usage.invalid` for an account that is not there, `local_api.unusable`
    */
   static async listen(parts: LocalApiParts): Promise<LocalApi> {
     const api = new LocalApi(parts);

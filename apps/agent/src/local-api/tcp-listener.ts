@@ -12,7 +12,7 @@ import type { LinkStores } from '@sallyport/tls/link-stores';
 import { isNamedClient } from '@sallyport/tls/peer-certificate';
 import { tlsOptions } from '@sallyport/tls/policy';
 import { AgentError, sentenceOf } from '../agent-error.ts';
-import { followStores, HELD, problemsIn, refreshStores } from '../files/stores.ts';
+import { followStores, HELD, NEVER_TAKEN, problemsIn, refreshStores } from '../files/stores.ts';
 import type { TcpConfig } from '../local-api-settings.ts';
 import type { Log } from '../log.ts';
 import { refusalsTo } from '../refusals-log.ts';
@@ -65,12 +65,13 @@ export class TcpListener implements Listener {
     this.#port = splitAddress(own.config.address).port;
   }
 
-  /** Listens, or will once `refresh` has found every file good. @throws AgentError `token_file.*`, `local_api.unusable` */
+  /** Listens, or will once `refresh` has found every file good. @throws AgentError `local_api.unusable` */
   static async open(config: TcpConfig, parts: TcpParts): Promise<TcpListener> {
     const stores = await followStores('localApi.tcp', config, 'serverAuth', parts.log);
     const { tokenFile } = config;
-    const token = tokenFile === undefined ? undefined : await HeaderToken.open(tokenFile);
+    const token = tokenFile === undefined ? undefined : new HeaderToken(tokenFile);
     const listener = new TcpListener({ config, stores, token, log: parts.log }, parts);
+    await listener.#lookAtToken();
     await listener.#listen();
     return listener;
   }
@@ -78,18 +79,17 @@ export class TcpListener implements Listener {
   /** What keeps its files from being taken, and it from listening. */
   get problems(): string[] {
     const { stores, token } = this.#own;
-    const ofToken = token?.problem === undefined ? [] : [`${token.problem}. ${HELD}`];
+    const means = token?.isTaken === true ? HELD : NEVER_TAKEN;
+    const ofToken = token?.problem === undefined ? [] : [`${token.problem}. ${means}`];
     const ofAddress = this.#refusal === undefined ? [] : [`${sentenceOf(this.#refusal)}.`];
     return [...problemsIn(stores), ...ofToken, ...ofAddress];
   }
 
   /** Looks at its files again. Whoever was let in by what counts no longer is cut off. */
   async refresh(): Promise<void> {
-    const { stores, token, log } = this.#own;
+    const { stores, log } = this.#own;
     const trusted = stores.truststore?.join();
-    const looked = await token?.refresh();
-    if (looked instanceof AgentError)
-      log.error({ code: looked.code, detail: looked.message }, 'the token of programs stays');
+    const hasOtherToken = await this.#lookAtToken();
     const replaced = await refreshStores(stores, log);
     if (this.#server === undefined) return this.#listenLate();
     if (replaced && 'setSecureContext' in this.#server) {
@@ -97,7 +97,7 @@ export class TcpListener implements Listener {
       this.#shown = shownBy(this.#own);
       log.info({}, 'the certificates for programs were replaced');
     }
-    if (looked === 'replaced') this.#endStreams();
+    if (hasOtherToken) this.#endStreams();
     if (trusted !== stores.truststore?.join()) this.#cutOff();
     for (const [socket, untilMs] of this.#certified) if (untilMs <= Date.now()) socket.destroy();
   }
@@ -111,10 +111,24 @@ export class TcpListener implements Listener {
     await closed;
   }
 
+  /** Whether there is another one than before. */
+  async #lookAtToken(): Promise<boolean> {
+    const { token, log } = this.#own;
+    const looked = await token?.refresh();
+    if (looked instanceof AgentError)
+      log.error(
+        { code: looked.code, detail: looked.message },
+        token?.isTaken === true
+          ? 'the token of programs stays'
+          : 'programs cannot connect until their token is good, which is looked at again',
+      );
+    return looked === 'replaced';
+  }
+
   /** Never without TLS where a keystore is set, nor for anybody where a truststore is. @throws AgentError `local_api.unusable` */
   async #listen(): Promise<void> {
-    const { config, stores, log } = this.#own;
-    if (this.#isClosed || !stores.areTaken) return;
+    const { config, stores, token, log } = this.#own;
+    if (this.#isClosed || !stores.areTaken || token?.isTaken === false) return;
     this.#shown = shownBy(this.#own);
     const server = stores.keystore === undefined ? this.#plainServer() : this.#tlsServer();
     const admit = (request: IncomingMessage) => this.#admit(request);

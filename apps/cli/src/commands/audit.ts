@@ -6,6 +6,7 @@ import {
   auditVerifierKeys,
   page,
   printable,
+  type AuditEntry,
   type AuditEvent,
 } from '@sallyport/contract';
 import type { Command } from 'commander';
@@ -19,13 +20,14 @@ import { fields, table } from '../output.ts';
 import { readNote } from '../read-input.ts';
 import { checked, wholeNumber } from '../usage.ts';
 
-const { actor, action, subject, group, outcome, since, until } = auditQuery.shape;
+const { actor, action, subject, group, outcome, code, since, until } = auditQuery.shape;
 const listOptions = z.object({
   actor,
   action,
   subject,
   group,
   outcome,
+  code,
   request: auditQuery.shape.requestId,
   since,
   until,
@@ -126,6 +128,7 @@ function addReading(audit: Command, context: Context): void {
     .option('--subject <subject>', 'such as secret:db/password')
     .option('--group <group>', 'in this group')
     .option('--outcome <outcome>', 'done or refused')
+    .option('--code <code>', 'refused for this reason, such as permission.denied')
     .option('--request <id>', 'of this request id')
     .option('--since <instant>', 'at or after, such as 2030-01-31T00:00:00Z')
     .option('--until <instant>', 'before')
@@ -140,17 +143,7 @@ function addReading(audit: Command, context: Context): void {
       using api = await openApi(context);
       const path = `${route`/audit`}?${query.toString()}`;
       const { items, nextCursor } = await api.get(path, page(auditEntry));
-      const headings = ['POSITION', 'AT', 'WHO', 'ACTION', 'ON', 'OUTCOME', 'DETAILS'];
-      const rows = items.map(({ position, event }) => [
-        String(position),
-        event.at,
-        `${event.actor.kind} ${event.actor.name}`,
-        event.action,
-        event.subject,
-        event.outcome,
-        detailsOf(event),
-      ]);
-      context.output.list(items, table(headings, rows, noneOf(filters)));
+      context.output.list(items, table(HEADINGS, items.map(rowOf), noneOf(filters)));
       if (nextCursor !== undefined)
         context.output.progress(
           printable(`Earlier events are not shown; for those, add --before ${nextCursor}.`),
@@ -173,6 +166,23 @@ function addReading(audit: Command, context: Context): void {
       const { bytes } = await writeNewFile(file, (into) => api.download(path, into));
       context.output.result({ file, bytes }, `Wrote ${file}.`);
     });
+}
+
+const HEADINGS = 'POSITION AT WHO FROM ACTION ON GROUP OUTCOME DETAILS'.split(' ');
+
+function rowOf({ position, group, event }: AuditEntry): string[] {
+  const { at, actor, address, action, subject, outcome } = event;
+  return [
+    String(position),
+    at,
+    `${actor.kind} ${actor.name}`,
+    address,
+    action,
+    subject,
+    group ?? '-',
+    outcome,
+    detailsOf(event),
+  ];
 }
 
 function noneOf({ subject = ':' }: { subject?: string | undefined }): string {

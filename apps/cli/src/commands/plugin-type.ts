@@ -1,6 +1,7 @@
 import {
   changedPluginType,
   checkPluginTypeBody,
+  jsonText,
   pluginBreaks,
   pluginType,
   pluginTypeName,
@@ -13,7 +14,7 @@ import { z } from 'zod';
 import { route, type ApiClient } from '../api-client.ts';
 import { ApiError, CliError } from '../cli-error.ts';
 import { openApi, type Context } from '../context.ts';
-import { jsonText, table } from '../output.ts';
+import { table } from '../output.ts';
 import { readJson } from '../read-input.ts';
 import { checked, wholeNumber } from '../usage.ts';
 

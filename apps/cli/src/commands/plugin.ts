@@ -1,5 +1,6 @@
 import {
   groupName,
+  jsonText,
   offlinePolicy,
   plugin,
   pluginTypeName,
@@ -11,7 +12,7 @@ import { z } from 'zod';
 import { route } from '../api-client.ts';
 import { CliError } from '../cli-error.ts';
 import { openApi, type Context } from '../context.ts';
-import { jsonText, table } from '../output.ts';
+import { table } from '../output.ts';
 import { readJson } from '../read-input.ts';
 import { checked } from '../usage.ts';
 

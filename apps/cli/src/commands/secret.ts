@@ -134,10 +134,15 @@ function addLists(secrets: Command, context: Context): void {
       const name = checked(resourceName, given, '<name>');
       using api = await openApi(context);
       const items = await api.list(route`/groups/${group}/secrets/${name}/versions`, secretVersion);
-      const rows = items.map((item) => [String(item.version), item.createdAt, item.createdBy]);
+      const rows = items.map(({ version, kind, createdAt, createdBy }) => [
+        String(version),
+        kind ?? '-',
+        createdAt,
+        createdBy,
+      ]);
       context.output.list(
         items,
-        table(['VERSION', 'CREATED', 'BY'], rows, `${name} has no versions.`),
+        table(['VERSION', 'KIND', 'CREATED', 'BY'], rows, `${name} has no versions.`),
       );
     });
 }
@@ -182,28 +187,26 @@ function addReveal(secrets: Command, context: Context): void {
       const { group, version } = checked(revealOptions, options);
       const name = checked(resourceName, given, '<name>');
       const body = version === undefined ? {} : { version };
-      const path = route`/groups/${group}/secrets/${name}`;
       using api = await openApi(context);
-      const revealed = await api.post(`${path}/reveal`, body, revealedSecret);
-      if (!context.output.json && secretReference.safeParse(revealed.value).success)
-        refuseReference(revealed, await api.get(path, secret));
+      const path = route`/groups/${group}/secrets/${name}/reveal`;
+      const revealed = await api.post(path, body, revealedSecret);
+      if (!context.output.json) refuseReference(revealed);
       context.output.revealed(revealed);
     });
 }
 
 /**
- * No program is to take where a value is for the value. Of an earlier version nobody knows any more whether it was a
- * reference: what reads like one is not shown as a value, nor told, since it may be one.
+ * No program is to take where a value is for the value. Where nobody knows any more which it was, what reads like a
+ * reference is not shown as a value, nor told, since it may be one.
  */
-function refuseReference(revealed: RevealedSecret, { version, kind }: SecretMetadata): void {
-  const { name, value } = revealed;
-  const isCurrent = revealed.version === version;
-  if (isCurrent && kind === 'stored') return;
+function refuseReference({ name, version, kind, value }: RevealedSecret): void {
+  const reads = secretReference.safeParse(value).success;
+  if (kind === 'stored' || (kind === null && !reads)) return;
   throw new CliError(
     'secret.is_reference',
-    isCurrent
-      ? `${name} is a reference, to ${value}: agents look its value up, and there is none here; --json prints the reference`
-      : `version ${revealed.version} of ${name} reads like a reference, which has no value here; --json prints it as it is`,
+    kind === 'reference'
+      ? `version ${version} of ${name} is a reference, to ${value}: agents look its value up, and there is none here; --json prints the reference`
+      : `version ${version} of ${name} reads like a reference, which has no value here; --json prints it as it is`,
   );
 }
 

@@ -144,6 +144,13 @@ function authenticateCallers(
     request.shownAtMs = clock.now();
     request.operation = begin(request, await callers.authenticate(request));
   });
+  // What changes nothing is not looked at by `onAct`, and may have waited just as long.
+  api.addHook('preSerialization', async (request, reply, payload) => {
+    const { operation, method } = request;
+    if (method === 'GET' && operation !== null && reply.statusCode < 300 && !isFresh(request))
+      refuseLostRoles(request, operation, await callers.authenticate(request));
+    return payload;
+  });
 }
 
 /** Which role allowed the act is not known here, so the loss of any counts. @throws AppError `permission.denied` */
@@ -151,7 +158,7 @@ function refuseLostRoles({ routeOptions }: FastifyRequest, then: Operation, now:
   if (holdsAll(principalOf(now).grants, principalOf(then).grants)) return;
   throw new AppError(
     'permission.denied',
-    'You have lost a role while this was waited for; nothing is done.',
+    'You have lost a role while this was waited for; nothing is done or shown.',
   ).deniedAs({ permission: routeOptions.config.permission ?? 'unknown' });
 }
 

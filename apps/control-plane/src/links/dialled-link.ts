@@ -21,6 +21,8 @@ export type DialledLinkParts = {
   /** Told when the first connection is used, and when the last that was is gone. */
   onConnected: (connected: boolean) => void;
   onFailed: (error: LinkError) => void;
+  /** Told of what is no fault of the link, and which has it tried again all the same. */
+  onDefect: (error: unknown) => void;
 };
 
 type Connection = { since: number; standing: 'unused' | 'idle' | 'busy' };
@@ -86,8 +88,8 @@ export class DialledLink {
       this.#keep(socket);
     } catch (error) {
       this.#dialling -= 1;
-      if (!(error instanceof LinkError)) throw error;
-      this.#failed(error);
+      if (!(error instanceof LinkError)) this.#parts.onDefect(error);
+      this.#failed(error instanceof LinkError ? error : notBegun());
     }
   }
 
@@ -142,6 +144,14 @@ export class DialledLink {
     this.#connected = connected;
     this.#parts.onConnected(connected);
   }
+}
+
+function notBegun(): LinkError {
+  return new LinkError(
+    'link.not_begun',
+    'The control plane could not begin to connect; its log says why.',
+    { retryable: true },
+  );
 }
 
 function refusedByAgent(): LinkError {

@@ -136,6 +136,7 @@ export class LinkDialer {
       random: Math.random,
       onConnected: (connected) => report.connected(connected),
       onFailed: (error) => report.failed(error),
+      onDefect: (error) => this.#report(error),
     });
     return { dialled, report };
   }

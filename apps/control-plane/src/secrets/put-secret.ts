@@ -48,6 +48,7 @@ export async function putSecret(
     const version = {
       id: versionId,
       version: secret.version,
+      kind: settings.kind,
       createdBy,
       createdAt: now,
       ...sealed,

@@ -28,7 +28,7 @@ export async function revealSecret(
       'secret.version_not_found',
       'This secret has no such version; list its versions first.',
     );
-  const { version } = row;
+  const { version, kind } = row;
   const value = await openVersion(platform, group.id, row);
   try {
     await recordAct(platform, op, {
@@ -39,7 +39,7 @@ export async function revealSecret(
       details: { version },
     });
     await refuseLostRight(platform, op, path, begunMs);
-    return { name: path.secret, version, value: value.toString('utf8') };
+    return { name: path.secret, version, kind, value: value.toString('utf8') };
   } finally {
     value.fill(0);
   }

@@ -1,4 +1,4 @@
-import type { PageQuery, SecretMetadata } from '@sallyport/contract';
+import type { PageQuery, SecretMetadata, SecretVersion } from '@sallyport/contract';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
 import { changeGroup, authorizedGroup } from '../groups/index.ts';
@@ -41,22 +41,21 @@ export async function listGroupSecrets(
   return pageOf(rows.map(shownSecret), query.limit, (secret) => secret.name);
 }
 
-export type ShownVersion = { version: number; createdAt: string; createdBy: string };
-
 /** A secret's versions, newest first, without values. */
 export async function listSecretVersions(
   platform: Platform,
   op: Operation,
   path: SecretPath,
   query: PageQuery,
-): Promise<Page<ShownVersion>> {
+): Promise<Page<SecretVersion>> {
   const group = await authorizedGroup(platform, op, 'secret:read', path.group);
   const rows = await platform.db.read(async (reader) => {
     const secret = await existingSecret(reader, group.id, path.secret);
     return listVersions(reader, secret.id, query);
   });
-  const versions = rows.map(({ version, createdAt, createdBy }) => ({
+  const versions = rows.map(({ version, kind, createdAt, createdBy }) => ({
     version,
+    kind,
     createdAt: createdAt.toISOString(),
     createdBy,
   }));

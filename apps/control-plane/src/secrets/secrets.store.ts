@@ -36,6 +36,7 @@ export type SecretState = Pick<SecretRow, 'id' | 'version'> & z.infer<typeof pol
 export type VersionRow = {
   id: string;
   version: number;
+  kind: SecretRow['kind'] | null;
   sealedValue: Uint8Array;
   keyVersion: number;
   createdBy: string;
@@ -116,7 +117,9 @@ export async function insertVersion(
 }
 
 /** `version` is null when the secret has no such version. */
-type FoundVersion = (SealedVersion & { version: number }) | { version: null };
+type FoundVersion =
+  | (SealedVersion & { version: number; kind: VersionRow['kind'] })
+  | { version: null };
 
 /**
  * The wanted version of a secret, or its newest, with its key: in one statement, so that no rotation comes between
@@ -131,7 +134,7 @@ export async function findSealedVersion(
     {
       name: 'secret-reveal',
       text: `
-        SELECT v.id AS "versionId", v.version, v.sealed_value AS "sealedValue", v.key_version AS "keyVersion",
+        SELECT v.id AS "versionId", v.version, v.kind, v.sealed_value AS "sealedValue", v.key_version AS "keyVersion",
                k.wrapped_key AS "wrappedKey"
           FROM secrets s
           LEFT JOIN secret_versions v ON v.secret_id = s.id AND v.version = coalesce($3, s.version)
@@ -148,12 +151,13 @@ export async function listVersions(
   secretId: string,
   { limit, cursor }: PageQuery,
 ): Promise<Omit<VersionRow, 'sealedValue' | 'keyVersion'>[]> {
-  return db.secretVersion.findMany({
+  const rows = await db.secretVersion.findMany({
     where: { secretId, ...(cursor === undefined ? {} : { version: { lt: Number(cursor) } }) },
     orderBy: { version: 'desc' },
     take: limit + 1,
-    select: { id: true, version: true, createdBy: true, createdAt: true },
+    select: { id: true, version: true, kind: true, createdBy: true, createdAt: true },
   });
+  return rows.map((row) => ({ ...row, kind: secretKind.nullable().parse(row.kind) }));
 }
 
 export async function deleteSecret(tx: Db, id: string): Promise<void> {

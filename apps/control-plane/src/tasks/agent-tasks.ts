@@ -167,16 +167,15 @@ export class AgentTasks {
   /** Takes a task that is done off the queue. @throws AppError `task.lock_lost` */
   async complete(held: HeldTask): Promise<void> {
     const job = await this.#job(held);
-    await job.moveToCompleted('done', held.lock, false).catch(rethrowLost);
+    await inTime(job.moveToCompleted('done', held.lock, false).catch(rethrowLost));
     this.#platform.metrics.tasks.inc({ transition: 'completed' });
   }
 
   /** Lets go of a task that failed, to come `again` after a pause or not at all. @throws AppError `task.lock_lost` */
   async fail(held: HeldTask, reason: string, { again }: { again: boolean }): Promise<void> {
     const job = await this.#job(held);
-    await job
-      .moveToFailed(again ? new Error(reason) : new UnrecoverableError(reason), held.lock, false)
-      .catch(rethrowLost);
+    const failure = again ? new Error(reason) : new UnrecoverableError(reason);
+    await inTime(job.moveToFailed(failure, held.lock, false).catch(rethrowLost));
     this.#platform.metrics.tasks.inc({ transition: again ? 'failed' : 'dead' });
   }
 
@@ -212,7 +211,7 @@ export class AgentTasks {
   }
 
   async #job({ agentId, taskId }: HeldTask): Promise<Job> {
-    const job = await this.#queue(agentId).getJob(taskId);
+    const job = await inTime(this.#queue(agentId).getJob(taskId));
     if (job === undefined) throw lockLost();
     return job;
   }
@@ -240,6 +239,7 @@ async function inTime<Value>(work: Promise<Value>): Promise<Value> {
   try {
     return await Promise.race([work, late.promise]);
   } catch (cause) {
+    if (cause instanceof AppError) throw cause;
     throw new AppError(
       'server.unavailable',
       'The task queue cannot be reached; try again shortly.',

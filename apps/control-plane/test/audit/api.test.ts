@@ -78,6 +78,11 @@ describe('[SG-43] the list of audit events', () => {
     const between = `since=${first?.event.at}&until=${second?.event.at}&group=plant-7`;
     expect(actions(await list(between))).toEqual(['secret:write', 'group:create']);
     expect(await list('actor=nobody')).toEqual([]);
+    expect(await list('code=permission.denied&group=plant-7')).toEqual(refused);
+    expect(await list('code=session.invalid')).toEqual([]);
+    expect(new Set((await list('limit=200')).map(({ group }) => group))).toEqual(
+      new Set(['plant-7', 'plant-8', null]),
+    );
   });
 
   test('tells whose id it is asked for from whose name that is', async () => {

@@ -78,6 +78,7 @@ describe('[AT-10] an act that has waited since it was allowed', () => {
   const VERSIONS = 'LOCK TABLE secret_versions IN ACCESS EXCLUSIVE MODE';
   const secret = ['PUT', '/groups/plant-7/secrets/waited', { value: 'late' }] as const;
   const reveal = ['POST', '/groups/plant-7/secrets/shown/reveal', {}] as const;
+  const list = ['GET', '/groups/plant-7/secrets', undefined] as const;
   const key = [
     'POST',
     '/api-keys',
@@ -87,7 +88,7 @@ describe('[AT-10] an act that has waited since it was allowed', () => {
   /** Signs somebody in who acts, is held up, and acts two seconds later, once `meanwhile` is over. */
   async function actSlowly(
     held: string,
-    act: typeof secret | typeof key | typeof reveal,
+    act: typeof secret | typeof key | typeof reveal | typeof list,
     meanwhile: (name: string, binding: string) => Promise<unknown>,
     headers: Record<string, string> = {},
   ): Promise<Reply> {
@@ -136,6 +137,18 @@ describe('[AT-10] an act that has waited since it was allowed', () => {
     expect(lost).toMatchObject({ status: 404, body: { code: 'group.not_found' } });
     const kept = await actSlowly(VERSIONS, reveal, async () => {});
     expect(kept).toMatchObject({ status: 200, body: { value: 'canary' } });
+  });
+
+  test('shows nothing else either to whose session has ended, or who has lost a role', async () => {
+    await owner.call('PUT', '/groups/plant-7/secrets/listed', { value: 'canary' });
+    const SECRETS = 'LOCK TABLE secrets IN ACCESS EXCLUSIVE MODE';
+    const ended = await actSlowly(SECRETS, list, end);
+    expect(ended).toMatchObject({ status: 401, body: { code: 'session.invalid' } });
+    const lost = await actSlowly(SECRETS, list, takeRole);
+    expect(lost).toMatchObject({ status: 403, body: { code: 'permission.denied' } });
+    for (const { text } of [ended, lost]) expect(text).not.toContain('listed');
+    const kept = await actSlowly(SECRETS, list, async () => {});
+    expect(kept.text).toContain('listed');
   });
 });
 

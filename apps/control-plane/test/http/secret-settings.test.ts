@@ -35,6 +35,13 @@ describe('a reference', () => {
 
     expect((await put({ value: 'own' })).body).toMatchObject({ kind: 'stored', version: 2 });
     expect(agent.entries(await agent.pull(10))).toMatchObject([{ kind: 'secret' }]);
+
+    const path = '/groups/references/secrets/db';
+    expect((await owner.call('GET', `${path}/versions`)).body).toMatchObject({
+      items: [{ kind: 'stored' }, { kind: 'reference' }],
+    });
+    const before = await owner.call('POST', `${path}/reveal`, { version: 1 });
+    expect(before.body).toEqual({ name: 'db', version: 1, kind: 'reference', value: URI });
   });
 
   test('[F-20] is not sent to agents that cannot read it, which keep what they have', async () => {

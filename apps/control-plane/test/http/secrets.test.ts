@@ -41,6 +41,7 @@ describe('secrets', () => {
     expect((await owner.call('POST', `${path}/reveal`, {})).body).toEqual({
       name: 'db/password',
       version: 2,
+      kind: 'stored',
       value: `${CANARY}-2`,
     });
     expect((await owner.call('POST', `${path}/reveal`, { version: 1 })).body).toMatchObject({

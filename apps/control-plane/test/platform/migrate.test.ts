@@ -93,6 +93,24 @@ describe('migrations', () => {
     ]);
   });
 
+  test('keep of each secret’s newest version whether it is a reference; of those before it nobody knows', async () => {
+    await migrateBefore('secret_version_kind');
+    const version = (number: number) =>
+      `(gen_random_uuid(), '${ID}', '${ID}', ${number}, '', 1, 'ann', now())`;
+    await query(`
+      INSERT INTO groups (id, name, created_at) VALUES ('${ID}', 'a', now());
+      INSERT INTO secrets (id, group_id, name, kind, delivery, offline, version, created_at, updated_at)
+        VALUES ('${ID}', '${ID}', 'db', 'reference', 'bundle', 'deny', 2, now(), now());
+      INSERT INTO secret_versions
+        (id, secret_id, group_id, version, sealed_value, key_version, created_by, created_at)
+        VALUES ${version(1)}, ${version(2)}`);
+    await migrate({ connectionString: database.url });
+    expect(await query('SELECT version, kind FROM secret_versions ORDER BY version')).toEqual([
+      { version: 1, kind: null },
+      { version: 2, kind: 'reference' },
+    ]);
+  });
+
   test('say what they did', async () => {
     const said: string[] = [];
     const log = (message: string) => void said.push(message);

@@ -28,8 +28,16 @@ export const auditEvent = z.strictObject({
 });
 export type AuditEvent = z.infer<typeof auditEvent>;
 
-/** An event in its place. `hash` is SHA-256 over RFC 8785 JSON of `{previous, position, event}`. */
-export const auditEntry = z.strictObject({ position, hash: chainHash, event: auditEvent });
+/**
+ * An event in its place. `hash` is SHA-256 over RFC 8785 JSON of `{previous, position, event}`; `group` is the name of
+ * the event's group, which is not part of it.
+ */
+export const auditEntry = z.strictObject({
+  position,
+  hash: chainHash,
+  group: groupName.nullable(),
+  event: auditEvent,
+});
 export type AuditEntry = z.infer<typeof auditEntry>;
 
 /** A position of the chain, which is the cursor of its list. */
@@ -44,6 +52,7 @@ export const auditQuery = pageQuery(auditCursor).extend({
   subject: exactText.optional(),
   group: groupName.optional(),
   outcome: z.enum(['done', 'refused']).optional(),
+  code: exactText.optional(),
   requestId: exactText.optional(),
   since: soughtInstant.optional(),
   until: soughtInstant.optional(),

@@ -64,19 +64,25 @@ export const secret = z.strictObject({
 });
 export type SecretMetadata = z.infer<typeof secret>;
 
+/** What a version is; null where it was replaced before the control plane kept that. */
+const versionKind = secretKind.nullable();
+
 export const secretVersion = z.strictObject({
   version: z.int(),
+  kind: versionKind,
   createdAt: instant,
   createdBy: z.string(),
 });
+export type SecretVersion = z.infer<typeof secretVersion>;
 
 /** `POST /api/v1/groups/:group/secrets/:secret/reveal`; the current version when none is named. */
 export const revealSecretBody = z.strictObject({ version: z.int32().min(1).optional() });
 
-/** The only reply of the operator API that carries a secret's value. */
+/** The only reply of the operator API that carries a secret's value: of a `reference`, where that is. */
 export const revealedSecret = z.strictObject({
   name: resourceName,
   version: z.int(),
+  kind: versionKind,
   value: z.string(),
 });
 export type RevealedSecret = z.infer<typeof revealedSecret>;
