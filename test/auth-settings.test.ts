@@ -2,6 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { parse } from 'yaml';
+import { agentConfig } from '../apps/agent/src/config.ts';
+import { serverConfig } from '../apps/control-plane/src/platform/config.ts';
 
 const docs = join(import.meta.dirname, '../docs');
 const read = (page: string) => readFileSync(join(docs, page), 'utf8');
@@ -26,9 +28,11 @@ function pathsOf(value: unknown, path = ''): string[] {
 
 type Section = { text: string; shown: ReadonlySet<string> };
 
+const examplesIn = (text: string): unknown[] =>
+  [...text.matchAll(/^```yaml\n([^`]*)^```/gm)].map(([, yaml = '']) => parse(yaml));
+
 function sectionOf(text: string): Section {
-  const examples = [...text.matchAll(/^```yaml\n([^`]*)^```/gm)].map(([, yaml = '']) => yaml);
-  return { text, shown: new Set(examples.flatMap((yaml) => pathsOf(parse(yaml)))) };
+  return { text, shown: new Set(examplesIn(text).flatMap((example) => pathsOf(example))) };
 }
 
 const names = ({ text }: Section, key: string) =>
@@ -70,6 +74,20 @@ test('[AX-22] every setting by which somebody proves who it is stands in a guide
   // A block of a file, its type and its password is explained as one.
   const named = (key: string) => key.replace(/\.(?:file|type|password)$/, '');
   expect(asked.filter((key) => !isExplained(key) && !isExplained(named(key)))).toEqual([]);
+});
+
+test.each([
+  ['own-ca.md', 2],
+  ['proxies.md', 1],
+  ['references.md', 10],
+  ['tls.md', 2],
+])('[AX-22] %s shows examples, %i, that a program takes whole', (page, count) => {
+  const examples = examplesIn(read(page));
+  expect(examples).toHaveLength(count);
+  const isTaken = (example: unknown) =>
+    [serverConfig, agentConfig].some((schema) => schema.safeParse(example).success);
+  expect(examples.filter((example) => !isTaken(example))).toEqual([]);
+  expect(isTaken({ ...Object(examples[0]), another: {} })).toBe(false);
 });
 
 test('[AX-22] a setting that no guide shows, or that is named beside another block alone, is found', () => {

@@ -13,6 +13,8 @@ import { shownCommand } from '../fixtures/shown-command.ts';
 const page = readFileSync(join(import.meta.dirname, '../../docs/own-ca.md'), 'utf8');
 const ofLink = 'SALLYPORT_AGENT_CONTROL_PLANE';
 const IDENTITY = 'uri:spiffe://corp/db-7';
+/** What the page has in the agent's file. */
+const [, shownSettings = ''] = [...page.matchAll(/```yaml\n([^`]*)```/g)].map(([, yaml]) => yaml);
 const [, shownName = ''] = /^  name: (\S+)$/m.exec(page) ?? [];
 
 let installation: Installation;
@@ -94,11 +96,20 @@ async function enrolled(other: Host, env: Record<string, string>) {
   return other.agent(args, token, env);
 }
 
-test('[BM-17] [BM-18] [SG-09] [AT-36] an agent with a keystore in PKCS#12 and a truststore in JKS enrols, runs, and is known by its URI', async () => {
-  const { code, stdout, stderr } = await enrolled(host, environment);
+test('[BM-17] [BM-18] [SG-09] [AT-36] [AX-22] an agent with a keystore in PKCS#12 and a truststore in JKS, set as the page shows, enrols, runs, and is known by its URI', async () => {
+  await writeFile(
+    at('agent.yaml'),
+    shownSettings.replaceAll('/etc/sallyport', installation.folder),
+  );
+  const asShown = {
+    SALLYPORT_AGENT_CONFIG: at('agent.yaml'),
+    [`${ofLink}_KEYSTORE_PASSWORD_FILE`]: at('store-password'),
+    [`${ofLink}_TRUSTSTORE_PASSWORD_FILE`]: at('store-password'),
+  };
+  const { code, stdout, stderr } = await enrolled(host, asShown);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   agentId = String(JSON.parse(stdout).agentId);
-  await host.run(environment);
+  await host.run(asShown);
   await host.untilSecret('s', 'first');
   await installation.logIn(replica, at('root.pem'));
   expect(await shown('agent show')).toContain(IDENTITY);

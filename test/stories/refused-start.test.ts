@@ -61,6 +61,28 @@ describe('a control plane that cannot start says why in one line, and exits', ()
     expect(said).not.toContain('hidden-word');
   });
 
+  test('[AX-26] [AX-10] a password in plain text in its file, and weak suites of any link, are warned of before that, by the key and never the value', async () => {
+    const file = join(installation.folder, 'server.yaml');
+    const url = 'postgresql://sallyport:hidden-word@127.0.0.1:1/sallyport';
+    await writeFile(file, `database: { url: '${url}' }\n`, { mode: 0o600 });
+    const { DATABASE_URL: _, ...environment } = await installation.replicaEnvironment('refused');
+    const links = ['database', 'redis', 'operatorApi', 'agentApi', 'dialer'];
+    const weak = links.map((link) => [
+      `SALLYPORT_${link.replace('Api', '_API').toUpperCase()}_TLS_CIPHER_SUITES`,
+      'TLS_AES_256_GCM_SHA384,TLS_RSA_WITH_AES_128_CBC_SHA',
+    ]);
+    const started = installation.start('control-plane', ['--config', file], {
+      ...environment,
+      ...Object.fromEntries(weak),
+    });
+    const { code, stderr } = await outcomeOf(started);
+    expect(code).toBe(1);
+    for (const link of links)
+      expect(stderr).toContain(`"reason":"${link}.tls.cipherSuites: weak suites are allowed`);
+    expect(stderr).toMatch(/"reason":"database\.url[^"\n]* in plain text/);
+    expect(stderr).not.toContain('hidden-word');
+  });
+
   test('a Redis that is down: where to look, and never its password', async () => {
     const { code, said } = await refusalOf({ REDIS_URL: 'redis://:hidden-word@127.0.0.1:1' });
     expect(code).toBe(1);

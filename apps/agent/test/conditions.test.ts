@@ -35,20 +35,25 @@ test('[AT-46] [F-01] a healthy agent has no condition; one whose control plane g
   await daemon.untilHealth((health) => health.conditions.length === 0);
 });
 
-test('[AT-46] [F-01] an identity that is not renewed is expiring, and has expired as soon as it has', async () => {
+test('[AT-46] [AT-47] [F-01] an identity that is not renewed is expiring, and has expired as soon as it has; what runs short meanwhile is told within the period', async () => {
   // Certificates have whole seconds.
   const endMs = Math.ceil(Date.now() / 1_000 + 14) * 1_000;
   const validity = { notBefore: new Date(endMs - 60_000), notAfter: new Date(endMs) };
   await putCertificate(enrolled, validity);
   await using _back = { [Symbol.asyncDispose]: () => double.start() };
   await double.stop();
-  await using daemon = await startDaemon({ ...enrolled, authentication: 'certificate' });
+  const resources = { ...ROOMY };
+  await using daemon = await startDaemon({ ...enrolled, authentication: 'certificate', resources });
+  await daemon.untilHealth((health) => health.resources.freeDiskBytes !== null);
+  // The agent has looked, and is to look again: to it the disk is full from now on.
+  resources.minFreeDiskMiB = 1e12;
   const told = async () => (await daemon.health()).conditions.map(({ code }) => code);
   expect(await told()).toContain('identity_expiring');
   expect(await status()).toMatch(/^condition +identity expiring/m);
   await until(async () => (await told()).includes('identity_expired'), 20_000);
   expect(Date.now()).toBeGreaterThanOrEqual(endMs);
   expect(await told()).not.toContain('identity_expiring');
+  await until(async () => (await told()).includes('resource_short'), 20_000);
 });
 
 test('[AT-46] a provider that fails is told with the reply that it failed, and no more once it answers', async () => {

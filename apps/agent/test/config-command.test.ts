@@ -121,10 +121,12 @@ freshness:
   });
 
   test('[AX-10] is not content with what the daemon would warn of', async () => {
-    const weak = 'controlPlane: { tls: { minVersion: TLS1.0, allowLegacy: true } }\n';
-    const { code, stdout } = await check(weak);
+    const tls = '{ tls: { minVersion: TLS1.0, allowLegacy: true } }';
+    const blocks = ['controlPlane', 'listen', 'references'].map((block) => `${block}: ${tls}\n`);
+    const { code, stdout } = await check(`${blocks.join('')}localApi: { tcp: ${tls} }\n`);
     expect(code).toBe(2);
-    expect(stdout).toContain('controlPlane.tls.minVersion: TLS 1.0 and 1.1 are allowed');
+    for (const block of ['controlPlane', 'listen', 'references', 'localApi.tcp'])
+      expect(stdout).toContain(`${block}.tls.minVersion: TLS 1.0 and 1.1 are allowed`);
   });
 });
 

@@ -84,9 +84,10 @@ describe('a bundle that is not as it should be', () => {
   async function refusal(tamper: ControlPlaneDouble['tamper']): Promise<string | undefined> {
     double.tamper = tamper;
     double.putSecret('db/password', 'second');
-    const { controlPlane } = await daemon.untilHealth(
+    const { conditions, controlPlane } = await daemon.untilHealth(
       (report) => report.controlPlane.state === 'distrusted',
     );
+    expect(conditions.map(({ code }) => code)).toContain('control_plane_distrusted');
     return controlPlane.lastError?.code;
   }
 
@@ -105,12 +106,15 @@ describe('a bundle that is not as it should be', () => {
     ['one flipped bit', (durable: string) => flipOneBit(durable)],
     ['its end missing', (durable: string) => durable.slice(0, -40)],
     ['no bytes', () => ''],
-  ])('with %s is refused, the old state kept, and the next one asked for', async (_, change) => {
-    expect(await refusal((bundle) => ({ ...bundle, durable: change(bundle.durable) }))).toBe(
-      'bundle.unreadable',
-    );
-    await expectOldState();
-  });
+  ])(
+    '[AT-46] with %s is refused and told of, the old state kept, and the next one asked for',
+    async (_, change) => {
+      expect(await refusal((bundle) => ({ ...bundle, durable: change(bundle.durable) }))).toBe(
+        'bundle.unreadable',
+      );
+      await expectOldState();
+    },
+  );
 
   test('that is older than the one that runs is refused', async () => {
     const older = await double.group.bundle();

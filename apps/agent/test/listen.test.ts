@@ -170,7 +170,8 @@ test('names that were set later are told of, as the certificate that is pinned d
 });
 
 describe('[BM-01] an agent that runs', () => {
-  test('is found again after it was restarted, and finds a control plane that was', async () => {
+  test('[AX-04] is found again after it was restarted, and finds a control plane that was, within listen.tls from its enrolment on', async () => {
+    env['SALLYPORT_AGENT_LISTEN_TLS_MAX_VERSION'] = 'TLS1.2';
     const fingerprint = await enrolled();
     await using _dialler = dialled({ fingerprint });
     {
@@ -184,6 +185,7 @@ describe('[BM-01] an agent that runs', () => {
     await double.start();
     double.putSecret('db/password', 'after');
     await agent.untilSecret('db/password', 'after');
+    expect(new Set(double.handshakes)).toEqual(new Set(['TLSv1.2']));
   });
 
   test('whose connections are cut while it pulls pulls over the next, and serves meanwhile', async () => {

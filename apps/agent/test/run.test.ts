@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { access, chmod, lstat, mkdir, readFile } from 'node:fs/promises';
+import { access, chmod, lstat, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -46,6 +46,18 @@ describe('run', () => {
     expect(stderr).toMatch(
       /^sallyport-agent: no agent is enrolled in .* — run: sallyport-agent enroll\n$/,
     );
+  });
+
+  test('[AX-26] [AX-10] warns at its start of a credential in its file and of weak suites, by their keys', async () => {
+    const file = join(enrolled.home.path, 'agent.yaml');
+    const suites = 'TLS_AES_256_GCM_SHA384, TLS_RSA_WITH_AES_128_CBC_SHA';
+    const tls = `controlPlane: { tls: { cipherSuites: [${suites}] } }`;
+    await writeFile(file, `proxy: { url: 'http://u:canary@127.0.0.1:1' }\n${tls}\n`);
+    const empty = ['run', '--state-dir', join(enrolled.home.path, 'empty')];
+    const { stderr } = await sallyportAgent(empty, { SALLYPORT_AGENT_CONFIG: file });
+    expect(stderr).toMatch(/"level":"warn"[^\n]*"detail":"proxy\.url[^"\n]* in plain text/);
+    expect(stderr).toMatch(/"level":"warn"[^\n]*"detail":"controlPlane\.tls\.cipherSuites: weak/);
+    expect(stderr).not.toContain('canary');
   });
 
   test('in a directory that others can read exits 6 with the command that repairs it', async () => {

@@ -12,6 +12,7 @@ import { HeaderToken } from '../src/local-api/header-token.ts';
 import { responseTo, startDaemon, until } from './harness.ts';
 import type { LocalApiAlone } from './local-api-alone.ts';
 import { authority, ProgramsOnTcp, serverLeaf, token, withToken } from './programs-on-tcp.ts';
+import { contentsBelow } from './references/disk.ts';
 
 const stranger = await Issuer.root('CN=Another CA');
 const secret = '/v1/secrets/db/password';
@@ -153,12 +154,21 @@ describe('[A7-21] [SG-24] [SG-38] programs on TCP without TLS', () => {
   });
 });
 
-test('[A7-21] the running agent looks at the token file by itself', async () => {
+test('[A7-21] [AX-20] the running agent looks at the token file by itself, and no token that it was shown leaves it', async () => {
   const localApi = programs.settings({ tokenFile: await programs.putToken() });
-  await using _daemon = await startDaemon({ ...programs.enrolled, localApi });
+  const daemon = await startDaemon({ ...programs.enrolled, localApi });
+  await daemon.untilSecret('db/password', 's3cret');
   const next = randomBytes(24).toString('hex');
   await programs.putToken(next);
-  await until(async () => (await programs.ask({ 'x-sallyport-token': next })).status !== 401);
+  await until(async () => (await programs.ask({ 'x-sallyport-token': next })).status === 200);
+  expect((await programs.ask(withToken)).status).toBe(401);
+  await daemon.stop();
+  await using _again = await startDaemon(programs.enrolled);
+  await until(() => JSON.stringify(programs.double.reports).includes('agent:stop'));
+  const kept = await contentsBelow(programs.enrolled.home.path);
+  const places = JSON.stringify([kept, daemon.log, programs.double.received]);
+  expect(places).toContain('value:read');
+  for (const shown of [token, next]) expect(places).not.toContain(shown);
 });
 
 describe('[A7-21] programs on TCP with TLS', () => {

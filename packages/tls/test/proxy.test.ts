@@ -269,11 +269,13 @@ describe('[AT-39] an address that is set for the host', () => {
     expect((await linkErrorOf(fetchPinnedCa(url, pin))).code).toBe('link.dns');
   });
 
-  test('is what a proxy is asked for', async () => {
+  test('is what a proxy is asked for, unless noProxy exempts that address', async () => {
     const seen = await start('http');
-    const proxy = proxyAt('http', seen.port);
-    expect((await ask({ proxy, address: '127.0.0.1' })).status).toBe(200);
+    const way = { proxy: proxyAt('http', seen.port), address: '127.0.0.1' };
+    expect((await ask(way)).status).toBe(200);
     expect(seen.destinations).toEqual([`127.0.0.1:${server.port}`]);
+    expect((await ask({ ...way, noProxy: ['127.0.0.0/8'] })).status).toBe(200);
+    expect(seen.destinations).toHaveLength(1);
   });
 
   test('where nobody listens is a named error', async () => {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { NewEvent } from '../events/agent-events.ts';
-import { silentLog } from '../log.ts';
+import { silentLog, type LogFields } from '../log.ts';
 import { measureProcess, ResourceMonitor, type Usage } from './resource-monitor.ts';
 
 const MIB = 1024 * 1024;
@@ -10,19 +10,23 @@ const fine: Usage = { memoryBytes: 50 * MIB, cpuPercent: 1, freeDiskBytes: 100 *
 
 let usage: Usage;
 let recorded: NewEvent[];
+let logged: string[];
 let monitor: ResourceMonitor;
 beforeEach(() => {
   usage = fine;
   recorded = [];
+  logged = [];
+  const at = (level: string) => (fields: LogFields, message: string) =>
+    void logged.push(`${level} ${fields.code}: ${message}`);
   monitor = new ResourceMonitor({
     limits,
     measure: async () => usage,
     record: (event) => void recorded.push(event),
-    log: silentLog,
+    log: { ...silentLog, info: at('info'), warn: at('warn') },
   });
 });
 
-describe('[AT-47] [AT-46] the agent tells', () => {
+describe('[AT-47] [AT-46] [AT-44] the agent tells', () => {
   test.each<['memory' | 'cpu' | 'disk', Partial<Usage>, Partial<Usage>]>([
     ['memory', { memoryBytes: 100 * MIB + 1 }, { memoryBytes: 95 * MIB }],
     ['cpu', { cpuPercent: 51 }, { cpuPercent: 46 }],
@@ -44,6 +48,10 @@ describe('[AT-47] [AT-46] the agent tells', () => {
       expect(recorded).toMatchObject([
         { action: 'resource:alarm', outcome: 'refused', code: `resource.${resource}` },
         { action: 'resource:alarm', outcome: 'done' },
+      ]);
+      expect(logged).toEqual([
+        `warn resource.${resource}: the agent is short of ${resource}`,
+        `info resource.${resource}: the agent has enough ${resource} again`,
       ]);
     },
   );

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { ClaimedTask, Diagnosis } from '@sallyport/contract';
 import { AgentError } from '../agent-error.ts';
 import type { Clock } from '../clock.ts';
-import { silentLog } from '../log.ts';
+import { silentLog, type Log } from '../log.ts';
 import { TaskRunner } from './task-runner.ts';
 
 const task: ClaimedTask = {
@@ -41,11 +41,13 @@ function handClock() {
 
 function setUp(options: { extend?: () => Promise<void>; diagnose: () => Promise<Diagnosis> }) {
   const said: string[] = [];
+  const logged: object[] = [];
   const hand = handClock();
+  const record: Log['warn'] = (fields, message) => void logged.push({ ...fields, message });
   const runner = new TaskRunner({
     clock: hand.clock,
     random: () => 0,
-    log: silentLog,
+    log: { ...silentLog, info: record, warn: record },
     diagnose: options.diagnose,
     controlPlane: {
       extendTask: async () => {
@@ -56,7 +58,7 @@ function setUp(options: { extend?: () => Promise<void>; diagnose: () => Promise<
       failTask: async (_id, _lock, error) => void said.push(`fail: ${error}`),
     },
   });
-  return { runner, said, ...hand };
+  return { runner, said, logged, ...hand };
 }
 
 describe('a task', () => {
@@ -82,11 +84,22 @@ describe('a task', () => {
     expect(said).toEqual(['extend']);
   });
 
-  test('that cannot be done is failed, without the reason’s text', async () => {
-    const { runner, said } = setUp({ diagnose: async () => Promise.reject(new Error('canary')) });
-    runner.start([task]);
-    await settled(runner);
-    expect(said).toEqual(['fail: diagnose could not be finished on this host']);
+  test('[AT-40] that cannot be done is failed, and its log tells so with the code, without the reason’s text', async () => {
+    for (const [error, code] of [
+      [new Error('canary'), 'agent.internal'],
+      [new AgentError('state.unusable', 'no such directory'), 'state.unusable'],
+    ] as const) {
+      const { runner, said, logged } = setUp({ diagnose: async () => Promise.reject(error) });
+      runner.start([task]);
+      await settled(runner);
+      expect(said).toEqual(['fail: diagnose could not be finished on this host']);
+      const fields = { taskId: task.id, taskKind: 'diagnose', attempt: 1 };
+      expect(logged).toEqual([
+        { ...fields, message: 'task started' },
+        expect.objectContaining({ ...fields, message: 'task failed', durationMs: 0, code }),
+      ]);
+      expect(JSON.stringify(logged)).not.toContain('canary');
+    }
   });
 
   test('takes one of four places until it is done', async () => {

@@ -1,8 +1,8 @@
 import type { ClaimedTask, Diagnosis } from '@sallyport/contract';
-import { AgentError, internalError } from '../agent-error.ts';
+import { AgentError, framesOf, internalError } from '../agent-error.ts';
 import type { Clock } from '../clock.ts';
 import type { ControlPlane } from '../link/control-plane.ts';
-import type { Log } from '../log.ts';
+import type { Log, LogFields } from '../log.ts';
 import { Backoff } from '../sync/backoff.ts';
 
 const CAPACITY = 4;
@@ -55,29 +55,29 @@ export class TaskRunner {
     const lock = this.#holdLock(task, signal);
     log.info(fields, 'task started');
     try {
-      await Promise.race([this.#work(task, signal), lock]);
-      log.info({ ...fields, durationMs: taken() }, 'task done');
+      const fault = await Promise.race([this.#work(task, signal), lock]);
+      const ended = { ...fields, durationMs: taken() };
+      if (fault === undefined) log.info(ended, 'task done');
+      else log.warn({ ...ended, ...inWords(fault) }, 'task failed');
     } catch (error) {
-      const { code, message } = error instanceof AgentError ? error : internalError(error);
-      log.warn({ ...fields, durationMs: taken(), code, detail: message }, 'task dropped');
+      log.warn({ ...fields, durationMs: taken(), ...inWords(faultOf(error)) }, 'task dropped');
     } finally {
       done.abort();
     }
   }
 
-  async #work(task: ClaimedTask, signal: AbortSignal): Promise<void> {
+  /** Resolves, once the control plane was told, with what kept the task from being done; undefined where it is done. */
+  async #work(task: ClaimedTask, signal: AbortSignal): Promise<AgentError | undefined> {
     const { controlPlane } = this.#parts;
-    const outcome = await this.#parts.diagnose().catch(() => undefined);
-    await this.#report(signal, () =>
-      outcome === undefined
-        ? controlPlane.failTask(
-            task.id,
-            task.lock,
-            `${task.kind} could not be finished on this host`,
-            signal,
-          )
-        : controlPlane.completeTask(task.id, task.lock, outcome, signal),
-    );
+    const { id, kind, lock } = task;
+    const outcome = await this.#parts.diagnose().catch(faultOf);
+    if (!(outcome instanceof AgentError)) {
+      await this.#report(signal, () => controlPlane.completeTask(id, lock, outcome, signal));
+      return undefined;
+    }
+    const told = `${kind} could not be finished on this host`;
+    await this.#report(signal, () => controlPlane.failTask(id, lock, told, signal));
+    return outcome;
   }
 
   /** Extends the lock at half of its time. Never resolves while it is held; rejects when it is lost. */
@@ -104,6 +104,14 @@ export class TaskRunner {
       }
     }
   }
+}
+
+function faultOf(error: unknown): AgentError {
+  return error instanceof AgentError ? error : internalError(error);
+}
+
+function inWords(fault: AgentError): LogFields {
+  return { code: fault.code, detail: fault.message, stack: framesOf(fault) };
 }
 
 function isRetryable(error: unknown): error is AgentError {

@@ -269,7 +269,7 @@ describe('[AT-15] the value of a reference', () => {
     await agent.delivered();
     const onDisk = await contentsBelow(agent.enrolled.home.path);
     expect(onDisk.length).toBeGreaterThan(2);
-    const sent = agent.double.received.map(({ path, body }) => `${path} ${body}`);
+    const sent = agent.double.received.map((request) => JSON.stringify(request));
     expect(sent.length).toBeGreaterThan(2);
     const places = [...onDisk, ...sent, JSON.stringify(agent.daemon.log)].join('\n');
     for (const form of ['first-canary', Buffer.from('first-canary').toString('base64')])

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { TLSSocket } from 'node:tls';
 import { Issuer } from '@sallyport/tls/test/issuer';
 
-/** A request, as it came. `client` is the common name of the certificate that was shown. */
+/** A request, as it came. `client` is the common name of the certificate that was shown, `protocol` the version of TLS. */
 export type Asked = {
   method: string;
   path: string;
@@ -15,6 +15,7 @@ export type Asked = {
   headers: IncomingHttpHeaders;
   body: string;
   client: string | undefined;
+  protocol: string | null;
 };
 
 export type Answer = {
@@ -79,6 +80,7 @@ export class Peer implements AsyncDisposable {
       headers: request.headers,
       body: await text(request),
       client: clientOf(request.socket),
+      protocol: request.socket instanceof TLSSocket ? request.socket.getProtocol() : null,
     };
     this.asked.push(asked);
     const fault = this.#faults.shift() ?? this.#everyFault;

@@ -166,6 +166,24 @@ describe.each(overNetwork)('[AT-13] %s, over the network', (_, start) => {
     expect(subject.peer?.asked).toEqual([]);
   });
 
+  test('[AX-04] [AX-07] is talked to within references.tls, or not at all', async () => {
+    const under = (tls: object) =>
+      new Guarded({ env: subject.env, settings: { ...subject.settings, tls } });
+    {
+      await using older = under({ maxVersion: 'TLS1.2' });
+      expect(await older.read(subject.uriOf('db-password'))).toBe('canary');
+    }
+    const protocols = subject.peer?.asked.map(({ protocol }) => protocol);
+    expect(new Set(protocols)).toEqual(new Set(['TLSv1.2']));
+    // For another kind of certificate than the peer has.
+    const suite = 'TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384';
+    await using disjoint = under({ cipherSuites: [suite] });
+    expect(await errorOf(disjoint.read(subject.uriOf('db-password')))).toMatchObject({
+      code: 'reference.unreachable',
+    });
+    expect(subject.peer?.asked).toHaveLength(protocols?.length ?? 0);
+  });
+
   test('an answer that is none of its API is told without being quoted', async () => {
     await read();
     subject.peer?.failNext({ status: 200, json: 'canary' });

@@ -16,6 +16,12 @@ const hosts = (operator: string, agent: string) => ({
   SALLYPORT_AGENT_API_HOST: agent,
 });
 
+test('[AT-07] no policy lets an API key live longer than 180 days, nor by default longer than it may', () => {
+  expect(load({ SALLYPORT_API_KEYS_MAX_DAYS: '180' })).toMatchObject({ apiKeys: { maxDays: 180 } });
+  expect(() => load({ SALLYPORT_API_KEYS_MAX_DAYS: '181' })).toThrow(/apiKeys\.maxDays/);
+  expect(() => load({ SALLYPORT_API_KEYS_MAX_DAYS: '89' })).toThrow(/apiKeys\.defaultDays/);
+});
+
 describe('two listeners at one port', () => {
   test('are refused by the keys of both, without the port', () => {
     const refusal = (env: Record<string, string>) => {

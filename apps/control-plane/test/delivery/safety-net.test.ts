@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { ACCESS_TOKEN_TTL_SECONDS } from '@sallyport/crypto/access-token';
 import { createClock } from '@sallyport/testkit/clock';
 import { asAdmin } from '@sallyport/testkit/database';
 import { startTcpGate, type TcpGate } from '@sallyport/testkit/tcp-gate';
@@ -73,6 +74,21 @@ test('[AX-17] a revocation of an agent token whose wake-up was lost ends the pul
   await silently('UPDATE agent_tokens SET revoked_at = $1 WHERE agent_id = $2', now, agent.id);
   expect(await waiting).toMatchObject({ status: 401, body: { code: 'agent_token.revoked' } });
 }, 15_000);
+
+test('[AT-10] [AX-17] a revocation counts for as long as an access token may last, also one that is heard of while the list is read', async () => {
+  const revocations = new Revocations(controlPlane.platform);
+  const refused = (agentId: string) => revocations.refusalOf({ agentId, groupId: 'any' })?.code;
+  const [{ id }, heard] = [await current('revoked-before'), randomUUID()];
+  const before = new Date(controlPlane.clock.now() - ACCESS_TOKEN_TTL_SECONDS * 1_000);
+  await silently('UPDATE agents SET revoked_at = $1 WHERE id = $2', before, id);
+  const look = revocations.reload();
+  revocations.add(heard);
+  await look;
+  expect([id, heard].map(refused)).toEqual(['agent.revoked', 'agent.revoked']);
+  // What is nowhere in the database is forgotten.
+  await revocations.reload();
+  expect([id, heard].map(refused)).toEqual(['agent.revoked', undefined]);
+});
 
 test('a replica that has lost its database delivers nothing, since it may not know of a revocation, and comes back by itself', async () => {
   const agent = await current('cut-off', second);

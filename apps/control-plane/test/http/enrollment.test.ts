@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { signEnrollmentProof } from '@sallyport/crypto/assertion';
 import { formatToken, mintToken } from '@sallyport/crypto/token';
 import { asAdmin } from '@sallyport/testkit/database';
+import { forgetExpired } from '../../src/maintenance/forget-expired.ts';
 import { markLostAgents } from '../../src/maintenance/maintenance.ts';
 import { AgentClient } from '../agent-client.ts';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
@@ -206,6 +207,28 @@ describe('sessions by signed assertion', () => {
       status: 401,
       body: { code: 'clock.skewed' },
     });
+  });
+
+  test('[AX-19] what was shown once is refused for as long as it would be good, by an agent whose clock is ahead too', async () => {
+    const { agentApp, clock, platform } = controlPlane;
+    const ahead = { now: () => clock.now() + 59_000 };
+    const agent = await AgentClient.create(agentApp, ahead);
+    await agent.enroll(field(await newToken(), 'token'));
+    const [used, unused] = [await agent.assertion(), await agent.assertion()];
+    expect((await agent.openSession(used)).status).toBe(200);
+    const bundle = '/revisions/1/bundle';
+    const [shown, kept] = [agent.dpop('GET', bundle), agent.dpop('GET', bundle)];
+    const ask = async (dpop: string) => (await agent.call('GET', bundle, undefined, { dpop })).body;
+    expect(await ask(shown)).toMatchObject({ code: 'bundle.not_found' });
+
+    clock.advance(59_000 + 58_000);
+    await forgetExpired(platform);
+    expect(await ask(shown)).toMatchObject({ code: 'dpop.replayed' });
+    expect(await ask(kept)).toMatchObject({ code: 'bundle.not_found' });
+    clock.advance(58_000);
+    await forgetExpired(platform);
+    expect((await agent.openSession(used)).body).toMatchObject({ code: 'assertion.replayed' });
+    expect((await agent.openSession(unused)).status).toBe(200);
   });
 
   test('[AX-19] an access token that was accepted before is refused once it has expired; a new session is not', async () => {

@@ -236,11 +236,17 @@ describe('[BM-14] [SG-23] an agent with a certificate of the organisation’s CA
       certificateIdentity: 'uri:spiffe://corp/after',
     });
     expect(body).toMatchObject({ certificateIdentity: 'uri:spiffe://corp/after' });
-    const renewal = await agent.send('/session/renew', { protocol: PROTOCOL }, agent.bearer);
-    expect(renewal).toMatchObject(refused('unknown'));
+    const renew = () => agent.send('/session/renew', { protocol: PROTOCOL }, agent.bearer);
+    expect(await renew()).toMatchObject(refused('unknown'));
+    const taken = await enrolled('spiffe://corp/taken');
+    const given = await owner.call('PATCH', `/agents/${taken.agentId}`, {
+      certificateIdentity: 'uri:spiffe://corp/before',
+    });
+    expect(given.status).toBe(200);
+    // By now the certificate is good, and another agent’s.
+    expect(await renew()).toMatchObject(refused('unknown'));
     agent.use((await showing({ names: [uri('spiffe://corp/after')] })).identity);
     expect((await agent.openSession()).status).toBe(200);
-    const taken = await enrolled('spiffe://corp/taken');
     expect(
       await owner.call('PATCH', `/agents/${taken.agentId}`, {
         certificateIdentity: 'uri:spiffe://corp/after',

@@ -63,7 +63,7 @@ test('[BM-07] a keystore whose certificate is for servers alone is refused by it
   );
 });
 
-test('[BM-01] [BM-12] [BM-21] the organisation’s CA serves both sides without a pin, and new files are taken while it runs', async () => {
+test('[BM-01] [BM-12] [BM-21] [AX-07] the organisation’s CA serves both sides without a pin, within dialer.tls, and new files are taken while it runs', async () => {
   const both: NonNullable<LeafOptions['usages']> = ['serverAuth', 'clientAuth'];
   const own = await leaf(controlPlaneName, both);
   const keystore = await file('keystore.pem', own.key + own.cert);
@@ -74,6 +74,7 @@ test('[BM-01] [BM-12] [BM-21] the organisation’s CA serves both sides without 
       settings: dialer({
         SALLYPORT_DIALER_KEYSTORE_FILE: keystore,
         SALLYPORT_DIALER_TRUSTSTORE_FILE: truststore,
+        SALLYPORT_DIALER_TLS_CIPHER_SUITES: 'TLS_AES_128_GCM_SHA256',
       }),
     }),
   );
@@ -90,6 +91,8 @@ test('[BM-01] [BM-12] [BM-21] the organisation’s CA serves both sides without 
       owner.call('POST', '/groups/plant-7/links', { name, address });
     await add('one', listening.address);
     expect(await listening.pull(agent)).toBe(200);
+    const { seen } = await untilLink(owner, 'one', (shown) => shown.seen !== null);
+    expect(seen).toMatchObject({ cipher: 'TLS_AES_128_GCM_SHA256' });
 
     const other = await Issuer.root('CN=Other');
     await using foreign = await agentOf(other);
