@@ -164,6 +164,15 @@ describe('renewing a lease', () => {
     controlPlane.clock.set(NOON);
   });
 
+  test('[SG-39] prolongs it by no more than one lease lasts, whatever the program asks for', async () => {
+    const agent = await lending('prolonged');
+    const id = randomUUID();
+    await agent.takeLease('db', { id });
+    controlPlane.clock.advance(30_000);
+    expect((await renew(agent, id, { ttlSeconds: 86_400 })).body).toMatchObject({ ttlSeconds: 60 });
+    controlPlane.clock.set(NOON);
+  });
+
   test('does not prolong it where nobody has said how long it may last', async () => {
     const agent = await lending('unsaid', { ttlSeconds: 60 });
     const id = randomUUID();
