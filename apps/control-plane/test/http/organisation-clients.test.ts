@@ -236,8 +236,14 @@ describe('[BM-14] [SG-23] an agent with a certificate of the organisation’s CA
       certificateIdentity: 'uri:spiffe://corp/after',
     });
     expect(body).toMatchObject({ certificateIdentity: 'uri:spiffe://corp/after' });
-    const renewal = await agent.send('/session/renew', { protocol: PROTOCOL }, agent.bearer);
-    expect(renewal).toMatchObject(refused('unknown'));
+    const renew = () => agent.send('/session/renew', { protocol: PROTOCOL }, agent.bearer);
+    expect(await renew()).toMatchObject(refused('unknown'));
+    // Nor does it go on once another agent has that certificate.
+    const heir = await enrolled('spiffe://corp/heir');
+    await owner.call('PATCH', `/agents/${heir.agentId}`, {
+      certificateIdentity: 'uri:spiffe://corp/before',
+    });
+    expect(await renew()).toMatchObject(refused('unknown'));
     agent.use((await showing({ names: [uri('spiffe://corp/after')] })).identity);
     expect((await agent.openSession()).status).toBe(200);
     const taken = await enrolled('spiffe://corp/taken');
