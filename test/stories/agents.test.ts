@@ -1,4 +1,3 @@
-import { watch } from 'node:fs';
 import { access, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -18,6 +17,7 @@ import {
   type StoredIdentity,
 } from '../../apps/agent/src/state/identity.ts';
 import { Replica as Copy } from '../../apps/agent/src/sync/replica.ts';
+import { fileChanged } from '../fixtures/file-changed.ts';
 import type { Host } from '../fixtures/host.ts';
 import { Installation, type Replica } from '../fixtures/installation.ts';
 import type { Operator } from '../fixtures/operator.ts';
@@ -147,14 +147,7 @@ describe('[F-07] killed in a move when', () => {
 
   /** Kills the agent when a file has come, or gone, for the n-th time. */
   async function killedAt(file: string, time: number): Promise<void> {
-    let seen = 0;
-    const watcher = watch(host.stateDir);
-    await new Promise<void>((resolve) => {
-      watcher.on('change', (kind, name) => {
-        if (kind === 'rename' && name === file && ++seen === time) resolve();
-      });
-    });
-    watcher.close();
+    await fileChanged(host.stateDir, file, time);
     await killed(running);
   }
 });

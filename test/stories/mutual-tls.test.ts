@@ -2,11 +2,13 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { certificateAuthorityList, createdEnrollmentToken } from '@sallyport/contract';
+import { asAdmin } from '@sallyport/testkit/database';
 import type { TestProcess } from '@sallyport/testkit/process';
 import { z } from 'zod';
 import { findCanaries, keyCanaries } from '../fixtures/canaries.ts';
+import { fileChanged } from '../fixtures/file-changed.ts';
 import type { Host } from '../fixtures/host.ts';
 import { Installation, type Replica } from '../fixtures/installation.ts';
 import type { Operator } from '../fixtures/operator.ts';
@@ -15,7 +17,6 @@ import { shownCommand } from '../fixtures/shown-command.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/agent-authentication.md'), 'utf8');
 const BY_CERTIFICATE = { SALLYPORT_AGENT_AUTHENTICATION: 'certificate' };
-const KILLS = 6;
 
 let installation: Installation;
 let replica: Replica;
@@ -76,21 +77,42 @@ test('[A7-02] [SG-23] an agent enrols with a certificate, is let in by it alone,
   await running.stop();
 }, 90_000);
 
-test('[F-07] killed at any time while it gets a certificate, it has a whole pair or none, and goes on', async () => {
-  for (let kill = 0; kill < KILLS; kill += 1) {
-    await rm(join(host.stateDir, 'certificate.json'), { force: true });
-    running = await host.run(BY_CERTIFICATE);
-    // By the key, for a certificate; what follows is the request, the reply, the file, and another session.
-    await running.waitForLine(/"session opened"/);
-    await new Promise((resolve) => setTimeout(resolve, kill * 4));
-    running.kill('SIGKILL');
-    await running.exited;
-    await pairOnDisk();
-  }
-  running = await host.run(BY_CERTIFICATE);
-  await host.untilHealth(({ status }) => status === 'ready');
-  expect(await pairOnDisk()).toBeDefined();
-}, 90_000);
+/** What is seen of it while the agent gets a certificate, in this order. */
+const STEPS: readonly [step: string, seen: (agent: Promise<TestProcess>) => Promise<unknown>][] = [
+  // By the key, for a certificate; what follows is the request.
+  ['it may ask', async (agent) => (await agent).waitForLine(/"session opened"/)],
+  ['it begins to write', () => fileChanged(host.stateDir, 'certificate.json.tmp')],
+  ['it has written', () => fileChanged(host.stateDir, 'certificate.json')],
+];
+
+describe.each([
+  ['with none before', () => rm(join(host.stateDir, 'certificate.json'))],
+  [
+    'with one before, which its control plane does not know',
+    () =>
+      asAdmin(installation.databaseUrl, (client) => client.query('DELETE FROM agent_certificates')),
+  ],
+])('[F-07] getting a certificate %s', (_, begin) => {
+  test.each(STEPS)(
+    'killed when %s, an agent has a whole pair or none, and goes on',
+    async (_step, seen) => {
+      await running.stop();
+      await begin();
+      const before = await pairOnDisk();
+      const starting = host.run(BY_CERTIFICATE);
+      await seen(starting);
+      running = await starting;
+      running.kill('SIGKILL');
+      await running.exited;
+      const left = await pairOnDisk();
+      if (before !== undefined) expect(left).toBeDefined();
+      running = await host.run(BY_CERTIFICATE);
+      await host.untilHealth(({ status }) => status === 'ready');
+      expect(await pairOnDisk()).toBeDefined();
+    },
+    60_000,
+  );
+});
 
 test('[AX-16] the CA is rotated by the commands of the page, and the agent is served all the time', async () => {
   const authorities = async () => {

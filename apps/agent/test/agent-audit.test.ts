@@ -5,6 +5,7 @@ import type { AgentEvent } from '@sallyport/contract';
 import { localApiSettings } from '../src/local-api-settings.ts';
 import { ageState } from './age-state.ts';
 import { ControlPlaneDouble } from './control-plane-double.ts';
+import { Refusal } from './double/authority.ts';
 import { askSocket, enrollWith, startDaemon, until, type Enrolled } from './harness.ts';
 
 let double: ControlPlaneDouble;
@@ -35,6 +36,8 @@ test('[SG-15] [SG-03] what a program does is told with the place, the version an
   await askSocket(narrow, '/v1/config/rate-limit');
   const body = JSON.stringify({ secret: 'db/root' });
   await daemon.ask('/v1/leases', { method: 'POST', headers, body });
+  double.failNext('/agent/v1/leases', new Refusal(403, 'lease.outside_window'));
+  expect((await daemon.ask('/v1/leases', { method: 'POST', body })).status).toBe(403);
   await daemon.stop();
   const again = await startDaemon(enrolled);
   await until(() => told().some(({ action }) => action === 'agent:stop'));
@@ -48,6 +51,12 @@ test('[SG-15] [SG-03] what a program does is told with the place, the version an
     { action: 'value:read', subject, requestId: null, version: 1, count: 3, application: at },
     { action: 'value:refuse', outcome: 'refused', code: 'request.not_allowed', application: at },
     { action: 'lease:read', requestId: 'shop-1', application: { listener: enrolled.socket } },
+    {
+      action: 'value:refuse',
+      outcome: 'refused',
+      code: 'lease.outside_window',
+      application: { listener: enrolled.socket },
+    },
   ])
     expect(told()).toContainEqual(
       expect.objectContaining({

@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
-import { chmod, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { titleOrLeftOut } from '@sallyport/testkit/left-out';
 import { agentToken, readTokenFile } from '../src/files/token-file.ts';
 import { ControlPlaneDouble } from './control-plane-double.ts';
 import { Refusal } from './double/authority.ts';
@@ -108,6 +109,18 @@ describe('[SG-44] a token file', () => {
     await expect(readTokenFile(file, agentToken)).rejects.toMatchObject({
       code: 'token_file.unsafe',
       advice: expect.stringMatching(/^chmod (?:go-w|o-rwx) /),
+    });
+  });
+
+  const why = process.getuid?.() === 0 ? undefined : 'only root gives files away';
+  const testAsRoot = why === undefined ? test : test.skip;
+  testAsRoot(titleOrLeftOut('that belongs to another user is refused', why), async () => {
+    await put(newToken());
+    await chown(file, 1234, 0);
+    await expect(readTokenFile(file, agentToken)).rejects.toMatchObject({
+      code: 'token_file.unsafe',
+      message: expect.stringContaining('belongs to user 1234'),
+      advice: 'give it to user 0 or to root',
     });
   });
 

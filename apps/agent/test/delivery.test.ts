@@ -146,6 +146,23 @@ describe('a bundle that is not as it should be', () => {
     await expectOldState();
   });
 
+  test('[F-03] that names an entry twice is refused', async () => {
+    const { id: group, signer, delivery } = double.group;
+    const entry = { kind: 'secret', name: 'db/password', version: 2, length: 1 } as const;
+    const issuedAt = new Date().toISOString();
+    const stamp = { group, revision: 99, epoch: 1, issuedAt, hasLive: false };
+    const durable = await sealBundlePart(
+      {
+        manifest: { part: 'durable', ...stamp, entries: [entry, entry] },
+        values: [Buffer.from('a'), Buffer.from('b')],
+      },
+      signer,
+      delivery,
+    );
+    expect(await refusal(() => ({ durable }))).toBe('bundle.incomplete');
+    await expectOldState();
+  });
+
   test('of another group’s delivery key is refused', async () => {
     const foreign = await DoubleGroup.create('plant-8');
     const bundle = await foreign.bundle();

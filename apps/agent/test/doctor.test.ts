@@ -158,7 +158,7 @@ test('[BM-06] doctor reports each file that is missing', async () => {
   ]);
 });
 
-describe('doctor finds', () => {
+describe('[SG-35] doctor finds', () => {
   test('a state directory that others may read', async () => {
     await chmod(enrolled.stateDir, 0o755);
     expect((await doctor()).of('state directory')).toEqual([

@@ -146,6 +146,22 @@ describe('[SG-32] [SG-39] a secret with a maxStaleSeconds of its own', () => {
   });
 });
 
+test('[F-01] an hour without the control plane takes nothing from programs, and it is told since when', async () => {
+  await using alone = await cutOff();
+  const health = async () => JSON.parse((await askSocket(enrolled.socket, '/healthz')).body);
+  const { staleSince } = await health();
+  pass(HOUR_MS);
+  expect(await read('other')).toMatchObject({
+    ...stale,
+    body: expect.stringContaining('of other'),
+    headers: { ...stale.headers, age: '3600' },
+  });
+  expect(await health()).toMatchObject({ status: 'stale', staleSince });
+  await double.start();
+  await until(() => alone.agent.contact.state === 'connected');
+  expect(await health()).toMatchObject({ status: 'ready', staleSince: null });
+});
+
 describe('[SG-32] what is withheld', () => {
   test('fails get, exec and render with exit code 4 and its name, and leaves a file as it was', async () => {
     await using _alone = await cutOff();

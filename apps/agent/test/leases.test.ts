@@ -23,10 +23,11 @@ let narrow: string;
 beforeAll(async () => {
   double = await ControlPlaneDouble.start();
   double.lending.lend('db/root', { value: CANARY, ttlSeconds: 60, maxUses: null });
+  double.lending.lend('db/shared', { value: CANARY, ttlSeconds: 60, maxUses: null });
   double.lending.lend('db/once', { value: CANARY, ttlSeconds: 60, maxUses: 1 });
   enrolled = await enrollWith(double);
   narrow = join(enrolled.home.path, 'narrow.sock');
-  const sockets = [{ path: narrow, allow: { secrets: ['db/once'] } }];
+  const sockets = [{ path: narrow, allow: { secrets: ['db/once', 'db/shared'] } }];
   daemon = await startDaemon({ ...enrolled, localApi: localApiSettings.parse({ sockets }) });
   await daemon.untilHealth(({ status }) => status === 'ready');
 });
@@ -112,6 +113,21 @@ describe('a program', () => {
       code: 'lease.not_found',
     });
     expect((await post('/v1/leases', { secret: 'db/once' }, narrow)).status).toBe(201);
+  });
+
+  test('[SG-06] has nothing of a lease that was taken at another socket, though either may have the secret', async () => {
+    const { id } = await taken('db/shared');
+    const path = `/v1/leases/${id}`;
+    for (const reply of [
+      await askSocket(narrow, path),
+      await post(`${path}/renew`, {}, narrow),
+      await askSocket(narrow, path, { method: 'DELETE' }),
+    ])
+      expect({ status: reply.status, code: codeOf(reply) }).toEqual({
+        status: 404,
+        code: 'lease.not_found',
+      });
+    expect((await daemon.ask(path)).status).toBe(200);
   });
 
   test.each([

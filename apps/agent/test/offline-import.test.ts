@@ -238,6 +238,15 @@ describe('[SG-13] [F-02] a bundle is refused, and nothing is changed,', () => {
     expect(await refusalOf(await host.exported({ expiresAt }))).toBe('bundle.expired');
   });
 
+  test('when its time is over by the newest that this host knows of, though its clock is behind', async () => {
+    const fromNow = (hours: number) => new Date(Date.now() + hours * 3_600_000).toISOString();
+    expect(await host.import(await host.exported({ issuedAt: fromNow(2) }))).toMatchObject({
+      code: 0,
+    });
+    await (await host.run()).stop();
+    expect(await refusalOf(await host.exported({ expiresAt: fromNow(1) }))).toBe('bundle.expired');
+  });
+
   test('when it was issued before one that was taken', async () => {
     const issuedAt = new Date(Date.now() - 60_000).toISOString();
     expect(await refusalOf(await host.exported({ issuedAt }))).toBe('bundle.older');

@@ -123,6 +123,18 @@ test('[SG-04] [AT-14] Vault is asked again only for what was read and what someb
   await clock.end();
 }, 30_000);
 
+test('[SG-38] of a reference that leads to another value only those are told that may read it', async () => {
+  for (const name of ['a', 'quiet']) await agent.daemon.ask(`/v1/secrets/${name}`);
+  const [some, all] = [await watching(narrow), await watching(agent.enrolled.socket)];
+  await vault.put('quiet', 'quiet2');
+  await until(() => all.heard().includes('"name":"quiet"'), 20_000);
+  await vault.put('a', 'a2');
+  await until(() => some.heard().includes('"name":"a"'), 20_000);
+  expect(some.heard()).not.toContain('quiet');
+  some.end();
+  all.end();
+}, 30_000);
+
 test('[SG-11] a watcher that comes back is told of each reference that it may read, since nobody remembers what they led to', async () => {
   const headers = { 'last-event-id': String(agent.double.group.revision) };
   const toldAt = async (socket: string, given = {}) => {

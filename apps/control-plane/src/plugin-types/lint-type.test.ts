@@ -94,10 +94,17 @@ describe('[A7-07] a path that the schema does not have is refused', () => {
   test('nor one that is both encrypted and public, or whose value the schema tells', () => {
     const both = { encryptedFields: ['/auth/pin'], publicFields: ['/auth/pin'] };
     expect(fieldsOf(lint(schema, both))).toEqual(['body.publicFields.0']);
-    const telling = of({ pin: { type: 'string', default: '1234' } });
-    expect(fieldsOf(lint(telling, { encryptedFields: ['/pin'] }))).toEqual([
-      'body.encryptedFields.0',
-    ]);
+    for (const told of [
+      { default: '1234' },
+      { examples: ['1234'] },
+      { const: '1234' },
+      { enum: ['1234'] },
+    ]) {
+      const telling = of({ pin: { type: 'string', ...told } });
+      expect(fieldsOf(lint(telling, { encryptedFields: ['/pin'] }))).toEqual([
+        'body.encryptedFields.0',
+      ]);
+    }
   });
 });
 

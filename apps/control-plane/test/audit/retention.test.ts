@@ -84,6 +84,12 @@ describe('[AT-21] retention', () => {
     expect(entry).toContain(`"to":${first}`);
     await purge();
     expect(await verify()).toMatchObject({ base: first, size: size + 1 });
+    // Else anybody could write a chain of its own from there.
+    await tamper(
+      url,
+      `UPDATE audit_checkpoints SET note = replace(note, '— ', '— x') WHERE size = ${first}`,
+    );
+    expect(await verify()).toMatchObject({ intact: false, break: { kind: 'unfounded' } });
   });
 
   test('is recorded once, when two replicas come to it at the same time', async () => {

@@ -110,6 +110,16 @@ describe('[F-19] [A7-17] the verifier', () => {
     expect(await verify()).toMatchObject(broken('rewritten', position - 1));
   });
 
+  test('finds that what a checkpoint says beside its signature was made to agree with a chain that was written anew', async () => {
+    await signHead();
+    await rewritten();
+    await tamper(
+      url,
+      'UPDATE audit_checkpoints c SET hash = l.hash FROM audit_links l WHERE l.position = c.size',
+    );
+    expect(await verify()).toMatchObject({ intact: false, break: { kind: 'unsigned' } });
+  });
+
   test('finds a checkpoint that none of its keys signed', async () => {
     await signHead();
     await tamper(url, `UPDATE audit_checkpoints SET note = replace(note, '— ', '— x')`);

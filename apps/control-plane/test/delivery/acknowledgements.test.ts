@@ -53,6 +53,25 @@ test('[F-12] what agents acknowledge reaches the database in one statement a sec
   expect(writes).toBeLessThanOrEqual(seconds + 1);
 });
 
+/** Refuses, as its owner, to note when an agent was last heard of. */
+const REFUSAL = `
+  CREATE FUNCTION refuse_write() RETURNS trigger LANGUAGE plpgsql
+    AS $$ BEGIN RAISE EXCEPTION 'not now'; END $$;
+  CREATE TRIGGER refused BEFORE UPDATE OF last_seen_at ON agents
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_write()`;
+
+test('[F-12] what could not be written is written as soon as it can be, though no agent says more', async () => {
+  await asAdmin(controlPlane.databaseUrl, (client) => client.query(REFUSAL));
+  const before = await dealtWith();
+  await agents[0]?.pull();
+  while (!controlPlane.logged().includes('acknowledgements could not be written'))
+    await setImmediate();
+  await asAdmin(controlPlane.databaseUrl, (client) =>
+    client.query('DROP TRIGGER refused ON agents'),
+  );
+  while ((await dealtWith()) === before) await setImmediate();
+});
+
 /** How many words of agents were dealt with: written, with what follows from them. */
 async function dealtWith(): Promise<number> {
   const { values } = await controlPlane.platform.metrics.acknowledged.get();

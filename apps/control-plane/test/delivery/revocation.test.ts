@@ -120,6 +120,22 @@ test('an agent whose revocation this replica has not heard of gets no key of an 
   expect(await agent.pullRaw()).toMatchObject(REVOKED);
 });
 
+test('an agent whose move this replica has not heard of gets no key of the group that it left', async () => {
+  const agent = await agentIn(owner, 'left', controlPlane);
+  await put('left', 'a', 'value');
+  await owner.call('POST', '/groups', { name: 'joined' });
+  await asAdmin(controlPlane.databaseUrl, (client) =>
+    client.query(
+      `UPDATE agents SET group_id = (SELECT id FROM groups WHERE name = 'joined') WHERE id = $1`,
+      [agent.id],
+    ),
+  );
+  expect(await agent.pullRaw()).toMatchObject({
+    status: 401,
+    body: { code: 'access_token.expired' },
+  });
+});
+
 test('revoking twice is the same as once: the group’s revision stays, and nothing is sent anew', async () => {
   const agent = await agentIn(owner, 'twice', controlPlane);
   await owner.call('POST', `/agents/${agent.id}/revoke`);

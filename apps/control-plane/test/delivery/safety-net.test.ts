@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { ACCESS_TOKEN_TTL_SECONDS } from '@sallyport/crypto/access-token';
 import { createClock } from '@sallyport/testkit/clock';
@@ -210,9 +212,21 @@ test('a task that a wake-up tells of while a look is under way, which has read b
   await backend.close();
 });
 
-test('[SG-37] a clock that was set back makes nobody wait for what it has counted ahead: agents are lost after three minutes', async () => {
-  const clock = createClock();
-  const platform = { ...controlPlane.platform, clock };
+test('[F-11] a revocation and a move that a wake-up tells of while a look is under way, which has read before them, are not forgotten', async () => {
+  const revocations = new Revocations(controlPlane.platform);
+  const [revoked = '', moved = '', from = '', to = ''] = Array.from({ length: 4 }, randomUUID);
+  const look = revocations.reload();
+  revocations.add(revoked);
+  revocations.addMove(moved, to);
+  await look;
+  const codeOf = (agentId: string) => revocations.refusalOf({ agentId, groupId: from })?.code;
+  expect([codeOf(revoked), codeOf(moved)]).toEqual(['agent.revoked', 'access_token.expired']);
+  await revocations.reload();
+  expect([codeOf(revoked), codeOf(moved)]).toEqual([undefined, undefined]);
+});
+
+/** A safety net of its own, which looks when it is told to. */
+async function ownNet(platform = controlPlane.platform) {
   const { log } = platform;
   const { backend, tasks } = await ownTasks(platform);
   const hub = new Hub();
@@ -220,6 +234,29 @@ test('[SG-37] a clock that was set back makes nobody wait for what it has counte
   const feed = new GroupFeed({ build: never, readRevision: never, hub, log });
   const [revocations, connections] = [new Revocations(platform), new AgentConnections()];
   const net = new SafetyNet({ platform, hub, feed, revocations, connections, tasks });
+  return { net, connections, backend };
+}
+
+test('[F-11] a revocation whose wake-up was lost closes the connections of its agent', async () => {
+  const agent = await current('lost-connection');
+  const { net, connections, backend } = await ownNet();
+  await net.look();
+  const server = createServer().listen({ host: '127.0.0.1', port: 0 });
+  await once(server, 'listening');
+  const socket = connect(z.object({ port: z.number() }).parse(server.address()).port, '127.0.0.1');
+  await once(socket, 'connect');
+  connections.note(agent.id, socket);
+  const now = new Date(controlPlane.clock.now());
+  await silently('UPDATE agents SET revoked_at = $1 WHERE id = $2', now, agent.id);
+  await net.look();
+  await once(socket, 'close');
+  server.close();
+  await backend.close();
+});
+
+test('[SG-37] a clock that was set back makes nobody wait for what it has counted ahead: agents are lost after three minutes', async () => {
+  const clock = createClock();
+  const { net, backend } = await ownNet({ ...controlPlane.platform, clock });
   await net.look();
   clock.advance(-24 * 60 * MINUTE_MS);
   await net.look();

@@ -64,6 +64,9 @@ describe('[F-10] an agent whose state directory was copied', () => {
     expect((await owner.call('GET', `/agents/${agent.id}`)).body).toMatchObject({
       clonedAt: expect.any(String),
     });
+    controlPlane.clock.advance(3_600_001);
+    expect((await open(4, 6)).status).toBe(200);
+    expect(await events()).toHaveLength(2);
   });
 
   test.each([

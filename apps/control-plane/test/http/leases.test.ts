@@ -67,6 +67,21 @@ describe('a lease', () => {
     });
   });
 
+  test('[SG-27] is not to be had again under its id once it was given back, or is over', async () => {
+    const agent = await lending('over');
+    const [givenBack, expired] = [randomUUID(), randomUUID()];
+    for (const id of [givenBack, expired]) await agent.takeLease('db', { id });
+    await agent.call('POST', `/leases/${givenBack}/revoke`);
+    controlPlane.clock.advance(60_000);
+    for (const id of [givenBack, expired])
+      expect(await agent.takeLease('db', { id })).toMatchObject({
+        status: 409,
+        body: { code: 'lease.ended' },
+      });
+    controlPlane.clock.set(NOON);
+    expect(await agent.takeLease('db', { id: givenBack })).toMatchObject({ status: 409 });
+  });
+
   test('[SG-39] is shorter where the program asks for less, and never longer than the policy', async () => {
     const agent = await lending('short');
     expect((await agent.takeLease('db', { ttlSeconds: 5 })).body).toMatchObject({ ttlSeconds: 5 });
@@ -162,6 +177,15 @@ describe('renewing a lease', () => {
     });
     controlPlane.clock.advance(20_000);
     expect(await renew(agent, id)).toMatchObject({ status: 409, body: { code: 'lease.ended' } });
+    controlPlane.clock.set(NOON);
+  });
+
+  test('[SG-39] prolongs it by no more than one lease lasts, whatever the program asks for', async () => {
+    const agent = await lending('prolonged');
+    const id = randomUUID();
+    await agent.takeLease('db', { id });
+    controlPlane.clock.advance(30_000);
+    expect((await renew(agent, id, { ttlSeconds: 86_400 })).body).toMatchObject({ ttlSeconds: 60 });
     controlPlane.clock.set(NOON);
   });
 

@@ -8,7 +8,8 @@ import { importVerificationKey } from '@sallyport/crypto/signing-key';
 import { offlineHost, type OfflineHost } from '../admission.ts';
 import { sql } from '../audit/chain.ts';
 import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
-import { field, OperatorClient } from '../operator-client.ts';
+import { lockWaits, whileHeld } from '../lock-waits.ts';
+import { field, OperatorClient, type Reply } from '../operator-client.ts';
 
 const CANARY = 'canary-51c0e7aa';
 const NOON = Date.UTC(2030, 0, 1, 12);
@@ -221,6 +222,25 @@ describe('[SG-13] an exported bundle', () => {
       status: 409,
       body: { code: 'bundle.agent_revoked' },
     });
+  });
+
+  test('is refused for an agent that is moved while its bundle is built', async () => {
+    const { id } = await admitted('moves-away');
+    await owner.call('POST', '/groups', { name: 'moves-to' });
+    let asked: Promise<Reply> | undefined;
+    await whileHeld(
+      controlPlane.databaseUrl,
+      'LOCK TABLE secrets IN ACCESS EXCLUSIVE MODE',
+      async () => {
+        asked = owner.call('POST', `/agents/${id}/bundle`, {});
+        await lockWaits(controlPlane.databaseUrl);
+        await sql(
+          controlPlane.databaseUrl,
+          `UPDATE agents SET group_id = (SELECT id FROM groups WHERE name = 'moves-to') WHERE id = '${id}'`,
+        );
+      },
+    );
+    expect(await asked).toMatchObject({ status: 409, body: { code: 'bundle.agent_moved' } });
   });
 
   test('is not there for an operator of another group, as for an agent that is not there', async () => {

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { asAdmin } from '@sallyport/testkit/database';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
-import { OperatorClient } from '../operator-client.ts';
+import { lockWaits, whileHeld } from '../lock-waits.ts';
+import { OperatorClient, type Reply } from '../operator-client.ts';
 
 const CANARY = 'canary-5b1d8c2e';
 const path = '/groups/plant-7/secrets/db%2Fpassword';
@@ -66,6 +67,21 @@ describe('secrets', () => {
       expect.arrayContaining(['secret:write', 'secret:reveal', 'secret:delete']),
     );
     expect(JSON.stringify(events)).not.toContain(CANARY);
+  });
+
+  test('[SG-15] a value leaves once the event of its reveal is written, and not before', async () => {
+    await owner.call('PUT', '/groups/plant-7/secrets/waited-for', { value: CANARY });
+    const replies: Reply[] = [];
+    let revealed: Promise<unknown> | undefined;
+    await whileHeld(controlPlane.databaseUrl, 'LOCK TABLE audit_events IN SHARE MODE', async () => {
+      revealed = owner
+        .call('POST', '/groups/plant-7/secrets/waited-for/reveal', {})
+        .then((reply) => replies.push(reply));
+      await lockWaits(controlPlane.databaseUrl);
+      expect(replies).toEqual([]);
+    });
+    await revealed;
+    expect(replies).toMatchObject([{ status: 200, body: { value: CANARY } }]);
   });
 
   test('[A7-08] the same value twice is different ciphertext, and the value itself is in no row', async () => {

@@ -142,6 +142,28 @@ test('[F-15] the old key is held while a batch is sealed with a newer one that i
   expect(await revealed('s')).toBe('value');
 });
 
+test('[F-15] what was sealed with a key that is retired before it can be stored is not stored', async () => {
+  await put('s', 'value');
+  await rotate();
+  // As other workers would: whoever counts a seal of the new key finds it retired when it comes to store.
+  await sql(
+    `CREATE FUNCTION retire_counted() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+       BEGIN UPDATE keyring_versions SET state = 'retired', retired_at = now()
+         WHERE group_id = NEW.group_id AND version = NEW.version; RETURN NULL; END $$;
+     CREATE TRIGGER retired AFTER UPDATE OF encryptions ON keyring_versions
+       FOR EACH ROW EXECUTE FUNCTION retire_counted()`,
+  );
+  await rewrap();
+  await sql('DROP TRIGGER retired ON keyring_versions');
+  expect(await shown()).toMatchObject({
+    versions: [
+      { version: 2, state: 'retired', uses: 0 },
+      { version: 1, state: 'retiring' },
+    ],
+  });
+  expect(await revealed('s')).toBe('value');
+});
+
 test('[F-15] writers and readers go on while keys are rotated and values sealed anew', async () => {
   const names = Array.from({ length: 8 }, (_, at) => `s${at}`);
   let rotating = true;
