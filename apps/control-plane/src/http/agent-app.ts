@@ -17,6 +17,7 @@ import { lendingRoutes } from '../secrets/index.ts';
 import { heldTasksRoutes } from '../tasks/index.ts';
 import type { Trust } from '../trust/index.ts';
 import { addRoutes } from './add-routes.ts';
+import { answerInTurn } from './agent-turns.ts';
 import { auditRefusals } from './audit-refusals.ts';
 import { createApp, type ListenerLimits } from './create-app.ts';
 import type { RequestLimits } from './request-limits.ts';
@@ -73,6 +74,7 @@ export async function createAgentApp({
         request.agentClaims = claims;
         dialled.noteAgent(request.raw.socket, claims);
       });
+      api.addHook('onRoute', answerInTurn());
       auditRefusals(api, platform, unreadable);
       api.addHook('preValidation', checkProtocolFirst);
       // Last before the answer is made, since a body takes its time: whom this replica would not refuse may

@@ -1,4 +1,4 @@
-import { MAX_LEASES, takeLeaseBody, takenLease } from '@sallyport/contract';
+import { takeLeaseBody, takenLease } from '@sallyport/contract';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { problemResponses } from '../http/problem-responses.ts';
 import { agentOf, operationOf } from '../http/request-operation.ts';
@@ -6,16 +6,6 @@ import { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
 import { Turns } from '../platform/turns.ts';
 import { lendSecret } from './lend-secret.ts';
-
-/** Each agent's leases are granted in turn: those of one take no more than one connection from the others. */
-const PER_AGENT = {
-  concurrency: 1,
-  queued: MAX_LEASES,
-  refusal: () =>
-    new AppError('rate.limited', 'Too many leases of this agent wait; try again shortly.', {
-      retryAfterSeconds: 2,
-    }),
-};
 
 /** Two, so that one is prepared while another holds the secret. The others wait here, and with no connection. */
 const PER_SECRET = {
@@ -34,7 +24,6 @@ const PER_SECRET = {
 
 /** `POST /agent/v1/leases`. */
 export function lendingRoutes(platform: Platform): FastifyPluginAsyncZod {
-  const ofAgents = new Turns(PER_AGENT);
   const ofSecrets = new Turns(PER_SECRET);
   return async (app) => {
     app.post(
@@ -46,8 +35,8 @@ export function lendingRoutes(platform: Platform): FastifyPluginAsyncZod {
       async (request, reply) => {
         const [op, agent] = [operationOf(request), agentOf(request)];
         const lend = () => lendSecret(platform, op, agent, request.body);
-        const lendInTurn = () => ofSecrets.take(`${agent.groupId} ${request.body.secret}`, lend);
-        return reply.code(201).send(await ofAgents.take(agent.agentId, lendInTurn));
+        const lent = await ofSecrets.take(`${agent.groupId} ${request.body.secret}`, lend);
+        return reply.code(201).send(lent);
       },
     );
   };
