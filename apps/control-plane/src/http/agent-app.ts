@@ -63,7 +63,7 @@ export async function createAgentApp({
   );
   await app.register(
     async (api) => {
-      api.addHook('onRequest', async (request) => {
+      api.addHook('onRequest', async (request, reply) => {
         if (request.routeOptions.config.permission !== 'agent') return;
         const claims = await limits.countRefusal(request, () =>
           authenticator.authenticate(agentRequest(request)),
@@ -71,6 +71,7 @@ export async function createAgentApp({
         if (claims.method === 'recovery' && request.routeOptions.config.recovery !== true)
           throw clientCertificateRequired();
         limits.countPrincipal('agent', claims.agentId);
+        limits.countUnderWay(claims.agentId, reply.raw);
         request.agentClaims = claims;
         dialled.noteAgent(request.raw.socket, claims);
       });
