@@ -26,6 +26,9 @@ import { renewCertificate } from './issue-certificate.ts';
 /** Hashes for one enrollment token at a time: whoever forges it leaves room for those who hold another. */
 const PER_TOKEN = { concurrency: 1, queued: 7, refusal: hashingBusy };
 
+/** Twice what either body can take: anybody may send them, and many halves at once are held while they come. */
+const ENTRY_BODY_BYTES = 16 * 1024;
+
 /** How an agent comes in: `/agent/v1/enroll`, `session`, `certificate` and `cacerts`. */
 export function agentEntryRoutes(
   platform: Platform,
@@ -40,6 +43,7 @@ export function agentEntryRoutes(
       '/enroll',
       {
         config: { permission: 'public' },
+        bodyLimit: ENTRY_BODY_BYTES,
         schema: { body: enrollBody, response: { 201: enrollReply, ...problemResponses } },
       },
       async (request, reply) => {
@@ -53,6 +57,7 @@ export function agentEntryRoutes(
       '/session',
       {
         config: { permission: 'public' },
+        bodyLimit: ENTRY_BODY_BYTES,
         schema: { body: sessionBody, response: { 200: sessionReply, ...problemResponses } },
       },
       async (request) => sessions.open(request.body, agentRequest(request), originOf(request)),

@@ -20,7 +20,7 @@ export function deliveryRoutes(deps: PullDeps): FastifyPluginAsyncZod {
   return async (app) => {
     app.post(
       '/pull',
-      { config: { permission: 'agent' }, schema: { body: pullBody } },
+      { config: { permission: 'agent', inTurn: false }, schema: { body: pullBody } },
       async (request, reply) => {
         const gone = new AbortController();
         const leave = () => gone.abort();

@@ -17,6 +17,7 @@ import { lendingRoutes } from '../secrets/index.ts';
 import { heldTasksRoutes } from '../tasks/index.ts';
 import type { Trust } from '../trust/index.ts';
 import { addRoutes } from './add-routes.ts';
+import { answerInTurn } from './agent-turns.ts';
 import { auditRefusals } from './audit-refusals.ts';
 import { createApp, type ListenerLimits } from './create-app.ts';
 import type { RequestLimits } from './request-limits.ts';
@@ -62,7 +63,7 @@ export async function createAgentApp({
   );
   await app.register(
     async (api) => {
-      api.addHook('onRequest', async (request) => {
+      api.addHook('onRequest', async (request, reply) => {
         if (request.routeOptions.config.permission !== 'agent') return;
         const claims = await limits.countRefusal(request, () =>
           authenticator.authenticate(agentRequest(request)),
@@ -70,9 +71,11 @@ export async function createAgentApp({
         if (claims.method === 'recovery' && request.routeOptions.config.recovery !== true)
           throw clientCertificateRequired();
         limits.countPrincipal('agent', claims.agentId);
+        limits.countUnderWay(claims.agentId, reply.raw);
         request.agentClaims = claims;
         dialled.noteAgent(request.raw.socket, claims);
       });
+      api.addHook('onRoute', answerInTurn());
       auditRefusals(api, platform, unreadable);
       api.addHook('preValidation', checkProtocolFirst);
       // Checked last, after a body that took its time: a replica that hears nothing cannot know who was revoked.

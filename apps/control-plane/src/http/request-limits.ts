@@ -1,3 +1,5 @@
+import type { ServerResponse } from 'node:http';
+import { MAX_LEASES } from '@sallyport/contract';
 import type { FastifyRequest } from 'fastify';
 import { addressKey } from '../platform/address-key.ts';
 import { AppError } from '../platform/app-error.ts';
@@ -6,6 +8,9 @@ import { RateLimit } from '../platform/rate-limit.ts';
 
 /** As many seconds' worth of requests may come at once. */
 const BURST_SECONDS = 10;
+
+/** Of one agent: what its programs may ask of their leases at once, and room for what it sends of its own. */
+const AT_ONCE = MAX_LEASES + 64;
 
 export type RequestRates = { perPrincipal: number; perAddress: number };
 
@@ -16,6 +21,7 @@ export type RequestRates = { perPrincipal: number; perAddress: number };
 export class RequestLimits {
   readonly #principals: RateLimit;
   readonly #strangers: RateLimit;
+  readonly #underWay = new Map<string, number>();
 
   constructor(clock: Clock, { perPrincipal, perAddress }: RequestRates) {
     const bucket = (perSecond: number) =>
@@ -27,6 +33,28 @@ export class RequestLimits {
   /** @throws AppError `rate.limited` */
   countPrincipal(kind: string, id: string): void {
     this.#principals.take(`${kind} ${id}`);
+  }
+
+  /**
+   * Counts an agent's request until it is answered or its connection is gone: its body is held while it comes, and
+   * halves without end would fill the memory.
+   *
+   * @throws AppError `rate.limited`
+   */
+  countUnderWay(agentId: string, reply: ServerResponse): void {
+    const others = this.#underWay.get(agentId) ?? 0;
+    if (others >= AT_ONCE)
+      throw new AppError(
+        'rate.limited',
+        'Too many requests of this agent at once; try again shortly.',
+        { retryAfterSeconds: 2 },
+      );
+    this.#underWay.set(agentId, others + 1);
+    reply.once('close', () => {
+      const left = (this.#underWay.get(agentId) ?? 1) - 1;
+      if (left === 0) this.#underWay.delete(agentId);
+      else this.#underWay.set(agentId, left);
+    });
   }
 
   /** @throws AppError `rate.limited` */

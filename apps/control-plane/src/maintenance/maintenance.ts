@@ -99,7 +99,7 @@ async function startQueue(
   chores: Record<string, Chore>,
 ): Promise<{ stop(): Promise<void> }> {
   await schedule(queue, chores);
-  const worker = backend.worker(queue.name, async (name) => {
+  const worker = await backend.worker(queue.name, async (name) => {
     await chores[name]?.work();
   });
   worker.on('failed', (job, error) =>

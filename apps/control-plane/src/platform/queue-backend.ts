@@ -63,7 +63,7 @@ export type QueueSettings = Omit<QueueOptions, 'connection'> & {
 export interface QueueBackend {
   /** Opens queues by name. One that is not needed any more is dropped: it holds nothing, and nothing holds it. */
   queues(settings: QueueSettings): Promise<(name: string) => JobQueue>;
-  worker(name: string, process: (jobName: string) => Promise<void>): JobWorker;
+  worker(name: string, process: (jobName: string) => Promise<void>): Promise<JobWorker>;
   close(): Promise<void>;
 }
 
@@ -109,7 +109,7 @@ async function openOnRedis(
       const options = { streams, ...settings, connection, prefix };
       return queuesOver(createRedisBackend(SHARED, options), options);
     },
-    worker: (name, process) =>
+    worker: async (name, process) =>
       new Worker(name, (job) => process(job.name), { connection: workers, prefix }),
     close: async () => {
       connection.disconnect();
@@ -161,10 +161,25 @@ async function openOnPostgres(
       const options = { ...settings, connection: pool };
       return queuesOver(createPostgresBackend(SHARED, options), options);
     },
-    worker: (name, process) =>
-      new Worker(name, (job) => process(job.name), { connection: worker }, onOwn),
+    worker: async (name, process) => {
+      const options = { connection: worker, autorun: false };
+      return begun(new Worker(name, (job) => process(job.name), options, onOwn));
+    },
     close: async () => pool.end(),
   };
+}
+
+/** BullMQ keeps a failure to get ready for good, and asks again without a pause: nothing else in the process would go on. */
+async function begun(worker: JobWorker): Promise<JobWorker> {
+  worker.on('error', () => {});
+  try {
+    await worker.waitUntilReady();
+  } catch (cause) {
+    await worker.close(true);
+    throw new Error('Postgres did not answer in time; start again when it does', { cause });
+  }
+  worker.run().catch((error: Error) => worker.emit('error', error));
+  return worker;
 }
 
 /**

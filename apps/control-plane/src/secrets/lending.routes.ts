@@ -1,4 +1,4 @@
-import { MAX_LEASES, takeLeaseBody, takenLease } from '@sallyport/contract';
+import { takeLeaseBody, takenLease } from '@sallyport/contract';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { problemResponses } from '../http/problem-responses.ts';
 import { agentOf, operationOf } from '../http/request-operation.ts';
@@ -7,24 +7,21 @@ import type { Platform } from '../platform/platform.ts';
 import { Turns } from '../platform/turns.ts';
 import { lendSecret } from './lend-secret.ts';
 
-/** An agent's leases are granted one at a time, so that they take no more than one connection from the others. */
-const PER_AGENT = {
-  concurrency: 1,
-  queued: MAX_LEASES,
-  refusal: () => tooMany('Too many leases of this agent wait; try again shortly.'),
-};
-
 /** Two, so that one is prepared while another holds the secret. The others wait here, without a connection. */
 const PER_SECRET = {
   concurrency: 2,
   queued: 1_000,
   patienceMs: 5_000,
-  refusal: () => tooMany('Too many agents ask for a lease of this secret; try again shortly.'),
+  refusal: () =>
+    new AppError(
+      'rate.limited',
+      'Too many agents ask for a lease of this secret; try again shortly.',
+      { retryAfterSeconds: 2 },
+    ),
 };
 
 /** `POST /agent/v1/leases`. */
 export function lendingRoutes(platform: Platform): FastifyPluginAsyncZod {
-  const ofAgents = new Turns(PER_AGENT);
   const ofSecrets = new Turns(PER_SECRET);
   return async (app) => {
     app.post(
@@ -36,13 +33,9 @@ export function lendingRoutes(platform: Platform): FastifyPluginAsyncZod {
       async (request, reply) => {
         const [op, agent] = [operationOf(request), agentOf(request)];
         const lend = () => lendSecret(platform, op, agent, request.body);
-        const lendInTurn = () => ofSecrets.take(`${agent.groupId} ${request.body.secret}`, lend);
-        return reply.code(201).send(await ofAgents.take(agent.agentId, lendInTurn));
+        const lent = await ofSecrets.take(`${agent.groupId} ${request.body.secret}`, lend);
+        return reply.code(201).send(lent);
       },
     );
   };
-}
-
-function tooMany(message: string): AppError {
-  return new AppError('rate.limited', message, { retryAfterSeconds: 2 });
 }

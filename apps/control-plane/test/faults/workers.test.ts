@@ -21,12 +21,25 @@ afterAll(async () => {
   await database.drop();
 });
 
+test('a worker that cannot connect to Postgres is refused and keeps nothing from going on, and the next one does its chores', async () => {
+  const done = Promise.withResolvers<void>();
+  const queue = (await backend.queues({}))('early');
+  await schedule(queue, { chore: { everyMs: 500, work: async () => {} } });
+  const begin = () => backend.worker('early', async () => done.resolve());
+  gate.freeze();
+  await expect(begin()).rejects.toThrow('Postgres did not answer in time');
+  gate.restore();
+  const worker = await begin();
+  await done.promise;
+  await worker.close();
+}, 30_000);
+
 test('a worker whose connections to Postgres fall silent does its chores over new ones', async () => {
   let done = Promise.withResolvers<void>();
   const failed = Promise.withResolvers<Error>();
   const queue = (await backend.queues({}))('chores');
   await schedule(queue, { chore: { everyMs: 500, work: async () => {} } });
-  const worker = backend.worker('chores', async () => done.resolve());
+  const worker = await backend.worker('chores', async () => done.resolve());
   worker.on('error', failed.resolve);
   await done.promise;
 

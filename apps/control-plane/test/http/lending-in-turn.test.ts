@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { PROTOCOL } from '@sallyport/contract';
 import type { AgentClient } from '../agent-client.ts';
 import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
@@ -27,6 +28,14 @@ afterAll(async () => {
 });
 
 const lent = { ...policy, maxUses: null };
+
+/** Than the control plane has for transactions. */
+const MORE_THAN_CONNECTIONS = 16;
+
+const renewed = (agent: AgentClient, lease: string) =>
+  agent.call('POST', `/leases/${lease}/renew`, { protocol: PROTOCOL, requestId: 'a' });
+const given = (agent: AgentClient, lease: string) =>
+  agent.call('POST', `/leases/${lease}/revoke`, { usedUp: false });
 
 /** The same agent, at another replica. */
 const atSecond = (agent: AgentClient) => agent.through(second.agentApp);
@@ -111,3 +120,30 @@ test('[SG-05] a lease that is asked for while its secret is written is of the ne
     expect.objectContaining({ outcome: 'refused' }),
   );
 });
+
+test.each([
+  ['tells of its acts', 'agents', 204, (agent: AgentClient) => agent.report([{}])],
+  [
+    'asks for more of a lease',
+    'leases',
+    409,
+    (agent: AgentClient, lease: string) => renewed(agent, lease),
+  ],
+  ['gives a lease back', 'leases', 204, (agent: AgentClient, lease: string) => given(agent, lease)],
+])(
+  '[AT-10] an agent that %s without a pause, and waits for a row of %s, keeps nobody from the database',
+  async (act, table, answered, send) => {
+    const group = act.replaceAll(' ', '-');
+    const agent = await lendingIn(controlPlane, owner, group, lent);
+    const id = randomUUID();
+    expect((await agent.takeLease('db', { id })).status).toBe(201);
+    const replies: Promise<Reply>[] = [];
+    await whileHeld(controlPlane.databaseUrl, `SELECT FROM ${table} FOR UPDATE`, async () => {
+      for (let sent = 0; sent < MORE_THAN_CONNECTIONS; sent += 1) replies.push(send(agent, id));
+      await lockWaits(controlPlane.databaseUrl);
+      expect((await owner.call('POST', '/groups', { name: `not-${group}` })).status).toBe(201);
+    });
+    const statuses = (await Promise.all(replies)).map(({ status }) => status);
+    expect(statuses).toEqual(replies.map(() => answered));
+  },
+);

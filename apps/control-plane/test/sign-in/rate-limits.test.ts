@@ -1,9 +1,14 @@
+import { once } from 'node:events';
+import { PassThrough } from 'node:stream';
+import { connect } from 'node:tls';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { OWNER_PASSWORD, startControlPlane, type TestControlPlane } from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
 import { OperatorClient, type Reply } from '../operator-client.ts';
 
 const rateLimits = { perPrincipal: 600, perAddress: 1000, signInsPerMinute: 100_000 };
+/** Requests of one agent: 256 about its leases, and 64 of its own. */
+const MAX_UNDER_WAY = 320;
 const limited = { status: 429, body: { code: 'rate.limited' } };
 
 const started: TestControlPlane[] = [];
@@ -172,4 +177,41 @@ describe('requests are limited by who sends them, never by a header that a clien
     expect(await send()).toMatchObject({ status: 403, body: { code: 'csrf.refused' } });
     expect(await untilLimited(send, 50)).toBe(9);
   });
+});
+
+test('[F-23] of an agent so many requests are under way at a time, halves among them, until they are answered or their connection is gone', async () => {
+  const controlPlane = await controlPlaneWith({ startMs: Date.now() });
+  const { agentApp, caCertificate: ca } = controlPlane;
+  await agentApp.listen({ host: '127.0.0.1', port: 0 });
+  const owner = await OperatorClient.signedIn(controlPlane.operatorApp);
+  const agent = await agentIn(owner, 'plant-7', controlPlane);
+  const other = await agentIn(owner, 'plant-7', controlPlane);
+  const url = '/agent/v1/events';
+  const headers = () => ({
+    host: 'control-plane.test:9443',
+    'content-type': 'application/json',
+    authorization: `DPoP ${agent.accessToken}`,
+    dpop: agent.dpop('POST', '/events'),
+  });
+  const halves = Array.from({ length: MAX_UNDER_WAY - 1 }, () => new PassThrough());
+  const answers = halves.map((payload) =>
+    agentApp.inject({ method: 'POST', url, headers: headers(), payload }),
+  );
+  const port = Number(new URL(agentApp.listeningOrigin).port);
+  const socket = connect({ host: '127.0.0.1', port, ca });
+  await once(socket, 'secureConnect');
+  const arrived = once(agentApp.server, 'request');
+  const lines = Object.entries(headers()).map(([name, value]) => `${name}: ${value}`);
+  socket.write(`POST ${url} HTTP/1.1\r\n${lines.join('\r\n')}\r\ncontent-length: 9\r\n\r\n{`);
+  const [{ socket: atServer }] = await arrived;
+  expect(await agent.pullRaw()).toMatchObject(limited);
+  expect((await other.pullRaw()).status).toBe(200);
+
+  const gone = once(atServer, 'close');
+  socket.destroy();
+  await gone;
+  expect((await agent.pullRaw()).status).toBe(200);
+  for (const payload of halves) payload.end('{}');
+  const statuses = (await Promise.all(answers)).map(({ statusCode }) => statusCode);
+  expect(statuses).toEqual(halves.map(() => 400));
 });
