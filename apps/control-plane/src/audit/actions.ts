@@ -50,6 +50,7 @@ export const auditActions = [
   'task:fail',
   'task:abandon',
   'secret:write',
+  'secret:update',
   'secret:reveal',
   'secret:delete',
   'lease:grant',

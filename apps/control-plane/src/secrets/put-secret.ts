@@ -1,15 +1,15 @@
-import type { LeasePolicy, PutSecretBody, SecretMetadata } from '@sallyport/contract';
+import type { PutSecretBody, SecretMetadata } from '@sallyport/contract';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
 import { authorizedGroup, changeGroup, entryBytes } from '../groups/index.ts';
 import type { Precondition } from '../http/preconditions.ts';
 import { sealForGroup } from '../keyrings/index.ts';
-import { AppError } from '../platform/app-error.ts';
 import { newId } from '../platform/new-id.ts';
 import type { Platform } from '../platform/platform.ts';
 import { secretValueField } from './secret-field.ts';
+import { changing, refuseUnlendable, stateOf } from './secret-settings.ts';
 import { shownSecret, type SecretPath } from './secrets.service.ts';
-import { insertVersion, upsertSecret, type SecretRow, type SecretState } from './secrets.store.ts';
+import { insertVersion, upsertSecret } from './secrets.store.ts';
 
 /**
  * Creates a secret, or adds a version to it: every put is a new version, so that what agents hold can be
@@ -42,7 +42,7 @@ export async function putSecret(
       upsertSecret(tx, { groupId: group.id, name: path.secret, now }, settings),
       sealForGroup(tx, platform, field, plaintext),
     ]);
-    precondition.check(before);
+    precondition.check(before && stateOf(before));
     refuseUnlendable(secret);
     const { name: createdBy } = op.actor;
     const version = {
@@ -72,40 +72,4 @@ export async function putSecret(
     ]);
     return { secret: shownSecret(secret), created: secret.version === 1 };
   });
-}
-
-/** A lease is of a value that the control plane has, and that no disk keeps. */
-function refuseUnlendable({ lease, kind, offline }: SecretRow): void {
-  if (lease === null) return;
-  if (kind === 'reference')
-    throw unlendable(
-      'reference',
-      'cannot be lent out, since agents look it up when asked: leave the lease out, or take away the one it has, by lease: null or --no-lease',
-    );
-  if (offline === 'allow')
-    throw unlendable('offline', 'may not be allow for a secret that is lent out');
-  // Not by the schema: either may be as it was before.
-  if (lease.maxTtlSeconds < lease.ttlSeconds)
-    throw unlendable(
-      'lease.maxTtlSeconds',
-      `is ${lease.maxTtlSeconds} seconds, and may not be shorter than one lease lasts`,
-    );
-}
-
-function unlendable(field: string, message: string): AppError {
-  return new AppError('request.invalid', `The request is not valid: see body.${field}.`, {
-    issues: [{ field: `body.${field}`, message }],
-  });
-}
-
-/** What of a secret a new version may change, besides its value. */
-function changing({ version, kind, delivery, offline, lease }: SecretState) {
-  return { version, kind, delivery, offline, ...(lease === null ? {} : shownPolicy(lease)) };
-}
-
-function shownPolicy({ ttlSeconds, maxTtlSeconds, maxUses, windows }: LeasePolicy) {
-  const hours = windows.map(
-    ({ days, from, until, timeZone }) => `${days.join(',')} ${from}-${until} ${timeZone}`,
-  );
-  return { ttlSeconds, maxTtlSeconds, maxUses, windows: hours.join('; ') };
 }

@@ -8,6 +8,7 @@ import { AppError } from '../platform/app-error.ts';
 import type { Db } from '../platform/db.ts';
 import { pageOf, type Page } from '../platform/page-of.ts';
 import type { Platform } from '../platform/platform.ts';
+import { stateOf } from './secret-settings.ts';
 import {
   deleteSecret,
   findSecret,
@@ -74,7 +75,7 @@ export async function removeSecret(
   const group = await authorizedGroup(platform, op, 'secret:delete', path.group);
   await changeGroup(platform, group, async (tx, revision) => {
     const secret = await existingSecret(tx, group.id, path.secret);
-    precondition.check(secret);
+    precondition.check(stateOf(secret));
     await deleteSecret(tx, secret.id);
     await endLeases(tx, { secretId: secret.id }, 'secretDeleted', new Date(clock.now()));
     const details = { version: secret.version, revision };

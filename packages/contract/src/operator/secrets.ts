@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { instant, resourceName, uuid } from '../names.ts';
-import { leaseChange, leasePolicy } from './lease-policy.ts';
+import { leaseChange, leasePatch, leasePolicy } from './lease-policy.ts';
 
 export const MAX_SECRET_BYTES = 64 * 1024;
 
@@ -46,6 +46,15 @@ export const putSecretBody = z
     message: 'give either a value or a reference',
   });
 export type PutSecretBody = z.infer<typeof putSecretBody>;
+
+/**
+ * `PATCH /api/v1/groups/:group/secrets/:secret`: a JSON Merge Patch (RFC 7396) of how agents are given it. Value and
+ * version stay as they are, and what is absent does; `lease: null` delivers it in the bundle again.
+ */
+export const patchSecretBody = z
+  .strictObject({ offline: offlinePolicy.optional(), lease: leasePatch.nullable().optional() })
+  .refine((body) => Object.keys(body).length > 0, 'name what is to change');
+export type PatchSecretBody = z.infer<typeof patchSecretBody>;
 
 /** `stored`: the control plane has the value; `reference`: agents find it where it says. */
 export const secretKind = z.enum(['stored', 'reference']);
