@@ -94,6 +94,19 @@ describe('secret', () => {
     expect(operator.api.received).toHaveLength(2);
   });
 
+  test('[SG-04] rollback names the version, and prints no value', async () => {
+    operator.api.on(`POST ${path}/restore`, { body: { ...metadata, version: 3 } });
+    const args = ['secret', 'rollback', 'db/password', '--group', 'a'];
+    expect(await cli([...args, '--to', '1'])).toEqual({
+      code: 0,
+      stdout: 'db/password is at version 3 (offline: deny).\nIts value is that of version 1.\n',
+      stderr: '',
+    });
+    expect(operator.api.received.map(({ body }) => body)).toEqual([{ version: 1 }]);
+    expect(await cli([...args, '--to', 'first'])).toMatchObject({ code: 2 });
+    expect(await cli(args)).toMatchObject({ code: 2 });
+  });
+
   test('set sends nothing when there is no value', async () => {
     expect(await cli(['secret', 'set', 'db/password', '--group', 'a'])).toMatchObject({ code: 2 });
     expect(operator.api.received).toEqual([]);

@@ -27,9 +27,10 @@ const setOptions = groupOption.extend({
   ...leaseOptions,
 });
 const updateOptions = groupOption.extend({ offline: offlinePolicy.optional(), ...leaseOptions });
+const rollbackOptions = groupOption.extend({ to: wholeNumber });
 const revealOptions = groupOption.extend({ version: wholeNumber.optional() });
 
-/** `secret set`, `secret update`, `secret list`, `secret show`, `secret versions`, `secret reveal` and `secret delete`. */
+/** `secret set`, `secret update`, `secret list`, `secret show`, `secret versions`, `secret reveal`, `secret rollback` and `secret delete`. */
 export function addSecretCommands(program: Command, context: Context): void {
   const secrets = program.command('secret').description('Secrets of a group, and their versions');
   addSet(secrets, context);
@@ -37,6 +38,7 @@ export function addSecretCommands(program: Command, context: Context): void {
   addLists(secrets, context);
   addShow(secrets, context);
   addReveal(secrets, context);
+  addRollback(secrets, context);
   addDelete(secrets, context);
 }
 
@@ -236,6 +238,27 @@ function refuseReference(revealed: RevealedSecret, { version, kind }: SecretMeta
       ? `${name} is a reference, to ${value}: agents look its value up, and there is none here; --json prints the reference`
       : `version ${revealed.version} of ${name} reads like a reference, which has no value here; --json prints it as it is`,
   );
+}
+
+function addRollback(secrets: Command, context: Context): void {
+  secrets
+    .command('rollback')
+    .description(
+      'Give a secret the value of an earlier version again, as a new version, and show it to nobody',
+    )
+    .argument('<name>')
+    .requiredOption('--group <group>', 'group')
+    .requiredOption('--to <number>', 'version, as `secret versions` lists it')
+    .action(async (given: unknown, options: unknown) => {
+      const { group, to } = checked(rollbackOptions, options);
+      const path = route`/groups/${group}/secrets/${checked(resourceName, given, '<name>')}`;
+      using api = await openApi(context);
+      const restored = await api.post(`${path}/restore`, { version: to }, secret);
+      context.output.result(
+        restored,
+        `${described(restored)}\nIts value is that of version ${to}.`,
+      );
+    });
 }
 
 function addDelete(secrets: Command, context: Context): void {

@@ -51,6 +51,7 @@ export const auditActions = [
   'task:abandon',
   'secret:write',
   'secret:update',
+  'secret:restore',
   'secret:reveal',
   'secret:delete',
   'lease:grant',

@@ -5,6 +5,7 @@ import {
   patchSecretBody,
   putSecretBody,
   resourceName,
+  restoreSecretBody,
   revealedSecret,
   revealSecretBody,
   secret,
@@ -18,6 +19,7 @@ import { problemResponses } from '../http/problem-responses.ts';
 import { operationOf } from '../http/request-operation.ts';
 import type { Platform } from '../platform/platform.ts';
 import { putSecret } from './put-secret.ts';
+import { restoreSecret } from './restore-secret.ts';
 import { revealSecret } from './reveal-secret.ts';
 import { stateOf } from './secret-settings.ts';
 import {
@@ -127,6 +129,27 @@ export function secretsRoutes(platform: Platform): FastifyPluginAsyncZod {
       },
       async (request) =>
         listSecretVersions(platform, operationOf(request), request.params, request.query),
+    );
+
+    app.post(
+      `${path}/restore`,
+      {
+        config: { permission: 'secret:write', conditional: true },
+        schema: {
+          tags,
+          summary: 'Make a new version with the value of an earlier one',
+          params,
+          body: restoreSecretBody,
+          response: { 200: secret, ...problemResponses },
+        },
+      },
+      async (request, reply) => {
+        const { params: at, body } = request;
+        const condition = preconditionOf(request);
+        const op = operationOf(request);
+        const restored = await restoreSecret(platform, op, at, body.version, condition);
+        return tagged(reply, stateOf(restored)).send(restored);
+      },
     );
 
     app.post(

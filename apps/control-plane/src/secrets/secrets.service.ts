@@ -104,6 +104,13 @@ export function secretNotFound(): AppError {
   );
 }
 
+export function versionNotFound(): AppError {
+  return new AppError(
+    'secret.version_not_found',
+    'This secret has no such version; list its versions first.',
+  );
+}
+
 export function shownSecret({
   id,
   name,

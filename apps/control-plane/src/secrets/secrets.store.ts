@@ -5,6 +5,7 @@ import { storedPolicy } from '../leases/index.ts';
 import type { Database, Db } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
 import { Prisma } from '../platform/prisma-client/client.ts';
+import type { SealedVersion as SealedOne } from './open-version.ts';
 
 export type OfflinePolicy = z.infer<typeof offlinePolicy>;
 
@@ -173,6 +174,21 @@ export async function findSealedVersion(
     [groupId, name, wanted ?? null],
   );
   return row;
+}
+
+/** One version of a secret, with its key: in one statement, so that no rotation comes between the two. */
+export async function findVersionOf(
+  tx: Db,
+  { groupId, secretId }: { groupId: string; secretId: string },
+  version: number,
+): Promise<SealedOne | undefined> {
+  const [sealed] = await tx.$queryRaw<SealedOne[]>`
+    SELECT v.id AS "versionId", v.sealed_value AS "sealedValue", v.key_version AS "keyVersion",
+           k.wrapped_key AS "wrappedKey"
+      FROM secret_versions v
+      LEFT JOIN keyring_versions k ON k.group_id = ${groupId}::uuid AND k.version = v.key_version
+     WHERE v.secret_id = ${secretId}::uuid AND v.version = ${version}::int`;
+  return sealed;
 }
 
 export async function listVersions(

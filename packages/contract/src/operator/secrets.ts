@@ -82,6 +82,9 @@ export const secretVersion = z.strictObject({
 /** `POST /api/v1/groups/:group/secrets/:secret/reveal`; the current version when none is named. */
 export const revealSecretBody = z.strictObject({ version: z.int32().min(1).optional() });
 
+/** `POST /api/v1/groups/:group/secrets/:secret/restore`: the version whose value the next one is to have. */
+export const restoreSecretBody = z.strictObject({ version: z.int32().min(1) });
+
 /** The only reply of the operator API that carries a secret's value. */
 export const revealedSecret = z.strictObject({
   name: resourceName,
