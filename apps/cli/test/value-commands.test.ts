@@ -74,6 +74,39 @@ describe('secret', () => {
     expect(operator.api.received[0]?.body).toEqual({ value: 'canary', lease: { ttlSeconds: 600 } });
   });
 
+  test('[SG-39] update sends what is to change, without a value, and prints what holds', async () => {
+    const lease = { ttlSeconds: 600, maxTtlSeconds: 900, maxUses: 1, windows: [] };
+    operator.api.on(`PATCH ${path}`, { body: { ...metadata, delivery: 'lease', lease } });
+    const args = ['secret', 'update', 'db/password', '--group', 'a'];
+    expect(await cli([...args, '--offline', 'deny', '--lease-uses', '1'])).toEqual({
+      code: 0,
+      stdout:
+        'db/password is at version 2 (lent out).\n' +
+        'A lease lasts 600 seconds, 900 with renewals, and is read once.\n',
+      stderr: '',
+    });
+    expect(await cli([...args, '--no-lease'])).toMatchObject({ code: 0 });
+    expect(operator.api.received.map(({ body }) => body)).toEqual([
+      { offline: 'deny', lease: { maxUses: 1 } },
+      { lease: null },
+    ]);
+    expect(await cli(args)).toMatchObject({ code: 2 });
+    expect(operator.api.received).toHaveLength(2);
+  });
+
+  test('[SG-04] rollback names the version, and prints no value', async () => {
+    operator.api.on(`POST ${path}/restore`, { body: { ...metadata, version: 3 } });
+    const args = ['secret', 'rollback', 'db/password', '--group', 'a'];
+    expect(await cli([...args, '--to', '1'])).toEqual({
+      code: 0,
+      stdout: 'db/password is at version 3 (offline: deny).\nIts value is that of version 1.\n',
+      stderr: '',
+    });
+    expect(operator.api.received.map(({ body }) => body)).toEqual([{ version: 1 }]);
+    expect(await cli([...args, '--to', 'first'])).toMatchObject({ code: 2 });
+    expect(await cli(args)).toMatchObject({ code: 2 });
+  });
+
   test('set sends nothing when there is no value', async () => {
     expect(await cli(['secret', 'set', 'db/password', '--group', 'a'])).toMatchObject({ code: 2 });
     expect(operator.api.received).toEqual([]);

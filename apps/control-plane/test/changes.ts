@@ -132,6 +132,8 @@ export async function everyChange(
       owner.call('POST', `/agents/${agent.id}/tasks`, { kind: 'diagnose' }),
     ),
     done('secret:write', () => owner.call('PUT', `${group}/secrets/a`, { value: 'value' })),
+    done('secret:update', () => owner.call('PATCH', `${group}/secrets/a`, { offline: 'allow' })),
+    done('secret:restore', () => owner.call('POST', `${group}/secrets/a/restore`, { version: 1 })),
     done('secret:reveal', () => owner.call('POST', `${group}/secrets/a/reveal`, {})),
     done('secret:write', () => owner.call('PUT', `${group}/secrets/lent`, { value: 'v', lease })),
     done('lease:grant', () => agent.takeLease('lent', { id: leaseId, ttlSeconds: 10 })),

@@ -105,6 +105,7 @@ export const errorCodes = {
   'secret.not_found': 'notFound',
   'secret.version_not_found': 'notFound',
   'secret.not_lent': 'conflict',
+  'secret.other_kind': 'conflict',
   'lease.not_found': 'notFound',
   'lease.outside_window': 'forbidden',
   'lease.too_many': 'conflict',

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { leaseIn } from './lease-options.ts';
+import { leaseIn, leasePatchIn } from './lease-options.ts';
 
 const window = (text: string) => leaseIn({ lease: 60, leaseWindow: [text] }).lease?.windows?.[0];
 
@@ -51,5 +51,12 @@ describe('how a secret is lent out, as it is typed', () => {
   test('is refused bounds without a lease', () => {
     expect(() => leaseIn({ leaseUses: 1 })).toThrow(/--lease/);
     expect(() => leaseIn({ lease: false, leaseMax: 60 })).toThrow(/--lease/);
+  });
+
+  test('is changed in a part where it is lent out already, but not taken away in a part', () => {
+    expect(leasePatchIn({ leaseUses: null })).toEqual({ lease: { maxUses: null } });
+    expect(leasePatchIn({ lease: false })).toEqual({ lease: null });
+    expect(leasePatchIn({})).toEqual({});
+    expect(() => leasePatchIn({ lease: false, leaseMax: 60 })).toThrow(/--no-lease/);
   });
 });

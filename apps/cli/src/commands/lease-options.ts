@@ -1,9 +1,11 @@
 import {
   leaseChange,
+  leasePatch,
   leasePolicy,
   leaseWindow,
   weekday,
   type LeaseChange,
+  type LeasePatch,
   type LeaseWindow,
 } from '@sallyport/contract';
 import type { Command } from 'commander';
@@ -14,8 +16,9 @@ import { checked, wholeNumber } from '../usage.ts';
 
 const policy = leasePolicy.shape;
 const leaseTyped = z.object({ lease: leaseChange });
+const patchTyped = z.object({ lease: leasePatch });
 
-/** Of `secret set`. */
+/** Of `secret set` and `secret update`. */
 export const leaseOptions = {
   // False of --no-lease.
   lease: z.literal(false).or(durationWithin(policy.ttlSeconds)).optional(),
@@ -29,21 +32,21 @@ type LeaseOptions = z.output<z.ZodObject<typeof leaseOptions>>;
 
 const WINDOW = /^([a-z,-]+) (\d\d:\d\d)-(\d\d:\d\d)(?: (\S+))?$/;
 
-/** Adds the options that say how a secret is lent out. */
-export function addLeaseOptions(command: Command): Command {
+/** Adds the options that say how a secret is lent out; `when` is what each of the rest of them asks for. */
+export function addLeaseOptions(command: Command, when = ''): Command {
   const collect = (value: string, all: string[] = []) => [...all, value];
   refuseBoth(command);
   return command
     .option('--lease <duration>', 'lend it out, for so long at a time, such as 15m')
     .option('--no-lease', 'lend it out no more: deliver it with the rest')
-    .option('--lease-max <duration>', 'with --lease: how long a lease may last when it is renewed')
+    .option('--lease-max <duration>', `${when}how long a lease may last when it is renewed`)
     .option(
       '--lease-uses <number>',
-      'with --lease: how often the value of one lease can be read, such as 1, or any',
+      `${when}how often the value of one lease can be read, such as 1, or any`,
     )
     .option(
       '--lease-window <window>',
-      'with --lease: lend it out within these hours only, "mon-fri 08:00-18:00 Europe/Berlin", which may be repeated; or always',
+      `${when}lend it out within these hours only, "mon-fri 08:00-18:00 Europe/Berlin", which may be repeated; or always`,
       collect,
     );
 }
@@ -60,19 +63,27 @@ function refuseBoth(command: Command): void {
 
 /** What the options say of lending out; nothing where they do not say anything. @throws CliError `usage.invalid` */
 export function leaseIn(options: LeaseOptions): { lease?: LeaseChange | null } {
-  const { lease: ttlSeconds, leaseMax, leaseUses, leaseWindow: windows } = options;
-  if (typeof ttlSeconds === 'number') {
-    const change = {
-      ttlSeconds,
-      ...(leaseMax === undefined ? {} : { maxTtlSeconds: leaseMax }),
-      ...(leaseUses === undefined ? {} : { maxUses: leaseUses }),
-      ...(windows === undefined ? {} : { windows: windowsIn(windows) }),
-    };
-    return checked(leaseTyped, { lease: change });
-  }
-  if ([leaseMax, leaseUses, windows].some((option) => option !== undefined))
+  const { lease } = leasePatchIn(options);
+  if (!lease) return lease === null ? { lease } : {};
+  if (lease.ttlSeconds === undefined)
     throw new CliError('usage.invalid', 'say with --lease how long a lease lasts');
-  return ttlSeconds === false ? { lease: null } : {};
+  return checked(leaseTyped, { lease });
+}
+
+/** The same of a secret that may be lent out already, for how long then need not be said. */
+export function leasePatchIn(options: LeaseOptions): { lease?: LeasePatch | null } {
+  const { lease: ttlSeconds, leaseMax, leaseUses, leaseWindow: windows } = options;
+  const lease = {
+    ...(typeof ttlSeconds === 'number' ? { ttlSeconds } : {}),
+    ...(leaseMax === undefined ? {} : { maxTtlSeconds: leaseMax }),
+    ...(leaseUses === undefined ? {} : { maxUses: leaseUses }),
+    ...(windows === undefined ? {} : { windows: windowsIn(windows) }),
+  };
+  const isChanged = Object.keys(lease).length > 0;
+  if (ttlSeconds !== false) return isChanged ? checked(patchTyped, { lease }) : {};
+  if (isChanged)
+    throw new CliError('usage.invalid', 'give --no-lease alone, or the rest with --lease');
+  return { lease: null };
 }
 
 function windowsIn(texts: string[]): LeaseWindow[] {

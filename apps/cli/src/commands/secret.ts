@@ -17,7 +17,7 @@ import { openApi, type Context } from '../context.ts';
 import { table } from '../output.ts';
 import { readSecretValue } from '../read-input.ts';
 import { checked, wholeNumber } from '../usage.ts';
-import { addLeaseOptions, leaseIn, leaseOptions } from './lease-options.ts';
+import { addLeaseOptions, leaseIn, leaseOptions, leasePatchIn } from './lease-options.ts';
 
 const groupOption = z.object({ group: groupName });
 const setOptions = groupOption.extend({
@@ -26,15 +26,19 @@ const setOptions = groupOption.extend({
   offline: offlinePolicy.optional(),
   ...leaseOptions,
 });
+const updateOptions = groupOption.extend({ offline: offlinePolicy.optional(), ...leaseOptions });
+const rollbackOptions = groupOption.extend({ to: wholeNumber });
 const revealOptions = groupOption.extend({ version: wholeNumber.optional() });
 
-/** `secret set`, `secret list`, `secret show`, `secret versions`, `secret reveal` and `secret delete`. */
+/** `secret set`, `secret update`, `secret list`, `secret show`, `secret versions`, `secret reveal`, `secret rollback` and `secret delete`. */
 export function addSecretCommands(program: Command, context: Context): void {
   const secrets = program.command('secret').description('Secrets of a group, and their versions');
   addSet(secrets, context);
+  addUpdate(secrets, context);
   addLists(secrets, context);
   addShow(secrets, context);
   addReveal(secrets, context);
+  addRollback(secrets, context);
   addDelete(secrets, context);
 }
 
@@ -56,7 +60,7 @@ function addSet(secrets: Command, context: Context): void {
       '--offline <policy>',
       'whether agents may keep it on disk: allow or deny; stays as it is when not given',
     );
-  addLeaseOptions(set)
+  addLeaseOptions(set, 'with --lease: ')
     .addHelpText(
       'after',
       `
@@ -66,8 +70,8 @@ for when a terminal is there, or else read from standard input less one line end
 writes what is meant. With --file every byte counts, line ends too.
 
 How it is lent out stays as it is where no option says otherwise: --lease changes how long a lease lasts, and
-beside it --lease-uses any and --lease-window always take a restriction away. The value is given again with
-them, as with every set. What holds from then on is printed.`,
+beside it --lease-uses any and --lease-window always take a restriction away. To change that alone, without the
+value, use secret update. What holds from then on is printed.`,
     )
     .action(async (given: unknown, options: unknown) => {
       const { group, file, reference, offline, ...lease } = checked(setOptions, options);
@@ -83,6 +87,35 @@ them, as with every set. What holds from then on is printed.`,
       const body = { ...value, ...settings };
       const written = await api.put(route`/groups/${group}/secrets/${name}`, body, secret);
       context.output.result(written, described(written));
+    });
+}
+
+function addUpdate(secrets: Command, context: Context): void {
+  const update = secrets
+    .command('update')
+    .description('Change how a secret is delivered or lent out; its value and version stay')
+    .argument('<name>')
+    .requiredOption('--group <group>', 'group')
+    .option('--offline <policy>', 'whether agents may keep it on disk: allow or deny');
+  addLeaseOptions(update)
+    .addHelpText(
+      'after',
+      `
+What no option says stays as it is. --lease-uses any and --lease-window always take a restriction away. What holds
+from then on is printed.`,
+    )
+    .action(async (given: unknown, options: unknown) => {
+      const { group, offline, ...lease } = checked(updateOptions, options);
+      const name = checked(resourceName, given, '<name>');
+      const body = { ...(offline === undefined ? {} : { offline }), ...leasePatchIn(lease) };
+      if (Object.keys(body).length === 0)
+        throw new CliError(
+          'usage.invalid',
+          'say what is to change: --offline, --lease or --no-lease',
+        );
+      using api = await openApi(context);
+      const updated = await api.patch(route`/groups/${group}/secrets/${name}`, body, secret);
+      context.output.result(updated, described(updated));
     });
 }
 
@@ -208,6 +241,27 @@ function refuseReference({ name, version, kind, value }: RevealedSecret): void {
       ? `version ${version} of ${name} is a reference, to ${value}: agents look its value up, and there is none here; --json prints the reference`
       : `version ${version} of ${name} reads like a reference, which has no value here; --json prints it as it is`,
   );
+}
+
+function addRollback(secrets: Command, context: Context): void {
+  secrets
+    .command('rollback')
+    .description(
+      'Give a secret the value of an earlier version again, as a new version, and show it to nobody',
+    )
+    .argument('<name>')
+    .requiredOption('--group <group>', 'group')
+    .requiredOption('--to <number>', 'version, as `secret versions` lists it')
+    .action(async (given: unknown, options: unknown) => {
+      const { group, to } = checked(rollbackOptions, options);
+      const path = route`/groups/${group}/secrets/${checked(resourceName, given, '<name>')}`;
+      using api = await openApi(context);
+      const restored = await api.post(`${path}/restore`, { version: to }, secret);
+      context.output.result(
+        restored,
+        `${described(restored)}\nIts value is that of version ${to}.`,
+      );
+    });
 }
 
 function addDelete(secrets: Command, context: Context): void {

@@ -50,6 +50,8 @@ export const auditActions = [
   'task:fail',
   'task:abandon',
   'secret:write',
+  'secret:update',
+  'secret:restore',
   'secret:reveal',
   'secret:delete',
   'lease:grant',

@@ -7,6 +7,9 @@ import { AppError } from '../platform/app-error.ts';
  */
 const MAX_DEPTH = 72;
 
+/** RFC 7396, section 4. */
+export const MERGE_PATCH = 'application/merge-patch+json';
+
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const OPENING = new Set([0x5b, 0x7b]);

@@ -36,6 +36,7 @@ import { addRoutes } from './add-routes.ts';
 import { auditRefusals } from './audit-refusals.ts';
 import { CallerAuthenticator } from './authenticate-caller.ts';
 import { createApp, type ListenerLimits } from './create-app.ts';
+import { MERGE_PATCH, parseJsonBodies } from './json-body.ts';
 import { describeApi } from './openapi-document.ts';
 import { refuseUnheeded } from './preconditions.ts';
 import type { RequestLimits } from './request-limits.ts';
@@ -83,6 +84,7 @@ export async function createOperatorApp(deps: OperatorAppDeps): Promise<FastifyI
       authenticateCallers(api, platform, deps);
       keepReplies(api, platform);
       auditRefusals(api, platform, deps.unreadable);
+      parseJsonBodies(api, MERGE_PATCH);
       await addRoutes(api, [
         sessionsRoutes(platform, sessions, deps.signInLimits),
         selfRoutes(platform),

@@ -9,7 +9,7 @@ import {
 } from '@sallyport/contract';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { parseJsonBodies } from '../http/json-body.ts';
+import { MERGE_PATCH } from '../http/json-body.ts';
 import { Precondition, tagged } from '../http/preconditions.ts';
 import { problemResponses } from '../http/problem-responses.ts';
 import { operationOf } from '../http/request-operation.ts';
@@ -21,13 +21,10 @@ const tags = ['plugins'];
 const groupParams = z.object({ group: groupName });
 const params = z.object({ group: groupName, plugin: resourceName });
 const path = '/groups/:group/plugins/:plugin';
-const MERGE_PATCH = 'application/merge-patch+json';
 
 /** `/api/v1/groups/:group/plugins`. */
 export function pluginsRoutes(platform: Platform): FastifyPluginAsyncZod {
   return async (app) => {
-    parseJsonBodies(app, MERGE_PATCH);
-
     app.put(
       path,
       {

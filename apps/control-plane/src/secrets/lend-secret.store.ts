@@ -6,6 +6,7 @@ import {
 import { storedPolicy } from '../leases/index.ts';
 import type { Db } from '../platform/db.ts';
 import type { SealedVersion } from './open-version.ts';
+import { findVersionOf } from './secrets.store.ts';
 
 /** A secret's current version as it is sealed; `policy` is null where it is not lent out. */
 export type Lendable = SealedVersion & {
@@ -31,12 +32,7 @@ export async function findLendable(
        FOR NO KEY UPDATE`;
   if (secret === undefined) return undefined;
   const { id, version } = secret;
-  const [sealed] = await tx.$queryRaw<SealedVersion[]>`
-    SELECT v.id AS "versionId", v.sealed_value AS "sealedValue", v.key_version AS "keyVersion",
-           k.wrapped_key AS "wrappedKey"
-      FROM secret_versions v
-      LEFT JOIN keyring_versions k ON k.group_id = ${groupId}::uuid AND k.version = v.key_version
-     WHERE v.secret_id = ${id}::uuid AND v.version = ${version}`;
+  const sealed = await findVersionOf(tx, { groupId, secretId: id }, version);
   if (sealed === undefined) throw new Error('the current version of a secret is not there');
   return { ...sealed, id, version, policy: storedPolicy.nullable().parse(secret.policy) };
 }

@@ -2,10 +2,9 @@ import type { RevealedSecret } from '@sallyport/contract';
 import { recordAct } from '../audit/index.ts';
 import { FRESH_MS, type Operation } from '../authorization/index.ts';
 import { authorizedGroup } from '../groups/index.ts';
-import { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
 import { openVersion } from './open-version.ts';
-import { secretNotFound, type SecretPath } from './secrets.service.ts';
+import { secretNotFound, versionNotFound, type SecretPath } from './secrets.service.ts';
 import { findSealedVersion } from './secrets.store.ts';
 
 /**
@@ -23,11 +22,7 @@ export async function revealSecret(
   const at = { groupId: group.id, name: path.secret };
   const row = await findSealedVersion(platform.db, at, wanted);
   if (row === undefined) throw secretNotFound();
-  if (row.version === null)
-    throw new AppError(
-      'secret.version_not_found',
-      'This secret has no such version; list its versions first.',
-    );
+  if (row.version === null) throw versionNotFound();
   const { version, kind } = row;
   const value = await openVersion(platform, group.id, row);
   try {

@@ -2,8 +2,10 @@ import {
   groupName,
   page,
   pageQuery,
+  patchSecretBody,
   putSecretBody,
   resourceName,
+  restoreSecretBody,
   revealedSecret,
   revealSecretBody,
   secret,
@@ -11,18 +13,22 @@ import {
 } from '@sallyport/contract';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { MERGE_PATCH } from '../http/json-body.ts';
 import { Precondition, tagged } from '../http/preconditions.ts';
 import { problemResponses } from '../http/problem-responses.ts';
 import { operationOf } from '../http/request-operation.ts';
 import type { Platform } from '../platform/platform.ts';
 import { putSecret } from './put-secret.ts';
+import { restoreSecret } from './restore-secret.ts';
 import { revealSecret } from './reveal-secret.ts';
+import { stateOf } from './secret-settings.ts';
 import {
   getSecret,
   listGroupSecrets,
   listSecretVersions,
   removeSecret,
 } from './secrets.service.ts';
+import { updateSecret } from './update-secret.ts';
 
 const tags = ['secrets'];
 const groupParams = z.object({ group: groupName });
@@ -49,9 +55,30 @@ export function secretsRoutes(platform: Platform): FastifyPluginAsyncZod {
         const { params: at, body } = request;
         const condition = new Precondition(request);
         const put = await putSecret(platform, operationOf(request), at, body, condition);
-        return tagged(reply, put.secret)
+        return tagged(reply, stateOf(put.secret))
           .code(put.created ? 201 : 200)
           .send(put.secret);
+      },
+    );
+
+    app.patch(
+      path,
+      {
+        config: { permission: 'secret:write', conditional: true },
+        schema: {
+          tags,
+          summary: 'Change how agents are given a secret, as a JSON Merge Patch',
+          consumes: [MERGE_PATCH, 'application/json'],
+          params,
+          body: patchSecretBody,
+          response: { 200: secret, ...problemResponses },
+        },
+      },
+      async (request, reply) => {
+        const { params: at, body } = request;
+        const condition = new Precondition(request);
+        const updated = await updateSecret(platform, operationOf(request), at, body, condition);
+        return tagged(reply, stateOf(updated)).send(updated);
       },
     );
 
@@ -84,7 +111,7 @@ export function secretsRoutes(platform: Platform): FastifyPluginAsyncZod {
       },
       async (request, reply) => {
         const found = await getSecret(platform, operationOf(request), request.params);
-        return tagged(reply, found).send(found);
+        return tagged(reply, stateOf(found)).send(found);
       },
     );
 
@@ -102,6 +129,27 @@ export function secretsRoutes(platform: Platform): FastifyPluginAsyncZod {
       },
       async (request) =>
         listSecretVersions(platform, operationOf(request), request.params, request.query),
+    );
+
+    app.post(
+      `${path}/restore`,
+      {
+        config: { permission: 'secret:write', conditional: true },
+        schema: {
+          tags,
+          summary: 'Make a new version with the value of an earlier one',
+          params,
+          body: restoreSecretBody,
+          response: { 200: secret, ...problemResponses },
+        },
+      },
+      async (request, reply) => {
+        const { params: at, body } = request;
+        const condition = new Precondition(request);
+        const op = operationOf(request);
+        const restored = await restoreSecret(platform, op, at, body.version, condition);
+        return tagged(reply, stateOf(restored)).send(restored);
+      },
     );
 
     app.post(

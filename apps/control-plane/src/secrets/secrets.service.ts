@@ -8,6 +8,7 @@ import { AppError } from '../platform/app-error.ts';
 import type { Db } from '../platform/db.ts';
 import { pageOf, type Page } from '../platform/page-of.ts';
 import type { Platform } from '../platform/platform.ts';
+import { stateOf } from './secret-settings.ts';
 import {
   deleteSecret,
   findSecret,
@@ -73,7 +74,7 @@ export async function removeSecret(
   const group = await authorizedGroup(platform, op, 'secret:delete', path.group);
   await changeGroup(platform, group, async (tx, revision) => {
     const secret = await existingSecret(tx, group.id, path.secret);
-    precondition.check(secret);
+    precondition.check(stateOf(secret));
     await deleteSecret(tx, secret.id);
     await endLeases(tx, { secretId: secret.id }, 'secretDeleted', new Date(clock.now()));
     const details = { version: secret.version, revision };
@@ -89,7 +90,7 @@ export async function removeSecret(
 }
 
 /** @throws AppError `secret.not_found` */
-async function existingSecret(db: Db, groupId: string, name: string): Promise<SecretRow> {
+export async function existingSecret(db: Db, groupId: string, name: string): Promise<SecretRow> {
   const secret = await findSecret(db, groupId, name);
   if (secret === undefined) throw secretNotFound();
   return secret;
@@ -99,6 +100,13 @@ export function secretNotFound(): AppError {
   return new AppError(
     'secret.not_found',
     'There is no such secret in this group, or you may not see it.',
+  );
+}
+
+export function versionNotFound(): AppError {
+  return new AppError(
+    'secret.version_not_found',
+    'This secret has no such version; list its versions first.',
   );
 }
 

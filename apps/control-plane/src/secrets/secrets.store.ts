@@ -1,9 +1,10 @@
-import { offlinePolicy, secretKind, type LeaseChange, type PageQuery } from '@sallyport/contract';
+import { offlinePolicy, secretKind, type LeasePatch, type PageQuery } from '@sallyport/contract';
 import { z } from 'zod';
 import type { SealedField } from '../keyrings/index.ts';
 import { storedPolicy } from '../leases/index.ts';
 import type { Database, Db } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
+import { Prisma } from '../platform/prisma-client/client.ts';
 import type { SealedVersion } from './open-version.ts';
 
 export type OfflinePolicy = z.infer<typeof offlinePolicy>;
@@ -26,10 +27,10 @@ export type SecretRow = z.infer<typeof policies> & {
 type Unparsed<Row> = {
   [Key in keyof Row]: Key extends keyof z.infer<typeof policies> ? unknown : Row[Key];
 };
-/** What a put says of a secret besides its value; what is undefined stays as it was. */
-export type SecretSettings = Pick<SecretRow, 'kind'> & {
-  offline: OfflinePolicy | undefined;
-  lease: LeaseChange | null | undefined;
+/** How agents are to be given a secret; what is undefined stays as it was. */
+export type SecretSettings = {
+  offline?: OfflinePolicy | undefined;
+  lease?: LeasePatch | null | undefined;
 };
 /** What tells one state of a secret from another. */
 export type SecretState = Pick<SecretRow, 'id' | 'version'> & z.infer<typeof policies>;
@@ -72,11 +73,9 @@ export async function listSecrets(
 export async function upsertSecret(
   tx: Db,
   { groupId, name, now }: { groupId: string; name: string; now: Date },
-  { kind, offline, lease }: SecretSettings,
+  { kind, ...settings }: SecretSettings & Pick<SecretRow, 'kind'>,
 ): Promise<{ secret: SecretRow; before: SecretState | undefined }> {
-  const delivery = lease === undefined ? null : lease === null ? 'bundle' : 'lease';
-  const change = lease ? JSON.stringify(lease) : null;
-  const policy = lease ? JSON.stringify(policyOf(lease)) : null;
+  const { delivery, offline, policy, settled } = inSql(settings);
   const [row] = await tx.$queryRaw<
     (Unparsed<SecretRow> & { before: z.input<typeof policies> | null })[]
   >`
@@ -88,23 +87,48 @@ export async function upsertSecret(
     INSERT INTO secrets
       (id, group_id, name, kind, delivery, offline, lease, version, created_at, updated_at)
     VALUES (${newId()}::uuid, ${groupId}::uuid, ${name}, ${kind}, coalesce(${delivery}::text, 'bundle'),
-            coalesce(${offline ?? null}::text, 'deny'), ${policy}::jsonb, 1,
+            coalesce(${offline}::text, 'deny'), ${policy}::jsonb, 1,
             ${now}::timestamptz, ${now}::timestamptz)
     ON CONFLICT (group_id, name) DO UPDATE
-      SET version = secrets.version + 1, updated_at = excluded.updated_at, kind = excluded.kind,
-          delivery = coalesce(${delivery}::text, secrets.delivery),
-          lease = CASE WHEN ${delivery}::text IS NULL THEN secrets.lease
-                       ELSE coalesce(secrets.lease || ${change}::jsonb, excluded.lease) END,
-          offline = coalesce(
-            ${offline ?? null}::text, CASE WHEN ${delivery}::text = 'lease' THEN 'deny' END, secrets.offline)
-    RETURNING id, name, kind, delivery, offline, lease, version, created_at AS "createdAt",
-              updated_at AS "updatedAt", (SELECT policies FROM before) AS before`;
+      SET version = secrets.version + 1, updated_at = excluded.updated_at, kind = excluded.kind, ${settled}
+    RETURNING ${ROW}, (SELECT policies FROM before) AS before`;
   if (row === undefined) throw new Error('the secret was not written');
   const { before, ...written } = row;
   const secret = parsed(written);
   if (before === null) return { secret, before: undefined };
   const { id, version } = secret;
   return { secret, before: { id, version: version - 1, ...policies.parse(before) } };
+}
+
+/** Changes how agents are given a secret, and nothing else of it. The group's row must be held. */
+export async function updateSettings(
+  tx: Db,
+  { id, now }: { id: string; now: Date },
+  settings: SecretSettings,
+): Promise<SecretRow> {
+  const [row] = await tx.$queryRaw<Unparsed<SecretRow>[]>`
+    UPDATE secrets SET updated_at = ${now}::timestamptz, ${inSql(settings).settled}
+     WHERE id = ${id}::uuid RETURNING ${ROW}`;
+  if (row === undefined) throw new Error('the secret was not written');
+  return parsed(row);
+}
+
+const ROW = Prisma.raw(
+  'id, name, kind, delivery, offline, lease, version, created_at AS "createdAt", updated_at AS "updatedAt"',
+);
+
+/** `settled` makes of a row what the settings say; the rest is what they say of a new one, null where nothing. */
+function inSql({ lease, ...settings }: SecretSettings) {
+  const offline = settings.offline ?? null;
+  const delivery = lease === undefined ? null : lease === null ? 'bundle' : 'lease';
+  const change = lease ? JSON.stringify(lease) : null;
+  const policy = lease ? JSON.stringify(policyOf(lease)) : null;
+  const settled = Prisma.sql`
+    delivery = coalesce(${delivery}::text, secrets.delivery),
+    lease = CASE WHEN ${delivery}::text IS NULL THEN secrets.lease
+                 ELSE coalesce(secrets.lease || ${change}::jsonb, ${policy}::jsonb) END,
+    offline = coalesce(${offline}::text, CASE WHEN ${delivery}::text = 'lease' THEN 'deny' END, secrets.offline)`;
+  return { delivery, offline, policy, settled };
 }
 
 export async function insertVersion(
@@ -116,10 +140,9 @@ export async function insertVersion(
   await tx.secretVersion.create({ data: { ...rest, ...of, sealedValue: sealed } });
 }
 
+type SealedOfKind = SealedVersion & Pick<VersionRow, 'kind'>;
 /** `version` is null when the secret has no such version. */
-type FoundVersion =
-  | (SealedVersion & { version: number; kind: VersionRow['kind'] })
-  | { version: null };
+type FoundVersion = (SealedOfKind & { version: number }) | { version: null };
 
 /**
  * The wanted version of a secret, or its newest, with its key: in one statement, so that no rotation comes between
@@ -146,6 +169,21 @@ export async function findSealedVersion(
   return row;
 }
 
+/** One version of a secret, with its key: in one statement, so that no rotation comes between the two. */
+export async function findVersionOf(
+  tx: Db,
+  { groupId, secretId }: { groupId: string; secretId: string },
+  version: number,
+): Promise<SealedOfKind | undefined> {
+  const [sealed] = await tx.$queryRaw<SealedOfKind[]>`
+    SELECT v.id AS "versionId", v.kind, v.sealed_value AS "sealedValue", v.key_version AS "keyVersion",
+           k.wrapped_key AS "wrappedKey"
+      FROM secret_versions v
+      LEFT JOIN keyring_versions k ON k.group_id = ${groupId}::uuid AND k.version = v.key_version
+     WHERE v.secret_id = ${secretId}::uuid AND v.version = ${version}::int`;
+  return sealed;
+}
+
 export async function listVersions(
   db: Db,
   secretId: string,
@@ -165,13 +203,8 @@ export async function deleteSecret(tx: Db, id: string): Promise<void> {
 }
 
 /** The policy of a secret that was not lent out before. */
-function policyOf({
-  ttlSeconds,
-  maxTtlSeconds,
-  maxUses = null,
-  windows = [],
-}: LeaseChange): z.input<typeof storedPolicy> {
-  return { ttlSeconds, maxTtlSeconds, maxUses, windows };
+function policyOf({ maxUses = null, windows = [], ...times }: LeasePatch) {
+  return { ...times, maxUses, windows };
 }
 
 function parsed(row: Unparsed<SecretRow>): SecretRow {

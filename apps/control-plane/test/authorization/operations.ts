@@ -54,6 +54,8 @@ export const bodies: Record<string, object> = {
   'POST /agents/{agent}/tasks': { kind: 'diagnose' },
   'POST /groups/{group}/links': { name: 'another', address: 'agent.test:9444' },
   'PUT /groups/{group}/secrets/{secret}': { value: 'value' },
+  'PATCH /groups/{group}/secrets/{secret}': { offline: 'allow' },
+  'POST /groups/{group}/secrets/{secret}/restore': { version: 1 },
   'POST /groups/{group}/secrets/{secret}/reveal': {},
   'PUT /groups/{group}/plugins/{plugin}': { config: {} },
   'PUT /groups/{group}/certificates/{certificate}': { chain, key },

@@ -210,3 +210,90 @@ describe('a secret that is lent out', () => {
     });
   });
 });
+
+describe('a change of how agents are given a secret', () => {
+  async function patchIn(group: string) {
+    const put = await putIn(group);
+    const patch = (body: object, headers: Record<string, string> = {}) =>
+      owner.call('PATCH', `/groups/${group}/secrets/db`, body, headers);
+    return { put, patch };
+  }
+
+  test('[SG-39] needs no value and makes no version, and agents hear of it', async () => {
+    const { put, patch } = await patchIn('patched');
+    await put({ value: 'one' });
+    const agent = await agentIn(owner, 'patched', controlPlane);
+    const first = await agent.pull(10);
+    expect(first?.bundle?.live).toBeDefined();
+
+    const sealed = `SELECT v.* FROM secret_versions v JOIN groups g ON g.id = v.group_id WHERE g.name = 'patched'`;
+    const before = await sql(controlPlane.databaseUrl, sealed);
+    expect(await patch({ offline: 'allow' })).toMatchObject({
+      status: 200,
+      body: { version: 1, offline: 'allow', delivery: 'bundle' },
+    });
+    const second = await agent.pull(10);
+    expect(second?.bundle?.live).toBeUndefined();
+    expect(await agent.open(second)).toEqual({ db: 'one' });
+    expect(agent.entries(second)).toMatchObject([{ version: 1 }]);
+
+    expect((await patch({ lease: policy })).body).toMatchObject({ version: 1, delivery: 'lease' });
+    expect(agent.entries(await agent.pull(10))).toEqual([]);
+    expect((await patch({ lease: null })).body).toMatchObject({ version: 1, lease: null });
+    expect(await agent.open(await agent.pull(10))).toEqual({ db: 'one' });
+    expect(await sql(controlPlane.databaseUrl, sealed)).toEqual(before);
+  });
+
+  test('[SG-27] names one restriction of its leases, and leaves the others', async () => {
+    const { put, patch } = await patchIn('restricted-alone');
+    await put({ value: 'one', lease: policy });
+    const shows = (lease: object) => ({ status: 200, body: { version: 1, lease } });
+    expect(await patch({ lease: { maxUses: null } })).toMatchObject(
+      shows({ ...policy, maxUses: null }),
+    );
+    expect(await patch({ lease: { ttlSeconds: 120 } })).toMatchObject(
+      shows({ ...policy, maxUses: null, ttlSeconds: 120 }),
+    );
+    expect(await patch({ lease: { ttlSeconds: 301 } })).toMatchObject({
+      status: 400,
+      body: { issues: [{ field: 'body.lease.maxTtlSeconds' }] },
+    });
+  });
+
+  test('[SG-06] is refused where it does not go with the secret, and nothing is changed', async () => {
+    const { put, patch } = await patchIn('unpatched');
+    const refused = (field: string) => ({
+      status: 400,
+      body: { code: 'request.invalid', issues: [{ field }] },
+    });
+    expect(await patch({ offline: 'allow' })).toMatchObject({
+      status: 404,
+      body: { code: 'secret.not_found' },
+    });
+    await put({ value: 'one', lease: policy });
+    expect(await patch({ offline: 'allow' })).toMatchObject(refused('body.offline'));
+    expect(await patch({})).toMatchObject(refused('body'));
+    expect(await patch({ value: 'canary', offline: 'deny' })).toMatchObject(refused('body'));
+    await put({ value: 'two', lease: null });
+    expect(await patch({ lease: { maxUses: 1 } })).toMatchObject(refused('body.lease.ttlSeconds'));
+    await put({ reference: URI });
+    expect(await patch({ lease: policy })).toMatchObject(refused('body.lease'));
+    expect((await owner.call('GET', '/groups/unpatched/secrets/db')).body).toMatchObject({
+      version: 3,
+      lease: null,
+      offline: 'deny',
+    });
+  });
+
+  test('is made only to what was read, when that is asked, though no version tells it', async () => {
+    const { put, patch } = await patchIn('conditional');
+    const read = { 'if-match': String((await put({ value: 'one' })).headers['etag']) };
+    expect((await patch({ offline: 'allow' }, read)).status).toBe(200);
+    for (const late of [
+      patch({ offline: 'deny' }, read),
+      owner.call('PUT', '/groups/conditional/secrets/db', { value: 'two' }, read),
+      owner.call('DELETE', '/groups/conditional/secrets/db', undefined, read),
+    ])
+      expect(await late).toMatchObject({ status: 412, body: { code: 'precondition.failed' } });
+  });
+});

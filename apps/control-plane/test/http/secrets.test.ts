@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { asAdmin } from '@sallyport/testkit/database';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { agentIn } from '../group-agents.ts';
 import { lockWaits, whileHeld } from '../lock-waits.ts';
 import { OperatorClient, type Reply } from '../operator-client.ts';
 
@@ -112,6 +113,75 @@ describe('secrets', () => {
     await expect(startControlPlane({ databaseUrl, rootKey: Buffer.alloc(32, 7) })).rejects.toThrow(
       /root key is not the one of this database/,
     );
+  });
+});
+
+describe('a value that is restored', () => {
+  const uri = 'vault://kv/plant-7/db#password';
+  const putIn = async (group: string) => {
+    await owner.call('POST', '/groups', { name: group });
+    return (body: object) => owner.call('PUT', `/groups/${group}/secrets/db`, body);
+  };
+  const restore = (group: string, version: number, headers: Record<string, string> = {}) =>
+    owner.call('POST', `/groups/${group}/secrets/db/restore`, { version }, headers);
+
+  test('[SG-04] is that of an earlier version, in a new one that is sealed for itself, and nobody is shown it', async () => {
+    const put = await putIn('restored');
+    const agent = await agentIn(owner, 'restored', controlPlane);
+    await put({ value: 'canary-one', offline: 'allow' });
+    await owner.call('POST', '/groups/restored/keyring/rotate');
+    await put({ value: 'canary-two' });
+    const reply = await restore('restored', 1);
+    expect(reply).toMatchObject({ status: 200, body: { version: 3, offline: 'allow' } });
+    expect(reply.text).not.toContain('canary');
+    expect(await agent.open(await agent.pull(10))).toEqual({ db: 'canary-one' });
+    expect((await owner.call('GET', '/groups/restored/secrets/db/versions')).body).toMatchObject({
+      items: [{ version: 3, createdBy: 'owner' }, { version: 2 }, { version: 1 }],
+    });
+    const [event] = await sql(`SELECT details FROM audit_events WHERE action = 'secret:restore'`);
+    expect(event).toMatchObject({ details: { version: 3, from: 1, before: { version: 2 } } });
+    expect(
+      await sql(
+        `SELECT FROM audit_events WHERE action = 'secret:reveal' AND subject = 'secret:db'`,
+      ),
+    ).toEqual([]);
+  });
+
+  test('is of a version that there is, and replaces what was read, when that is asked', async () => {
+    const put = await putIn('unrestored');
+    expect(await restore('unrestored', 1)).toMatchObject({
+      status: 404,
+      body: { code: 'secret.not_found' },
+    });
+    const read = { 'if-match': String((await put({ value: 'one' })).headers['etag']) };
+    await put({ value: 'two' });
+    expect(await restore('unrestored', 3)).toMatchObject({
+      status: 404,
+      body: { code: 'secret.version_not_found' },
+    });
+    expect(await restore('unrestored', 1, read)).toMatchObject({
+      status: 412,
+      body: { code: 'precondition.failed' },
+    });
+    expect((await owner.call('GET', '/groups/unrestored/secrets/db')).body).toMatchObject({
+      version: 2,
+    });
+  });
+
+  test('[AT-15] is no reference where the secret has a value, nor a value where it is a reference', async () => {
+    const put = await putIn('kinds');
+    await put({ value: 'canary' });
+    await put({ reference: uri });
+    const refused = { status: 409, body: { code: 'secret.other_kind' } };
+    expect(await restore('kinds', 1)).toMatchObject(refused);
+    expect((await restore('kinds', 2)).body).toMatchObject({ version: 3, kind: 'reference' });
+    await put({ value: 'own' });
+    const reply = await restore('kinds', 2);
+    expect(reply).toMatchObject(refused);
+    expect(reply.text).not.toContain('vault');
+    expect((await owner.call('GET', '/groups/kinds/secrets/db')).body).toMatchObject({
+      version: 4,
+    });
   });
 });
 

@@ -49,6 +49,10 @@ export const leaseChange = leasePolicy.partial({
 });
 export type LeaseChange = z.infer<typeof leaseChange>;
 
+/** What of it changes where the secret is lent out already. */
+export const leasePatch = leasePolicy.partial();
+export type LeasePatch = z.infer<typeof leasePatch>;
+
 function isTimeZone(name: string): boolean {
   try {
     new Intl.DateTimeFormat('en', { timeZone: name }).format(0);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { instant, resourceName, uuid } from '../names.ts';
-import { leaseChange, leasePolicy } from './lease-policy.ts';
+import { leaseChange, leasePatch, leasePolicy } from './lease-policy.ts';
 
 export const MAX_SECRET_BYTES = 64 * 1024;
 
@@ -47,6 +47,15 @@ export const putSecretBody = z
   });
 export type PutSecretBody = z.infer<typeof putSecretBody>;
 
+/**
+ * `PATCH /api/v1/groups/:group/secrets/:secret`: a JSON Merge Patch (RFC 7396) of how agents are given it. Value and
+ * version stay as they are, and what is absent does; `lease: null` delivers it in the bundle again.
+ */
+export const patchSecretBody = z
+  .strictObject({ offline: offlinePolicy.optional(), lease: leasePatch.nullable().optional() })
+  .refine((body) => Object.keys(body).length > 0, 'name what is to change');
+export type PatchSecretBody = z.infer<typeof patchSecretBody>;
+
 /** `stored`: the control plane has the value; `reference`: agents find it where it says. */
 export const secretKind = z.enum(['stored', 'reference']);
 
@@ -77,6 +86,9 @@ export type SecretVersion = z.infer<typeof secretVersion>;
 
 /** `POST /api/v1/groups/:group/secrets/:secret/reveal`; the current version when none is named. */
 export const revealSecretBody = z.strictObject({ version: z.int32().min(1).optional() });
+
+/** `POST /api/v1/groups/:group/secrets/:secret/restore`: the version whose value the next one is to have. */
+export const restoreSecretBody = z.strictObject({ version: z.int32().min(1) });
 
 /** The only reply of the operator API that carries a secret's value: of a `reference`, where that is. */
 export const revealedSecret = z.strictObject({
