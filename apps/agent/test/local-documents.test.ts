@@ -62,6 +62,10 @@ test('[SG-40] GET /openapi.json describes every path that answers, and what is i
     const { status: answered } = await agent.daemon.ask(asked);
     expect([path, answered]).toEqual([path, answers[path] ?? 200]);
   }
+  for (const path of ['/v1/secrets/{name}', '/v1/config/{name}', '/v1/certificates/{name}'])
+    expect(Object.keys(document.paths[path].get.responses)).toEqual(['200', '304', 'default']);
+  const unready = document.paths['/healthz'].get.responses['503'];
+  expect(Object.keys(unready.content)).toEqual(['application/json']);
   const written = new URL('../../../docs/agent-openapi.json', import.meta.url);
   expect(JSON.parse(readFileSync(written, 'utf8'))).toEqual(document);
 });

@@ -65,7 +65,9 @@ export function localApiDocument(): Json {
           },
         ],
       ),
-      '/healthz': get('How the agent is; 503 while it serves nothing', json(health)),
+      '/healthz': get('How the agent is; 503 while it serves nothing', json(health), [], {
+        503: { description: 'The same, while it serves nothing', content: json(health) },
+      }),
       '/metrics': get('The same for Prometheus', { 'text/plain': { schema: { type: 'string' } } }),
       '/openapi.json': get('This document', json(z.looseObject({}))),
     },
@@ -127,16 +129,29 @@ const leaseId = {
   schema: { type: 'string', format: 'uuid' },
 };
 
-function get(summary: string, content: Json, parameters: Json[] = []): Json {
-  return operation('get', summary, { code: 200, content, parameters });
+function get(summary: string, content: Json, parameters: Json[] = [], others: Json = {}): Json {
+  const unchanged = { 304: { description: 'The value is the one of If-None-Match' } };
+  return operation('get', summary, {
+    code: 200,
+    content,
+    parameters,
+    others: parameters.includes(ifNoneMatch) ? unchanged : others,
+  });
 }
 
-type Operation = { code: number; content?: Json; parameters?: Json[]; body?: z.ZodType };
+/** `others` are the replies that are neither as asked nor a problem. */
+type Operation = {
+  code: number;
+  content?: Json;
+  parameters?: Json[];
+  body?: z.ZodType;
+  others?: Json;
+};
 
 function operation(
   method: string,
   summary: string,
-  { code, content, parameters = [], body }: Operation,
+  { code, content, parameters = [], body, others = {} }: Operation,
 ): Json {
   const codes = Object.entries(statuses).map(([code, status]) => `${status} ${code}`);
   return {
@@ -146,6 +161,7 @@ function operation(
       ...(body === undefined ? {} : { requestBody: { content: json(body) } }),
       responses: {
         [code]: { description: 'As asked', ...(content === undefined ? {} : { content }) },
+        ...others,
         default: {
           description: `A problem document (RFC 9457): ${codes.join(', ')}`,
           content: {
