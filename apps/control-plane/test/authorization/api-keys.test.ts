@@ -188,9 +188,11 @@ test('[AT-07] an installation may allow less', async () => {
 test('[AT-08] a key that nears its end is told of once, and is rotated: both are good during the overlap, then only the new one', async () => {
   const old = await create({ name: 'rotated', expiresInDays: 30 });
   const id = field(old.body, 'id');
+  const revoked = field((await create({ name: 'revoked', expiresInDays: 30 })).body, 'id');
+  await owner.call('POST', `/api-keys/${revoked}/revoke`);
   const warnings = () =>
     sql(`SELECT details->>'name' AS name FROM audit_events
-      WHERE action = 'api-key:expiring' AND subject = 'api-key:${id}'`);
+      WHERE action = 'api-key:expiring' AND subject IN ('api-key:${id}', 'api-key:${revoked}')`);
   controlPlane.clock.advance(16 * DAY_MS - 1);
   await warnOfExpiry(controlPlane.platform);
   expect(await warnings()).toEqual([]);

@@ -44,6 +44,9 @@ test('[AT-10] a revoked key is refused by the next request on every replica, als
       body: { code: 'api_key.revoked' },
     });
   expect((await owner.call('POST', path)).status).toBe(204);
+  // Nor does another take its place.
+  const rotated = await owner.call('POST', path.replace(/revoke$/, 'rotate'), {});
+  expect(rotated).toMatchObject({ status: 404, body: { code: 'api_key.not_found' } });
   await replica.end();
 });
 

@@ -138,7 +138,7 @@ describe('revoking an agent token', () => {
 });
 
 describe('[AT-09] rotating an agent token', () => {
-  test('gives a new one while the old goes on for the overlap, and no longer', async () => {
+  test('[AT-10] gives a new one while the old goes on for the overlap, and no longer, and none for one that has ended', async () => {
     const old = await newToken();
     const path = `${tokens()}/${field(old.body, 'id')}/rotate`;
     const next = await owner.call('POST', path, { overlapSeconds: 3600 });
@@ -154,6 +154,9 @@ describe('[AT-09] rotating an agent token', () => {
       status: 404,
       body: { code: 'agent_token.not_found' },
     });
+    const revoked = `${tokens()}/${field(next.body, 'id')}`;
+    await owner.call('POST', `${revoked}/revoke`);
+    expect((await owner.call('POST', `${revoked}/rotate`, {})).status).toBe(404);
   });
 
   test('an agent has a few at a time, also when they are made at once', async () => {
