@@ -140,6 +140,30 @@ describe('a certificate', () => {
     ]);
   });
 
+  test('[F-06] that cannot be renewed when it is due is shown on, and is renewed once it can be', async () => {
+    const sql = (statement: string) =>
+      asAdmin(controlPlane.databaseUrl, (client) => client.query(statement));
+    await nextRevision(await (await enrolled()).start());
+    const before = await host.certificate();
+    await sql(`
+      CREATE FUNCTION refuse_certificate() RETURNS trigger LANGUAGE plpgsql
+        AS $$ BEGIN RAISE EXCEPTION 'not now'; END $$;
+      CREATE TRIGGER refused BEFORE INSERT ON agent_certificates
+        FOR EACH ROW EXECUTE FUNCTION refuse_certificate()`);
+    try {
+      Object.assign(host, { sleptMs: 12 * HOUR_MS, aheadMs: QUARTER_MS });
+      await delivered('late');
+      await delivered('later');
+      expect(await host.certificate()).toBe(before);
+    } finally {
+      await sql('DROP TRIGGER refused ON agent_certificates');
+    }
+    host.aheadMs = 2 * QUARTER_MS;
+    await delivered('later still');
+    await delivered('at last');
+    expect(await host.certificate()).not.toBe(before);
+  });
+
   test('[F-06] that ends while the control plane cannot be reached is followed by another, without a restart, where only certificates open sessions', async () => {
     policy.lifetimeHours = SHORT_MS / HOUR_MS;
     const agent = await (await enrolled()).start();
