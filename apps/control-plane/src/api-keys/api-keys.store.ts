@@ -79,15 +79,19 @@ export async function endKeyBy(tx: Db, id: string, now: Date, by: Date): Promise
   return ended === 1;
 }
 
-/** Marks keys that end before `before` as warned of, each once; returns them. */
+/** Marks up to `limit` keys that end before `before` as warned of, each once; returns them. */
 export async function markWarned(
   tx: Db,
   before: Date,
   now: Date,
+  limit: number,
 ): Promise<{ id: string; name: string; expiresAt: Date }[]> {
-  return tx.apiKey.updateManyAndReturn({
-    where: { warnedAt: null, revokedAt: null, expiresAt: { gt: now, lt: before } },
-    data: { warnedAt: now },
-    select: { id: true, name: true, expiresAt: true },
-  });
+  return tx.$queryRaw<{ id: string; name: string; expiresAt: Date }[]>`
+    UPDATE api_keys SET warned_at = ${now}::timestamptz
+    WHERE id IN (
+      SELECT id FROM api_keys
+      WHERE warned_at IS NULL AND revoked_at IS NULL
+        AND expires_at > ${now}::timestamptz AND expires_at < ${before}::timestamptz
+      ORDER BY expires_at LIMIT ${limit}::int FOR UPDATE SKIP LOCKED)
+    RETURNING id, name, expires_at AS "expiresAt"`;
 }

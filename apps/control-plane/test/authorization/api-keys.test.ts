@@ -185,6 +185,19 @@ test('[AT-07] an installation may allow less', async () => {
   await strict.end();
 });
 
+test('[AT-08] of many keys that near their end each is told of once, some in a transaction', async () => {
+  const end = new Date(controlPlane.clock.now() + DAY_MS).toISOString();
+  await sql(`INSERT INTO api_keys (id, name, secret_hash, created_by, created_at, expires_at)
+    SELECT gen_random_uuid(), 'many', '', 'owner', now(), '${end}' FROM generate_series(1, 450)`);
+  await Promise.all([warnOfExpiry(controlPlane.platform), warnOfExpiry(controlPlane.platform)]);
+  const told = await sql(`SELECT count(*)::int AS keys FROM audit_events
+    WHERE action = 'api-key:expiring' AND details->>'name' = 'many' GROUP BY xmin`);
+  const counts = told.map(({ keys }) => Number(keys));
+  expect(counts.reduce((sum, keys) => sum + keys, 0)).toBe(450);
+  expect(Math.max(...counts)).toBeLessThanOrEqual(200);
+  await sql(`DELETE FROM api_keys WHERE name = 'many'`);
+});
+
 test('[AT-08] a key that nears its end is told of once, and is rotated: both are good during the overlap, then only the new one', async () => {
   const old = await create({ name: 'rotated', expiresInDays: 30 });
   const id = field(old.body, 'id');
