@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -107,7 +108,10 @@ describe('a program', () => {
         status: 403,
         code: 'request.not_allowed',
       });
-    const foreign = await askSocket(narrow, `/v1/leases/${other.id}`);
+    const headers = { 'x-request-id': 'same' };
+    const foreign = await askSocket(narrow, `/v1/leases/${other.id}`, { headers });
+    const absent = await askSocket(narrow, `/v1/leases/${randomUUID()}`, { headers });
+    expect(foreign.body).toBe(absent.body);
     expect({ status: foreign.status, code: codeOf(foreign) }).toEqual({
       status: 404,
       code: 'lease.not_found',

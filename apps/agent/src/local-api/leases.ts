@@ -3,11 +3,12 @@ import { MAX_LEASE_SECONDS, resourceName } from '@sallyport/contract';
 import { z } from 'zod';
 import { AgentError } from '../agent-error.ts';
 import type { Act, RepeatedActs } from '../events/repeated-acts.ts';
+import { notFound } from '../leases/lease-errors.ts';
 import type { Lease, Leases, Lent } from '../leases/leases.ts';
 import { applicationAt } from './application-at.ts';
 import { jsonAround } from './json-bytes.ts';
 import type { Rights } from './rights.ts';
-import type { Exchange } from './values.ts';
+import { notAllowed, secrets, type Exchange } from './values.ts';
 
 const MAX_BODY_BYTES = 4 * 1024;
 const RANGE = `use a whole number of seconds, from 1 to ${MAX_LEASE_SECONDS}`;
@@ -68,7 +69,7 @@ export async function answerLease(
 async function take({ leases, rights, place }: Borrower, exchange: Exchange): Promise<Lent> {
   const asked = await bodyOf(exchange, takeBody);
   // Before it is asked for: a refusal does not tell whether the secret is there.
-  if (!rights.allows('secret', asked.secret)) throw notAllowed();
+  if (!rights.allows('secret', asked.secret)) throw notAllowed(secrets);
   return leases.take({
     ...asked,
     application: applicationAt(place, exchange.peer),
@@ -79,8 +80,7 @@ async function take({ leases, rights, place }: Borrower, exchange: Exchange): Pr
 /** A lease is for whoever it was taken by: asked for elsewhere, it is as one that is not there. */
 function ownLease({ leases, rights, place }: Borrower, id: string): void {
   const { secret, application } = leases.find(id);
-  if (application.listener !== place || !rights.allows('secret', secret))
-    throw new AgentError('lease.not_found', 'there is no such lease here');
+  if (application.listener !== place || !rights.allows('secret', secret)) throw notFound();
 }
 
 function readOf({ id, application, version }: Lease): Act {
@@ -174,12 +174,6 @@ function jsonIn(bytes: Buffer): unknown {
 
 function invalid(what: string): AgentError {
   return new AgentError('request.invalid', `the request’s body ${what}`);
-}
-
-function notAllowed(): AgentError {
-  return new AgentError('request.not_allowed', 'programs may not read a secret of this name here', {
-    advice: 'ask at another socket, or add it to allow.secrets of this one',
-  });
 }
 
 function nowhere(): AgentError {

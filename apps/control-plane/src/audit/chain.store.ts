@@ -11,6 +11,8 @@ export const EVENT_COLUMNS = `e.id, e.at, e.actor_kind AS "actorKind", e.actor_i
 /** 32 bytes make one line of base64. */
 export const LINK_COLUMNS = `l.position, encode(l.hash, 'base64') AS hash`;
 
+export const LAST_LINK = `SELECT ${LINK_COLUMNS} FROM audit_links l ORDER BY l.position DESC LIMIT 1`;
+
 type LinkRow = { position: string; hash: string };
 /** A link as it was read; its event may be gone. */
 export type StoredLink = ChainHead & { event: AuditEvent | undefined };
@@ -47,13 +49,7 @@ export function headOf({ position, hash }: LinkRow): ChainHead {
 
 /** The last link; where a chain without links begins when there is none. */
 export async function readHead(db: Database): Promise<ChainHead> {
-  const [row] = await db.direct<LinkRow>(
-    {
-      name: 'audit-head',
-      text: `SELECT ${LINK_COLUMNS} FROM audit_links l ORDER BY l.position DESC LIMIT 1`,
-    },
-    [],
-  );
+  const [row] = await db.direct<LinkRow>({ name: 'audit-head', text: LAST_LINK }, []);
   return row === undefined ? GENESIS : headOf(row);
 }
 

@@ -5,7 +5,7 @@ import { arrayLiteral } from '../platform/array-literal.ts';
 import type { AuditRow } from '../platform/audit-row.ts';
 import type { Database } from '../platform/db.ts';
 import { eventOf } from './audit-event.ts';
-import { EVENT_COLUMNS, headOf, LINK_COLUMNS } from './chain.store.ts';
+import { EVENT_COLUMNS, headOf, LAST_LINK } from './chain.store.ts';
 import { UnlinkedNumbers } from './unlinked.ts';
 
 /** The connection that holds the sequencer's lock. All that it writes goes over it, so that nothing is written without the lock. */
@@ -13,9 +13,7 @@ type Leader = Pick<pg.Client, 'query'>;
 
 /** Where the chain ends, read over the leader's own connection. */
 export async function readOwnHead(client: Leader): Promise<ChainHead> {
-  const { rows } = await client.query<{ position: string; hash: string }>(
-    `SELECT ${LINK_COLUMNS} FROM audit_links l ORDER BY l.position DESC LIMIT 1`,
-  );
+  const { rows } = await client.query<{ position: string; hash: string }>(LAST_LINK);
   return rows[0] === undefined ? GENESIS : headOf(rows[0]);
 }
 
@@ -44,9 +42,9 @@ export async function readUnlinked(client: Leader): Promise<UnlinkedNumbers> {
   return new UnlinkedNumbers(Number(rows[0]?.next), gaps, BigInt(ids[0]?.id ?? 0));
 }
 
-export type Unplaced = { seq: number; event: AuditEvent };
+type UnlinkedEvent = { seq: number; event: AuditEvent };
 /** Every transaction below `xmin` was over for the statement that found these. */
-export type Found = { events: Unplaced[]; xmin: bigint };
+export type Found = { events: UnlinkedEvent[]; xmin: bigint };
 
 /** Each range is looked up by itself in the index on seq: joined at large, the planner would read the whole table. */
 const FIND = {
@@ -96,7 +94,7 @@ const INSERT = {
 /** Puts events in their places, all or none; returns the id of the transaction that did. */
 export async function insertLinks(
   client: Leader,
-  events: readonly Unplaced[],
+  events: readonly UnlinkedEvent[],
   links: readonly ChainLink[],
 ): Promise<bigint> {
   const { rows } = await client.query<{ id: string }>({
