@@ -155,6 +155,7 @@ describe('text from elsewhere', () => {
       offline: false,
       controlPlane: {
         url: 'https://127.0.0.1',
+        peer: null,
         state: 'refused',
         since,
         lastError: { code: 'x.y', message: hostile, advice: null, at: since },

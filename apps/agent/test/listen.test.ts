@@ -91,6 +91,7 @@ test('[BM-01] [BM-03] [BM-13] an agent that listens enrols and pulls over connec
   await agent.untilSecret('db/password', 'first');
   double.putSecret('db/password', 'second');
   await agent.untilSecret('db/password', 'second');
+  await agent.untilHealth(({ controlPlane: at }) => /^127\.0\.0\.1:\d+$/.test(at.peer ?? ''));
   expect(agent.log.find(({ message }) => message === 'waiting to be dialled')).toMatchObject({
     address: `127.0.0.1:${port}`,
     fingerprint,

@@ -212,6 +212,22 @@ describe('api-key', () => {
   });
 });
 
+describe('group', () => {
+  test('delete names the group, and says what it still holds', async () => {
+    signedIn.api.on('DELETE /groups/a', { status: 204 });
+    expect(await cli(['group', 'delete', 'a'])).toEqual({
+      code: 0,
+      stdout: 'Deleted the group a.\n',
+      stderr: '',
+    });
+    const issues = [{ field: 'secrets', message: '2 with all their versions' }];
+    signedIn.api.on('DELETE /groups/b', problemAnswer(409, 'group.not_empty', { issues }));
+    const { code, stderr } = await cli(['group', 'delete', 'b']);
+    expect(code).toBe(1);
+    expect(stderr).toContain('secrets: 2 with all their versions (group.not_empty');
+  });
+});
+
 describe('keyring', () => {
   const version = { encryptions: 3, createdAt: at, retiredAt: null };
   const found = {

@@ -132,12 +132,20 @@ describe('token', () => {
 });
 
 describe('agent', () => {
+  test('[F-10] list and show tell who was never seen, and list of whom a copy was', async () => {
+    const seen = { ...agent, name: 'host-2', lastSeenAt: at, clonedAt: '2030-01-02T00:00:00.000Z' };
+    operator.api.on('GET /groups/a/agents', { body: { items: [agent, seen] } });
+    operator.api.on(`GET /agents/${id}`, { body: agent });
+    const { stdout } = await cli(['agent', 'list', '--group', 'a']);
+    expect(stdout).toMatch(/^host-1 .* never seen .* 7 +never +-$/m);
+    expect(stdout).toMatch(/^host-2 .* active .* 2030-01-02T00:00:00\.000Z$/m);
+    expect((await cli(['agent', 'show', id])).stdout).toMatch(/^State +never seen$/m);
+  });
+
   test('list and show tell what is known, and obey nothing that the agent says of itself', async () => {
     operator.api.on('GET /groups/a/agents', { body: { items: [agent] } });
     operator.api.on(`GET /agents/${id}`, { body: agent });
-    expect((await cli(['agent', 'list', '--group', 'a'])).stdout).toMatch(
-      /host-1 .*active .*7 .*never/,
-    );
+    expect((await cli(['agent', 'list', '--group', 'a'])).stdout).toMatch(/host-1 .*7 .*never/);
     await cli(['agent', 'list', '--group', 'a', '--state', 'stale']);
     expect(operator.api.received.at(-1)?.query.get('state')).toBe('stale');
     expect(await cli(['agent', 'list', '--group', 'a', '--state', 'odd'])).toMatchObject({

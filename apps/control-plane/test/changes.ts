@@ -162,6 +162,7 @@ export async function everyChange(
       keeping((id) => (banId = id), owner.call('POST', `/agents/${agent.id}/ban`, {})),
     ),
     done('agent:unban', () => owner.call('DELETE', `/groups/${besides}/bans/${banId}`)),
+    done('group:delete', () => owner.call('DELETE', `/groups/${besides}`)),
     ...authorityChanges(owner),
   ];
 }

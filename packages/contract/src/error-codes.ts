@@ -48,6 +48,7 @@ export const errorCodes = {
   'permission.denied': 'forbidden',
   'group.not_found': 'notFound',
   'group.exists': 'conflict',
+  'group.not_empty': 'conflict',
   'group.busy': 'unavailable',
   'group.too_large': 'tooLarge',
   'ban.not_found': 'notFound',

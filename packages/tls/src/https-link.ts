@@ -1,5 +1,6 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import { Agent } from 'node:https';
+import { isIPv6 } from 'node:net';
 import type { Writable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { closeIdle } from './close-idle.ts';
@@ -66,6 +67,8 @@ export type TlsParameters = {
   cipher: string;
   group?: string;
   peerFingerprint: string;
+  /** Address and port at which the connection ends: the peer’s, or those of a proxy on the way. */
+  peerAddress?: string;
 };
 
 const IDEMPOTENT_METHODS: ReadonlySet<string> = new Set([
@@ -80,10 +83,14 @@ const IDEMPOTENT_METHODS: ReadonlySet<string> = new Set([
 function parametersOf(socket: TLSSocket, earlier: TlsParameters | undefined): TlsParameters {
   const { protocol, cipher, group } = negotiatedOn(socket);
   const certificate = socket.getPeerX509Certificate();
+  const { remoteAddress: host, remotePort: port } = socket;
   return {
     protocol,
     cipher,
     ...(group === null ? {} : { group }),
+    ...(host === undefined
+      ? {}
+      : { peerAddress: isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}` }),
     peerFingerprint: certificate
       ? certificateFingerprint(certificate)
       : (earlier?.peerFingerprint ?? ''),

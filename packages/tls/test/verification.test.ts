@@ -114,6 +114,7 @@ describe('[AX-05] [AT-17] versions', () => {
   test('the parameters in use are told', async () => {
     const { tls } = await ask(identity);
     expect(tls).toEqual({
+      peerAddress: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
       protocol: 'TLSv1.3',
       cipher: 'TLS_AES_256_GCM_SHA384',
       group: expect.stringMatching(/25519/),

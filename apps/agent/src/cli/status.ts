@@ -60,7 +60,7 @@ function describe({
       ({ code, detail }) => `condition      ${code.replaceAll('_', ' ')} (${detail})`,
     ),
     `revision       ${revision}, epoch ${epoch}, ${counted(entries, 'entry', 'entries')}`,
-    `control plane  ${controlPlane.url} ${controlPlane.state} since ${controlPlane.since}`,
+    `control plane  ${controlPlane.url ?? dialler(controlPlane)} ${controlPlane.state} since ${controlPlane.since}`,
     `sessions       by ${authentication.method}${authentication.expiresAt === null ? '' : `, certificate expires ${authentication.expiresAt}`}`,
     ...fileProblems.map((problem) => `files          ${problem}`),
     ...(tlsWeak === true ? ['tls            weak cipher suite; see controlPlane.tls'] : []),
@@ -85,6 +85,10 @@ function describe({
         ]),
     ...(peerCredentials ? [] : ['programs       this host does not tell whose they are']),
   ];
+}
+
+function dialler({ peer }: Health['controlPlane']): string {
+  return peer === null ? 'dials this agent, and has not yet:' : `dials this agent, from ${peer}:`;
 }
 
 function resourcesOf({ memoryBytes, cpuPercent, freeDiskBytes }: Health['resources']): string[] {

@@ -7,6 +7,7 @@ import type { AgentEvents } from '../events/agent-events.ts';
 import type { CertificateFileState } from '../files/certificate-files.ts';
 import { libc } from '../host/libc.ts';
 import { arePeersTold } from '../host/peers.ts';
+import { UNNAMED_CONTROL_PLANE } from '../link/link-to-control-plane.ts';
 import type { ImportState } from '../offline/imported-bundles.ts';
 import type { ProviderState } from '../references/guarded-providers.ts';
 import type { ResourceState } from '../resources/resource-monitor.ts';
@@ -38,8 +39,10 @@ export const health = z.object({
   withheld: z.int().default(0),
   staleSince: z.iso.datetime().nullable(),
   offline: z.boolean(),
+  /** `url` is null where the control plane dials; `peer` is then where it last did from, null before. */
   controlPlane: z.object({
-    url: z.string(),
+    url: z.string().nullable(),
+    peer: z.string().nullable().default(null),
     state: z.string(),
     since: z.iso.datetime(),
     lastError: z
@@ -159,7 +162,7 @@ function describe({
     staleSince: isoOrNull(held && contact.staleSinceMs()),
     offline: held !== undefined && !contact.hasBeenMade,
     controlPlane: {
-      url: identity.controlPlane,
+      ...peerOf(identity, tls()),
       state: contact.state,
       since: new Date(contact.sinceMs).toISOString(),
       lastError: lastErrorOf(agent),
@@ -197,6 +200,16 @@ export function healthFor(whole: Health, parts: HealthParts, rights: Rights): He
     files: whole.files.filter(({ certificate }) => rights.allows('certificate', certificate)),
   };
   return { ...told, conditions: conditionsOf(told, parts.identityValidity(), Date.now()) };
+}
+
+/** One that dials has no address that this agent could name but the one it comes from. */
+function peerOf(
+  { controlPlane }: Identity,
+  tls: TlsParameters | undefined,
+): Pick<Health['controlPlane'], 'url' | 'peer'> {
+  return controlPlane === UNNAMED_CONTROL_PLANE
+    ? { url: null, peer: tls?.peerAddress ?? null }
+    : { url: controlPlane, peer: null };
 }
 
 function withheldBy({ cache, contact, freshness }: Agent, rights: Rights): number {

@@ -49,14 +49,15 @@ function addLooks(agents: Command, context: Context): void {
       using api = await openApi(context);
       const filter = state === undefined ? {} : { state };
       const items = await api.list(route`/groups/${group}/agents`, agent, filter);
-      const headings = ['NAME', 'ID', 'STATE', 'SINCE', 'REVISION', 'LAST SEEN'];
+      const headings = ['NAME', 'ID', 'STATE', 'SINCE', 'REVISION', 'LAST SEEN', 'COPY SEEN'];
       const rows = items.map((item) => [
         item.name,
         item.id,
-        item.state,
+        stateInWords(item),
         item.stateSince ?? '-',
         String(item.appliedRevision),
         item.lastSeenAt ?? 'never',
+        item.clonedAt ?? '-',
       ]);
       const none = `${group} has no ${state === undefined ? 'agents' : `agents that are ${state}`}.`;
       context.output.list(items, table(headings, rows, none));
@@ -169,13 +170,21 @@ function addUpdate(agents: Command, context: Context): void {
     });
 }
 
+/** One that enrolled or was admitted, and was not heard of since, counts as active until it is lost. */
+function stateInWords({ state, lastSeenAt }: Agent): string {
+  return state === 'active' && lastSeenAt === null ? 'never seen' : state;
+}
+
 function rowsOf(found: Agent) {
   const { facts } = found;
   return [
     ['Name', found.name],
     ['Id', found.id],
     ['Group', found.group],
-    ['State', found.stateSince === null ? found.state : `${found.state} since ${found.stateSince}`],
+    [
+      'State',
+      found.stateSince === null ? stateInWords(found) : `${found.state} since ${found.stateSince}`,
+    ],
     ['Applied revision', String(found.appliedRevision)],
     ['Key', found.keyThumbprint],
     ...(found.certificateIdentity === null

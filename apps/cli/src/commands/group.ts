@@ -20,7 +20,7 @@ const updateOptions = z
     'give --agent-methods or --clones',
   );
 
-/** `group create`, `group list`, `group show` and `group update`. */
+/** `group create`, `group list`, `group show`, `group update` and `group delete`. */
 export function addGroupCommands(program: Command, context: Context): void {
   const groups = program
     .command('group')
@@ -73,6 +73,17 @@ export function addGroupCommands(program: Command, context: Context): void {
       using api = await openApi(context);
       const updated = await api.patch(path, body, group);
       context.output.result(updated, fields(rowsOf(updated)));
+    });
+
+  groups
+    .command('delete')
+    .description('Delete a group that holds nothing any more')
+    .argument('<name>')
+    .action(async (given: unknown) => {
+      const name = checked(groupName, given, '<name>');
+      using api = await openApi(context);
+      await api.delete(route`/groups/${name}`);
+      context.output.result({ name, deleted: true }, `Deleted the group ${name}.`);
     });
 }
 

@@ -2,7 +2,7 @@ import type { Ban, PageQuery } from '@sallyport/contract';
 import { calculateJwkThumbprint } from 'jose';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
-import { aheadOfWriters, authorizedGroup } from '../groups/index.ts';
+import { aheadOfWriters, authorizedGroup, holdGroup } from '../groups/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import { newId } from '../platform/new-id.ts';
 import { pageOf, type Page } from '../platform/page-of.ts';
@@ -33,6 +33,8 @@ export async function banAgent(
     const revoked = await endAgent(tx, platform, id);
     const agent = await authorizedAgent(tx, op, 'agent:ban', id);
     const { name, groupId, keyThumbprint: signingKey, group } = agent;
+    // Else nobody could lift it any more.
+    await holdGroup(tx, groupId);
     // Last, since every enrolment waits for it.
     await lockBans(tx);
     const before = await findBanOfAgent(tx, id);

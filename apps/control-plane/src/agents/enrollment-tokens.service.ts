@@ -3,7 +3,7 @@ import { formatToken, mintToken } from '@sallyport/crypto/token';
 import { hashTokenSecret } from '@sallyport/crypto/token-hash';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
-import { authorizedGroup } from '../groups/index.ts';
+import { authorizedGroup, holdGroup } from '../groups/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import { newId } from '../platform/new-id.ts';
 import { pageOf, type Page } from '../platform/page-of.ts';
@@ -50,6 +50,7 @@ export async function createEnrollmentToken(
     revokedAt: null,
   };
   await db.transaction(async (tx) => {
+    await holdGroup(tx, group.id);
     await insertEnrollmentToken(tx, row);
     const details = { uses: row.uses, expiresAt: row.expiresAt.toISOString(), cidrs: row.cidrs };
     const act = {

@@ -2,7 +2,7 @@ import type { Agent } from '@sallyport/contract';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
 import { startEpoch } from '../delivery-keys/index.ts';
-import { advanceGroup, aheadOfWriters, authorizedGroup } from '../groups/index.ts';
+import { advanceGroup, aheadOfWriters, authorizedGroup, holdGroup } from '../groups/index.ts';
 import { endLeases } from '../leases/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -30,6 +30,7 @@ export async function moveAgent(
   const now = new Date(clock.now());
   if (from === to && agent.revokedAt === null) return shownAgent(agent, now);
   return aheadOfWriters(platform, from, async (tx) => {
+    await holdGroup(tx, to);
     if (from === to || !(await moveToGroup(tx, id, { from, to, now }))) throw cannotMove();
     const { revision } = await advanceGroup(tx, from);
     await startEpoch(tx, platform, from);

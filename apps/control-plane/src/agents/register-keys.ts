@@ -2,6 +2,7 @@ import type { AdmissionRequest, EncryptionPublicKey } from '@sallyport/contract'
 import { CryptoError } from '@sallyport/crypto/crypto-error';
 import { checkEncryptionPublicKey } from '@sallyport/crypto/encryption-key';
 import { calculateJwkThumbprint } from 'jose';
+import { holdGroup } from '../groups/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Db } from '../platform/db.ts';
 import { insertAgent, type NewAgent } from './agents.store.ts';
@@ -44,6 +45,7 @@ export async function registerKeys(
     'id' | 'groupId' | 'certificateIdentity' | 'enrollmentTokenId' | 'enrolledAt'
   >,
 ): Promise<boolean> {
+  await holdGroup(tx, row.groupId);
   const ban = await findBanOf(tx, { ...thumbprints, groupId: row.groupId, name });
   if (ban !== undefined) return false;
   const keyThumbprint = thumbprints.signingKey;

@@ -25,6 +25,7 @@ export const auditActions = [
   'api-key:use',
   'group:create',
   'group:update',
+  'group:delete',
   'enrollment-token:create',
   'enrollment-token:revoke',
   'agent:enroll',

@@ -34,6 +34,7 @@ export const policy = {
   'group:create': administrators,
   'group:read': everyone,
   'group:update': administrators,
+  'group:delete': administrators,
   'keyring:read': ['owner', 'admin', 'auditor'],
   'keyring:rotate': administrators,
   'enrollment-token:create': changers,

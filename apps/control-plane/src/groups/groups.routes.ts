@@ -14,6 +14,7 @@ import { tagged, type Versioned } from '../http/preconditions.ts';
 import { problemResponses } from '../http/problem-responses.ts';
 import { operationOf } from '../http/request-operation.ts';
 import type { Platform } from '../platform/platform.ts';
+import { deleteGroup } from './delete-group.ts';
 import {
   createGroup,
   getGroup,
@@ -97,6 +98,23 @@ export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
         const { params, body } = request;
         const updated = await updateGroup(platform, operationOf(request), params.group, body);
         return tagged(reply, stateOf(updated)).send(updated);
+      },
+    );
+
+    app.delete(
+      '/groups/:group',
+      {
+        config: { permission: 'group:delete' },
+        schema: {
+          tags,
+          summary: 'Delete a group that holds nothing any more',
+          params: z.object({ group: groupName }),
+          response: { 204: z.null(), ...problemResponses },
+        },
+      },
+      async (request, reply) => {
+        await deleteGroup(platform, operationOf(request), request.params.group);
+        return reply.code(204).send(null);
       },
     );
 

@@ -10,6 +10,8 @@ import { pageOf, type Page } from '../platform/page-of.ts';
 import type { Platform } from '../platform/platform.ts';
 import {
   findGroup,
+  groupNotFound,
+  holdGroup,
   insertGroup,
   listGroups,
   updateGroupRow,
@@ -105,6 +107,7 @@ export async function rotateGroupKeyring(
 ): Promise<Keyring> {
   const group = await authorizedGroup(platform, op, 'keyring:rotate', name);
   return platform.db.transaction(async (tx) => {
+    await holdGroup(tx, group.id);
     await rotateKeyring(tx, platform, op, group);
     return showKeyring(tx, group.id);
   });
@@ -123,7 +126,7 @@ export async function authorizedGroup(
   name: string,
 ): Promise<GroupRow> {
   const group = await db.read((reader) => findGroup(reader, name));
-  const missing = new AppError('group.not_found', 'There is no such group, or you may not see it.');
+  const missing = groupNotFound();
   if (group === undefined) throw op.absent(permission, missing);
   op.authorizeIn(group.id, permission, missing);
   return group;

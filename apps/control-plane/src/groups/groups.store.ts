@@ -7,6 +7,7 @@ import {
   type PageQuery,
 } from '@sallyport/contract';
 import { HEADER_BYTES } from '@sallyport/crypto/envelope';
+import { AppError } from '../platform/app-error.ts';
 import type { Db } from '../platform/db.ts';
 import { Prisma } from '../platform/prisma-client/client.ts';
 import { wakeupNotification } from '../platform/wakeups.ts';
@@ -35,8 +36,24 @@ export async function insertGroup(
 }
 
 export async function findGroup(db: Db, name: string): Promise<GroupRow | undefined> {
-  const row = await db.group.findUnique({ where: { name } });
+  const row = await db.group.findFirst({ where: { name, deletedAt: null } });
   return row === null ? undefined : parsed(row);
+}
+
+/**
+ * Keeps a group from being deleted before the transaction ends: to be asked first by whatever makes something in it
+ * and does not advance it.
+ *
+ * @throws AppError `group.not_found` when it is deleted
+ */
+export async function holdGroup(tx: Db, id: string): Promise<void> {
+  const rows = await tx.$queryRaw<unknown[]>`
+    SELECT FROM groups WHERE id = ${id}::uuid AND deleted_at IS NULL FOR KEY SHARE`;
+  if (rows.length === 0) throw groupNotFound();
+}
+
+export function groupNotFound(): AppError {
+  return new AppError('group.not_found', 'There is no such group, or you may not see it.');
 }
 
 /** `ids` are the groups to choose from; all when not given. */
@@ -46,7 +63,11 @@ export async function listGroups(
   ids?: string[],
 ): Promise<GroupRow[]> {
   const rows = await db.group.findMany({
-    where: { name: { gt: cursor ?? '' }, ...(ids === undefined ? {} : { id: { in: ids } }) },
+    where: {
+      name: { gt: cursor ?? '' },
+      deletedAt: null,
+      ...(ids === undefined ? {} : { id: { in: ids } }),
+    },
     orderBy: { name: 'asc' },
     take: limit + 1,
   });
@@ -63,7 +84,9 @@ export async function updateGroupRow(
     ...(agentMethods === undefined ? {} : { agentMethods }),
     ...(clones === undefined ? {} : { clones }),
   };
-  await tx.$queryRaw`SELECT FROM groups WHERE id = ${id}::uuid FOR NO KEY UPDATE`;
+  const held = await tx.$queryRaw<unknown[]>`
+    SELECT FROM groups WHERE id = ${id}::uuid AND deleted_at IS NULL FOR NO KEY UPDATE`;
+  if (held.length === 0) throw groupNotFound();
   const before = parsed(await tx.group.findUniqueOrThrow({ where: { id } }));
   const after = parsed(await tx.group.update({ where: { id }, data }));
   return { before, after };
@@ -87,6 +110,8 @@ function parsed(row: StoredGroup): GroupRow {
  * Moves a group to its next revision and tells every replica when the transaction commits. It locks the
  * group's row until then: revisions of one group are committed in order. So call it first in a change.
  * `written` bytes of entries are added to the bound of the group's size, which it returns too.
+ *
+ * @throws AppError `group.not_found` when the group is deleted
  */
 export async function advanceGroup(
   tx: Db,
@@ -96,10 +121,11 @@ export async function advanceGroup(
   const [moved] = await tx.$queryRaw<{ revision: number; bytesAtMost: number }[]>`
     WITH moved AS (
       UPDATE groups SET revision = revision + 1, bytes_at_most = bytes_at_most + ${written}::bigint
-        WHERE id = ${groupId}::uuid RETURNING revision, bytes_at_most::float8 AS "bytesAtMost"
+        WHERE id = ${groupId}::uuid AND deleted_at IS NULL
+        RETURNING revision, bytes_at_most::float8 AS "bytesAtMost"
     )
     SELECT revision, "bytesAtMost", ${wakeupNotification({ kind: 'group', groupId })} FROM moved`;
-  if (moved === undefined) throw new Error('there is no such group');
+  if (moved === undefined) throw groupNotFound();
   return moved;
 }
 
@@ -120,7 +146,9 @@ export async function leapGroup(
 }
 
 export async function listGroupIds(db: Db): Promise<string[]> {
-  return (await db.group.findMany({ select: { id: true } })).map(({ id }) => id);
+  return (await db.group.findMany({ where: { deletedAt: null }, select: { id: true } })).map(
+    ({ id }) => id,
+  );
 }
 
 /** The bytes that one value takes once it is sealed, with its name and its place in the manifest. */

@@ -3,6 +3,7 @@ export { authorizedGroup } from './groups.service.ts';
 export {
   advanceGroup,
   entryBytes,
+  holdGroup,
   leapGroup,
   listGroupIds,
   measureEntries,

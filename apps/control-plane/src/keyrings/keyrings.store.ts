@@ -62,6 +62,13 @@ export async function getGroupName(tx: Db, id: string): Promise<string> {
   return (await tx.group.findUniqueOrThrow({ where: { id }, select: { name: true } })).name;
 }
 
+/** The name of a group, which is not deleted before the transaction ends; undefined when it is already. */
+export async function holdGroupName(tx: Db, id: string): Promise<string | undefined> {
+  const [row] = await tx.$queryRaw<{ name: string }[]>`
+    SELECT name FROM groups WHERE id = ${id}::uuid AND deleted_at IS NULL FOR KEY SHARE`;
+  return row?.name;
+}
+
 /** The keys that open something, or may be about to. */
 export async function listWrappedKeys(db: Db, groupId: string): Promise<WrappedKey[]> {
   const rows = await db.keyringVersion.findMany({

@@ -10,7 +10,7 @@ import { keyPlace } from './keyring.ts';
 import {
   createKeyringVersion,
   endActiveVersion,
-  getGroupName,
+  holdGroupName,
   listDueForRotation,
   listKeyringVersions,
   lockActiveVersion,
@@ -58,10 +58,11 @@ export async function rotateDueKeyrings(platform: Platform, policy: KeyringPolic
   };
   for (const id of await db.read((reader) => listDueForRotation(reader, due)))
     await db.transaction(async (tx) => {
+      const name = await holdGroupName(tx, id);
+      if (name === undefined) return;
       await lockForRotation(tx, id);
       // Another replica may have been first.
       if (!(await listDueForRotation(tx, due)).includes(id)) return;
-      const name = await getGroupName(tx, id);
       await rotateKeyring(tx, platform, systemOperation('keyring rotation'), { id, name });
     });
 }

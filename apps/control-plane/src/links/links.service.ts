@@ -2,7 +2,7 @@ import type { CreateLinkBody, Link, PageQuery } from '@sallyport/contract';
 import { normalizeFingerprint } from '@sallyport/tls/fingerprint';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation, Permission } from '../authorization/index.ts';
-import { authorizedGroup } from '../groups/index.ts';
+import { authorizedGroup, holdGroup } from '../groups/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import { isUniqueViolation } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
@@ -48,6 +48,7 @@ export async function createLink(
   };
   try {
     await db.transaction(async (tx) => {
+      await holdGroup(tx, group.id);
       if ((await countLinks(tx, group.id)) >= MAX_LINKS)
         throw new AppError(
           'link.too_many',

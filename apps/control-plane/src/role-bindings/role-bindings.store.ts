@@ -1,6 +1,7 @@
 import { role, type HeldRole, type PageQuery, type RoleBinding } from '@sallyport/contract';
 import { z } from 'zod';
 import type { Grant } from '../authorization/index.ts';
+import { holdGroup } from '../groups/index.ts';
 import type { Db } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
 import { Prisma } from '../platform/prisma-client/client.ts';
@@ -16,12 +17,14 @@ export const grantsColumn = (of: 'b.operator_id = o.id' | 'b.api_key_id = k.id')
 /** What `grantsColumn` brings. */
 export const grantsJson = z.array(z.object({ role, groupId: z.string().nullable() }));
 
+/** @throws AppError `group.not_found` for a role in a group that was deleted meanwhile */
 export async function insertRoleBindings(
   tx: Db,
   holder: Holder,
   grants: readonly Grant[],
   by: { createdBy: string; createdAt: Date },
 ): Promise<{ id: string }[]> {
+  for (const { groupId } of grants) if (groupId !== null) await holdGroup(tx, groupId);
   const rows = grants.map(({ role: held, groupId }) => ({
     id: newId(),
     ...holder,

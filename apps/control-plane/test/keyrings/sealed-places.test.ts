@@ -44,7 +44,7 @@ beforeEach(async () => {
       await owner.call('PUT', `/groups/${name}/secrets/${secret}`, { value: 'x'.repeat(length) });
   }
   const where = { name: `plant-${made}` };
-  groupId = (await on((db) => db.group.findUniqueOrThrow({ where }))).id;
+  groupId = (await on((db) => db.group.findFirstOrThrow({ where }))).id;
 });
 
 const on = <T>(work: (db: Db) => Promise<T>) => controlPlane.platform.db.read(work);
@@ -84,7 +84,7 @@ test('[F-15] a value is replaced only while the old key seals it, and in its own
   const replace = (group: string, rows: SealedRow[]) =>
     on((db) => replaceSealed(db, values, { groupId: group, from: 1, to: 2 }, rows));
   const elsewhere = await on((db) =>
-    db.group.findUniqueOrThrow({ where: { name: `other-${made}` } }),
+    db.group.findFirstOrThrow({ where: { name: `other-${made}` } }),
   );
   expect(await replace(elsewhere.id, anew)).toBe(0);
   expect(await replace(groupId, anew.slice(0, 1))).toBe(1);
