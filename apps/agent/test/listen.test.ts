@@ -270,11 +270,10 @@ describe('certificates from files', () => {
     const truststore = join(host.home.path, 'truststore.pem');
     await writeFile(truststore, dialAuthority.rootPem);
     const file = await keystore(await agentLeaf(undefined, organisation));
-    const files = {
+    Object.assign(env, {
       SALLYPORT_AGENT_LISTEN_KEYSTORE_FILE: file,
       SALLYPORT_AGENT_LISTEN_TRUSTSTORE_FILE: truststore,
-    };
-    Object.assign(env, files);
+    });
     {
       await using _dialler = dialled({ ca: [organisation.rootPem] });
       // The truststore says whom to trust: neither a fingerprint nor a file has to.
