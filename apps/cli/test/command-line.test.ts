@@ -24,6 +24,7 @@ const OPTIONS_WITH_A_VALUE = [
   '--checkpoint',
   '--cidr',
   '--clones',
+  '--code',
   '--code-file',
   '--current-file',
   '--days',
