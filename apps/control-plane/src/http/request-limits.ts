@@ -42,6 +42,8 @@ export class RequestLimits {
    * @throws AppError `rate.limited`
    */
   countUnderWay(agentId: string, reply: ServerResponse): void {
+    // Closed while the credential was looked at: nothing would tell when it ends.
+    if (reply.closed) return;
     const others = this.#underWay.get(agentId) ?? 0;
     if (others >= AT_ONCE)
       throw new AppError(

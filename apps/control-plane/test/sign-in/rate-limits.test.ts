@@ -1,7 +1,10 @@
 import { once } from 'node:events';
+import { createServer, request, type ServerResponse } from 'node:http';
 import { PassThrough } from 'node:stream';
 import { connect } from 'node:tls';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
+import { z } from 'zod';
+import { RequestLimits } from '../../src/http/request-limits.ts';
 import { OWNER_PASSWORD, startControlPlane, type TestControlPlane } from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
 import { OperatorClient, type Reply } from '../operator-client.ts';
@@ -214,4 +217,22 @@ test('[F-23] of an agent so many requests are under way at a time, halves among 
   for (const payload of halves) payload.end('{}');
   const statuses = (await Promise.all(answers)).map(({ statusCode }) => statusCode);
   expect(statuses).toEqual(halves.map(() => 400));
+});
+
+test('[F-23] a request whose connection went while its credential was looked at is not under way', async () => {
+  const gone = Promise.withResolvers<ServerResponse>();
+  await using server = createServer((_request, response) => {
+    response.once('close', () => gone.resolve(response));
+    client.destroy();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = z.object({ port: z.int() }).parse(server.address());
+  const client = request({ host: '127.0.0.1', port }).on('error', () => {});
+  client.end();
+  const reply = await gone.promise;
+  const limits = new RequestLimits({ now: () => 0 }, rateLimits);
+  for (let counted = 0; counted <= MAX_UNDER_WAY; counted += 1)
+    limits.countUnderWay('agent', reply);
+  expect(reply.closed).toBe(true);
 });
