@@ -93,7 +93,8 @@ async function untilRefused(act: () => Promise<boolean>, enough: AbortSignal): P
 
 async function reveal(name: string, version?: number): Promise<Written> {
   const path = `/groups/plant-7/secrets/${name}/reveal`;
-  return revealedSecret.parse((await owner.do('POST', path, { version })).body);
+  const shown = revealedSecret.parse((await owner.do('POST', path, { version })).body);
+  return { name: shown.name, version: shown.version, value: shown.value };
 }
 
 async function untilEveryTaskIsCompleted(): Promise<void> {

@@ -121,7 +121,8 @@ const shown = async () => keyring.parse((await owner.do('GET', `${GROUP}/keyring
 
 async function reveal(name: string, version?: number): Promise<Written> {
   const path = `${GROUP}/secrets/${name}/reveal`;
-  return revealedSecret.parse((await owner.do('POST', path, { version })).body);
+  const revealed = revealedSecret.parse((await owner.do('POST', path, { version })).body);
+  return { name: revealed.name, version: revealed.version, value: revealed.value };
 }
 
 test.each([

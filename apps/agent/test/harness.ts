@@ -74,7 +74,7 @@ export type TestDaemon = AsyncDisposable & {
   health(): Promise<Health>;
   /** The value that the socket serves, undefined while it serves none. */
   secret(name: string): Promise<string | undefined>;
-  untilSecret(name: string, value: string): Promise<void>;
+  untilSecret(name: string, value: string, withinMs?: number): Promise<void>;
   untilHealth(holds: (health: Health) => boolean): Promise<Health>;
   stop(): Promise<void>;
 };
@@ -133,8 +133,8 @@ export async function startDaemon({
     ask,
     health: readHealth,
     secret,
-    untilSecret: async (name, value) =>
-      void (await until(async () => (await secret(name)) === value)),
+    untilSecret: async (name, value, withinMs) =>
+      void (await until(async () => (await secret(name)) === value, withinMs)),
     untilHealth: (holds) =>
       until(async () => {
         const report = await readHealth();
