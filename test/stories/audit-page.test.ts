@@ -17,9 +17,10 @@ beforeAll(async () => {
   const replica = await installation.startReplica('control-plane');
   const ca = join(installation.folder, 'control-plane', 'ca.pem');
   const login = ['login', '--url', replica.url, '--ca-file', ca, '--password-file', '-'];
+  // Of which the page asks.
+  await installation.cli(login, 'not the password');
   await installation.cli(login, installation.ownerPassword);
   await installation.done(['group', 'create', 'plant-7']);
-  // Of which the page asks.
   await installation.done(['secret', 'set', '--group', 'plant-7', 'db/password'], 'correct horse');
   const lent = ['secret', 'set', '--group', 'plant-7', '--lease', '15m', 'db/root'];
   await installation.done(lent, 'battery staple');

@@ -66,7 +66,7 @@ export function agentEntryRoutes(
     app.post(
       '/session/renew',
       {
-        config: { permission: 'agent' },
+        config: { permission: 'agent', inTurn: false },
         schema: { body: renewSessionBody, response: { 200: sessionReply, ...problemResponses } },
       },
       async (request) =>

@@ -6,7 +6,7 @@ import { agentOf } from './request-operation.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** `false` where a request waits for what may come, and holds no connection to the database meanwhile. */
+    /** `false` where requests that come together share a connection to the database, or wait without one. */
     inTurn?: false;
   }
 }

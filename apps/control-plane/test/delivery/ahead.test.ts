@@ -24,7 +24,7 @@ async function bundlesBuilt(): Promise<number> {
   return values[0]?.value ?? 0;
 }
 
-test('a thousand pulls of an agent that is ahead share their look at the database, and hold up no other group', async () => {
+test('hundreds of pulls of an agent that is ahead share their look at the database, and hold up no other group', async () => {
   const agent = await current('restored');
   const other = await current('bystander');
   const before = await bundlesBuilt();
@@ -36,7 +36,7 @@ test('a thousand pulls of an agent that is ahead share their look at the databas
     reads += 1;
     return read(work);
   };
-  const herd = Array.from({ length: 1_000 }, () => agent.pullRaw());
+  const herd = Array.from({ length: 300 }, () => agent.pullRaw());
   expect((await other.pullRaw()).status).toBe(204);
   const statuses = (await Promise.all(herd)).map(({ status }) => status);
   db.read = read;
