@@ -30,7 +30,8 @@ export async function restoreSecret(
     if (sealed === undefined) throw versionNotFound();
     const plaintext = await openVersion(platform, group.id, sealed);
     try {
-      refuseOtherKind(secret, sealed.kind ?? kindOf(plaintext));
+      const isNewest = restored === secret.version;
+      if (!isNewest) refuseOtherKind(secret, sealed.kind ?? kindOf(plaintext));
       const settings = { kind: secret.kind };
       const version = { groupId: group.id, revision, name: path.secret, plaintext, settings };
       const shown = await writeVersion(tx, platform, op, { ...version, precondition, restored });

@@ -52,7 +52,7 @@ export async function listSecretVersions(
   const group = await authorizedGroup(platform, op, 'secret:read', path.group);
   const rows = await platform.db.read(async (reader) => {
     const secret = await existingSecret(reader, group.id, path.secret);
-    return listVersions(reader, secret.id, query);
+    return listVersions(reader, secret, query);
   });
   const versions = rows.map(({ version, kind, createdAt, createdBy }) => ({
     version,

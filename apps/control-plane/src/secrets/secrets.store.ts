@@ -157,8 +157,8 @@ export async function findSealedVersion(
     {
       name: 'secret-reveal',
       text: `
-        SELECT v.id AS "versionId", v.version, v.kind, v.sealed_value AS "sealedValue", v.key_version AS "keyVersion",
-               k.wrapped_key AS "wrappedKey"
+        SELECT v.id AS "versionId", v.version, CASE v.version WHEN s.version THEN s.kind ELSE v.kind END AS kind,
+               v.sealed_value AS "sealedValue", v.key_version AS "keyVersion", k.wrapped_key AS "wrappedKey"
           FROM secrets s
           LEFT JOIN secret_versions v ON v.secret_id = s.id AND v.version = coalesce($3, s.version)
           LEFT JOIN keyring_versions k ON k.group_id = s.group_id AND k.version = v.key_version
@@ -184,18 +184,25 @@ export async function findVersionOf(
   return sealed;
 }
 
+/** The newest is what the secret is: a replica of an older release keeps no kinds while it runs beside this one. */
 export async function listVersions(
   db: Db,
-  secretId: string,
+  secret: Pick<SecretRow, 'id' | 'version' | 'kind'>,
   { limit, cursor }: PageQuery,
 ): Promise<Omit<VersionRow, 'sealedValue' | 'keyVersion'>[]> {
   const rows = await db.secretVersion.findMany({
-    where: { secretId, ...(cursor === undefined ? {} : { version: { lt: Number(cursor) } }) },
+    where: {
+      secretId: secret.id,
+      ...(cursor === undefined ? {} : { version: { lt: Number(cursor) } }),
+    },
     orderBy: { version: 'desc' },
     take: limit + 1,
     select: { id: true, version: true, kind: true, createdBy: true, createdAt: true },
   });
-  return rows.map((row) => ({ ...row, kind: secretKind.nullable().parse(row.kind) }));
+  return rows.map((row) => ({
+    ...row,
+    kind: row.version === secret.version ? secret.kind : secretKind.nullable().parse(row.kind),
+  }));
 }
 
 export async function deleteSecret(tx: Db, id: string): Promise<void> {

@@ -185,6 +185,18 @@ describe('a value that is restored', () => {
   });
 });
 
+test('[AT-15] the newest version is what the secret is, also where a replica of an older release wrote it', async () => {
+  await owner.call('PUT', '/groups/plant-7/secrets/older', { value: 'env://READS_LIKE_ONE' });
+  await sql(`UPDATE secret_versions v SET kind = NULL FROM secrets s
+    WHERE s.id = v.secret_id AND s.name = 'older'`);
+  const older = '/groups/plant-7/secrets/older';
+  expect((await owner.call('POST', `${older}/reveal`, {})).body).toMatchObject({ kind: 'stored' });
+  expect((await owner.call('GET', `${older}/versions`)).body).toMatchObject({
+    items: [{ kind: 'stored' }],
+  });
+  expect((await owner.call('POST', `${older}/restore`, { version: 1 })).status).toBe(200);
+});
+
 describe('bad input', () => {
   const put = (payload: string | object, headers?: Record<string, string>) =>
     owner.call('PUT', '/groups/plant-7/secrets/x', payload, headers);
