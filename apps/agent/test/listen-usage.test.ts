@@ -180,7 +180,11 @@ test.each([
     await writeFile(truststore, dialAuthority.rootPem);
     double.putSecret('db/password', 'second');
     await agent.untilSecret('db/password', 'second');
-    expect((await agent.health()).fileProblems).toEqual([]);
+    expect(await agent.health()).toMatchObject({
+      fileProblems: [],
+      // Where it was enrolled with a URL, too: nobody is asked there any more.
+      controlPlane: { url: null, peer: expect.stringMatching(/^127\.0\.0\.1:\d+$/) },
+    });
   },
   60_000,
 );
