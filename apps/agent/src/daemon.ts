@@ -12,6 +12,7 @@ import { agentToken, readTokenFile } from './files/token-file.ts';
 import { Freshness } from './freshness.ts';
 import { KeyMemory } from './host/key-memory.ts';
 import { openLink } from './link/open-link.ts';
+import { listens } from './listen-settings.ts';
 import { LocalApi } from './local-api/server.ts';
 import type { Log } from './log.ts';
 import { ImportedBundles } from './offline/imported-bundles.ts';
@@ -189,9 +190,16 @@ function resolver(
   return { references, readToken: () => readTokenFile(tokenFile, agentToken) };
 }
 
-/** The settings of the places where programs ask. */
-function placesOf({ authentication, socket, socketMode, localApi }: AgentConfig) {
-  return { authentication, socket, socketMode: Number.parseInt(socketMode, 8), localApi };
+/** The settings of the places where programs ask, and of what they are told. */
+function placesOf({ authentication, listen, socket, socketMode, localApi }: AgentConfig) {
+  const isDialled = listens(listen);
+  return {
+    authentication,
+    isDialled,
+    socket,
+    socketMode: Number.parseInt(socketMode, 8),
+    localApi,
+  };
 }
 
 function warnIfUnlocked({ isLocked, path }: StateDirectory, log: Log): void {

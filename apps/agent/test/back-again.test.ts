@@ -4,6 +4,10 @@ import { Agent } from '../src/agent.ts';
 import { systemClock, type Clock } from '../src/clock.ts';
 import { AgentEvents } from '../src/events/agent-events.ts';
 import { EventSpool } from '../src/events/event-spool.ts';
+import { UnusableFiles } from '../src/files/stores.ts';
+import { Credentials } from '../src/link/credentials.ts';
+import { LateLink } from '../src/link/late-link.ts';
+import { trustFor } from '../src/link/trust.ts';
 import { silentLog } from '../src/log.ts';
 import { loadIdentity } from '../src/state/identity.ts';
 import { StateDirectory } from '../src/state/state-directory.ts';
@@ -102,4 +106,30 @@ test.each<[what: string, fault: Fault, code: string]>([
   await agent.stop();
   expect(double.requestsTo('/agent/v1/pull')).toHaveLength(1);
   expect(agent.contact).toMatchObject({ state: 'unreachable', lastError: { code } });
+});
+
+test('[F-02] it asks again each time that a file of its link is taken, until the link is there', async () => {
+  using state = await StateDirectory.open(enrolled.stateDir);
+  const identity = await loadIdentity(state);
+  const parts = { clock: endless, random: () => 1, log: silentLog };
+  const trust = trustFor(identity, undefined);
+  const credentials = await Credentials.open({ state, identity, trust, ...parts }, false);
+  let areGood = false;
+  const link = await LateLink.open({
+    make: async () => {
+      if (!areGood) throw new UnusableFiles('a file is damaged', {});
+      return new HttpsLink({ baseUrl: double.url, ca: double.ca });
+    },
+    onMade: () => credentials.onReplaced(),
+    log: silentLog,
+  });
+  const agent = new Agent({ identity, link, credentials, ...parts });
+  agent.start();
+  await until(() => agent.contact.failures === 1);
+  // The first of two.
+  credentials.onReplaced();
+  await until(() => agent.contact.failures === 2);
+  areGood = true;
+  await until(() => agent.contact.state === 'connected');
+  await agent.stop();
 });

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
 import { z } from 'zod';
 import { LocalClient } from '../src/cli/local-client.ts';
+import { localEvents } from '../src/cli/local-events.ts';
 import type { Health } from '../src/local-api/health.ts';
 import { runAgent } from './run-agent.ts';
 
@@ -103,6 +104,13 @@ describe('a reply that breaks off', () => {
       code,
       message: expect.stringContaining(words),
     });
+  });
+
+  test('that tells of changes is given up where a line of it never ends', async () => {
+    await listen(begins('transfer-encoding: chunked', goOnWriting));
+    const client = new LocalClient(join(home.path, 'socket'));
+    const stream = await client.watch(0, new AbortController().signal);
+    await expect(localEvents(stream).next()).rejects.toMatchObject({ code: 'agent.unrecognised' });
   });
 });
 

@@ -153,7 +153,7 @@ describe('[A7-21] [SG-24] [SG-38] programs on TCP without TLS', () => {
 
 test('[A7-21] [AX-20] the running agent looks at the token file by itself, and no token that it was shown leaves it', async () => {
   const localApi = programs.settings({ tokenFile: await programs.putToken() });
-  const daemon = await startDaemon({ ...programs.enrolled, localApi });
+  await using daemon = await startDaemon({ ...programs.enrolled, localApi });
   await daemon.untilSecret('db/password', 's3cret');
   const next = randomBytes(24).toString('hex');
   await programs.putToken(next);

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
+import { AgentError } from '../agent-error.ts';
 import type { EntryKind } from '../sync/open-bundle.ts';
 
 /** What `GET /v1/watch` tells: that an entry differs, that everything may, or up to which revision all was told. */
@@ -14,7 +15,14 @@ export type Entry = { kind: EntryKind; name: string };
 const change = z.object({ kind: z.string(), name: z.string() });
 const revision = z.object({ revision: z.int() });
 
-/** Reads server-sent events until the stream ends; what is of no use here is left out. */
+/** The agent's own lines are of some hundred characters. */
+const MAX_LINE_LENGTH = 64 * 1024;
+
+/**
+ * Reads server-sent events until the stream ends; what is of no use here is left out.
+ *
+ * @throws AgentError `agent.unrecognised` for a line that does not end
+ */
 export async function* localEvents(stream: Readable): AsyncGenerator<LocalEvent> {
   let event = '';
   for await (const line of linesOf(stream)) {
@@ -32,6 +40,8 @@ async function* linesOf(stream: Readable): AsyncGenerator<string> {
   for await (const chunk of stream.setEncoding('utf8')) {
     const lines = `${begun}${chunk}`.split('\n');
     begun = lines.pop() ?? '';
+    if (begun.length > MAX_LINE_LENGTH)
+      throw new AgentError('agent.unrecognised', 'what tells of changes is no sallyport-agent');
     yield* lines;
   }
 }

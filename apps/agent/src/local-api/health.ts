@@ -7,7 +7,6 @@ import type { AgentEvents } from '../events/agent-events.ts';
 import type { CertificateFileState } from '../files/certificate-files.ts';
 import { libc } from '../host/libc.ts';
 import { arePeersTold } from '../host/peers.ts';
-import { UNNAMED_CONTROL_PLANE } from '../link/link-to-control-plane.ts';
 import type { ImportState } from '../offline/imported-bundles.ts';
 import type { ProviderState } from '../references/guarded-providers.ts';
 import type { ResourceState } from '../resources/resource-monitor.ts';
@@ -113,6 +112,8 @@ export type HealthParts = {
   agent: Agent;
   identity: Identity;
   tls: () => TlsParameters | undefined;
+  /** Absent: the agent dials. */
+  isDialled?: boolean;
   authentication: AgentMethod;
   /** Of the client certificate. */
   identityValidity: () => Validity | undefined;
@@ -137,6 +138,7 @@ function describe({
   agent,
   identity,
   tls,
+  isDialled = false,
   authentication,
   identityValidity,
   fileProblems,
@@ -162,7 +164,9 @@ function describe({
     staleSince: isoOrNull(held && contact.staleSinceMs()),
     offline: held !== undefined && !contact.hasBeenMade,
     controlPlane: {
-      ...peerOf(identity, tls()),
+      ...(isDialled
+        ? { url: null, peer: tls()?.peerAddress ?? null }
+        : { url: identity.controlPlane, peer: null }),
       state: contact.state,
       since: new Date(contact.sinceMs).toISOString(),
       lastError: lastErrorOf(agent),
@@ -200,16 +204,6 @@ export function healthFor(whole: Health, parts: HealthParts, rights: Rights): He
     files: whole.files.filter(({ certificate }) => rights.allows('certificate', certificate)),
   };
   return { ...told, conditions: conditionsOf(told, parts.identityValidity(), Date.now()) };
-}
-
-/** One that dials has no address that this agent could name but the one it comes from. */
-function peerOf(
-  { controlPlane }: Identity,
-  tls: TlsParameters | undefined,
-): Pick<Health['controlPlane'], 'url' | 'peer'> {
-  return controlPlane === UNNAMED_CONTROL_PLANE
-    ? { url: null, peer: tls?.peerAddress ?? null }
-    : { url: controlPlane, peer: null };
 }
 
 function withheldBy({ cache, contact, freshness }: Agent, rights: Rights): number {

@@ -78,7 +78,8 @@ export async function runSyncLoop(
       report(fault, delayMs, parts);
       const early: AbortSignal[] = !hasComeEarly && mayBeBack(fault) ? [parts.answered()] : [];
       await clock.sleep(delayMs, AbortSignal.any([signal, ...early]));
-      hasComeEarly ||= early.some(({ aborted }) => aborted);
+      // Where there was no link yet no pull went out: the next file that is taken may be the last that it wants.
+      hasComeEarly ||= fault.code !== 'link.files_refused' && early.some(({ aborted }) => aborted);
     }
   }
   return undefined;
