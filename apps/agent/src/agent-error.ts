@@ -118,6 +118,11 @@ export function internalError(cause: unknown): AgentError {
   });
 }
 
+/** What was caught, as an error of the agent's own: anything else is a defect of it. */
+export function faultOf(error: unknown): AgentError {
+  return error instanceof AgentError ? error : internalError(error);
+}
+
 /** Where a defect was met: the frames of its stack, without the message, which could quote a value. */
 export function framesOf(error: AgentError): string | undefined {
   if (error.code !== 'agent.internal' || !(error.cause instanceof Error)) return undefined;

@@ -1,6 +1,6 @@
 import type { Environment } from '@sallyport/config/load';
 import { aborted } from './aborted.ts';
-import { AgentError, framesOf, internalError } from './agent-error.ts';
+import { faultOf, framesOf, type AgentError } from './agent-error.ts';
 import { Agent, type AgentParts } from './agent.ts';
 import { systemClock } from './clock.ts';
 import type { AgentConfig } from './config.ts';
@@ -225,7 +225,7 @@ async function forget(
     durableStore.forget();
     log.warn({}, `identity and bundles are removed; ${ENROL_ANEW}`);
   } catch (error) {
-    const fault = error instanceof AgentError ? error : internalError(error);
+    const fault = faultOf(error);
     log.error(
       { code: fault.code, detail: fault.message, stack: framesOf(fault) },
       'identity and bundles could not be removed from disk',
@@ -238,7 +238,7 @@ async function discardPending(state: StateDirectory, log: Log): Promise<void> {
   try {
     await state.destroy('identity.pending.json');
   } catch (error) {
-    const fault = error instanceof AgentError ? error : internalError(error);
+    const fault = faultOf(error);
     log.warn(
       { code: fault.code, detail: fault.message },
       'keys of an enrolment that was cut off could not be removed from disk',

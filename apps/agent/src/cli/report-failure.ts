@@ -4,7 +4,7 @@ import { jsonText, printable, withoutTokens } from '@sallyport/contract';
 import { CryptoError } from '@sallyport/crypto/crypto-error';
 import { LinkError } from '@sallyport/tls/https-link';
 import { CommanderError } from 'commander';
-import { AgentError, internalError, sentenceOf, type AgentErrorCode } from '../agent-error.ts';
+import { type AgentErrorCode, faultOf, sentenceOf } from '../agent-error.ts';
 import { exitCodeOf } from '../exit-codes.ts';
 import type { CliContext } from './context.ts';
 
@@ -60,7 +60,7 @@ function failureOf(error: unknown, { program, args }: Typed): Failure {
     return { code: 'usage.invalid', message: usageMessage(error, { program, args }) };
   if (error instanceof LinkError || error instanceof CryptoError)
     return { code: error.code, message: error.message };
-  const own = error instanceof AgentError ? error : internalError(error);
+  const own = faultOf(error);
   return { code: own.code, message: sentenceOf(own) };
 }
 

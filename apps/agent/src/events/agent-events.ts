@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { MAX_EVENTS, PROTOCOL, type AgentAction, type AgentEvent } from '@sallyport/contract';
-import { AgentError, internalError } from '../agent-error.ts';
+import { AgentError, faultOf } from '../agent-error.ts';
 import type { Clock } from '../clock.ts';
 import type { ControlPlane } from '../link/control-plane.ts';
 import type { Log } from '../log.ts';
@@ -172,7 +172,7 @@ export class AgentEvents {
         await clock.sleep((REPORT_EVERY_MS * (1 + random())) / 2, signal);
       } catch (error) {
         if (signal.aborted) return;
-        const fault = error instanceof AgentError ? error : internalError(error);
+        const fault = faultOf(error);
         this.#parts.log.debug({ code: fault.code }, 'audit events wait for the control plane');
         await clock.sleep(backoff.next(fault), signal);
       }

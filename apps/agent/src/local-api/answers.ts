@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { AgentError, framesOf, internalError } from '../agent-error.ts';
+import { AgentError, faultOf, framesOf } from '../agent-error.ts';
 import type { RepeatedActs } from '../events/repeated-acts.ts';
 import type { Peer } from '../host/libc.ts';
 import { logDefect } from '../log-defect.ts';
@@ -83,7 +83,7 @@ function refuse(
   { response, requestId, named, peer }: Exchange,
   error: unknown,
 ): void {
-  const fault = error instanceof AgentError ? error : internalError(error);
+  const fault = faultOf(error);
   if (RECORDED.test(fault.code)) {
     const what = { action: 'value:refuse', subject: 'request', outcome: 'refused' } as const;
     const application = applicationAt(place, peer);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { AgentError, framesOf, internalError } from '../agent-error.ts';
+import { faultOf, framesOf, type AgentError } from '../agent-error.ts';
 import type { Agent } from '../agent.ts';
 import type { Clock } from '../clock.ts';
 import type { AgentEvents } from '../events/agent-events.ts';
@@ -221,7 +221,7 @@ export class ImportedBundles {
   }
 
   #report(error: unknown, message: string): AgentError {
-    const fault = error instanceof AgentError ? error : internalError(error);
+    const fault = faultOf(error);
     const { code, message: detail } = fault;
     this.#parts.log.error({ code, detail, stack: framesOf(fault) }, message);
     return fault;

@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import type { Diagnosis } from '@sallyport/contract';
 import { z } from 'zod';
-import { AgentError, framesOf, internalError } from '../agent-error.ts';
+import { AgentError, faultOf, framesOf } from '../agent-error.ts';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import type { Applied, DurableCopy } from '../sync/replica.ts';
@@ -241,7 +241,7 @@ export class DurableStore {
 
   /** Logs a fault and returns its code. */
   #report(error: unknown, revision: number | undefined, message: string): string {
-    const fault = error instanceof AgentError ? error : internalError(error);
+    const fault = faultOf(error);
     const { code, message: detail } = fault;
     this.#log.error({ code, detail, revision, stack: framesOf(fault) }, message);
     return code;

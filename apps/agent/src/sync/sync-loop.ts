@@ -4,7 +4,7 @@ import {
   type PullBody,
   type PullReply,
 } from '@sallyport/contract';
-import { AgentError, framesOf, internalError } from '../agent-error.ts';
+import { faultOf, framesOf, type AgentError } from '../agent-error.ts';
 import type { Clock } from '../clock.ts';
 import type { Leases } from '../leases/leases.ts';
 import type { ControlPlane } from '../link/control-plane.ts';
@@ -71,7 +71,7 @@ export async function runSyncLoop(
       await clock.sleep(progress || heldBack ? spread(reply, parts) : backoff.next(), signal);
     } catch (error) {
       if (signal.aborted) break;
-      const fault = error instanceof AgentError ? error : internalError(error);
+      const fault = faultOf(error);
       if (fault.code === 'agent.revoked') return fault;
       if (fault.code === 'link.aborted') continue;
       const delayMs = Math.round(backoff.next(fault));

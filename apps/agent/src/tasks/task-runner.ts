@@ -1,5 +1,5 @@
 import type { ClaimedTask, Diagnosis } from '@sallyport/contract';
-import { AgentError, framesOf, internalError } from '../agent-error.ts';
+import { AgentError, faultOf, framesOf } from '../agent-error.ts';
 import type { Clock } from '../clock.ts';
 import type { ControlPlane } from '../link/control-plane.ts';
 import type { Log, LogFields } from '../log.ts';
@@ -104,10 +104,6 @@ export class TaskRunner {
       }
     }
   }
-}
-
-function faultOf(error: unknown): AgentError {
-  return error instanceof AgentError ? error : internalError(error);
 }
 
 function inWords(fault: AgentError): LogFields {
