@@ -25,6 +25,7 @@ import {
 } from './groups.service.ts';
 
 const tags = ['groups'];
+const params = z.object({ group: groupName });
 
 /** Its settings change without a revision. */
 function stateOf({ id, revision, clones, agentMethods }: Group): Versioned {
@@ -72,7 +73,7 @@ export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
         schema: {
           tags,
           summary: 'Show a group',
-          params: z.object({ group: groupName }),
+          params,
           response: { 200: group, ...problemResponses },
         },
       },
@@ -89,7 +90,7 @@ export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
         schema: {
           tags,
           summary: 'Change what a group’s agents may do',
-          params: z.object({ group: groupName }),
+          params,
           body: patchGroupBody,
           response: { 200: group, ...problemResponses },
         },
@@ -108,7 +109,7 @@ export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
         schema: {
           tags,
           summary: 'Delete a group that holds nothing any more',
-          params: z.object({ group: groupName }),
+          params,
           response: { 204: z.null(), ...problemResponses },
         },
       },
@@ -125,7 +126,7 @@ export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
         schema: {
           tags,
           summary: 'Show a group’s key versions, and how far sealing anew has come',
-          params: z.object({ group: groupName }),
+          params,
           response: { 200: keyring, ...problemResponses },
         },
       },
@@ -139,7 +140,7 @@ export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
         schema: {
           tags,
           summary: 'Give a group a new key',
-          params: z.object({ group: groupName }),
+          params,
           response: { 200: keyring, ...problemResponses },
         },
       },

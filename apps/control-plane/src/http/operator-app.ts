@@ -122,12 +122,13 @@ function authenticateCallers(
   const { clock } = platform;
   const callers = new CallerAuthenticator(platform, sessions);
   const isFresh = ({ shownAtMs }: FastifyRequest) => Math.abs(clock.now() - shownAtMs) <= FRESH_MS;
+  // It may have waited for a hash, a group or the database since.
+  const lookAgain = async (request: FastifyRequest, operation: Operation) => {
+    if (!isFresh(request)) refuseLostRoles(request, operation, await callers.authenticate(request));
+  };
   const begin = (request: FastifyRequest, operation: Operation) => {
     const renew = () => callers.authenticate(request);
-    // It may have waited for a hash, a group or the database since.
-    const onAct = async () => {
-      if (!isFresh(request)) refuseLostRoles(request, operation, await renew());
-    };
+    const onAct = async () => lookAgain(request, operation);
     return Object.assign(operation, { renew, onAct });
   };
   api.addHook('onRequest', async (request) => {
@@ -149,8 +150,8 @@ function authenticateCallers(
   // What changes nothing is not looked at by `onAct`, and may have waited just as long.
   api.addHook('preSerialization', async (request, reply, payload) => {
     const { operation, method } = request;
-    if (method === 'GET' && operation !== null && reply.statusCode < 300 && !isFresh(request))
-      refuseLostRoles(request, operation, await callers.authenticate(request));
+    if (method === 'GET' && operation !== null && reply.statusCode < 300)
+      await lookAgain(request, operation);
     return payload;
   });
 }
