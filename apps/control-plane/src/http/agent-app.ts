@@ -88,7 +88,7 @@ export async function createAgentApp({
         heldTasksRoutes(platform, tasks),
         lendingRoutes(platform),
         heldLeasesRoutes(platform),
-        agentEventsRoutes(platform),
+        agentEventsRoutes(platform, limits),
       ]);
     },
     { prefix: '/agent/v1' },
