@@ -200,8 +200,8 @@ export async function compose({
   const issueCertificate = () =>
     authorities.issueServerCertificate(config.publicHosts, clock.now());
   const certificate = await issueCertificate();
-  const authenticator = new AgentAuthenticator({ trust, revocations, connections, clock });
   const limits = new RequestLimits(clock, config.rateLimits);
+  const authenticator = new AgentAuthenticator({ trust, revocations, connections, limits, clock });
   const listenerOf = (name: 'operatorApi' | 'agentApi') => {
     const { maxConnections, tls } = config[name];
     const shown = own.certificateOf(name) ?? certificate;

@@ -70,7 +70,6 @@ export async function createAgentApp({
         );
         if (claims.method === 'recovery' && request.routeOptions.config.recovery !== true)
           throw clientCertificateRequired();
-        limits.countPrincipal('agent', claims.agentId);
         limits.countUnderWay(claims.agentId, reply.raw);
         request.agentClaims = claims;
         dialled.noteAgent(request.raw.socket, claims);

@@ -170,6 +170,28 @@ describe('requests are limited by who sends them, never by a header that a clien
     expect((await lookFor()).status).toBe(404);
   });
 
+  test('[AX-19] no proof is remembered of a request that is over the limit, and one that is shown again counts for nobody', async () => {
+    const limits = { ...rateLimits, perPrincipal: 2 };
+    const controlPlane = await controlPlaneWith({ settings: { rateLimits: limits } });
+    const owner = await OperatorClient.signedIn(controlPlane.operatorApp);
+    const agent = await agentIn(owner, 'plant-7', controlPlane);
+    const path = '/revisions/1000/bundle';
+    const lookFor = (dpop: string) => agent.call('GET', path, undefined, { dpop });
+    const proofs: string[] = [];
+    const lookAnew = () => {
+      const dpop = agent.dpop('GET', path);
+      proofs.push(dpop);
+      return lookFor(dpop);
+    };
+    await untilLimited(lookAnew, 50);
+    const [used = '', refused = ''] = [proofs.at(0), proofs.at(-1)];
+    controlPlane.clock.advance(1_000);
+    for (let again = 0; again < 5; again += 1)
+      expect(await lookFor(used)).toMatchObject({ status: 401, body: { code: 'dpop.replayed' } });
+    expect((await lookFor(refused)).status).toBe(404);
+    expect((await lookFor(refused)).body).toMatchObject({ code: 'dpop.replayed' });
+  });
+
   test('a token that is made up counts for its address, and a flood of them holds up nobody elsewhere', async () => {
     const controlPlane = await controlPlaneWith({ settings });
     const owner = await OperatorClient.signedIn(controlPlane.operatorApp);
