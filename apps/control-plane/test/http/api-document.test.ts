@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { startControlPlane, type TestControlPlane, WITHOUT_WORKER } from '../control-plane.ts';
+import { OperatorClient } from '../operator-client.ts';
 
 const operation = z.looseObject({
   operationId: z.string(),
   security: z.array(z.unknown()).optional(),
+  requestBody: z.object({ content: z.record(z.string(), z.unknown()) }).optional(),
   parameters: z.array(z.object({ in: z.string(), name: z.string() })).default([]),
   responses: z.record(
     z.string(),
@@ -78,4 +80,19 @@ test.each([
   const { parameters } = operations.find((each) => each.route === route) ?? {};
   const inHeader = parameters?.filter((parameter) => parameter.in === 'header');
   expect(inHeader?.map(({ name }) => name)).toEqual(headers);
+});
+
+test('each operation takes bodies of the media types that it is documented with, and of no other', async () => {
+  const owner = await OperatorClient.signedIn(controlPlane.operatorApp);
+  const taking = operations.filter(({ requestBody }) => requestBody !== undefined);
+  expect(taking.length).toBeGreaterThan(20);
+  for (const { route, requestBody } of taking)
+    for (const type of ['application/json', 'application/merge-patch+json', 'text/json']) {
+      const [verb = '', path = ''] = route.split(' ');
+      const url = path.replace('/api/v1', '').replaceAll(/[{}]/g, '');
+      const method = z.enum(['POST', 'PUT', 'PATCH', 'DELETE']).parse(verb.toUpperCase());
+      const reply = await owner.call(method, url, {}, { 'content-type': type });
+      const isTaken = Object.keys(requestBody?.content ?? {}).includes(type);
+      expect([route, type, reply.status !== 415]).toEqual([route, type, isTaken]);
+    }
 });
