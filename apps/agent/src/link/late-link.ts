@@ -25,6 +25,7 @@ export class LateLink implements ReplaceableLink {
   readonly #looking: NodeJS.Timeout;
   #problem: AgentError;
   #made: ReplaceableLink | undefined;
+  #trust: Parameters<HttpsLink['replace']>[0] | undefined;
   #isClosed = false;
 
   private constructor(problem: AgentError, parts: LateParts) {
@@ -60,8 +61,9 @@ export class LateLink implements ReplaceableLink {
     return [`${sentenceOf(this.#problem).replace(/\.?$/, '.')} ${NEVER_TAKEN}`];
   }
 
-  /** One that is made later trusts what counts by then. */
+  /** One that is made later trusts what counts by then, also of what came while it was being made. */
   replace(trust: Parameters<HttpsLink['replace']>[0]): void {
+    this.#trust = trust;
     this.#made?.replace(trust);
   }
 
@@ -77,6 +79,7 @@ export class LateLink implements ReplaceableLink {
       // The agent may have ended meanwhile.
       if (this.#isClosed) return made.close();
       clearInterval(this.#looking);
+      if (this.#trust !== undefined) made.replace(this.#trust);
       this.#made = made;
       this.#parts.onMade();
     } catch (error) {
