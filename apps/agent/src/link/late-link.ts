@@ -1,7 +1,7 @@
 import type { HttpsLink } from '@sallyport/tls/https-link';
 import { AgentError, sentenceOf } from '../agent-error.ts';
 import { keepFresh } from '../files/keep-fresh.ts';
-import { NEVER_TAKEN, UnusableFiles } from '../files/stores.ts';
+import { problemOf, UnusableFiles } from '../files/stores.ts';
 import type { Log } from '../log.ts';
 import type { Link } from './call.ts';
 
@@ -58,7 +58,7 @@ export class LateLink implements ReplaceableLink {
 
   problems(): string[] {
     if (this.#made !== undefined) return this.#made.problems?.() ?? [];
-    return [`${sentenceOf(this.#problem).replace(/\.?$/, '.')} ${NEVER_TAKEN}`];
+    return [problemOf(sentenceOf(this.#problem), false)];
   }
 
   /** One that is made later trusts what counts by then, also of what came while it was being made. */
