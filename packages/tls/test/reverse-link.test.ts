@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect as tcpConnect, type Socket } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { connect } from 'node:tls';
 import { expect, test } from '@jest/globals';
 import { MAX_CONNECTIONS } from '../src/accepted-pool.ts';
@@ -40,6 +41,22 @@ test('[BM-05] the agent is the TLS server and asks, the control plane is the TLS
     certificateFingerprint(agentLeaf.parts[0] ?? '').slice('SHA256:'.length),
   );
 });
+
+const hasIpv6 = Object.values(networkInterfaces()).some((each) =>
+  each?.some(({ family }) => family === 'IPv6'),
+);
+const testWithIpv6 = hasIpv6 ? test : test.skip;
+
+testWithIpv6(
+  'a peer that comes by IPv4 to a socket of both families is called by its IPv4 address',
+  async () => {
+    await using agent = await listeningAgent({ host: '::' });
+    await using controlPlane = await diallingServer(agent.accepted.port);
+    await controlPlane.dial();
+    await agent.link.request('GET', '/');
+    expect(agent.link.tlsParameters()?.peerAddress).toMatch(/^127\.0\.0\.1:\d+$/);
+  },
+);
 
 test('a connection is kept alive and used again, and one that the control plane closes is done without', async () => {
   await using agent = await listeningAgent();
