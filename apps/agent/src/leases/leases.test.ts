@@ -22,6 +22,8 @@ const asked = {
 let encryptionKey: EncryptionKey;
 let recipient: CryptoKey;
 let nowMs: number;
+/** How much further the wall clock is. */
+let pausedMs: number;
 let sleeping: { untilMs: number; wake: () => void }[];
 let told: string[];
 let toldUsedUp: string[];
@@ -36,6 +38,7 @@ beforeAll(async () => {
 
 beforeEach(() => {
   nowMs = 0;
+  pausedMs = 0;
   sleeping = [];
   told = [];
   toldUsedUp = [];
@@ -45,6 +48,7 @@ beforeEach(() => {
     log: silentLog,
     keyMemory: KeyMemory.ordinary(),
     clock: {
+      now: () => nowMs + pausedMs,
       monotonic: () => nowMs,
       sleep: async (ms, signal) =>
         new Promise((resolve) => {
@@ -107,6 +111,15 @@ describe('a lease', () => {
     expect(textOf(leases.read(lease.id))).toBe('value');
     nowMs = 60_000;
     expect(refusalOf(() => leases.read(lease.id))).toBe('lease.expired');
+  });
+
+  test('[F-08] [SG-32] is over once either clock says so, as after a pause of the whole machine', async () => {
+    const { lease } = await leases.take(asked);
+    pausedMs = 59_999;
+    expect(textOf(leases.read(lease.id))).toBe('value');
+    pausedMs = 60_000;
+    expect(refusalOf(() => leases.read(lease.id))).toBe('lease.expired');
+    expect(leases.named()).toEqual([]);
   });
 
   test('[SG-06] leaves nothing held once its time is up, though nobody asks for it', async () => {
