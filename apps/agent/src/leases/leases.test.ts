@@ -8,10 +8,11 @@ import {
   type EncryptionKey,
 } from '@sallyport/crypto/encryption-key';
 import { sealLeaseValue } from '@sallyport/crypto/lease-value';
+import { z } from 'zod';
 import { AgentError } from '../agent-error.ts';
 import { KeyMemory } from '../host/key-memory.ts';
 import { silentLog } from '../log.ts';
-import { Leases, type Lent } from './leases.ts';
+import { Leases, type Lease, type Lent } from './leases.ts';
 
 const asked = {
   secret: 'db',
@@ -127,6 +128,24 @@ describe('a lease', () => {
     await pass(60_000);
     expect(leases.named()).toEqual([]);
     expect(refusalOf(() => leases.read(lease.id))).toBe('lease.expired');
+  });
+
+  test('[SG-33] is overwritten at its end', async () => {
+    const ends = [
+      () => pass(60_000),
+      async ({ id }: Lease) => leases.giveBack(id),
+      async ({ id }: Lease) => leases.end([id]),
+    ];
+    for (const end of ends) {
+      const { lease } = await leases.take(asked);
+      // What it is held as, which its type hides.
+      const { sealed } = z
+        .object({ sealed: z.instanceof(Uint8Array) })
+        .parse(leases.find(lease.id));
+      expect(sealed.some(Boolean)).toBe(true);
+      await end(lease);
+      expect(sealed.some(Boolean)).toBe(false);
+    }
   });
 
   test('that is renewed lasts until its new end', async () => {

@@ -140,7 +140,7 @@ export class Leases {
 
   /** What is known of a lease that is held. @throws AgentError `lease.*` */
   find(id: string): Lease {
-    return viewOf(this.#holding(id));
+    return this.#holding(id);
   }
 
   /** Reads the value of a lease, which is a use of it. @throws AgentError `lease.*` */
