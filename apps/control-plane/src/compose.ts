@@ -164,7 +164,7 @@ export async function compose({
         return linksChanged.ring();
     }
   };
-  const listener = new WakeupListener(database, log, {
+  const listener = new WakeupListener(database, platform, {
     wakeup: onWakeup,
     connected: () => {
       feed.forgetAll();
