@@ -1,13 +1,9 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
-import { jsonValue, problem } from '@sallyport/contract';
 import type { FastifyInstance } from 'fastify';
-import {
-  createJsonSchemaTransform,
-  createJsonSchemaTransformObject,
-} from 'fastify-type-provider-zod';
-import { z } from 'zod';
+import { createJsonSchemaTransform } from 'fastify-type-provider-zod';
 import { VERSION } from '../platform/version.ts';
+import { named, withNamedShapes } from './named-shapes.ts';
 
 /** What the page is made of comes from here, and nothing else is run, loaded or asked. */
 const PAGE_POLICY = [
@@ -22,12 +18,7 @@ const PAGE_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** What has a name in the document: any JSON value could not be written out, and a problem is in each operation. */
-const named = z.registry<{ id: string }>();
-named.add(jsonValue, { id: 'JsonValue' });
-named.add(problem, { id: 'Problem' });
 const toJsonSchema = createJsonSchemaTransform({ schemaRegistry: named });
-const withComponents = createJsonSchemaTransformObject({ schemaRegistry: named });
 
 /** Collects every route that follows into an OpenAPI document, and serves it with the page that shows it. */
 export async function describeApi(app: FastifyInstance): Promise<void> {
@@ -43,7 +34,7 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
       security: [{ bearer: [] }],
     },
     transform: describeOperation,
-    transformObject: withComponents,
+    transformObject: withNamedShapes,
   });
   await app.register(swaggerUi, {
     routePrefix: '/docs',
@@ -103,10 +94,10 @@ function operationId(method: string, url: string): string {
 function withDescriptions(responses: unknown): Record<string, unknown> {
   const entries = Object.entries(responses ?? {}).map(([status, response]) => {
     const description = DESCRIPTIONS[status];
-    return [
-      status,
-      description === undefined ? response : { ...response, 'x-response-description': description },
-    ];
+    if (description === undefined) return [status, response];
+    const isWhole = response.type === 'null' || 'content' in response;
+    const reply = isWhole ? response : { content: { 'application/json': { schema: response } } };
+    return [status, { ...reply, description }];
   });
   return Object.fromEntries(entries);
 }

@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { startControlPlane, type TestControlPlane, WITHOUT_WORKER } from '../control-plane.ts';
+import { OperatorClient } from '../operator-client.ts';
 
 const operation = z.looseObject({
   operationId: z.string(),
   security: z.array(z.unknown()).optional(),
+  requestBody: z.object({ content: z.record(z.string(), z.unknown()) }).optional(),
   parameters: z.array(z.object({ in: z.string(), name: z.string() })).default([]),
   responses: z.record(
     z.string(),
@@ -30,12 +32,19 @@ beforeAll(async () => {
 });
 afterAll(async () => controlPlane.end());
 
-test('each reference in the API document leads to a schema that it has', () => {
+test('shapes have the names of the contract, each is referred to, and each reference leads to one', () => {
   const references = [...JSON.stringify(served).matchAll(/"\$ref":"([^"]+)"/g)].map(([, to]) => to);
   const schemas = Object.keys(served.components.schemas);
-  expect(new Set(references).size).toBeGreaterThan(1);
-  for (const to of references)
-    expect(schemas.map((name) => `#/components/schemas/${name}`)).toContain(to);
+  expect(schemas).toEqual(expect.arrayContaining(['Secret', 'PutSecretBody', 'Role', 'Problem']));
+  expect(new Set(schemas.map((name) => `#/components/schemas/${name}`))).toEqual(
+    new Set(references),
+  );
+});
+
+test('patterns are read alike where regular expressions know no Unicode properties', () => {
+  const patterns = [...JSON.stringify(served).matchAll(/"pattern":"((?:[^"\\]|\\.)*)"/g)];
+  expect(patterns.length).toBeGreaterThan(1);
+  for (const [, pattern] of patterns) expect(pattern).not.toMatch(/\\[pP]\{|\\0/);
 });
 
 test('each operation has an id of its own, and says in words what each reply is', () => {
@@ -71,4 +80,19 @@ test.each([
   const { parameters } = operations.find((each) => each.route === route) ?? {};
   const inHeader = parameters?.filter((parameter) => parameter.in === 'header');
   expect(inHeader?.map(({ name }) => name)).toEqual(headers);
+});
+
+test('each operation takes bodies of the media types that it is documented with, and of no other', async () => {
+  const owner = await OperatorClient.signedIn(controlPlane.operatorApp);
+  const taking = operations.filter(({ requestBody }) => requestBody !== undefined);
+  expect(taking.length).toBeGreaterThan(20);
+  for (const { route, requestBody } of taking)
+    for (const type of ['application/json', 'application/merge-patch+json', 'text/json']) {
+      const [verb = '', path = ''] = route.split(' ');
+      const url = path.replace('/api/v1', '').replaceAll(/[{}]/g, '');
+      const method = z.enum(['POST', 'PUT', 'PATCH', 'DELETE']).parse(verb.toUpperCase());
+      const reply = await owner.call(method, url, {}, { 'content-type': type });
+      const isTaken = Object.keys(requestBody?.content ?? {}).includes(type);
+      expect([route, type, reply.status !== 415]).toEqual([route, type, isTaken]);
+    }
 });

@@ -1,0 +1,72 @@
+import { isDeepStrictEqual } from 'node:util';
+import * as contract from '@sallyport/contract';
+import { createJsonSchemaTransformObject } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+
+/** What has a name in the contract has it in the document: `secret` is `Secret`. A query is written out as parameters. */
+export const named = z.registry<{ id: string }>();
+for (const [name, shape] of Object.entries(contract))
+  if (isShape(shape) && !name.endsWith('Query'))
+    named.add(shape, { id: `${name.charAt(0).toUpperCase()}${name.slice(1)}` });
+
+const withEveryShape = createJsonSchemaTransformObject({ schemaRegistry: named });
+const REFERENCE = /^(#\/components\/schemas\/)(\w+?)(Input)?$/;
+
+/**
+ * Adds the named shapes that something refers to. Each has one name, where the library has one for what is read and
+ * another for what is written.
+ */
+export const withNamedShapes: typeof withEveryShape = (given) => {
+  const document = withEveryShape(given);
+  const components = 'components' in document ? document.components : undefined;
+  const every: Record<string, object> = components?.schemas ?? {};
+  const shapes = new Map<string, object>();
+  const taken = new Set<string>();
+  const take = (node: unknown) => {
+    for (const each of objectsIn(node)) {
+      writePlainly(each);
+      const [, folder = '', name = '', input = ''] = REFERENCE.exec(String(each['$ref'])) ?? [];
+      const shape = every[name + input];
+      if (shape === undefined) continue;
+      each['$ref'] = folder + name;
+      if (taken.has(name + input)) continue;
+      taken.add(name + input);
+      take(shape);
+      if (!isDeepStrictEqual(shapes.get(name) ?? shape, shape))
+        throw new Error(`${name} is read otherwise than it is written: give the two a name each`);
+      shapes.set(name, shape);
+    }
+  };
+  take(document.paths);
+  const schemas = Object.fromEntries([...shapes].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  return Object.assign(document, { components: { ...components, schemas } });
+};
+
+function* objectsIn(node: unknown): Generator<Record<string, unknown>> {
+  if (typeof node !== 'object' || node === null) return;
+  if (isRecord(node)) yield node;
+  for (const child of Object.values(node)) yield* objectsIn(child);
+}
+
+/**
+ * Without the bounds of every integer in JavaScript and the pattern of a format that has a name; patterns without
+ * Unicode properties and octal escapes, which not every language knows.
+ */
+function writePlainly(schema: Record<string, unknown>): void {
+  const { minimum, maximum, format, pattern } = schema;
+  if (minimum === Number.MIN_SAFE_INTEGER) delete schema['minimum'];
+  if (maximum === Number.MAX_SAFE_INTEGER) delete schema['maximum'];
+  if (format === 'uuid' || format === 'date-time') delete schema['pattern'];
+  else if (typeof pattern === 'string')
+    schema['pattern'] = pattern
+      .replaceAll(String.raw`\0`, String.raw`\u0000`)
+      .replaceAll(String.raw`\p{Cs}`, String.raw`\ud800-\udfff`);
+}
+
+function isRecord(node: object): node is Record<string, unknown> {
+  return !Array.isArray(node);
+}
+
+function isShape(exported: unknown): exported is z.ZodType {
+  return [z.ZodObject, z.ZodEnum, z.ZodUnion, z.ZodLazy].some((kind) => exported instanceof kind);
+}
