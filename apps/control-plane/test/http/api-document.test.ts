@@ -80,6 +80,17 @@ test('the tags in use are those that are described, each in a sentence', () => {
   for (const { description } of served.tags) expect(description).toMatch(/^\p{Lu}.*\.$/u);
 });
 
+test('what a field says of itself stands with it, also where it has a shape with a name', () => {
+  const { Agent } = z
+    .object({ Agent: z.object({ properties: z.record(z.string(), z.unknown()) }) })
+    .parse(served.components.schemas);
+  expect(Agent.properties['lastSeenAt']).toHaveProperty('description');
+  expect(Agent.properties['facts']).toMatchObject({
+    $ref: '#/components/schemas/AgentFacts',
+    description: expect.any(String),
+  });
+});
+
 test('refusals are documented as what they are sent as', async () => {
   const refused = await controlPlane.operatorApp.inject('/api/v1/groups');
   const [type] = String(refused.headers['content-type']).split(';');
