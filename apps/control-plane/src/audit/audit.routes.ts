@@ -116,7 +116,7 @@ export function auditRoutes(platform: Platform, keys: AuditKeys): FastifyPluginA
           operationId: 'verifyAudit',
           summary: 'Verify the whole chain that is kept, with its checkpoints',
           description:
-            'A chain that is broken is no refusal: the reply tells where. That may take minutes; two read the chain at a time, exports among them (`audit.busy`, 503).',
+            'A chain that is broken is no refusal: the reply tells where. To read all of it may take minutes; two requests at a time do, exports among them (`audit.busy`, 503).',
           response: { 200: auditVerification, ...problemResponses },
         },
       },

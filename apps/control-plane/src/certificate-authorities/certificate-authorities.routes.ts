@@ -47,7 +47,7 @@ export function certificateAuthoritiesRoutes(
           operationId: 'prepareCertificateAuthority',
           summary: 'Prepare the CA that is to follow',
           description:
-            'Agents learn to trust it with their next session, in a quarter of an hour at most, before it issues anything. `certificate_authority.wrong_state` (409) while a rotation is under way. There is no body.',
+            'Agents learn to trust it with their next session, in a quarter of an hour at most, before it issues anything. `certificate_authority.wrong_state` (409) while a rotation is under way.',
           response: { 201: certificateAuthority, ...problemResponses },
         },
       },

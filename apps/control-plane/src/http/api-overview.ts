@@ -2,7 +2,7 @@
 export const overview = `
 What operators and their programs ask of a control plane. Agents have an API of their own, at another address.
 
-**Who calls.** Send \`Authorization: Bearer\` with the token of a session (\`signIn\`) or with an API key. A browser may have its session in a cookie (\`docs/operators.md\`). A few operations are one's own and need a session: an API key is refused there (\`session.required\`, 401). An operation asks for one permission, its \`x-permission\`; roles give permissions, everywhere or in one group (\`docs/permissions.md\`). Without it the answer is \`permission.denied\` (403), or what is answered for a thing that is not there (404) where the caller may not even see it. Both refusals are audited.
+**Who calls.** Send \`Authorization: Bearer\` with the token of a session (\`signIn\`) or with an API key. A browser may have its session in a cookie (\`docs/operators.md\`). A few operations are one's own and need a session: an API key is refused there (\`session.required\`, 401). An operation asks for one permission, its \`x-permission\`; roles give permissions, everywhere or in one group (\`docs/permissions.md\`). Without it the answer is \`permission.denied\` (403), or, where the caller may not even see what it is about, the same as when it is not there (\`….not_found\`, 404). Both refusals are audited.
 
 **Bodies and names.** JSON in UTF-8, of 256 KiB at most. A field that is not known is refused, never dropped. Instants are ISO 8601 in UTC. A \`/\` in a name is written \`%2F\` in a path.
 
@@ -12,7 +12,7 @@ What operators and their programs ask of a control plane. Agents have an API of 
 
 **Conditions.** Replies that show one secret, plugin, certificate or group have an \`ETag\`. Changes that list \`If-Match\` and \`If-None-Match\` are done only if the one names what is there (\`*\`: anything), and the other does not (\`*\`: nothing is); else \`precondition.failed\` (412). Other changes refuse both headers.
 
-**Repeating.** A POST that lists \`Idempotency-Key\` does nothing twice: for 24 hours the same caller, key and request get the first reply again, with \`Idempotency-Replayed: true\`. The same key with another request is refused (\`idempotency.mismatch\`, 422); one whose first request is still at work, or whose reply was lost, says so (\`idempotency.in_progress\`, \`idempotency.reply_lost\`, 409).
+**Repeating.** A POST that lists \`Idempotency-Key\` and is sent with one is done once: for 24 hours the same caller, key and request get the first reply again, with \`Idempotency-Replayed: true\`. The same key with another request is refused (\`idempotency.mismatch\`, 422); one whose first request is still at work, or whose reply was lost, says so (\`idempotency.in_progress\`, \`idempotency.reply_lost\`, 409).
 
 **Too much, or not now.** 429 and 503 bear \`Retry-After\`, in seconds, where the time is known: \`rate.limited\` for a caller that comes too often, \`hashing.busy\`, \`group.busy\` and the like for a moment in which too many ask for the same.
 `.trim();

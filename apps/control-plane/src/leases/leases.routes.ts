@@ -57,7 +57,8 @@ export function leasesRoutes(platform: Platform): FastifyPluginAsyncZod {
           tags,
           operationId: 'getLease',
           summary: 'Show a lease',
-          description: '`lease.not_found` (404).',
+          description:
+            '`lease.not_found` (404) when the group has no such lease, or none any more.',
           params: leaseParams,
           response: { 200: lease, ...problemResponses },
         },

@@ -33,7 +33,8 @@ const showSchema = {
   tags,
   operationId: 'getLink',
   summary: 'Show a link and how it goes with it',
-  description: 'Since when its agent is connected, or why it is not. `link.not_found` (404).',
+  description:
+    'Since when its agent is connected, or why it is not, and what their newest connection negotiated. `link.not_found` (404) when the group has none of this name.',
   params: linkParams,
   response: { 200: link, ...problemResponses },
 };

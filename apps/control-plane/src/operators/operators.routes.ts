@@ -68,7 +68,7 @@ export function operatorsRoutes(platform: Platform): FastifyPluginAsyncZod {
           tags,
           operationId: 'getOperator',
           summary: 'Show an operator',
-          description: '`operator.not_found` (404).',
+          description: 'With its roles. `operator.not_found` (404) when nobody has this name.',
           params,
           response: { 200: operator, ...problemResponses },
         },

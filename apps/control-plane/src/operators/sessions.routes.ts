@@ -112,7 +112,7 @@ export function sessionsRoutes(
           operationId: 'endSession',
           summary: 'End one of one’s own sessions',
           description:
-            'It is refused at every replica with the next request. `session.not_found` (404) for one that is not the caller’s. Needs a session.',
+            'Its token is refused at every replica with the next request. `session.not_found` (404) for one that is not the caller’s. Needs a session.',
           params: z.object({ session: uuid }),
           response: { 204: z.null(), ...problemResponses },
         },

@@ -59,7 +59,7 @@ export function pluginsRoutes(platform: Platform): FastifyPluginAsyncZod {
           operationId: 'updatePlugin',
           summary: 'Change parts of a plugin, as a JSON Merge Patch',
           description:
-            'What is named changes, null takes away, and the rest stays, encrypted fields byte for byte. It takes the plugin to the newest version of its type, which it must fit (`request.invalid`, 400): `{}` does that alone.',
+            'What is named changes, null takes away, and the rest stays, encrypted fields byte for byte. It takes the plugin to the newest version of its type, which it must fit (`request.invalid`, 400): `{}` does that alone. `plugin_type.not_found` (404) and `group.too_large` (413) as for `putPlugin`.',
           consumes: [MERGE_PATCH, 'application/json'],
           params,
           body: patchPluginBody,

@@ -152,7 +152,7 @@ export function secretsRoutes(platform: Platform): FastifyPluginAsyncZod {
           operationId: 'restoreSecretVersion',
           summary: 'Make a new version with the value of an earlier one',
           description:
-            'The value is sealed anew inside the control plane; nobody is shown it, so that the right to write is enough. How agents are given the secret stays as it is now. `secret.version_not_found` (404); `secret.other_kind` (409) where one of the two is a reference and the other a value.',
+            'The value is sealed anew inside the control plane; nobody is shown it, so that the right to write is enough. How agents are given the secret stays as it is now. `secret.version_not_found` (404); `secret.other_kind` (409) where one of the two is a reference and the other a value; `group.too_large` (413) as for `putSecret`.',
           params,
           body: restoreSecretBody,
           response: { 200: secret, ...problemResponses },
