@@ -4,6 +4,7 @@ import { access, mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { startTcpGate } from '@sallyport/testkit/tcp-gate';
 import { Installation, type Replica } from '../fixtures/installation.ts';
 import { outcomeOf } from '../fixtures/program.ts';
 
@@ -150,3 +151,18 @@ test.each(['rotate-root', 'after-restore', 'reset-owner'])(
     await expect(access(folder)).rejects.toMatchObject({ code: 'ENOENT' });
   },
 );
+
+test('told to stop while its database is silent, it stops all the same, says so in one line and exits with 0', async () => {
+  const database = new URL(installation.databaseUrl);
+  await using gate = await startTcpGate({ host: database.hostname, port: Number(database.port) });
+  database.port = String(gate.port);
+  const environment = await installation.replicaEnvironment('silent');
+  const reached = { ...environment, DATABASE_URL: database.href };
+  const { process } = await installation.restart({ environment: reached });
+  gate.freeze();
+  process.kill('SIGTERM');
+  expect(await process.exited).toEqual({ code: 0, signal: null });
+  const told = (words: string) => process.stderr.filter((line) => line.includes(words));
+  expect(told('does not answer any more; stopped without it')).toHaveLength(1);
+  expect(told('"stopped"')).toHaveLength(1);
+}, 60_000);

@@ -14,6 +14,26 @@ export type Clock = {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 };
 
+/** One instant by both clocks, in milliseconds. */
+export type Moment = { monotonic: number; epoch: number };
+type BothClocks = Pick<Clock, 'now' | 'monotonic'>;
+
+export function momentOf(clock: BothClocks): Moment {
+  return { monotonic: clock.monotonic(), epoch: clock.now() };
+}
+
+export function later({ monotonic, epoch }: Moment, ms: number): Moment {
+  return { monotonic: monotonic + ms, epoch: epoch + ms };
+}
+
+/**
+ * Milliseconds since an instant, by the clock that says more; negative before it. A virtual machine that was paused
+ * learns of that from its wall clock alone, and a wall clock that is set back keeps nothing for longer.
+ */
+export function elapsedMs(clock: BothClocks, since: Moment): number {
+  return Math.max(clock.monotonic() - since.monotonic, clock.now() - since.epoch);
+}
+
 /** Shorter sleeps are passed over: some systems tell their uptime in whole seconds. */
 const SHORTEST_SLEEP_MS = 2_000;
 

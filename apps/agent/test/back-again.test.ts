@@ -133,3 +133,22 @@ test('[F-02] it asks again each time that a file of its link is taken, until the
   await until(() => agent.contact.state === 'connected');
   await agent.stop();
 });
+
+test('[BM-21] a CA that is replaced while the link is being made is the one that it trusts', async () => {
+  let areGood = false;
+  const link = await LateLink.open({
+    make: async () => {
+      if (!areGood) throw new UnusableFiles('a file is damaged', {});
+      const ofBefore = new HttpsLink({ baseUrl: double.url });
+      link.replace({ ca: double.ca });
+      return ofBefore;
+    },
+    onMade: () => {},
+    log: silentLog,
+  });
+  areGood = true;
+  await until(() => link.problems?.().length === 0);
+  // Refused, and so answered.
+  expect(await link.request('GET', '/agent/v1/cacerts')).toMatchObject({ status: 401 });
+  link.close();
+});

@@ -59,6 +59,24 @@ describe('a revision that the disk did not take', () => {
   });
 });
 
+test('[F-02] doctor warns of a bundle that falls behind on a full disk, while the agent serves on', async () => {
+  for (const file of ['bundle.json', 'high-water.json']) await mkdir(path(`${file}.tmp`));
+  double.putSecret('db/password', 'second');
+  await untilAcknowledged();
+  const where = ['--state-dir', enrolled.stateDir, '--socket', enrolled.socket];
+  const { code, stdout } = await runAgent(['doctor', '--json', ...where]);
+  const { findings } = JSON.parse(stdout);
+  expect(findings.find(({ check }: { check: string }) => check === 'durable bundle')).toEqual({
+    check: 'durable bundle',
+    outcome: 'warning',
+    detail: expect.stringMatching(
+      /^revision 2 can be opened.*could not keep.*\(state\.unusable\)$/,
+    ),
+    advice: expect.stringContaining('room'),
+  });
+  expect(code).toBe(0);
+});
+
 describe('[F-03] a bundle that is refused while the quarantine', () => {
   beforeEach(async () => {
     await daemon.stop();

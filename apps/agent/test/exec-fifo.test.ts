@@ -1,11 +1,15 @@
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { chown, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { titleOrLeftOut } from '@sallyport/testkit/left-out';
 import { expectNoLeftovers } from '@sallyport/testkit/process';
 import { until } from './harness.ts';
 import { runAgent } from './run-agent.ts';
 import { runningAgent, type RunningAgent } from './running-agent.ts';
 
+const why = process.getuid?.() === 0 ? undefined : 'only root gives pipes away';
+const testAsRoot = why === undefined ? test : test.skip;
 const LONG = `${'0123456789abcdef'.repeat(4_000)}end`;
 let agent: RunningAgent;
 let folder: string;
@@ -93,6 +97,18 @@ describe('[SG-18] exec --fifo', () => {
     expect([await text('one'), await text('two')]).toEqual(['', 'correct "horse"\n']);
     expect((await readdir(folder)).toSorted()).toEqual(['one', 'two']);
   });
+
+  testAsRoot(
+    titleOrLeftOut('gives nothing to a pipe of another user that takes its place', why),
+    async () => {
+      const foreign = kept('foreign');
+      execFileSync('sh', ['-c', 'mkfifo "$0"', foreign]);
+      await chown(foreign, 12_345, 12_345);
+      const script = 'mv foreign pipe; cat pipe > one';
+      await exec(['--fifo', `${kept('pipe')}=secret:db/password`], script);
+      expect(await text('one')).toBe('');
+    },
+  );
 
   test('takes the place of nothing, and starts nothing then', async () => {
     await writeFile(kept('file'), 'there');

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { readdir, readFile, stat } from 'node:fs/promises';
+import { request } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { localApiSettings } from '../src/local-api-settings.ts';
@@ -85,6 +86,21 @@ describe('a program', () => {
     const sent = double.requestsTo('/agent/v1/leases').map((request) => request.body);
     expect(sent.join()).toContain('"requestId":"request-of-a-program"');
     expect(sent.join()).toContain(`"listener":"${enrolled.socket}"`);
+  });
+
+  test('that hangs up before its lease arrives has it given back', async () => {
+    double.lending.open.clear();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    double.lending.gate = promise;
+    const { socket: socketPath } = enrolled;
+    const sent = request({ socketPath, path: '/v1/leases', method: 'POST' });
+    sent.on('error', () => {}).end(JSON.stringify({ secret: 'db/root' }));
+    await until(() => double.lending.open.size === 1);
+    sent.destroy();
+    await daemon.ask('/healthz');
+    resolve();
+    await until(() => double.lending.open.size === 0);
+    double.lending.gate = undefined;
   });
 
   test('is told at once when an operator ends its lease', async () => {

@@ -1,6 +1,10 @@
+import { once } from 'node:events';
 import { rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { runProgram } from '../src/cli/program.ts';
 import { until, type TestDaemon } from './harness.ts';
 import { OfflineHost } from './offline-host.ts';
 
@@ -30,6 +34,29 @@ describe('[SG-13] while the agent runs,', () => {
     daemon = await host.run();
     expect(await daemon.secret('db')).toBe('second');
     expect(await daemon.health()).toMatchObject({ imported: { error: null } });
+  });
+
+  test('an import tells a person at a terminal that the agent takes its time', async () => {
+    const silent = createServer();
+    const socket = join(host.home.path, 'silent.sock');
+    await once(silent.listen(socket), 'listening');
+    const file = join(host.home.path, 'stick');
+    await writeFile(file, await host.exported());
+    const told: string[] = [];
+    const write = (text: string) => {
+      told.push(text);
+      silent.closeAllConnections();
+    };
+    const ended = runProgram(
+      ['bundle', 'import', file, '--state-dir', host.stateDir, '--socket', socket],
+      {
+        ...{ env: {}, hostname: 'edge-7', stdin: Readable.from(['']), stdout: { write: () => {} } },
+        stderr: { isTTY: true, write },
+      },
+    );
+    expect(await ended).not.toBe(0);
+    expect(told[0]).toBe('sallyport-agent: waiting for the running agent to take the bundle …\n');
+    silent.close();
   });
 
   test('staleness is told from when the control plane issued it', async () => {

@@ -1,5 +1,8 @@
+import { createHook } from 'node:async_hooks';
+import { once } from 'node:events';
+import { renameSync } from 'node:fs';
 import { lstat, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
@@ -102,6 +105,27 @@ describe('[SG-24] the socket', () => {
       for (const server of servers) server.close();
     }
     expect((await readdir(home.path)).filter((name) => !name.includes('.'))).toEqual([]);
+  });
+
+  test('that another agent has put in the place of a dead one, once that was looked at, is left to it', async () => {
+    const [live, path] = [join(home.path, 'live.sock'), join(home.path, 'dead.sock')];
+    await listenThenClose(live, 0o600, () => rename(live, path));
+    await listenThenClose(live, 0o600, async () => {
+      let hasLooked = false;
+      const betweenLooks = createHook({
+        init: (_, type) => {
+          hasLooked ||= type === 'PIPECONNECTWRAP';
+          if (!hasLooked || type !== 'FSREQPROMISE') return;
+          betweenLooks.disable();
+          renameSync(live, path);
+        },
+      }).enable();
+      const claim = listenOnSocket(createServer(), path, { mode: 0o600 });
+      await expect(claim).rejects.toMatchObject({ code: 'socket.in_use' });
+      const socket = connect({ path });
+      await once(socket, 'connect');
+      socket.destroy();
+    });
   });
 
   test('that is another agent’s by now is left to it by one that stops', async () => {

@@ -2,9 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
+import { createServer as createTcpServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { formatToken, mintToken } from '@sallyport/crypto/token';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
 import { runProgram } from '../src/cli/program.ts';
 
@@ -43,6 +45,11 @@ async function toldBy(args: readonly string[], isTTY: boolean): Promise<string[]
 const file = (name: string) => join(home.path, name);
 describe.each<[string, () => string[], string]>([
   ['get', () => ['get', 'a'], 'asking the agent'],
+  ['get --certificate', () => ['get', 'a', '--certificate'], 'asking the agent'],
+  ['list', () => ['list'], 'asking the agent'],
+  ['status', () => ['status'], 'asking the agent'],
+  ['lease read', () => ['lease', 'read', randomUUID()], 'asking the agent'],
+  ['lease return', () => ['lease', 'return', randomUUID()], 'asking the agent'],
   ['exec', () => ['exec', '--env', 'A=secret:a', 'true'], 'asking the agent for the values'],
   [
     'render',
@@ -64,4 +71,38 @@ describe.each<[string, () => string[], string]>([
     expect(failure).toMatch(/^sallyport-agent: .* — /);
     expect(others).toEqual([]);
   });
+});
+
+test('enroll tells a person at a terminal that a control plane does not answer', async () => {
+  const told: string[] = [];
+  const host = createTcpServer();
+  host.listen(0, '127.0.0.1');
+  await once(host, 'listening');
+  const address = host.address();
+  const port = typeof address === 'object' ? address?.port : undefined;
+  const open: Socket[] = [];
+  host.on('connection', (connection) => void open.push(connection));
+  const fingerprint = `SHA256:${Array(32).fill('AB').join(':')}`;
+  const ended = runProgram(
+    [
+      ...['enroll', '--url', `https://127.0.0.1:${port}`, '--fingerprint', fingerprint],
+      ...['--token-file', '-', '--state-dir', file('state'), '--socket', socket],
+    ],
+    {
+      env: {},
+      hostname: 'web-1',
+      stdin: Readable.from([formatToken(mintToken('enroll', randomUUID()))]),
+      stdout: { write: () => {} },
+      stderr: {
+        isTTY: true,
+        write: (text) => {
+          told.push(text);
+          for (const connection of open) connection.destroy();
+        },
+      },
+    },
+  );
+  expect(await ended).not.toBe(0);
+  expect(told[0]).toBe('sallyport-agent: asking the control plane which CA it has …\n');
+  host.close();
 });

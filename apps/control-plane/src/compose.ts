@@ -38,6 +38,7 @@ import { createMetrics } from './platform/metrics.ts';
 import type { Platform } from './platform/platform.ts';
 import { openQueueBackend } from './platform/queue-backend.ts';
 import type { RootKeys } from './platform/root-keys.ts';
+import { stopInTime } from './platform/stop-in-time.ts';
 import { Turns } from './platform/turns.ts';
 import { WakeupListener, type Wakeup } from './platform/wakeups.ts';
 import { AgentTasks } from './tasks/index.ts';
@@ -72,7 +73,7 @@ export type ControlPlane = {
   caCertificate: string;
   platform: Platform;
   agentUrl: () => string;
-  /** Answers waiting pulls, writes what is pending and closes every connection. */
+  /** Answers waiting pulls, writes what is pending and closes every connection that answers in time. Never rejects. */
   stop(): Promise<void>;
 };
 
@@ -163,7 +164,7 @@ export async function compose({
         return linksChanged.ring();
     }
   };
-  const listener = new WakeupListener(database, log, {
+  const listener = new WakeupListener(database, platform, {
     wakeup: onWakeup,
     connected: () => {
       feed.forgetAll();
@@ -200,8 +201,8 @@ export async function compose({
   const issueCertificate = () =>
     authorities.issueServerCertificate(config.publicHosts, clock.now());
   const certificate = await issueCertificate();
-  const authenticator = new AgentAuthenticator({ trust, revocations, connections, clock });
   const limits = new RequestLimits(clock, config.rateLimits);
+  const authenticator = new AgentAuthenticator({ trust, revocations, connections, limits, clock });
   const listenerOf = (name: 'operatorApi' | 'agentApi') => {
     const { maxConnections, tls } = config[name];
     const shown = own.certificateOf(name) ?? certificate;
@@ -284,15 +285,14 @@ export async function compose({
       presented.stop();
       storeWatch.stop();
       hub.settleAll('stopping');
-      const apps = [operatorApp, agentApp, metricsApp];
-      await Promise.all([...apps.map(async (app) => app.close()), dialer.stop()]);
-      await maintenance?.stop();
-      await sequencer.stop();
-      await safetyNet.stop();
-      await acknowledgements.close();
-      await listener.close();
-      await backend.close();
-      await db.close();
+      const dialling = dialer.stop();
+      await Promise.all([operatorApp, agentApp, metricsApp].map(async (app) => app.close()));
+      const work = [maintenance?.stop(), sequencer.stop(), safetyNet.stop(), dialling];
+      await stopInTime(log, [...work, acknowledgements.close()], () => [
+        listener.close(),
+        backend.close(),
+        db.close(),
+      ]);
     },
   };
 }

@@ -47,8 +47,12 @@ try {
   else if (values.version === true) process.stdout.write(`${VERSION}\n`);
   else if (values.name !== undefined && command !== resetOwner)
     refuseUsage('--name goes with reset-owner');
-  else if (positionals.length === 0) await serve(settings(values.config, values.roles));
-  else if (command !== undefined) await command(settings(values.config, values.roles), values.name);
+  else if (positionals.length === 0) {
+    await serve(settings(values.config, values.roles));
+    // A database that has fallen silent would keep its connections open, and the process with them.
+    process.exit();
+  } else if (command !== undefined)
+    await command(settings(values.config, values.roles), values.name);
   else refuseUsage('the commands are rotate-root, after-restore and reset-owner');
 } catch (error) {
   if (error instanceof ConfigError) {

@@ -63,7 +63,12 @@ export async function startControlPlane(
     config: {
       ...config,
       // The clock stands still, so that limits would never open again.
-      rateLimits: { perPrincipal: 1e6, perAddress: 1e6, signInsPerMinute: 1e6 },
+      rateLimits: {
+        perPrincipal: 1e6,
+        perAddress: 1e6,
+        eventsPerAgent: 1e6,
+        signInsPerMinute: 1e6,
+      },
       ...options.settings,
       owner: { name: 'owner', password: new Secret(OWNER_PASSWORD) },
       redis: {

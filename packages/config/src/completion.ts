@@ -9,14 +9,18 @@ export type CommandTree = {
     long?: string | undefined;
     description: string;
     hidden: boolean;
+    /** Of a value after it. */
+    required: boolean;
   }[];
+  readonly registeredArguments: readonly { argChoices?: readonly string[] | undefined }[];
   readonly commands: readonly CommandTree[];
 };
 
 /** What may stand after these words: `at` is empty, or ` config check`. */
-type Place = { at: string; words: { text: string; description: string }[] };
+type Place = { at: string; words: Word[] };
+type Word = { text: string; description: string; takesValue: boolean };
 
-const HELP = { text: '--help', description: 'display help for command' };
+const HELP: Word = { text: '--help', description: 'display help for command', takesValue: false };
 
 /** The script that teaches a shell the commands and options of a program, from the program's own command tree. */
 export function completionScript(shell: Shell, program: CommandTree): string {
@@ -30,12 +34,16 @@ function placesIn(command: CommandTree, at: string): Place[] {
   const below = command.commands.map((each) => ({
     text: each.name(),
     description: each.description(),
+    takesValue: false,
   }));
-  const options = command.options.flatMap(({ long, description, hidden }) =>
-    long === undefined || hidden ? [] : [{ text: long, description }],
+  const choices = command.registeredArguments.flatMap(({ argChoices = [] }) =>
+    argChoices.map((text) => ({ text, description: '', takesValue: false })),
+  );
+  const options = command.options.flatMap(({ long, description, hidden, required }) =>
+    long === undefined || hidden ? [] : [{ text: long, description, takesValue: required }],
   );
   return [
-    { at, words: [...below, ...options, HELP] },
+    { at, words: [...below, ...choices, ...options, HELP] },
     ...command.commands.flatMap((each) => placesIn(each, `${at} ${each.name()}`)),
   ];
 }
@@ -43,6 +51,7 @@ function placesIn(command: CommandTree, at: string): Place[] {
 function bashScript(name: string, places: readonly Place[], known: readonly string[]): string {
   const called = functionOf(name);
   const cases = places.map(({ at, words }) => `    ${quoted(at)}) words=${list(words)} ;;`);
+  // With no word of its own, bash offers files.
   return `# bash completion of ${name}
 ${called}() {
   local at='' word words=''
@@ -52,6 +61,9 @@ ${called}() {
       ${known.map(quoted).join(' | ')}) at="$at $word" ;;
     esac
   done
+  case "$at \${COMP_WORDS[COMP_CWORD-1]}" in
+    ${valued(places)}) return ;;
+  esac
   case "$at" in
 ${cases.join('\n')}
   esac
@@ -74,6 +86,9 @@ ${called}() {
       (${known.map(quoted).join(' | ')}) at="$at $word" ;;
     esac
   done
+  case "$at \${words[CURRENT-1]}" in
+    (${valued(places)}) _files; return ;;
+  esac
   case "$at" in
 ${cases.join('\n')}
   esac
@@ -86,8 +101,9 @@ if [[ $funcstack[1] == ${called} ]]; then ${called} "$@"; else compdef ${called}
 function fishScript(name: string, places: readonly Place[], known: readonly string[]): string {
   const called = functionOf(name);
   const lines = places.flatMap(({ at, words }) =>
-    words.map(({ text, description }) => {
-      const word = text.startsWith('--') ? `-l ${text.slice(2)}` : `-f -a ${text}`;
+    words.map(({ text, description, takesValue }) => {
+      const option = `-l ${text.slice(2)}${takesValue ? ' -r' : ''}`;
+      const word = text.startsWith('--') ? option : `-f -a ${text}`;
       return `complete -c ${name} -n ${quotedForFish(`${called} ${quoted(at)}`)} ${word} -d ${quotedForFish(description)}`;
     }),
   );
@@ -103,6 +119,15 @@ function ${called}
 end
 ${lines.join('\n')}
 `;
+}
+
+/** Where a value follows, and none of the words: what is there is a pattern of a shell's `case`. */
+function valued(places: readonly Place[]): string {
+  return places
+    .flatMap(({ at, words }) =>
+      words.filter(({ takesValue }) => takesValue).map(({ text }) => quoted(`${at} ${text}`)),
+    )
+    .join(' | ');
 }
 
 const functionOf = (name: string) => `_${name.replaceAll('-', '_')}`;

@@ -10,6 +10,7 @@ import { aborted, exchange, type LinkReply, StaleConnectionError } from './excha
 import { certificateFingerprint } from './fingerprint.ts';
 import { LinkError, type LinkErrorCode } from './link-error.ts';
 import { negotiatedOn } from './negotiated.ts';
+import { plainAddress } from './plain-address.ts';
 import type { TlsPolicy } from './policy.ts';
 import { detourTo, openSocket, type Route } from './route.ts';
 import { RoutedAgent } from './routed-agent.ts';
@@ -83,7 +84,8 @@ const IDEMPOTENT_METHODS: ReadonlySet<string> = new Set([
 function parametersOf(socket: TLSSocket, earlier: TlsParameters | undefined): TlsParameters {
   const { protocol, cipher, group } = negotiatedOn(socket);
   const certificate = socket.getPeerX509Certificate();
-  const { remoteAddress: host, remotePort: port } = socket;
+  const { remoteAddress, remotePort: port } = socket;
+  const host = remoteAddress === undefined ? undefined : plainAddress(remoteAddress);
   return {
     protocol,
     cipher,

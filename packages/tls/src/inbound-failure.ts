@@ -1,6 +1,7 @@
 import type { TLSSocket } from 'node:tls';
 import { connectionFailure } from './connection-failure.ts';
 import { LinkError } from './link-error.ts';
+import { plainAddress } from './plain-address.ts';
 
 const UNKNOWN_ISSUER: ReadonlySet<unknown> = new Set([
   'UNABLE_TO_GET_ISSUER_CERT',
@@ -12,7 +13,7 @@ const UNKNOWN_ISSUER: ReadonlySet<unknown> = new Set([
 export function inboundFailure(error: Error, socket: TLSSocket): LinkError {
   // A code, whatever its type says; null where the handshake did not get that far.
   const verification: unknown = socket.authorizationError;
-  const peer = `The peer at ${socket.remoteAddress ?? 'an unknown address'}`;
+  const peer = `The peer at ${plainAddress(socket.remoteAddress ?? 'an unknown address')}`;
   if (typeof verification === 'string')
     return peerFailure(Object.assign(new Error(verification), { code: verification }), peer);
   if ('code' in error && error.code === 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE')

@@ -98,7 +98,7 @@ class Relay {
   }
 }
 
-function portOf(server: { address(): AddressInfo | string | null }): number {
+export function portOf(server: { address(): AddressInfo | string | null }): number {
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('not a TCP server');
   return address.port;

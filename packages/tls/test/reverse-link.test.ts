@@ -1,11 +1,13 @@
 import { once } from 'node:events';
 import { connect as tcpConnect, type Socket } from 'node:net';
-import { connect } from 'node:tls';
+import { networkInterfaces } from 'node:os';
+import { connect, createServer } from 'node:tls';
 import { expect, test } from '@jest/globals';
 import { MAX_CONNECTIONS } from '../src/accepted-pool.ts';
 import { certificateFingerprint } from '../src/fingerprint.ts';
 import { MAX_HALF_OPEN } from '../src/half-open.ts';
 import { Issuer } from './issuer.ts';
+import { portOf } from './proxies.ts';
 import {
   agentLeaf,
   clientOptions,
@@ -39,6 +41,37 @@ test('[BM-05] the agent is the TLS server and asks, the control plane is the TLS
   expect(socket.getPeerX509Certificate()?.fingerprint256).toBe(
     certificateFingerprint(agentLeaf.parts[0] ?? '').slice('SHA256:'.length),
   );
+});
+
+const hasIpv6 = Object.values(networkInterfaces()).some((each) =>
+  each?.some(({ family }) => family === 'IPv6'),
+);
+const testWithIpv6 = hasIpv6 ? test : test.skip;
+
+testWithIpv6(
+  'a peer that comes by IPv4 to a socket of both families is called by its IPv4 address',
+  async () => {
+    await using agent = await listeningAgent({ host: '::' });
+    await using controlPlane = await diallingServer(agent.accepted.port);
+    await controlPlane.dial();
+    await agent.link.request('GET', '/');
+    expect(agent.link.tlsParameters()?.peerAddress).toMatch(/^127\.0\.0\.1:\d+$/);
+  },
+);
+
+test.each([
+  ['localhost', 'localhost'],
+  ['127.0.0.1', false],
+])('an agent that is dialled at %s is shown the SNI %s', async (host, sni) => {
+  const server = createServer(credentials(agentLeaf)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const connected = once(server, 'secureConnection');
+  await using controlPlane = await diallingServer(portOf(server));
+  await controlPlane.dial({ host });
+  const [socket] = await connected;
+  expect(socket.servername).toBe(sni);
+  socket.destroy();
+  server.close();
 });
 
 test('a connection is kept alive and used again, and one that the control plane closes is done without', async () => {

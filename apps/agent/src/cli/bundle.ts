@@ -14,6 +14,7 @@ import type { CliContext } from './context.ts';
 import { chooseName } from './enroll.ts';
 import { LocalClient } from './local-client.ts';
 import { startCommand } from './start-command.ts';
+import { waitingFor } from './waiting-for.ts';
 
 export type RequestFlags = ConfigFlags & {
   name?: string;
@@ -73,7 +74,7 @@ async function fill(opened: FileHandle, text: string): Promise<void> {
 export async function importFile(
   file: string,
   { signer, json, ...flags }: ImportFlags,
-  { env, stdout }: CliContext,
+  { env, stdout, stderr }: CliContext,
 ): Promise<void> {
   const { config } = readAgentConfig(flags, env);
   if (signer !== undefined && !THUMBPRINT.test(signer))
@@ -83,7 +84,10 @@ export async function importFile(
   const jws = await readBundleFile(file);
   const { stateDir, socket } = config;
   const imported = await importBundle({ stateDir, jws, signer, clock: systemClock });
-  if (imported.isRunning) await untilTaken(imported, { stateDir, client: new LocalClient(socket) });
+  if (imported.isRunning) {
+    const taken = untilTaken(imported, { stateDir, client: new LocalClient(socket) });
+    await waitingFor('waiting for the running agent to take the bundle', { stderr }, taken);
+  }
   tell(imported, { json, ...flags }, stdout);
 }
 

@@ -63,7 +63,11 @@ export async function enrollAgent(flags: EnrollFlags, context: CliContext): Prom
   const route = await routeToControlPlane(config);
   const stores = await openOwnStores(config);
   const ca = stores?.truststore?.join('');
-  const trustAnchor = await readTrustAnchor(flags, controlPlane, { tls, route, peerName, ca });
+  const trustAnchor = await waitingFor(
+    'asking the control plane which CA it has',
+    context,
+    readTrustAnchor(flags, controlPlane, { tls, route, peerName, ca }),
+  );
   const own = stores?.keystore;
   const identity = own && { cert: own.chain, key: own.key };
   const link = new HttpsLink({

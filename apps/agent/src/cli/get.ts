@@ -3,7 +3,7 @@ import { readAgentConfig, type ConfigFlags } from '../config.ts';
 import { certificateReply, secretReply } from '../local-api/replies.ts';
 import type { CliContext } from './context.ts';
 import { certificatePath, LocalClient, secretPath, VALUES_TIMEOUT_MS } from './local-client.ts';
-import { waitingFor } from './waiting-for.ts';
+import { ASKING_AGENT, waitingFor } from './waiting-for.ts';
 
 export type GetFlags = ConfigFlags & { json?: boolean; field?: string };
 
@@ -16,7 +16,7 @@ export async function getSecret(
   const client = new LocalClient(readAgentConfig(flags, env).config.socket, VALUES_TIMEOUT_MS);
   // A reference is looked up elsewhere.
   const asked = client.read(secretPath(name, flags.field), secretReply);
-  const reply = await waitingFor('asking the agent', { stderr }, asked);
+  const reply = await waitingFor(ASKING_AGENT, { stderr }, asked);
   if (flags.json === true) stdout.write(`${jsonText(reply)}\n`);
   else stdout.write(stdout.isTTY === true ? `${reply.value}\n` : reply.value);
 }
@@ -25,9 +25,10 @@ export async function getSecret(
 export async function getCertificate(
   name: string,
   flags: GetFlags,
-  { env, stdout }: CliContext,
+  { env, stdout, stderr }: CliContext,
 ): Promise<void> {
   const client = new LocalClient(readAgentConfig(flags, env).config.socket);
-  const reply = await client.read(certificatePath(name), certificateReply);
+  const asked = client.read(certificatePath(name), certificateReply);
+  const reply = await waitingFor(ASKING_AGENT, { stderr }, asked);
   stdout.write(flags.json === true ? `${jsonText(reply)}\n` : reply.key + reply.chain);
 }

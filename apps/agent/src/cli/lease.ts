@@ -4,7 +4,7 @@ import { readAgentConfig, type ConfigFlags } from '../config.ts';
 import { leaseReply, lentReply } from '../local-api/replies.ts';
 import type { CliContext } from './context.ts';
 import { LocalClient, VALUES_TIMEOUT_MS } from './local-client.ts';
-import { waitingFor } from './waiting-for.ts';
+import { ASKING_AGENT, waitingFor } from './waiting-for.ts';
 
 export type LeaseFlags = ConfigFlags & { json?: boolean; ttl?: string };
 
@@ -28,7 +28,8 @@ export async function takeLease(
 
 /** `lease read`: the value once more. */
 export async function readLease(id: string, flags: LeaseFlags, context: CliContext): Promise<void> {
-  show(await clientOf(flags, context).send('GET', pathOf(id), lentReply), flags, context);
+  const asked = clientOf(flags, context).send('GET', pathOf(id), lentReply);
+  show(await waitingFor(ASKING_AGENT, context, asked), flags, context);
 }
 
 /** `lease renew`. */
@@ -50,7 +51,8 @@ export async function returnLease(
   flags: LeaseFlags,
   context: CliContext,
 ): Promise<void> {
-  await clientOf(flags, context).sendOnly('DELETE', pathOf(id));
+  const asked = clientOf(flags, context).sendOnly('DELETE', pathOf(id));
+  await waitingFor(ASKING_AGENT, context, asked);
   const told = flags.json === true ? jsonText({ id, returned: true }) : 'the lease is over';
   context.stdout.write(`${told}\n`);
 }

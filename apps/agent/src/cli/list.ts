@@ -4,6 +4,7 @@ import { listReply } from '../local-api/replies.ts';
 import type { CliContext } from './context.ts';
 import { LocalClient } from './local-client.ts';
 import { reportNotice } from './report-failure.ts';
+import { ASKING_AGENT, waitingFor } from './waiting-for.ts';
 
 /** `list`: the names and versions of all that applications can read. */
 export async function listNames(
@@ -11,9 +12,11 @@ export async function listNames(
   { env, stdout, stderr }: CliContext,
 ): Promise<void> {
   const client = new LocalClient(readAgentConfig(flags, env).config.socket);
-  const secrets = await client.read('/v1/secrets', listReply);
-  const configs = await client.read('/v1/config', listReply);
-  const certificates = await client.read('/v1/certificates', listReply);
+  const { secrets, configs, certificates } = await waitingFor(
+    ASKING_AGENT,
+    { stderr },
+    readLists(client),
+  );
   if (flags.json === true) {
     stdout.write(
       `${jsonText({ revision: secrets.revision, complete: secrets.complete, secrets: secrets.items, configs: configs.items, certificates: certificates.items })}\n`,
@@ -34,4 +37,12 @@ export async function listNames(
     stdout.write(`config  ${printable(name)}  version ${version}\n`);
   for (const { name, version } of certificates.items)
     stdout.write(`certificate  ${printable(name)}  version ${version}\n`);
+}
+
+async function readLists(client: LocalClient) {
+  return {
+    secrets: await client.read('/v1/secrets', listReply),
+    configs: await client.read('/v1/config', listReply),
+    certificates: await client.read('/v1/certificates', listReply),
+  };
 }

@@ -8,9 +8,11 @@ import { proposalFor, type Proposal } from '../scan/proposal.ts';
 import { textFiles } from '../scan/text-files.ts';
 import { codeOf, pathOf } from '../state/system-error.ts';
 import type { CliContext } from './context.ts';
+import { waitingFor } from './waiting-for.ts';
 
 export type ScanFlags = { json?: boolean; app?: string };
 
+type Scanned = { files: number; findings: Reported[]; passedOver: string[] };
 type Reported = { file: string } & Omit<Finding, 'value'> & Proposal;
 
 /** `scan`: what looks like a secret below a directory, and what to put in its place. Never what it is. */
@@ -21,30 +23,37 @@ export async function scanTree(
 ): Promise<number> {
   const root = resolve(path);
   const app = flags.app ?? basename(root);
+  const scanned: Scanned = { files: 0, findings: [], passedOver: [] };
+  await waitingFor(
+    () => `looking through the files, ${scanned.files} so far`,
+    { stderr },
+    scanFiles(root, app, scanned),
+  );
+  const { files, findings, passedOver } = scanned;
+  if (flags.json === true) stdout.write(`${jsonText({ files, findings, passedOver })}\n`);
+  else stdout.write(`${describe(files, findings, passedOver).map(printable).join('\n')}\n`);
+  return findings.length === 0 ? exitCodes.ok : exitCodes.checksFailed;
+}
+
+/** Adds to `scanned` as it goes. @throws AgentError `usage.invalid` for what cannot be read */
+async function scanFiles(root: string, app: string, scanned: Scanned): Promise<void> {
   const names = new NamesInUse();
-  const findings: Reported[] = [];
-  const passedOver: string[] = [];
-  let files = 0;
   try {
     for await (const found of textFiles(root)) {
       const file = relative(root, found.path) || basename(root);
       if ('tooLarge' in found) {
-        passedOver.push(file);
+        scanned.passedOver.push(file);
         continue;
       }
-      files += 1;
-      if (files % 500 === 0 && stderr.isTTY === true) stderr.write(`${files} files …\n`);
+      scanned.files += 1;
       for (const finding of await findSecrets(found.path, found.text)) {
         const { value: _, ...where } = finding;
-        findings.push({ file, ...where, ...proposalFor(app, file, finding, names) });
+        scanned.findings.push({ file, ...where, ...proposalFor(app, file, finding, names) });
       }
     }
   } catch (error) {
     throw unreadable(error, root);
   }
-  if (flags.json === true) stdout.write(`${jsonText({ files, findings, passedOver })}\n`);
-  else stdout.write(`${describe(files, findings, passedOver).map(printable).join('\n')}\n`);
-  return findings.length === 0 ? exitCodes.ok : exitCodes.checksFailed;
 }
 
 function describe(files: number, findings: Reported[], passedOver: string[]): string[] {

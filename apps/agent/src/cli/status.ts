@@ -5,6 +5,7 @@ import { offsetInWords } from '../link/server-clock.ts';
 import { health, type Health, type HealthStatus } from '../local-api/health.ts';
 import type { CliContext } from './context.ts';
 import { LocalClient } from './local-client.ts';
+import { ASKING_AGENT, waitingFor } from './waiting-for.ts';
 
 const exitCodeOf: Record<HealthStatus, number> = {
   ready: exitCodes.ok,
@@ -16,10 +17,10 @@ const exitCodeOf: Record<HealthStatus, number> = {
 /** `status`: what the agent says of itself. Returns the exit code: 0 while it serves values. */
 export async function showStatus(
   flags: ConfigFlags & { json?: boolean },
-  { env, stdout }: CliContext,
+  { env, stdout, stderr }: CliContext,
 ): Promise<number> {
   const client = new LocalClient(readAgentConfig(flags, env).config.socket);
-  const report = await client.read('/healthz', health);
+  const report = await waitingFor(ASKING_AGENT, { stderr }, client.read('/healthz', health));
   stdout.write(
     flags.json === true
       ? `${jsonText(report)}\n`

@@ -19,6 +19,14 @@ describe('a command that takes its time', () => {
     expect(lines).toEqual(['sallyport-agent: asking the agent …\n']);
   });
 
+  test('tells it by how far it is by then', async () => {
+    const { stderr, told } = terminal(true);
+    let files = 0;
+    const waiting = waitingFor(() => `${files} files`, { stderr }, told, 1);
+    files = 7;
+    expect(await waiting).toBe('sallyport-agent: 7 files …\n');
+  });
+
   test('tells nothing where no person is, nor when it is quick', async () => {
     const [pipe, quick] = [terminal(false), terminal(true)];
     const late = new Promise((resolve) => setTimeout(resolve, 5, 'late'));

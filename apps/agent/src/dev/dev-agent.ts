@@ -5,7 +5,7 @@ import { generateSigningJwk } from '@sallyport/crypto/signing-key';
 import { Agent } from '../agent.ts';
 import type { AgentConfig } from '../config.ts';
 import { keepFresh } from '../files/keep-fresh.ts';
-import { HELD } from '../files/stores.ts';
+import { problemOf } from '../files/stores.ts';
 import { Freshness } from '../freshness.ts';
 import { KeyMemory } from '../host/key-memory.ts';
 import { localApiSettings } from '../local-api-settings.ts';
@@ -88,9 +88,7 @@ async function listen(
     localApi: localApiSettings.parse({}),
     tls: () => undefined,
     identityValidity: () => undefined,
-    // As sentences, which some of them are.
-    fileProblems: () =>
-      follower.problems.map((problem) => `${problem.replace(/\.?$/, '.')} ${HELD}`),
+    fileProblems: () => follower.problems.map((problem) => problemOf(problem, true)),
     durable: () => ({ revision: undefined, bytes: 0, error: undefined }),
     files: () => [],
   });

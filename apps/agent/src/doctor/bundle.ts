@@ -9,6 +9,7 @@ import type { StateView } from '../state/state-directory.ts';
 import { Replica } from '../sync/replica.ts';
 import { failed, ok, warning, type Found } from './finding.ts';
 import type { Host } from './host.ts';
+import { reportedHealth } from './reported-health.ts';
 
 /** What an offline start would serve: there, openable by this agent, none older than what has run, and not too old. */
 export async function durableBundle(host: Host): Promise<Found> {
@@ -27,7 +28,8 @@ export async function durableBundle(host: Host): Promise<Found> {
   try {
     replica.raiseFloor(mark.revision);
     const applied = await replica.restore(parseStoredBundle(stored));
-    return judge(host, applied?.revision ?? mark.revision, mark.contactAtMs);
+    const found = judge(host, applied?.revision ?? mark.revision, mark.contactAtMs);
+    return found.outcome === 'ok' ? ((await unkept(host, found.detail)) ?? found) : found;
   } finally {
     replica.wipe();
   }
@@ -46,6 +48,16 @@ async function waiting({ clock }: Host, state: StateView, identity: Identity): P
   const { bundle } = await verifyBundle(imported, identity.verificationKeyring, addressee, bounds);
   return ok(
     `revision ${bundle.revision} was imported, good until ${bundle.expiresAt}; sallyport-agent run takes it`,
+  );
+}
+
+/** An agent whose disk fails serves on from memory: what it would start with falls behind. */
+async function unkept(host: Host, detail: string): Promise<Found | undefined> {
+  const running = await reportedHealth(host);
+  if (typeof running?.durable.error !== 'string') return undefined;
+  return warning(
+    `${detail}; the running agent could not keep it or what is newer (${running.durable.error})`,
+    'see that the disk has room and works; the agent’s log names the file, and it tries again within five minutes',
   );
 }
 

@@ -15,6 +15,7 @@ let home: TempDirectory;
 let reports: ReportEventsBody[];
 /** What the control plane does with the next reports, in turn; then it takes them. */
 let faults: ('lose reply' | AgentError)[];
+let onSleep: (ms: number) => void;
 const running: AgentEvents[] = [];
 
 const controlPlane = {
@@ -30,6 +31,7 @@ beforeEach(async () => {
   home = await createTempDirectory('events');
   reports = [];
   faults = [];
+  onSleep = () => {};
 });
 afterEach(async () => {
   await Promise.all(running.splice(0).map((events) => events.stop()));
@@ -43,7 +45,10 @@ async function opened(maxBytes?: number): Promise<AgentEvents> {
   await spool.restore();
   const clock = {
     now: () => Date.now(),
-    sleep: () => new Promise<void>((resolve) => setImmediate(resolve)),
+    sleep: (ms: number) => {
+      onSleep(ms);
+      return new Promise<void>((resolve) => setImmediate(resolve));
+    },
   };
   const events = new AgentEvents({ spool, group: 'g', clock, random: () => 0, log: silentLog });
   running.push(events);
@@ -79,6 +84,19 @@ describe('what happens on the host', () => {
     events.record(start);
     await until(async () => reports.length === 2);
     expect(new Set(reports.map(({ batch }) => batch)).size).toBe(1);
+  });
+
+  test('[SG-15] of which the control plane wants no more for now waits as long as it says, and none is dropped', async () => {
+    const retryAfterMs = 60_000;
+    faults = [new AgentError('rate.limited', 'no', { status: 429, retryable: true, retryAfterMs })];
+    const events = await opened();
+    const reported = new Map<number, number>();
+    onSleep = (ms) => reported.set(ms, reports.length);
+    events.start(controlPlane, () => 'g');
+    events.record(start);
+    await until(async () => reports.length === 1);
+    expect(reported.get(retryAfterMs)).toBe(0);
+    expect(events.state()).toMatchObject({ dropped: 0 });
   });
 
   test('that the control plane cannot read stops nothing that follows, and is counted', async () => {

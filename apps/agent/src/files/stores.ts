@@ -4,10 +4,8 @@ import { AgentError } from '../agent-error.ts';
 import type { AgentConfig } from '../config.ts';
 import type { Log } from '../log.ts';
 
-/** What is told beside a file that is not taken. */
-export const HELD = 'What it held before still counts.';
-export const NEVER_TAKEN =
-  'There is no connection without it; it is looked at again every few seconds.';
+const HELD = 'What it held before still counts.';
+const NEVER_TAKEN = 'There is no connection without it; it is looked at again every few seconds.';
 
 /** Files that are set and cannot be used, until somebody mends them. */
 export class UnusableFiles extends AgentError {
@@ -62,7 +60,12 @@ export async function refreshStores(stores: LinkStores, log: Log): Promise<boole
 
 /** What keeps each file from being taken, and what that means. */
 export function problemsIn({ problems }: LinkStores): string[] {
-  return problems.map(({ text, isHeld }) => `${text} ${isHeld ? HELD : NEVER_TAKEN}`);
+  return problems.map(({ text, isHeld }) => problemOf(text, isHeld));
+}
+
+/** What keeps a file from being taken, in sentences, and what that means. */
+export function problemOf(text: string, isHeld: boolean): string {
+  return `${text.replace(/\.?$/, '.')} ${isHeld ? HELD : NEVER_TAKEN}`;
 }
 
 function tell(problems: readonly StoreProblem[], log: Log): void {

@@ -8,10 +8,11 @@ import {
   type EncryptionKey,
 } from '@sallyport/crypto/encryption-key';
 import { sealLeaseValue } from '@sallyport/crypto/lease-value';
+import { z } from 'zod';
 import { AgentError } from '../agent-error.ts';
 import { KeyMemory } from '../host/key-memory.ts';
 import { silentLog } from '../log.ts';
-import { Leases, type Lent } from './leases.ts';
+import { Leases, type Lease, type Lent } from './leases.ts';
 
 const asked = {
   secret: 'db',
@@ -22,6 +23,8 @@ const asked = {
 let encryptionKey: EncryptionKey;
 let recipient: CryptoKey;
 let nowMs: number;
+/** How much further the wall clock is. */
+let pausedMs: number;
 let sleeping: { untilMs: number; wake: () => void }[];
 let told: string[];
 let toldUsedUp: string[];
@@ -36,6 +39,7 @@ beforeAll(async () => {
 
 beforeEach(() => {
   nowMs = 0;
+  pausedMs = 0;
   sleeping = [];
   told = [];
   toldUsedUp = [];
@@ -45,6 +49,7 @@ beforeEach(() => {
     log: silentLog,
     keyMemory: KeyMemory.ordinary(),
     clock: {
+      now: () => nowMs + pausedMs,
       monotonic: () => nowMs,
       sleep: async (ms, signal) =>
         new Promise((resolve) => {
@@ -109,11 +114,38 @@ describe('a lease', () => {
     expect(refusalOf(() => leases.read(lease.id))).toBe('lease.expired');
   });
 
+  test('[F-08] [SG-32] is over once either clock says so, as after a pause of the whole machine', async () => {
+    const { lease } = await leases.take(asked);
+    pausedMs = 59_999;
+    expect(textOf(leases.read(lease.id))).toBe('value');
+    pausedMs = 60_000;
+    expect(refusalOf(() => leases.read(lease.id))).toBe('lease.expired');
+    expect(leases.named()).toEqual([]);
+  });
+
   test('[SG-06] leaves nothing held once its time is up, though nobody asks for it', async () => {
     const { lease } = await leases.take(asked);
     await pass(60_000);
     expect(leases.named()).toEqual([]);
     expect(refusalOf(() => leases.read(lease.id))).toBe('lease.expired');
+  });
+
+  test('[SG-33] is overwritten at its end', async () => {
+    const ends = [
+      () => pass(60_000),
+      async ({ id }: Lease) => leases.giveBack(id),
+      async ({ id }: Lease) => leases.end([id]),
+    ];
+    for (const end of ends) {
+      const { lease } = await leases.take(asked);
+      // What it is held as, which its type hides.
+      const { sealed } = z
+        .object({ sealed: z.instanceof(Uint8Array) })
+        .parse(leases.find(lease.id));
+      expect(sealed.some(Boolean)).toBe(true);
+      await end(lease);
+      expect(sealed.some(Boolean)).toBe(false);
+    }
   });
 
   test('that is renewed lasts until its new end', async () => {

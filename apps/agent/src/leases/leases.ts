@@ -4,7 +4,7 @@ import type { Place } from '@sallyport/crypto/envelope';
 import { openLeaseValue } from '@sallyport/crypto/lease-value';
 import { AgentError } from '../agent-error.ts';
 import { openValue, sealValue } from '../cache/sealed-value.ts';
-import type { Clock } from '../clock.ts';
+import { elapsedMs, later, momentOf, type Clock, type Moment } from '../clock.ts';
 import type { KeyMemory } from '../host/key-memory.ts';
 import type { ControlPlane } from '../link/control-plane.ts';
 import type { Log } from '../log.ts';
@@ -28,8 +28,7 @@ export type Lent = { lease: Lease; value: Uint8Array };
 
 type Held = Lease & {
   sealed: Uint8Array;
-  /** Of the clock's `monotonic`. */
-  endsAtMs: number;
+  endsAt: Moment;
   timer: AbortController;
 };
 
@@ -39,7 +38,7 @@ export type RenewLease = { ttlSeconds: number | undefined; requestId: string };
 export type LeaseParts = {
   controlPlane: Pick<ControlPlane, 'takeLease' | 'renewLease' | 'giveBackLease'>;
   identity: Pick<Identity, 'encryptionKey'>;
-  clock: Pick<Clock, 'monotonic' | 'sleep'>;
+  clock: Pick<Clock, 'now' | 'monotonic' | 'sleep'>;
   log: Log;
   keyMemory: KeyMemory;
 };
@@ -108,7 +107,7 @@ export class Leases {
     const state = { isEnded: false, place: asked.application.listener };
     this.#asking.set(id, state);
     try {
-      const askedAtMs = clock.monotonic();
+      const askedAt = momentOf(clock);
       const body = { protocol: PROTOCOL, id, ...asked };
       const taken = await controlPlane.takeLease(body).catch((error: unknown) => {
         // The reply may be what was lost.
@@ -132,7 +131,7 @@ export class Leases {
       const lease = { id, secret, version, expiresAt, lastsUntil, usesLeft, application };
       log.info({ leaseId: id, version, requestId }, 'lease taken');
       if (usesLeft === 0) this.#giveUp(id, 'used up');
-      else this.#hold(lease, value, askedAtMs + taken.ttlSeconds * 1000);
+      else this.#hold(lease, value, later(askedAt, taken.ttlSeconds * 1000));
       return { lease, value };
     } finally {
       this.#asking.delete(id);
@@ -141,7 +140,7 @@ export class Leases {
 
   /** What is known of a lease that is held. @throws AgentError `lease.*` */
   find(id: string): Lease {
-    return viewOf(this.#holding(id));
+    return this.#holding(id);
   }
 
   /** Reads the value of a lease, which is a use of it. @throws AgentError `lease.*` */
@@ -158,7 +157,7 @@ export class Leases {
   async renew(id: string, asked: RenewLease): Promise<Lease> {
     const { controlPlane, clock } = this.#parts;
     this.#holding(id);
-    const askedAtMs = clock.monotonic();
+    const askedAt = momentOf(clock);
     const term = await controlPlane.renewLease(id, asked).catch((error: unknown) => {
       if (error instanceof AgentError && error.code === 'lease.ended') this.#drop(id, 'ended');
       return lendingRefusal(error);
@@ -166,7 +165,7 @@ export class Leases {
     // It may have ended meanwhile.
     const held = this.#holding(id);
     held.expiresAt = term.expiresAt;
-    this.#endAt(held, askedAtMs + term.ttlSeconds * 1000);
+    this.#endAt(held, later(askedAt, term.ttlSeconds * 1000));
     return viewOf(held);
   }
 
@@ -200,26 +199,26 @@ export class Leases {
   #holding(id: string): Held {
     const held = this.#held.get(id);
     // Its timer may be late.
-    if (held !== undefined && this.#parts.clock.monotonic() >= held.endsAtMs)
+    if (held !== undefined && elapsedMs(this.#parts.clock, held.endsAt) >= 0)
       this.#drop(id, 'expired');
     else if (held !== undefined) return held;
     throw this.#missing(id);
   }
 
-  #hold(lease: Lease, value: Uint8Array, endsAtMs: number): void {
+  #hold(lease: Lease, value: Uint8Array, endsAt: Moment): void {
     this.#key ??= this.#parts.keyMemory.make();
     const sealed = sealValue(this.#key, value, placeOf(lease));
-    const held: Held = { ...lease, sealed, endsAtMs, timer: new AbortController() };
+    const held: Held = { ...lease, sealed, endsAt, timer: new AbortController() };
     this.#held.set(lease.id, held);
-    this.#endAt(held, endsAtMs);
+    this.#endAt(held, endsAt);
   }
 
-  #endAt(held: Held, endsAtMs: number): void {
+  #endAt(held: Held, endsAt: Moment): void {
     const { clock } = this.#parts;
     held.timer.abort();
     const timer = new AbortController();
-    Object.assign(held, { endsAtMs, timer });
-    void clock.sleep(endsAtMs - clock.monotonic(), timer.signal).then(() => {
+    Object.assign(held, { endsAt, timer });
+    void clock.sleep(-elapsedMs(clock, endsAt), timer.signal).then(() => {
       if (!timer.signal.aborted) this.#drop(held.id, 'expired');
     });
   }

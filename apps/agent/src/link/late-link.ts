@@ -1,7 +1,7 @@
 import type { HttpsLink } from '@sallyport/tls/https-link';
 import { AgentError, sentenceOf } from '../agent-error.ts';
 import { keepFresh } from '../files/keep-fresh.ts';
-import { NEVER_TAKEN, UnusableFiles } from '../files/stores.ts';
+import { problemOf, UnusableFiles } from '../files/stores.ts';
 import type { Log } from '../log.ts';
 import type { Link } from './call.ts';
 
@@ -25,6 +25,7 @@ export class LateLink implements ReplaceableLink {
   readonly #looking: NodeJS.Timeout;
   #problem: AgentError;
   #made: ReplaceableLink | undefined;
+  #trust: Parameters<HttpsLink['replace']>[0] | undefined;
   #isClosed = false;
 
   private constructor(problem: AgentError, parts: LateParts) {
@@ -57,11 +58,12 @@ export class LateLink implements ReplaceableLink {
 
   problems(): string[] {
     if (this.#made !== undefined) return this.#made.problems?.() ?? [];
-    return [`${sentenceOf(this.#problem).replace(/\.?$/, '.')} ${NEVER_TAKEN}`];
+    return [problemOf(sentenceOf(this.#problem), false)];
   }
 
-  /** One that is made later trusts what counts by then. */
+  /** One that is made later trusts what counts by then, also of what came while it was being made. */
   replace(trust: Parameters<HttpsLink['replace']>[0]): void {
+    this.#trust = trust;
     this.#made?.replace(trust);
   }
 
@@ -77,6 +79,7 @@ export class LateLink implements ReplaceableLink {
       // The agent may have ended meanwhile.
       if (this.#isClosed) return made.close();
       clearInterval(this.#looking);
+      if (this.#trust !== undefined) made.replace(this.#trust);
       this.#made = made;
       this.#parts.onMade();
     } catch (error) {

@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { AgentError } from '../agent-error.ts';
+import { AgentError, sentenceOf } from '../agent-error.ts';
 import { readTokenFile, type TokenKind } from '../files/token-file.ts';
 
 const programToken: TokenKind = {
@@ -33,7 +33,7 @@ export class HeaderToken {
     return this.#digest !== undefined;
   }
 
-  /** What keeps the file from being taken, as the last look found it. */
+  /** What keeps the file from being taken, and the way out, as the last look found it. */
   get problem(): string | undefined {
     return this.#problem;
   }
@@ -48,8 +48,9 @@ export class HeaderToken {
       return isSame ? 'same' : 'replaced';
     } catch (error) {
       if (!(error instanceof AgentError)) throw error;
-      const isNew = this.#problem !== error.message;
-      this.#problem = error.message;
+      const sentence = sentenceOf(error);
+      const isNew = this.#problem !== sentence;
+      this.#problem = sentence;
       return isNew ? error : 'same';
     }
   }

@@ -12,7 +12,7 @@ import type { LinkStores } from '@sallyport/tls/link-stores';
 import { isNamedClient } from '@sallyport/tls/peer-certificate';
 import { tlsOptions } from '@sallyport/tls/policy';
 import { AgentError, sentenceOf } from '../agent-error.ts';
-import { followStores, HELD, NEVER_TAKEN, problemsIn, refreshStores } from '../files/stores.ts';
+import { followStores, problemOf, problemsIn, refreshStores } from '../files/stores.ts';
 import type { TcpConfig } from '../local-api-settings.ts';
 import type { Log } from '../log.ts';
 import { refusalsTo } from '../refusals-log.ts';
@@ -79,8 +79,7 @@ export class TcpListener implements Listener {
   /** What keeps its files from being taken, and it from listening. */
   get problems(): string[] {
     const { stores, token } = this.#own;
-    const means = token?.isTaken === true ? HELD : NEVER_TAKEN;
-    const ofToken = token?.problem === undefined ? [] : [`${token.problem}. ${means}`];
+    const ofToken = token?.problem === undefined ? [] : [problemOf(token.problem, token.isTaken)];
     const ofAddress = this.#refusal === undefined ? [] : [`${sentenceOf(this.#refusal)}.`];
     return [...problemsIn(stores), ...ofToken, ...ofAddress];
   }
@@ -117,7 +116,7 @@ export class TcpListener implements Listener {
     const looked = await token?.refresh();
     if (looked instanceof AgentError)
       log.error(
-        { code: looked.code, detail: looked.message },
+        { code: looked.code, detail: sentenceOf(looked) },
         token?.isTaken === true
           ? 'the token of programs stays'
           : 'programs cannot connect until their token is good, which is looked at again',

@@ -1,6 +1,6 @@
 import { AgentError } from '../agent-error.ts';
 import type { HeldEntry } from '../cache/value-cache.ts';
-import type { Clock } from '../clock.ts';
+import { elapsedMs, momentOf, type Clock } from '../clock.ts';
 import type { Freshness } from '../freshness.ts';
 import type { KeyMemory } from '../host/key-memory.ts';
 import { logDefect } from '../log-defect.ts';
@@ -28,7 +28,7 @@ export type ResolverParts = {
   settings: { cacheSeconds: number; staleSeconds: number };
   /** What is set for some secrets in place of that. */
   freshness: Freshness;
-  clock: Pick<Clock, 'monotonic'>;
+  clock: Pick<Clock, 'now' | 'monotonic'>;
   random: () => number;
   log: Log;
   keyMemory: KeyMemory;
@@ -128,8 +128,7 @@ export class Resolver {
 
   /** Drops what is too old to be served. */
   async refresh(): Promise<void> {
-    const nowMs = this.#parts.clock.monotonic();
-    this.#values.dropUntil((name) => nowMs - this.#limitsOf(name).servedMs);
+    this.#values.dropWhere((name, value) => this.#ageMs(value) >= this.#limitsOf(name).servedMs);
   }
 
   /** Forgets every value, beyond recovery. */
@@ -165,8 +164,8 @@ export class Resolver {
     return held?.of === etag ? held : undefined;
   }
 
-  #ageMs({ atMs }: ReferencedValue): number {
-    return this.#parts.clock.monotonic() - atMs;
+  #ageMs({ at }: ReferencedValue): number {
+    return elapsedMs(this.#parts.clock, at);
   }
 
   #resolved({ name, version }: HeldEntry, value: ReferencedValue, isStale: boolean): Resolved {
@@ -205,15 +204,15 @@ export class Resolver {
   async #find(entry: HeldEntry, readUri: () => Buffer, flight: Flight): Promise<ReferencedValue> {
     const { name, etag: of } = entry;
     try {
-      const atMs = this.#parts.clock.monotonic();
-      this.#followed.asked(entry, atMs, this.#limitsOf(name).cachedMs);
+      const at = momentOf(this.#parts.clock);
+      this.#followed.asked(entry, at.monotonic, this.#limitsOf(name).cachedMs);
       const reference = referenceIn(readUri(), name);
       const value = await this.#parts.providers.resolve(reference);
       try {
         if (flight.isOver) throw changed();
         this.#refusals.delete(name);
         const { scheme } = reference;
-        const held = this.#values.seal(name, value, { of, scheme, atMs });
+        const held = this.#values.seal(name, value, { of, scheme, at });
         if (this.#followed.found(entry, held.mark)) this.onChanged(entry);
         return held;
       } finally {

@@ -1,11 +1,12 @@
 import { createHmac } from 'node:crypto';
 import type { Place } from '@sallyport/crypto/envelope';
 import { openValue, sealValue } from '../cache/sealed-value.ts';
+import type { Moment } from '../clock.ts';
 import type { KeyMemory } from '../host/key-memory.ts';
 import type { Scheme } from './reference.ts';
 
-/** Of which reference a value is, by its etag, and when it was asked for, by the monotonic clock. */
-type Origin = { of: string; scheme: Scheme; atMs: number };
+/** Of which reference a value is, by its etag, and when it was asked for. */
+type Origin = { of: string; scheme: Scheme; at: Moment };
 export type ReferencedValue = Origin & { mark: string; sealed: Uint8Array };
 
 /**
@@ -60,9 +61,9 @@ export class SealedValues {
     this.#values.delete(name);
   }
 
-  /** Drops what was asked for at the time that `latestMs` says of its name, or before. */
-  dropUntil(latestMs: (name: string) => number): void {
-    for (const [name, value] of this.#values) if (value.atMs <= latestMs(name)) this.drop(name);
+  /** Drops what `isOver` says of. */
+  dropWhere(isOver: (name: string, value: ReferencedValue) => boolean): void {
+    for (const [name, value] of this.#values) if (isOver(name, value)) this.drop(name);
   }
 
   /** Forgets everything, beyond recovery. */

@@ -1,4 +1,4 @@
-import { Liquid, LiquidError } from 'liquidjs';
+import { Liquid, LiquidError, type Template } from 'liquidjs';
 import { AgentError } from '../agent-error.ts';
 
 /** Where a template takes values from. */
@@ -22,7 +22,7 @@ const MAX_OBJECTS = 100_000_000;
  * a configuration. What is missing is an error, and never an empty text. `file` is how errors call the template.
  *
  * @throws AgentError `template.invalid`, `template.value_missing`, `template.failed`, and those of `source`, each with
- *   the line and never with a value
+ *   the line, the column and what of the template is wrong there, and never with a value
  */
 export async function renderTemplate(
   template: string,
@@ -31,11 +31,30 @@ export async function renderTemplate(
   maxMs = MAX_RENDER_MS,
 ): Promise<string> {
   const engine = makeEngine(source, maxMs);
+  const parsed = parse(engine, template, file);
   try {
-    const text: unknown = await engine.parseAndRender(template, {});
+    const text: unknown = await engine.render(parsed, {});
     return String(text);
   } catch (error) {
     throw faultOf(error, file, template);
+  }
+}
+
+/** No value is known yet: what is told of is the template's own. @throws AgentError `template.invalid`, `template.failed` */
+function parse(engine: Liquid, template: string, file: string): Template[] {
+  try {
+    return engine.parse(template);
+  } catch (error) {
+    if (isLimit(error)) throw tooMuch(file);
+    if (!LiquidError.is(error)) throw error;
+    throw new AgentError(
+      'template.invalid',
+      `${placeOf(error, file, template)}: ${mistakeIn(error)}`,
+      {
+        advice:
+          'see that all tags and filters there exist, and are closed; files cannot be included',
+      },
+    );
   }
 }
 
@@ -55,9 +74,14 @@ function makeEngine(source: Source, maxMs: number): Liquid {
   for (const [name, filter] of Object.entries(engine.filters)) {
     if (typeof filter !== 'function' || TAKE_NULL.has(name)) continue;
     engine.registerFilter(name, function (value: unknown, ...args: unknown[]): unknown {
-      if (value == null || args.some((each) => each == null)) throw missing();
-      if (Array.isArray(value) && value.some((each) => each == null)) throw missing();
-      return Reflect.apply(filter, this, [value, ...args]);
+      const given = Array.isArray(value) ? [...value, ...args] : [value, ...args];
+      if (given.some((each) => each == null))
+        throw missing(`a value that the filter ${name} is given`);
+      try {
+        return Reflect.apply(filter, this, [value, ...args]);
+      } catch (error) {
+        throw isLimit(error) ? error : unfit(`the filter ${name}`);
+      }
     });
   }
   engine.registerFilter('secret', (name: unknown, field: unknown) =>
@@ -83,39 +107,57 @@ function printed(value: unknown): string {
   });
 }
 
-function missing(): AgentError {
-  return new AgentError('template.value_missing', 'a value is not there', {
+function missing(what = 'a value'): AgentError {
+  return new AgentError('template.value_missing', `${what} is not there`, {
     advice: 'correct its name, or put it where it is taken from',
   });
 }
 
-/** Of the template's own errors only the kind and the place: their words may quote a value. */
+/** Without what it fails by, which may quote a value. */
+function unfit(what = 'a filter'): AgentError {
+  return new AgentError('template.failed', `${what} cannot work on what it is given`, {
+    advice: 'see what the filters there are given',
+  });
+}
+
+/** Of Liquid's own errors only the kind and the place: their words may quote a value. */
 function faultOf(error: unknown, file: string, template: string): unknown {
   if (isLimit(error)) return tooMuch(file);
   if (!LiquidError.is(error)) return error;
-  const [line] = error.token.getPosition();
-  const where = `${file}, line ${line}`;
+  const where = placeOf(error, file, template);
   const cause = error.originalError;
   if (isLimit(cause)) return tooMuch(where);
-  if (cause instanceof AgentError) {
-    const { code, message, advice, status } = cause;
-    return new AgentError(code, `${where}: ${message}`, {
-      advice,
-      ...(status === undefined ? {} : { status }),
-    });
-  }
-  if (error.name === 'UndefinedVariableError') {
-    const { code, message, advice } = missing();
-    const name = nameOf(cause, template);
-    return new AgentError(code, `${where}: ${name ?? message}`, { advice });
-  }
-  if (error.name === 'ParseError' || error.name === 'TokenizationError')
-    return new AgentError('template.invalid', `${where}: this is no template that can be used`, {
-      advice: 'see that all tags and filters there exist, and are closed; files cannot be included',
-    });
-  return new AgentError('template.failed', `${where}: a filter cannot work on what it is given`, {
-    advice: 'see what the filters there are given',
+  const { code, message, advice, status } = agentErrorOf(error, template);
+  return new AgentError(code, `${where}: ${message}`, {
+    advice,
+    ...(status === undefined ? {} : { status }),
   });
+}
+
+function agentErrorOf({ name, originalError }: LiquidError, template: string): AgentError {
+  if (originalError instanceof AgentError) return originalError;
+  if (name === 'UndefinedVariableError') return missing(nameOf(originalError, template));
+  return unfit();
+}
+
+/** An expression that is a value has places of its own, which are none of the template. */
+function placeOf({ token }: LiquidError, file: string, template: string): string {
+  if (token.input !== template) return file;
+  const [line, column] = token.getPosition();
+  return `${file}, line ${line}, column ${column}`;
+}
+
+/** By Liquid’s words, of which only names are told: the rest may be all that follows in the template. */
+function mistakeIn({ message, originalError }: LiquidError): string {
+  const words = originalError?.message ?? message;
+  const [, filter] = /^undefined filter: ([\w-]+)$/.exec(words) ?? [];
+  if (filter !== undefined) return `there is no filter ${filter}`;
+  const [, unknown] = /^tag "([\w-]+)" not found$/.exec(words) ?? [];
+  if (unknown !== undefined) return `there is no tag ${unknown}, or nothing that it would end`;
+  const [, open] = /^tag \{%-?\s*([\w-]+).* not closed$/s.exec(words) ?? [];
+  if (open !== undefined) return `the tag ${open} is not closed`;
+  if (/^output .* not closed/s.test(words)) return 'an output is not closed';
+  return 'this is no template that can be used';
 }
 
 /** By Liquid’s words, which have no other mark. */
@@ -133,5 +175,5 @@ function tooMuch(where: string): AgentError {
 /** Of what is not there, where the template itself writes it so: else a member’s name was a value. */
 function nameOf(cause: Error | undefined, template: string): string | undefined {
   const [, name] = /^undefined variable: ([\w.-]+)$/.exec(cause?.message ?? '') ?? [];
-  return name !== undefined && template.includes(name) ? `${name} is not there` : undefined;
+  return name !== undefined && template.includes(name) ? name : undefined;
 }

@@ -114,6 +114,23 @@ describe('a host’s clock that is set while the agent runs', () => {
     expect(contact.ageSeconds()).toBe(30);
   });
 
+  test('[F-05] [F-08] forward, out of contact, makes values older, as after a pause that no other clock counts', () => {
+    contact.made();
+    const lastWord = clock.now();
+    steppedMs = 48 * HOUR;
+    expect(contact.ageSeconds()).toBe(0);
+    contact.failed(unreachable);
+    expect(contact.ageSeconds()).toBe(48 * 3600);
+    expect(contact.staleSinceMs()).toBe(lastWord);
+    expect(contact.lastMs).toBe(lastWord);
+  });
+
+  test('forward, after a start that knows of no contact, tells nothing of how old values are', () => {
+    steppedMs = 48 * HOUR;
+    expect(contact.ageSeconds()).toBe(0);
+    expect(contact.staleSinceMs()).toBe(clock.now() + 48 * HOUR);
+  });
+
   test('does not change the age of what an earlier run kept', () => {
     contact.restore(clock.now() - HOUR);
     steppedMs = -3 * HOUR;

@@ -1,6 +1,6 @@
 import { MAX_PULL_WAIT_SECONDS } from '@sallyport/contract';
 import type { AgentError } from '../agent-error.ts';
-import type { Clock } from '../clock.ts';
+import { elapsedMs, momentOf, type Clock, type Moment } from '../clock.ts';
 
 /** After this long without a word a link counts as silent, even if nothing has failed yet. */
 const SILENCE_MS = (MAX_PULL_WAIT_SECONDS + 20) * 1000;
@@ -17,15 +17,13 @@ export type ContactError = {
   atMs: number;
 };
 
-/** One instant by both clocks, in milliseconds. */
-type Moment = { monotonic: number; epoch: number };
-
 /** Two clocks that are read one after the other differ a little each time; by more than this, one was set. */
 const CLOCK_SET_MS = 1000;
 
 /**
- * What the agent knows of its link: whether it holds, since when, and how old that makes the values. Ages
- * are told by the monotonic clock, since the host's may be set while the agent runs.
+ * What the agent knows of its link: whether it holds, since when, and how old that makes the values. While it holds
+ * ages are told by the monotonic clock, since the host's may be set while the agent runs; out of contact they are
+ * strict, by the clock that says more.
  */
 export class Contact {
   readonly #clock: Pick<Clock, 'now' | 'monotonic'>;
@@ -40,7 +38,7 @@ export class Contact {
 
   constructor(clock: Pick<Clock, 'now' | 'monotonic'>) {
     this.#clock = clock;
-    this.#started = this.#now();
+    this.#started = momentOf(this.#clock);
     this.#sinceMs = this.#started.epoch;
   }
 
@@ -49,7 +47,7 @@ export class Contact {
    * to come tells only that a clock was wrong, and leaves it unknown.
    */
   restore(contactAtMs: number): void {
-    const { monotonic, epoch } = this.#now();
+    const { monotonic, epoch } = momentOf(this.#clock);
     const agoMs = epoch - contactAtMs;
     if (agoMs >= 0) this.#last = { monotonic: monotonic - agoMs, epoch: contactAtMs };
   }
@@ -63,7 +61,7 @@ export class Contact {
   made(): boolean {
     this.#made = true;
     this.#confirmations += 1;
-    this.#last = this.#now();
+    this.#last = momentOf(this.#clock);
     this.#lastError = undefined;
     return this.#enter('connected');
   }
@@ -127,18 +125,18 @@ export class Contact {
   }
 
   #silenceMs(): number {
-    return this.#clock.monotonic() - (this.#last ?? this.#started).monotonic;
+    const last = this.#last ?? this.#started;
+    const silenceMs = this.#clock.monotonic() - last.monotonic;
+    const holds = this.#state === 'connected' && silenceMs <= SILENCE_MS;
+    return holds || last === this.#started ? silenceMs : elapsedMs(this.#clock, last);
   }
 
-  #now(): Moment {
-    return { monotonic: this.#clock.monotonic(), epoch: this.#clock.now() };
-  }
-
-  /** By the host's clock as it is set now, in whole milliseconds. */
+  /** In whole milliseconds, by the host's clock as it is set now; a contact is no later for a clock that was set forward. */
   #epochMs(moment: Moment): number {
-    const now = this.#now();
+    const now = momentOf(this.#clock);
     const setByMs = now.epoch - moment.epoch - (now.monotonic - moment.monotonic);
-    if (Math.abs(setByMs) < CLOCK_SET_MS) return moment.epoch;
+    const isForward = setByMs > 0 && moment !== this.#started;
+    if (isForward || Math.abs(setByMs) < CLOCK_SET_MS) return moment.epoch;
     return Math.max(0, Math.floor(moment.epoch + setByMs));
   }
 

@@ -16,6 +16,8 @@ export class DoubleLending {
   /** By id, what was asked for. */
   readonly open = new Map<string, TakeLeaseBody>();
   readonly #ended = new Set<string>();
+  /** What is asked for is answered once it resolves. */
+  gate: Promise<void> | undefined;
 
   lend(secret: string, lendable: Lendable): void {
     this.#secrets.set(secret, lendable);
@@ -49,6 +51,7 @@ export class DoubleLending {
     const found = this.#secrets.get(asked.secret);
     if (found === undefined) throw new Refusal(404, 'secret.not_found');
     this.open.set(asked.id, asked);
+    await this.gate;
     const { value, maxUses } = found;
     const sealed = await sealLeaseValue(asked.id, Buffer.from(value), agent.encryptionKey);
     const ttlSeconds = Math.min(asked.ttlSeconds ?? found.ttlSeconds, found.ttlSeconds);

@@ -53,6 +53,8 @@ type Settings = {
 export class ResolverAlone {
   readonly source = new Source();
   readonly clock = createClock();
+  /** How much further the wall clock is. */
+  pausedMs = 0;
   readonly log: string[] = [];
   readonly keyMemory = KeyMemory.ordinary();
   resolver: Resolver;
@@ -95,8 +97,11 @@ export class ResolverAlone {
   #open(settings: Settings): Resolver {
     const { cacheSeconds = 60, staleSeconds = 0, timeoutSeconds = 10, random = () => 1 } = settings;
     const freshness = new Freshness(settings.freshness ?? []);
-    const now = () => this.clock.now();
-    const parts = { clock: { now, monotonic: now }, log: logTo(this.log) };
+    const clock = {
+      now: () => this.clock.now() + this.pausedMs,
+      monotonic: () => this.clock.now(),
+    };
+    const parts = { clock, log: logTo(this.log) };
     const providers = new GuardedProviders({
       ...parts,
       providers: this.source,

@@ -35,6 +35,15 @@ describe('[SG-32] [SG-34] the value of a reference', () => {
     expect(await alone.read()).toMatchObject({ value: 'second', ageSeconds: 0 });
   });
 
+  test('[F-08] [SG-32] is over once either clock says so, as after a pause of the whole machine', async () => {
+    await alone.read();
+    alone.pausedMs = 59_999;
+    expect(await alone.read()).toMatchObject({ ageSeconds: 59 });
+    alone.pausedMs = 60_000;
+    alone.source.fault = unreachable('away');
+    expect(await alone.tried()).toMatchObject({ code: 'reference.unreachable' });
+  });
+
   test('is as old as the question, not as the answer', async () => {
     let release = () => {};
     alone.source.gate = new Promise((resolve) => (release = resolve));

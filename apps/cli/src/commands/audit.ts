@@ -126,7 +126,7 @@ function addReading(audit: Command, context: Context): void {
     .option('--actor <who>', 'of this operator, API key or agent, by its name or id')
     .option('--action <action>', 'such as secret:reveal')
     .option('--subject <subject>', 'such as secret:db/password')
-    .option('--group <group>', 'in this group')
+    .option('--group <group>', 'in this group, by its name or id, also a deleted one')
     .option('--outcome <outcome>', 'done or refused')
     .option('--code <code>', 'refused for this reason, such as permission.denied')
     .option('--request <id>', 'of this request id')

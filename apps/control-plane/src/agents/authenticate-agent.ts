@@ -4,6 +4,7 @@ import { verifyAccessToken, type AccessClaims } from '@sallyport/crypto/access-t
 import { CryptoError } from '@sallyport/crypto/crypto-error';
 import { DPOP_WINDOW_SECONDS, verifyDpopProof, type DpopRequest } from '@sallyport/crypto/dpop';
 import type { FastifyRequest } from 'fastify';
+import type { RequestLimits } from '../http/request-limits.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Clock } from '../platform/clock.ts';
 import { ExpiringMap } from '../platform/expiring-map.ts';
@@ -34,7 +35,6 @@ export function agentRequest(request: FastifyRequest): AgentRequest {
   };
 }
 
-const MAX_REMEMBERED_PROOFS = 200_000;
 const MAX_REMEMBERED_TOKENS = 20_000;
 
 /** Tells which agent calls: an access token, a proof of what it is bound to, and no revocation since. */
@@ -42,8 +42,12 @@ export class AgentAuthenticator {
   readonly #trust: Trust;
   readonly #revocations: Revocations;
   readonly #connections: AgentConnections;
+  readonly #limits: Pick<RequestLimits, 'countPrincipal'>;
   readonly #clock: Clock;
-  /** By agent and `jti`. */
+  /**
+   * By agent and `jti`. As many as its rate of requests brings of each agent: were there one bound for all, one agent
+   * could have the proofs of others forgotten, and they would be good again.
+   */
   readonly #seenProofs: ExpiringMap<true>;
   /** By the digest of an access token that was verified: its claims, so that each is verified once. */
   readonly #verified: ExpiringMap<AccessClaims>;
@@ -52,17 +56,23 @@ export class AgentAuthenticator {
     trust: Trust;
     revocations: Revocations;
     connections: AgentConnections;
+    limits: Pick<RequestLimits, 'countPrincipal'>;
     clock: Clock;
   }) {
     this.#connections = deps.connections;
     this.#trust = deps.trust;
     this.#revocations = deps.revocations;
+    this.#limits = deps.limits;
     this.#clock = deps.clock;
-    this.#seenProofs = new ExpiringMap(deps.clock, MAX_REMEMBERED_PROOFS);
+    this.#seenProofs = new ExpiringMap(deps.clock, Infinity);
     this.#verified = new ExpiringMap(deps.clock, MAX_REMEMBERED_TOKENS);
   }
 
-  /** @throws AppError `access_token.*`, `dpop.*`, `client_certificate.*`, `clock.skewed`, `agent.revoked` */
+  /**
+   * Counts the request as the agent's.
+   *
+   * @throws AppError `access_token.*`, `dpop.*`, `client_certificate.*`, `clock.skewed`, `agent.revoked`, `rate.limited`
+   */
   async authenticate(request: AgentRequest): Promise<AccessClaims> {
     const [, scheme = '', accessToken] =
       /^(DPoP|Bearer) (\S{1,2048})$/i.exec(request.authorization ?? '') ?? [];
@@ -79,7 +89,7 @@ export class AgentAuthenticator {
     if ('jkt' in cnf && scheme.toLowerCase() === 'dpop')
       this.acceptKey({ ...request, accessToken }, { id: claims.agentId, keyThumbprint: cnf.jkt });
     else if ('x5t#S256' in cnf && scheme.toLowerCase() === 'bearer')
-      this.#requireCertificate(request, cnf['x5t#S256']);
+      this.#acceptCertificate(request, claims.agentId, cnf['x5t#S256']);
     else
       throw new AppError(
         'access_token.invalid',
@@ -106,10 +116,10 @@ export class AgentAuthenticator {
   }
 
   /**
-   * Takes the proof of a request by the key that the agent enrolled with. Without an access token it is a request
-   * for one.
+   * Takes the proof of a request by the key that the agent enrolled with, and counts the request as the agent's.
+   * Without an access token it is a request for one.
    *
-   * @throws AppError `dpop.*`, `clock.skewed`
+   * @throws AppError `dpop.*`, `clock.skewed`, `rate.limited`
    */
   acceptKey(
     { dpop, method, url, accessToken }: AgentRequest & { accessToken?: string },
@@ -121,12 +131,13 @@ export class AgentAuthenticator {
   }
 
   /** RFC 8705, section 3. */
-  #requireCertificate(request: AgentRequest, digest: string): void {
-    if (this.certificateOf(request)?.digest === digest) return;
-    throw new AppError(
-      'access_token.invalid',
-      'The access token is bound to another client certificate than that of this connection.',
-    );
+  #acceptCertificate(request: AgentRequest, agentId: string, digest: string): void {
+    if (this.certificateOf(request)?.digest !== digest)
+      throw new AppError(
+        'access_token.invalid',
+        'The access token is bound to another client certificate than that of this connection.',
+      );
+    this.#limits.countPrincipal('agent', agentId);
   }
 
   async #claims(accessToken: string): Promise<AccessClaims> {
@@ -169,7 +180,9 @@ export class AgentAuthenticator {
         'dpop.replayed',
         'This DPoP proof was used before; sign one for each request.',
       );
-    this.#seenProofs.set(key, true, this.#clock.now() + 2 * DPOP_WINDOW_SECONDS * 1000);
+    // After a replay is refused, which may be anybody's, and before more is remembered than its rate allows.
+    this.#limits.countPrincipal('agent', agentId);
+    this.#seenProofs.set(key, true, this.#clock.now() + DPOP_WINDOW_SECONDS * 1000);
   }
 }
 

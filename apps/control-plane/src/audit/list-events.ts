@@ -1,6 +1,6 @@
 import type { AuditEntry, AuditQuery } from '@sallyport/contract';
 import type { Operation } from '../authorization/index.ts';
-import { authorizedGroup } from '../groups/index.ts';
+import { authorizedGroupsEver } from '../groups/index.ts';
 import { pageOf, type Page } from '../platform/page-of.ts';
 import type { Platform } from '../platform/platform.ts';
 import { findEvents } from './events.store.ts';
@@ -21,8 +21,8 @@ export async function listAudit(
 async function groupsOf(
   platform: Platform,
   op: Operation,
-  name: string | undefined,
+  group: string | undefined,
 ): Promise<string[] | undefined> {
-  if (name === undefined) return op.groupsWith('audit:read');
-  return [(await authorizedGroup(platform, op, 'audit:read', name)).id];
+  if (group === undefined) return op.groupsWith('audit:read');
+  return authorizedGroupsEver(platform, op, 'audit:read', group);
 }

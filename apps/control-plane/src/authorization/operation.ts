@@ -1,4 +1,5 @@
 import type { Role } from '@sallyport/contract';
+import { plainAddress } from '@sallyport/tls/plain-address';
 import { AppError } from '../platform/app-error.ts';
 import type { Db } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
@@ -39,7 +40,7 @@ export class Operation {
   constructor(actor: Actor, requestId: string, address: string) {
     this.actor = actor;
     this.requestId = requestId;
-    this.address = address;
+    this.address = plainAddress(address);
   }
 
   /**

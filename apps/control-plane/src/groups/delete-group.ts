@@ -42,8 +42,11 @@ const inWords: readonly (readonly [field: keyof GroupContents, words: string])[]
   ['certificates', 'with their keys'],
   ['enrollmentTokens', 'that can still be used'],
   ['links', 'that are dialled'],
-  ['bans', 'that nobody could lift any more'],
-  ['roles', 'that hold in this group'],
+  ['bans', 'that nobody could lift any more: sallyport ban list, ban lift'],
+  [
+    'roles',
+    'that hold in this group: sallyport role list, role revoke, api-key list, api-key revoke',
+  ],
 ];
 
 function refuseFilled(contents: GroupContents): void {

@@ -10,6 +10,7 @@ import { pageOf, type Page } from '../platform/page-of.ts';
 import type { Platform } from '../platform/platform.ts';
 import {
   findGroup,
+  findGroupIdsEver,
   groupNotFound,
   holdGroup,
   insertGroup,
@@ -130,6 +131,25 @@ export async function authorizedGroup(
   if (group === undefined) throw op.absent(permission, missing);
   op.authorizeIn(group.id, permission, missing);
   return group;
+}
+
+/**
+ * The ids of the groups that a name or an id stands for in what outlives a group, as the audit does: deleted ones are
+ * found too, by who holds the right everywhere, since roles in a group end with it.
+ *
+ * @throws AppError `group.not_found`, `permission.denied`
+ */
+export async function authorizedGroupsEver(
+  { db }: Platform,
+  op: Operation,
+  permission: Permission,
+  nameOrId: string,
+): Promise<string[]> {
+  const ids = await db.read((reader) => findGroupIdsEver(reader, nameOrId));
+  const missing = groupNotFound();
+  if (ids.length === 0) throw op.absent(permission, missing);
+  for (const id of ids) op.authorizeIn(id, permission, missing);
+  return ids;
 }
 
 function shown({ id, name, revision, agentMethods, clones, createdAt }: GroupRow): Group {

@@ -2,6 +2,7 @@ import {
   agentMethod,
   clonePolicy,
   ENTRY_BYTES,
+  uuid,
   type AgentMethod,
   type ClonePolicy,
   type PageQuery,
@@ -38,6 +39,21 @@ export async function insertGroup(
 export async function findGroup(db: Db, name: string): Promise<GroupRow | undefined> {
   const row = await db.group.findFirst({ where: { name, deletedAt: null } });
   return row === null ? undefined : parsed(row);
+}
+
+/**
+ * The ids of what goes by this word, deleted groups among them: the group with this id, which no name can hide, else the
+ * one that has the name, else all that had it.
+ */
+export async function findGroupIdsEver(db: Db, nameOrId: string): Promise<string[]> {
+  const id = uuid.safeParse(nameOrId).data;
+  const groups = await db.group.findMany({
+    where: { OR: [{ name: nameOrId }, ...(id === undefined ? [] : [{ id }])] },
+    select: { id: true, name: true, deletedAt: true },
+  });
+  const the =
+    groups.find((group) => group.id === id) ?? groups.find(({ deletedAt }) => deletedAt === null);
+  return (the === undefined ? groups : [the]).map((group) => group.id);
 }
 
 /**

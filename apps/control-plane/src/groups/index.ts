@@ -1,5 +1,5 @@
 export { aheadOfWriters, changeGroup, refuseTooLarge } from './change-group.ts';
-export { authorizedGroup } from './groups.service.ts';
+export { authorizedGroup, authorizedGroupsEver } from './groups.service.ts';
 export {
   advanceGroup,
   entryBytes,

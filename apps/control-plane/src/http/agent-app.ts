@@ -70,7 +70,6 @@ export async function createAgentApp({
         );
         if (claims.method === 'recovery' && request.routeOptions.config.recovery !== true)
           throw clientCertificateRequired();
-        limits.countPrincipal('agent', claims.agentId);
         limits.countUnderWay(claims.agentId, reply.raw);
         request.agentClaims = claims;
         dialled.noteAgent(request.raw.socket, claims);
@@ -88,7 +87,7 @@ export async function createAgentApp({
         heldTasksRoutes(platform, tasks),
         lendingRoutes(platform),
         heldLeasesRoutes(platform),
-        agentEventsRoutes(platform),
+        agentEventsRoutes(platform, limits),
       ]);
     },
     { prefix: '/agent/v1' },

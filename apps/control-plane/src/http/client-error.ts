@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
+import { plainAddress } from '@sallyport/tls/plain-address';
 import type { ConnectionError } from 'fastify';
 import { AppError } from '../platform/app-error.ts';
 import { newId } from '../platform/new-id.ts';
@@ -17,10 +18,8 @@ export function clientErrorHandler({ log, metrics }: Pick<Platform, 'log' | 'met
     }
     const requestId = newId();
     metrics.refusals.inc({ code: refusal.code });
-    log.info(
-      { code: refusal.code, err: refusal, requestId, address: socket.remoteAddress },
-      'request refused',
-    );
+    const address = socket.remoteAddress && plainAddress(socket.remoteAddress);
+    log.info({ code: refusal.code, err: refusal, requestId, address }, 'request refused');
     const { status, headers, body } = problemReply(refusal, requestId);
     const lines = Object.entries({
       ...headers,

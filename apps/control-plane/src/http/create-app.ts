@@ -1,4 +1,5 @@
 import { constants } from 'node:crypto';
+import { plainAddress } from '@sallyport/tls/plain-address';
 import { tlsOptions, type TlsPolicy } from '@sallyport/tls/policy';
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { serializerCompiler } from 'fastify-type-provider-zod';
@@ -147,7 +148,7 @@ function tellOfReplies(app: FastifyInstance, listener: string, metrics: Metrics)
         route,
         status,
         durationMs: Math.round(reply.elapsedTime),
-        address: request.ip,
+        address: plainAddress(request.ip),
       },
       'request',
     );

@@ -7,6 +7,7 @@ import { AppError } from '../platform/app-error.ts';
  */
 const MAX_DEPTH = 72;
 
+const JSON_BODY = 'application/json';
 /** RFC 7396, section 4. */
 export const MERGE_PATCH = 'application/merge-patch+json';
 
@@ -17,11 +18,18 @@ const CLOSING = new Set([0x5d, 0x7d]);
 
 /**
  * Parses JSON bodies: bounded in depth before anything calls itself for each level, and refusing `__proto__`
- * and `constructor.prototype` (secure-json-parse, which Fastify brings).
+ * and `constructor.prototype` (secure-json-parse, which Fastify brings). A route takes the media types that its schema
+ * says it consumes; where it says nothing, plain JSON.
  */
-export function parseJsonBodies(app: FastifyInstance, mediaType = 'application/json'): void {
+export function parseJsonBodies(app: FastifyInstance, mediaType = JSON_BODY): void {
   const parse = app.getDefaultJsonParser('error', 'error');
   app.addContentTypeParser<string>(mediaType, { parseAs: 'string' }, (request, body, done) => {
+    const { consumes = [JSON_BODY] } = request.routeOptions.schema ?? {};
+    if (!consumes.includes(mediaType)) {
+      const detail = `Send the body as ${consumes.join(' or ')}.`;
+      done(new AppError('request.unsupported_media_type', detail));
+      return;
+    }
     if (isDeeperThan(MAX_DEPTH, body)) {
       const detail = `The body nests deeper than ${MAX_DEPTH} levels.`;
       done(

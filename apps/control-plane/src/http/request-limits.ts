@@ -12,7 +12,7 @@ const BURST_SECONDS = 10;
 /** Of one agent: what its programs may ask of their leases at once, and room for what it sends of its own. */
 const AT_ONCE = MAX_LEASES + 64;
 
-export type RequestRates = { perPrincipal: number; perAddress: number };
+export type RequestRates = { perPrincipal: number; perAddress: number; eventsPerAgent: number };
 
 /**
  * Bounds how often somebody calls: whoever has shown a credential by who that is, anybody else by the address
@@ -21,18 +21,25 @@ export type RequestRates = { perPrincipal: number; perAddress: number };
 export class RequestLimits {
   readonly #principals: RateLimit;
   readonly #strangers: RateLimit;
+  readonly #events: RateLimit;
   readonly #underWay = new Map<string, number>();
 
-  constructor(clock: Clock, { perPrincipal, perAddress }: RequestRates) {
+  constructor(clock: Clock, { perPrincipal, perAddress, eventsPerAgent }: RequestRates) {
     const bucket = (perSecond: number) =>
       new RateLimit(clock, { perSecond, burst: perSecond * BURST_SECONDS });
     this.#principals = bucket(perPrincipal);
     this.#strangers = bucket(perAddress);
+    this.#events = bucket(eventsPerAgent);
   }
 
   /** @throws AppError `rate.limited` */
   countPrincipal(kind: string, id: string): void {
     this.#principals.take(`${kind} ${id}`);
+  }
+
+  /** Counts the audit events that an agent tells of: the audit keeps them for years. @throws AppError `rate.limited` */
+  countEvents(agentId: string, count: number): void {
+    this.#events.take(agentId, count);
   }
 
   /**

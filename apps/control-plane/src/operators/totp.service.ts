@@ -56,7 +56,8 @@ export async function confirmOwnTotp(
   const { db, clock } = platform;
   const { id, name } = op.operator;
   await db.transaction(async (tx) => {
-    // A sign-in that found no second factor opens its session before, or not at all.
+    // Another confirmation, or a new secret, comes before or after; a sign-in that found no second factor opens its
+    // session before, or not at all.
     await lockOperator(tx, id);
     const totp = await findTotp(tx, id);
     if (totp === undefined) throw totpNotFound();
@@ -65,7 +66,7 @@ export async function confirmOwnTotp(
     const step = matchTotp(secret, code, { nowMs: clock.now(), lastStep: 0 });
     secret.fill(0);
     if (step === undefined) throw wrongCode();
-    if (!(await confirmTotp(tx, totp, step, new Date(clock.now())))) throw totpExists();
+    if (!(await confirmTotp(tx, id, step, new Date(clock.now())))) throw totpNotFound();
     await deleteSessionsOf(tx, id, op.sessionId);
     await appendAuditEvent(tx, op, ofTotp('confirm', name), clock.now());
   });

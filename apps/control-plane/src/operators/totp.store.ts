@@ -28,15 +28,18 @@ export async function putUnconfirmedTotp(
   return written === 1;
 }
 
-/** Confirms the secret that this row was read with; false when it is confirmed, another or gone by now. */
+/**
+ * Confirms the secret of an operator who is locked, so that it was not confirmed or replaced since it was read; false
+ * when it was removed.
+ */
 export async function confirmTotp(
   tx: Db,
-  { operatorId, sealedSecret }: TotpRow,
+  operatorId: string,
   lastStep: number,
   confirmedAt: Date,
 ): Promise<boolean> {
   const { count } = await tx.operatorTotp.updateMany({
-    where: { operatorId, sealedSecret, confirmedAt: null },
+    where: { operatorId },
     data: { lastStep, confirmedAt },
   });
   return count === 1;

@@ -35,6 +35,9 @@ const rateLimits = z
     perAddress: rate(1000).describe(
       'The same of one address (IPv6: one /64) that shows no credential, or a wrong one',
     ),
+    eventsPerAgent: rate(50).describe(
+      'Audit events a second that one agent may report, at each replica; what is over it waits on the agent’s disk',
+    ),
     signInsPerMinute: rate(10).describe(
       'Failed sign-ins a minute of one address, and at one operator’s name, at each replica',
     ),

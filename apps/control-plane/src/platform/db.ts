@@ -148,6 +148,8 @@ const PLAN_OVERTAKEN = '0A000';
  * operator intervention, system errors; deadlock, serialisation, a server that became read-only, a plan overtaken.
  */
 const IN_TROUBLE = /^(08|53|57|58)|^(40P01|40001|25006|0A000)$/;
+/** Of the system or its resolver, such as EHOSTUNREACH or EMFILE: of what is done here, connections alone have one. */
+const OF_SYSTEM = /^E(AI_)?[A-Z0-9]+$/;
 
 function rethrow(error: unknown): never {
   if (error instanceof AppError || isUniqueViolation(error)) throw error;
@@ -173,11 +175,11 @@ function isUnreachable(error: unknown, state: string | undefined): boolean {
   if (error instanceof Prisma.PrismaClientKnownRequestError)
     if (UNREACHABLE.has(error.code) || UNREACHABLE_KINDS.has(kindOf(metaCause(error.meta))))
       return true;
-  return (
-    error instanceof Error &&
-    /Connection terminated|ECONNREFUSED|ECONNRESET|timeout exceeded when trying to connect|Query read timeout/.test(
-      error.message,
-    )
+  if (!(error instanceof Error)) return false;
+  // By the code: where a name has several addresses and none answers, there is no message.
+  if ('code' in error && typeof error.code === 'string' && OF_SYSTEM.test(error.code)) return true;
+  return /Connection terminated|timeout exceeded when trying to connect|Query read timeout/.test(
+    error.message,
   );
 }
 
@@ -197,7 +199,7 @@ function stateIn(value: unknown): string | undefined {
   return 'code' in value &&
     typeof value.code === 'string' &&
     /^[0-9A-Z]{5}$/.test(value.code) &&
-    !value.code.startsWith('P')
+    !/^[EP]/.test(value.code)
     ? value.code
     : undefined;
 }

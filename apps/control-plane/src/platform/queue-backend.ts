@@ -176,10 +176,18 @@ async function begun(worker: JobWorker): Promise<JobWorker> {
     await worker.waitUntilReady();
   } catch (cause) {
     await worker.close(true);
-    throw new Error('Postgres did not answer in time; start again when it does', { cause });
+    throw new Error(`Postgres does not serve the queue (${why(cause)}); start again when it does`, {
+      cause,
+    });
   }
   worker.run().catch((error: Error) => worker.emit('error', error));
   return worker;
+}
+
+/** In Postgres’ words or the driver’s; of several addresses that were tried there is but a code. */
+function why(cause: unknown): string {
+  if (!Error.isError(cause)) return 'unknown';
+  return cause.message === '' && 'code' in cause ? String(cause.code) : cause.message;
 }
 
 /**

@@ -21,10 +21,15 @@ export class RateLimit {
     this.#maxKeys = maxKeys;
   }
 
-  /** Counts one. @throws AppError `rate.limited`, and counts nothing, when the bucket is empty */
-  take(key: string): void {
+  /**
+   * Counts one, or as many as come in one piece, which a bucket with anything in it lets through: what was missing is
+   * waited for afterwards.
+   *
+   * @throws AppError `rate.limited`, and counts nothing, when the bucket is empty
+   */
+  take(key: string, count = 1): void {
     this.check(key);
-    this.#put(key, this.#tokens(key) - 1);
+    this.#put(key, this.#tokens(key) - count);
   }
 
   /** @throws AppError `rate.limited` when the bucket is empty */

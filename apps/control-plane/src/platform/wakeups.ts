@@ -3,8 +3,9 @@ import { z } from 'zod';
 import { asApplication } from './application-role.ts';
 import type { Db } from './db.ts';
 import { endConnection } from './end-connection.ts';
-import type { Log } from './log.ts';
+import type { Platform } from './platform.ts';
 import { Prisma } from './prisma-client/client.ts';
+import { seldom } from './seldom.ts';
 
 /** What the replicas tell each other. A lost one costs time, never correctness: the safety net re-reads. */
 export const wakeup = z.discriminatedUnion('kind', [
@@ -40,7 +41,8 @@ export function wakeupNotification(message: Wakeup): Prisma.Sql {
 /** One LISTEN connection per replica, kept up until `close`. */
 export class WakeupListener {
   readonly #connection: pg.ClientConfig;
-  readonly #log: Log;
+  readonly #log: Platform['log'];
+  readonly #tellOfFailure: (error: unknown) => void;
   readonly #onWakeup: (message: Wakeup) => void;
   readonly #onConnected: () => void;
   readonly #askEveryMs: number;
@@ -52,12 +54,15 @@ export class WakeupListener {
 
   constructor(
     connection: pg.ClientConfig,
-    log: Log,
+    { log, clock }: Pick<Platform, 'log' | 'clock'>,
     on: { wakeup: (message: Wakeup) => void; connected: () => void },
     askEveryMs = ASK_EVERY_MS,
   ) {
     this.#connection = connection;
     this.#log = log;
+    this.#tellOfFailure = seldom(clock, (err: unknown, count) =>
+      log.warn({ err, count }, 'cannot listen for wake-ups; trying again'),
+    );
     this.#onWakeup = on.wakeup;
     this.#onConnected = on.connected;
     this.#askEveryMs = askEveryMs;
@@ -90,7 +95,7 @@ export class WakeupListener {
       this.#asking = setInterval(() => void this.#ask(client), this.#askEveryMs);
       this.#onConnected();
     } catch (error) {
-      this.#log.warn({ err: error }, 'cannot listen for wake-ups; trying again');
+      this.#tellOfFailure(error);
       this.#lost(client);
     }
   }

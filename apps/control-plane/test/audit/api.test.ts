@@ -101,6 +101,39 @@ describe('[SG-43] the list of audit events', () => {
     expect(await list(`actor=${theirs?.event.actor.id}`)).toEqual([theirs]);
   });
 
+  test('finds deleted groups by their name, and by their id once another has the name', async () => {
+    const make = async () => {
+      const made = await owner.call('POST', '/groups', { name: 'gone' });
+      return field(made.body, 'id');
+    };
+    const remove = () => owner.call('DELETE', '/groups/gone');
+    const ids = [await make()];
+    expect((await remove()).status).toBe(204);
+    ids.push(await make());
+    expect((await remove()).status).toBe(204);
+    await allPlaced(controlPlane.databaseUrl);
+    const foundBy = async (group: string) =>
+      (await list(`group=${group}&order=oldest`)).map(({ event }) => [event.groupId, event.action]);
+    const [first = '', second = ''] = ids;
+    const ofDeleted = ids.flatMap((id) => [
+      [id, 'group:create'],
+      [id, 'group:delete'],
+    ]);
+    expect(await foundBy('gone')).toEqual(ofDeleted);
+
+    const third = await make();
+    await owner.call('POST', '/groups', { name: second });
+    await allPlaced(controlPlane.databaseUrl);
+    expect(await foundBy('gone')).toEqual([[third, 'group:create']]);
+    expect(await foundBy(first)).toEqual(ofDeleted.slice(0, 2));
+    expect(await foundBy(second)).toEqual(ofDeleted.slice(2));
+    for (const group of [first, 'gone'])
+      expect(await auditorOf7.call('GET', `/audit?group=${group}`)).toMatchObject({
+        status: 404,
+        body: { code: 'group.not_found' },
+      });
+  });
+
   test.each([
     'cursor=-1',
     'cursor=x',

@@ -27,7 +27,13 @@ test('a worker that cannot connect to Postgres is refused and keeps nothing from
   await schedule(queue, { chore: { everyMs: 500, work: async () => {} } });
   const begin = () => backend.worker('early', async () => done.resolve());
   gate.freeze();
-  await expect(begin()).rejects.toThrow('Postgres did not answer in time');
+  await expect(begin()).rejects.toThrow(
+    /^Postgres does not serve the queue \(.*timeout.*\); start/,
+  );
+  gate.cut();
+  await expect(begin()).rejects.toThrow(
+    /^Postgres does not serve the queue \(.*ECONNRESET.*\); start/,
+  );
   gate.restore();
   const worker = await begin();
   await done.promise;

@@ -115,6 +115,14 @@ describe('enrolment', () => {
     expect((await (await newAgent()).enroll(token, {}, '10.1.2.3')).status).toBe(201);
   });
 
+  test('an IPv4 address is in its network, and itself in the audit, also at a socket of both families', async () => {
+    const token = field(await newToken({ cidrs: ['10.1.0.0/16'] }), 'token');
+    const agent = await newAgent();
+    expect((await agent.enroll(token, {}, '::ffff:10.1.2.3')).status).toBe(201);
+    const sql = `SELECT address FROM audit_events WHERE action = 'agent:enroll' AND actor_id = '${agent.id}'`;
+    expect(await query(sql)).toEqual([{ address: '10.1.2.3' }]);
+  });
+
   test('[AX-21] a private key in the body is refused, and only public keys are in the rows', async () => {
     const token = field(await newToken(), 'token');
     const agent = await newAgent();

@@ -12,6 +12,9 @@ async function asked(app: FastifyInstance, path: '/readyz' | '/healthz') {
   return { status: reply.statusCode, body: reply.json<unknown>() };
 }
 
+/** Prometheus gives up after ten seconds. */
+const SCRAPE_MS = 5_000;
+
 const ready = { status: 200, body: { status: 'ready' } };
 const unavailable = { status: 503, body: { status: 'unavailable' } };
 const alive = { status: 200, body: { status: 'ok' } };
@@ -36,6 +39,11 @@ test.each(['cut', 'freeze'] as const)(
       gate[loss]();
       while ((await asked(metricsApp, '/readyz')).status === 200);
       expect(await both()).toEqual([unavailable, alive]);
+      const begun = performance.now();
+      const { body } = await metricsApp.inject('/metrics');
+      expect(performance.now() - begun).toBeLessThan(SCRAPE_MS);
+      expect(body).toMatch(/^sallyport_waiting_pulls 0$/m);
+      expect(body).not.toMatch(/^sallyport_agents\{/m);
       gate.restore();
       while ((await asked(metricsApp, '/readyz')).status === 503);
       expect(await both()).toEqual([ready, alive]);

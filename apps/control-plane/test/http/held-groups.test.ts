@@ -76,7 +76,10 @@ describe('a group that is deleted', () => {
         ['secrets', '1 with all their versions'],
         ['plugins', '1 with their configuration'],
         ['enrollmentTokens', '1 that can still be used'],
-        ['roles', '1 that hold in this group'],
+        [
+          'roles',
+          '1 that hold in this group: sallyport role list, role revoke, api-key list, api-key revoke',
+        ],
       ),
     );
     await owner.call('DELETE', '/groups/ended/secrets/s');
@@ -85,7 +88,7 @@ describe('a group that is deleted', () => {
     await owner.call('POST', `/api-keys/${field(key.body, 'id')}/revoke`);
     const banned = await owner.call('POST', `/agents/${agent.id}/ban`, {});
     expect(await remove('ended')).toMatchObject(
-      left(['bans', '1 that nobody could lift any more']),
+      left(['bans', '1 that nobody could lift any more: sallyport ban list, ban lift']),
     );
     await owner.call('DELETE', `/groups/ended/bans/${field(banned.body, 'id')}`);
     expect((await remove('ended')).status).toBe(204);

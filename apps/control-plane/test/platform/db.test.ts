@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { asAdmin, createTestDatabase } from '@sallyport/testkit/database';
 import { startTcpGate, type TcpGate } from '@sallyport/testkit/tcp-gate';
@@ -63,6 +64,33 @@ test('[F-13] a connection that is cut is told as such, whether the statement is 
     await expect(held).rejects.toMatchObject(unavailable);
     gate.restore();
   }
+});
+
+/** As a name with two addresses does it, neither of which answers. */
+function toTwoAddresses(): Socket {
+  const socket = new Socket();
+  const all = ['127.0.0.1', '127.0.0.2'].map((address) => ({ address, family: 4 }));
+  const connect = socket.connect.bind(socket);
+  return Object.assign(socket, {
+    connect: (port: number, host: string) =>
+      connect({ port, host, lookup: (_name, _options, found) => found(null, all) }),
+  });
+}
+
+test.each([
+  [
+    'at none of the addresses of its name',
+    { host: 'two-addresses', port: 1, stream: toTwoAddresses },
+  ],
+  ['at a socket that is gone', { host: '/nowhere' }],
+  ['over a route that is gone', { host: '255.255.255.255' }],
+])('[F-13] a database that does not answer %s is told as such', async (_, at) => {
+  const unavailable = { code: 'server.unavailable' };
+  const away = new Database({ ...at, user: 'u', password: 'p', database: 'd' });
+  await expect(away.direct({ text: 'SELECT 1' }, [])).rejects.toMatchObject(unavailable);
+  await expect(away.read((tx) => tx.group.count())).rejects.toMatchObject(unavailable);
+  await expect(away.transaction((tx) => tx.group.count())).rejects.toMatchObject(unavailable);
+  await away.close();
 });
 
 describe('an error of the database', () => {

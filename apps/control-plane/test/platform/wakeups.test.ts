@@ -1,5 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { createClock } from '@sallyport/testkit/clock';
 import { asAdmin, createTestDatabase } from '@sallyport/testkit/database';
 import { startTcpGate } from '@sallyport/testkit/tcp-gate';
 import { until } from '@sallyport/testkit/until';
@@ -18,7 +21,7 @@ beforeAll(async () => {
   dropDatabase = database.drop;
   listener = new WakeupListener(
     { connectionString: url },
-    createLog('error', { write: () => {} }),
+    { log: createLog('error', { write: () => {} }), clock: systemClock },
     {
       wakeup: (message) => heard.resolve(message),
       connected: () => {},
@@ -58,7 +61,7 @@ test('a connection that falls silent is noticed, and another one hears again', a
   const on = { wakeup: wakeup.resolve, connected: () => connected.resolve() };
   const silent = new WakeupListener(
     { connectionString: gatedUrl.href },
-    createLog('warn', { write }),
+    { log: createLog('warn', { write }), clock: systemClock },
     on,
     100,
   );
@@ -82,6 +85,28 @@ test('a connection that falls silent is noticed, and another one hears again', a
   }
 }, 10_000);
 
+test('a database that cannot be reached is tried again and again, and told of once in ten seconds', async () => {
+  const broken = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1');
+  await once(broken, 'listening');
+  const address = broken.address();
+  const port = typeof address === 'object' ? address?.port : undefined;
+  const lines: string[] = [];
+  const log = createLog('warn', { write: (line) => void lines.push(line) });
+  const waiting = new WakeupListener(
+    { host: '127.0.0.1', port, user: 'sallyport' },
+    { log, clock: createClock() },
+    { wakeup: () => {}, connected: () => {} },
+  );
+  try {
+    await waiting.start();
+    for (const _ of ['again', 'and again']) await once(broken, 'connection');
+    expect(lines).toEqual([expect.stringContaining('cannot listen for wake-ups')]);
+  } finally {
+    await waiting.close();
+    broken.close();
+  }
+});
+
 test('no stop waits for a database that has fallen silent: not of who listens, nor of who stands for an office', async () => {
   const { hostname, port } = new URL(url);
   await using gate = await startTcpGate({ host: hostname, port: Number(port) });
@@ -89,10 +114,11 @@ test('no stop waits for a database that has fallen silent: not of who listens, n
   gated.port = String(gate.port);
   const log = createLog('silent', { write: () => {} });
   const at = { connectionString: gated.href };
-  const silent = new WakeupListener(at, log, { wakeup: () => {}, connected: () => {} }, 1_000);
+  const own = { log, clock: systemClock };
+  const silent = new WakeupListener(at, own, { wakeup: () => {}, connected: () => {} }, 1_000);
   const run = () => Promise.reject(new Error('another holds the lock'));
   const work = { lock: 4711, name: 'waits', answersInMs: 800, run };
-  const standing = new Elected(at, { log, clock: systemClock }, work);
+  const standing = new Elected(at, own, work);
   await asAdmin(url, async (client) => {
     await client.query('SELECT pg_advisory_lock(4711)');
     standing.start();

@@ -1,15 +1,23 @@
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, request, type ServerResponse } from 'node:http';
 import { PassThrough } from 'node:stream';
 import { connect } from 'node:tls';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
+import { MAX_EVENTS } from '@sallyport/contract';
 import { z } from 'zod';
 import { RequestLimits } from '../../src/http/request-limits.ts';
+import { sql } from '../audit/chain.ts';
 import { OWNER_PASSWORD, startControlPlane, type TestControlPlane } from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
 import { OperatorClient, type Reply } from '../operator-client.ts';
 
-const rateLimits = { perPrincipal: 600, perAddress: 1000, signInsPerMinute: 100_000 };
+const rateLimits = {
+  perPrincipal: 600,
+  perAddress: 1000,
+  eventsPerAgent: 20,
+  signInsPerMinute: 100_000,
+};
 /** Requests of one agent: 256 about its leases, and 64 of its own. */
 const MAX_UNDER_WAY = 320;
 const limited = { status: 429, body: { code: 'rate.limited' } };
@@ -162,6 +170,28 @@ describe('requests are limited by who sends them, never by a header that a clien
     expect((await lookFor()).status).toBe(404);
   });
 
+  test('[AX-19] no proof is remembered of a request that is over the limit, and one that is shown again counts for nobody', async () => {
+    const limits = { ...rateLimits, perPrincipal: 2 };
+    const controlPlane = await controlPlaneWith({ settings: { rateLimits: limits } });
+    const owner = await OperatorClient.signedIn(controlPlane.operatorApp);
+    const agent = await agentIn(owner, 'plant-7', controlPlane);
+    const path = '/revisions/1000/bundle';
+    const lookFor = (dpop: string) => agent.call('GET', path, undefined, { dpop });
+    const proofs: string[] = [];
+    const lookAnew = () => {
+      const dpop = agent.dpop('GET', path);
+      proofs.push(dpop);
+      return lookFor(dpop);
+    };
+    await untilLimited(lookAnew, 50);
+    const [used = '', refused = ''] = [proofs.at(0), proofs.at(-1)];
+    controlPlane.clock.advance(1_000);
+    for (let again = 0; again < 5; again += 1)
+      expect(await lookFor(used)).toMatchObject({ status: 401, body: { code: 'dpop.replayed' } });
+    expect((await lookFor(refused)).status).toBe(404);
+    expect((await lookFor(refused)).body).toMatchObject({ code: 'dpop.replayed' });
+  });
+
   test('a token that is made up counts for its address, and a flood of them holds up nobody elsewhere', async () => {
     const controlPlane = await controlPlaneWith({ settings });
     const owner = await OperatorClient.signedIn(controlPlane.operatorApp);
@@ -180,6 +210,34 @@ describe('requests are limited by who sends them, never by a header that a clien
     expect(await send()).toMatchObject({ status: 403, body: { code: 'csrf.refused' } });
     expect(await untilLimited(send, 50)).toBe(9);
   });
+});
+
+test('[SG-15] the audit events of one agent are limited by their number; what is refused is recorded once it comes again later', async () => {
+  const controlPlane = await controlPlaneWith({
+    settings: { rateLimits: { ...rateLimits, eventsPerAgent: 2 } },
+  });
+  const owner = await OperatorClient.signedIn(controlPlane.operatorApp);
+  const agent = await agentIn(owner, 'plant-7', controlPlane);
+  const other = await agentIn(owner, 'plant-7', controlPlane);
+  const batch = randomUUID();
+  const events = Array.from({ length: MAX_EVENTS }, () => ({ subject: 'many' }));
+  const recorded = () =>
+    sql(controlPlane.databaseUrl, `SELECT FROM audit_events WHERE subject = 'many'`);
+
+  expect((await agent.report(events)).status).toBe(204);
+  expect(await agent.report(events, batch)).toMatchObject({
+    ...limited,
+    // 20 at once: so many are to be waited for, and one.
+    headers: { 'retry-after': String(Math.ceil((MAX_EVENTS - 20 + 1) / 2)) },
+  });
+  expect(await recorded()).toHaveLength(MAX_EVENTS);
+  expect((await agent.pullRaw()).status).toBe(200);
+  expect((await other.report([{}])).status).toBe(204);
+
+  controlPlane.clock.advance(91_000);
+  await agent.openSession();
+  expect((await agent.report(events, batch)).status).toBe(204);
+  expect(await recorded()).toHaveLength(2 * MAX_EVENTS);
 });
 
 test('[F-23] of an agent so many requests are under way at a time, halves among them, until they are answered or their connection is gone', async () => {

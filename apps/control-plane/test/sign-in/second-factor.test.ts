@@ -124,6 +124,31 @@ describe('[AX-18] a second factor', () => {
     expect(await Promise.all(attempts)).toMatchObject([refused('totp.required')]);
   });
 
+  test('is confirmed once, of two confirmations at once, and not when it was removed meanwhile', async () => {
+    const { databaseUrl, clock } = controlPlane;
+    const uma = await newOperator('uma');
+    const confirmations = async (count: number, held: string) => {
+      const app = await newApp(uma, clock);
+      const replies: Promise<Reply>[] = [];
+      await whileHeld(databaseUrl, held, async () => {
+        for (let at = 0; at < count; at += 1)
+          replies.push(uma.call('POST', '/me/totp/confirm', { code: app.code() }));
+        await lockWaits(databaseUrl, count);
+      });
+      return (await Promise.all(replies)).map(({ status, body }) => [status, body]);
+    };
+    const ofUma = `operator_id = (SELECT id FROM operators WHERE name = 'uma')`;
+    expect(await confirmations(1, `DELETE FROM operator_totps WHERE ${ofUma}`)).toMatchObject([
+      [404, { code: 'totp.not_found' }],
+    ]);
+    const row = `SELECT FROM operator_totps WHERE ${ofUma} FOR UPDATE`;
+    const twice = await confirmations(2, row);
+    expect(twice.toSorted(([one], [other]) => Number(one) - Number(other))).toMatchObject([
+      [204, undefined],
+      [409, { code: 'totp.exists' }],
+    ]);
+  });
+
   test('ends also the session that is being opened without it', async () => {
     const leo = await newOperator('leo');
     const app = await newApp(leo, controlPlane.clock);
