@@ -21,7 +21,8 @@ afterEach(async () => {
 const cli: SignedIn['cli'] = (args, given) => signedIn.cli(args, given);
 
 describe('operator', () => {
-  const operator = { id, name: 'ann', roles, createdAt: at };
+  const standing = { secondFactor: true, lockedUntil: at };
+  const operator = { id, name: 'ann', roles, ...standing, createdAt: at };
 
   test('create sends the roles and a password of standard input or a file, and prints none of it', async () => {
     signedIn.api.on('POST /operators', { status: 201, body: operator });
@@ -71,13 +72,18 @@ describe('operator', () => {
     },
   );
 
-  test('list and show tell the roles; reset-password and delete say what they did', async () => {
+  test('list and show tell the roles, the second factor and the lock; reset-password and delete say what they did', async () => {
     signedIn.api.on('GET /operators', { body: { items: [operator] } });
     signedIn.api.on('GET /operators/ann', { body: operator });
     signedIn.api.on('PUT /operators/ann/password', { status: 204 });
     signedIn.api.on('DELETE /operators/ann', { status: 204 });
     for (const verb of [['list'], ['show', 'ann']])
       expect((await cli(['operator', ...verb])).stdout).toContain('admin, viewer in plant-7');
+    expect((await cli(['operator', 'list'])).stdout).toMatch(/SECOND FACTOR +LOCKED UNTIL/);
+    expect((await cli(['operator', 'list'])).stdout).toMatch(new RegExp(`yes +${at} +${at}`));
+    expect((await cli(['operator', 'show', 'ann'])).stdout).toMatch(
+      new RegExp(`Second factor +yes\nLocked until +${at}\n`),
+    );
     const reset = ['operator', 'reset-password', 'ann', '--password-file', '-'];
     expect(await cli(reset, { stdin: 'canary canary' })).toMatchObject({
       code: 0,

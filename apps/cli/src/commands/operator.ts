@@ -21,15 +21,19 @@ export function addOperatorCommands(program: Command, context: Context): void {
 
   operators
     .command('list')
-    .description('List the operators and their roles')
+    .description('List the operators, their roles, and who has no second factor')
     .action(async () => {
       using api = await openApi(context);
       const items = await api.list(route`/operators`, operator);
-      const rows = items.map((item) => [item.name, rolesInWords(item.roles), item.createdAt]);
-      context.output.list(
-        items,
-        table(['NAME', 'ROLES', 'CREATED'], rows, 'There are no operators.'),
-      );
+      const rows = items.map((item) => [
+        item.name,
+        rolesInWords(item.roles),
+        item.secondFactor ? 'yes' : 'no',
+        item.lockedUntil ?? '-',
+        item.createdAt,
+      ]);
+      const headings = ['NAME', 'ROLES', 'SECOND FACTOR', 'LOCKED UNTIL', 'CREATED'];
+      context.output.list(items, table(headings, rows, 'There are no operators.'));
     });
 
   operators
@@ -113,11 +117,13 @@ async function newPasswordFor(
   return askForNewPassword(context, `New password of ${name}: `, '--password-file', file);
 }
 
-function rowsOf({ name, id, roles, createdAt }: Operator) {
+function rowsOf({ name, id, roles, secondFactor, lockedUntil, createdAt }: Operator) {
   return [
     ['Name', name],
     ['Id', id],
     ['Roles', rolesInWords(roles)],
+    ['Second factor', secondFactor ? 'yes' : 'no'],
+    ['Locked until', lockedUntil ?? 'not locked'],
     ['Created', createdAt],
   ] as const;
 }

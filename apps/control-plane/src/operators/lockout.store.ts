@@ -2,8 +2,17 @@ import type { Db } from '../platform/db.ts';
 
 /** When a name's sign-in is open again, if it is locked. */
 export async function findLock(db: Db, name: string, now: Date): Promise<Date | undefined> {
-  const row = await db.signInFailure.findUnique({ where: { name } });
-  return row?.lockedUntil != null && row.lockedUntil > now ? row.lockedUntil : undefined;
+  return (await listLocks(db, [name], now)).get(name);
+}
+
+/** The same of many names; those that are not locked are left out. */
+export async function listLocks(db: Db, names: string[], now: Date): Promise<Map<string, Date>> {
+  const rows = await db.signInFailure.findMany({
+    where: { name: { in: names }, lockedUntil: { gt: now } },
+  });
+  return new Map(
+    rows.flatMap(({ name, lockedUntil }) => (lockedUntil ? [[name, lockedUntil]] : [])),
+  );
 }
 
 /**

@@ -10,7 +10,6 @@ import type { Platform } from '../platform/platform.ts';
 import {
   authorizedGrants,
   authorizeOver,
-  heldRolesOf,
   insertRoleBindings,
   listHeldRoles,
   operatorNotFound,
@@ -18,7 +17,7 @@ import {
   rolesInWords,
   shownRole,
 } from '../role-bindings/index.ts';
-import { unlock } from './lockout.store.ts';
+import { listLocks, unlock } from './lockout.store.ts';
 import {
   deleteOperator,
   findOperator,
@@ -28,6 +27,9 @@ import {
   type OperatorRow,
 } from './operators.store.ts';
 import { deleteSessionsOf } from './sessions.store.ts';
+import { listConfirmed } from './totp.store.ts';
+
+type Row = Omit<OperatorRow, 'passwordHash'>;
 
 /** Makes an operator with the roles that the caller may give. */
 export async function createOperator(
@@ -43,11 +45,12 @@ export async function createOperator(
   const row = { id: newId(), name, createdAt: new Date(clock.now()) };
   const by = { createdBy: op.actor.name, createdAt: row.createdAt };
   try {
-    await db.transaction(async (tx) => {
+    return await db.transaction(async (tx) => {
       await insertOperator(tx, { ...row, passwordHash });
       await insertRoleBindings(tx, { operatorId: row.id }, grants, by);
       const details = { roles: rolesInWords(roles) };
       await appendAuditEvent(tx, op, { ...actOn('create', name), details }, clock.now());
+      return shownOperator(tx, row, clock.now());
     });
   } catch (error) {
     if (isUniqueViolation(error))
@@ -58,31 +61,28 @@ export async function createOperator(
       );
     throw error;
   }
-  return { ...row, roles, createdAt: row.createdAt.toISOString() };
 }
 
 export async function getOperator(
-  { db }: Platform,
+  { db, clock }: Platform,
   op: Operation,
   name: string,
 ): Promise<Operator> {
   op.authorize('operator:read');
   return db.read(async (reader) => {
-    const row = await existingOperator(reader, name);
-    return shown(row, (await heldRolesOf(reader, { operatorId: row.id })).map(shownRole));
+    return shownOperator(reader, await existingOperator(reader, name), clock.now());
   });
 }
 
 export async function listAllOperators(
-  { db }: Platform,
+  { db, clock }: Platform,
   op: Operation,
   query: PageQuery,
 ): Promise<Page<Operator>> {
   op.authorize('operator:read');
   return db.read(async (reader) => {
     const rows = await listOperators(reader, query);
-    const held = await listHeldRoles(reader, { operatorIds: rows.map(({ id }) => id) });
-    const operators = rows.map((row) => shown(row, (held.get(row.id) ?? []).map(shownRole)));
+    const operators = await shownOperators(reader, rows, clock.now());
     return pageOf(operators, query.limit, ({ name }) => name);
   });
 }
@@ -141,7 +141,25 @@ function actOn(verb: 'create' | 'delete' | 'reset-password', name: string) {
   return { action: `operator:${verb}`, subject: `operator:${name}`, outcome: 'done' } as const;
 }
 
-/** A role for the audit: `viewer in plant-7`. */
-function shown(row: { id: string; name: string; createdAt: Date }, roles: HeldRole[]): Operator {
-  return { id: row.id, name: row.name, roles, createdAt: row.createdAt.toISOString() };
+/** Operators, with their roles and what stands between them and a session. */
+async function shownOperators(db: Db, rows: readonly Row[], nowMs: number): Promise<Operator[]> {
+  const operatorIds = rows.map(({ id }) => id);
+  const names = rows.map(({ name }) => name);
+  const held = await listHeldRoles(db, { operatorIds });
+  const withSecondFactor = await listConfirmed(db, operatorIds);
+  const locks = await listLocks(db, names, new Date(nowMs));
+  return rows.map(({ id, name, createdAt }) => ({
+    id,
+    name,
+    roles: (held.get(id) ?? []).map(shownRole),
+    secondFactor: withSecondFactor.has(id),
+    lockedUntil: locks.get(name)?.toISOString() ?? null,
+    createdAt: createdAt.toISOString(),
+  }));
+}
+
+async function shownOperator(db: Db, row: Row, nowMs: number): Promise<Operator> {
+  const [shown] = await shownOperators(db, [row], nowMs);
+  if (shown === undefined) throw operatorNotFound();
+  return shown;
 }

@@ -13,6 +13,15 @@ export async function findTotp(db: Db, operatorId: string): Promise<TotpRow | un
   return row ?? undefined;
 }
 
+/** Which of the operators have a second factor that is confirmed. */
+export async function listConfirmed(db: Db, operatorIds: string[]): Promise<Set<string>> {
+  const rows = await db.operatorTotp.findMany({
+    where: { operatorId: { in: operatorIds }, confirmedAt: { not: null } },
+    select: { operatorId: true },
+  });
+  return new Set(rows.map(({ operatorId }) => operatorId));
+}
+
 /** Puts a new secret in the place of one that nobody confirmed; false when one is confirmed. */
 export async function putUnconfirmedTotp(
   tx: Db,

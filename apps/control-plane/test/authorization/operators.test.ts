@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { page, roleBinding, type HeldRole } from '@sallyport/contract';
-import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
+import { FAILURES_BEFORE_LOCK, LOCK_SECONDS } from '../../src/operators/sign-in-failures.ts';
+import { newApp } from '../authenticator-app.ts';
+import { OWNER_PASSWORD, startControlPlane, type TestControlPlane } from '../control-plane.ts';
 import { lockWaits, whileHeld } from '../lock-waits.ts';
 import { field, OperatorClient, type Reply } from '../operator-client.ts';
 
@@ -48,6 +50,35 @@ test('[AX-18] an operator signs in by name and password and may what its roles g
   expect((await client.call('GET', '/groups/plant-8')).status).toBe(404);
   await owner.call('DELETE', `/role-bindings/${field(binding.body, 'id')}`);
   expect((await client.call('GET', '/groups')).status).toBe(403);
+});
+
+test('[AX-18] who has a second factor that counts, and whose name is locked, is shown', async () => {
+  const { clock } = controlPlane;
+  const standing = async () => {
+    const one = await owner.call('GET', `/operators/${name}`);
+    const all = await owner.call('GET', '/operators?limit=200');
+    expect(all.body).toMatchObject({ items: expect.arrayContaining([one.body]) });
+    return one.body;
+  };
+  const without = { secondFactor: false, lockedUntil: null };
+  const created = await owner.call('POST', '/operators', { name, password: OWNER_PASSWORD });
+  expect(created.body).toMatchObject(without);
+  const client = await signedIn(name, OWNER_PASSWORD);
+  const app = await newApp(client, clock);
+  expect(await standing()).toMatchObject(without);
+  await client.call('POST', '/me/totp/confirm', { code: app.code() });
+  expect(await standing()).toMatchObject({ secondFactor: true, lockedUntil: null });
+  const anybody = new OperatorClient(controlPlane.operatorApp);
+  for (let failures = 0; failures < FAILURES_BEFORE_LOCK; failures += 1)
+    await anybody.call('POST', '/sessions', { name, password: 'wrong' });
+  const until = new Date(clock.now() + LOCK_SECONDS * 1000).toISOString();
+  expect(await standing()).toMatchObject({ secondFactor: true, lockedUntil: until });
+  clock.advance(LOCK_SECONDS * 1000);
+  try {
+    expect(await standing()).toMatchObject({ secondFactor: true, lockedUntil: null });
+  } finally {
+    clock.advance(-LOCK_SECONDS * 1000);
+  }
 });
 
 test('[AX-18] a wrong password and a deleted operator are refused, and a deleted one’s session ends', async () => {

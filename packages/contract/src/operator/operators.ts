@@ -23,6 +23,10 @@ export const operator = z.strictObject({
   id: uuid,
   name: operatorName,
   roles: z.array(heldRole),
+  secondFactor: z.boolean().describe('Whether signing in takes a code of an authenticator app'),
+  lockedUntil: instant
+    .nullable()
+    .describe('Null unless its name is locked, after failed sign-ins in a row'),
   createdAt: instant,
 });
 export type Operator = z.infer<typeof operator>;
