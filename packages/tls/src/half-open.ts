@@ -1,5 +1,4 @@
-import type { Socket } from 'node:net';
-import type { Server } from 'node:tls';
+import type { Server, Socket } from 'node:net';
 
 /** Strangers get no further than a handshake, of which there may be so many at a time. */
 export const MAX_HALF_OPEN = 64;
@@ -8,7 +7,7 @@ export const MAX_HALF_OPEN = 64;
  * Bounds the connections of a TLS server that have not finished their handshake: over the limit the oldest is
  * cut off, so that whoever opens many and sends nothing keeps nobody else out. Returns what cuts all of them off.
  */
-export function boundHalfOpen(server: Server): () => void {
+export function boundHalfOpen(server: Server, most = MAX_HALF_OPEN): () => void {
   const halfOpen = new Map<string, Socket>();
   server.on('connection', (socket: Socket) => {
     const peer = peerOf(socket);
@@ -17,9 +16,9 @@ export function boundHalfOpen(server: Server): () => void {
       if (halfOpen.get(peer) === socket) halfOpen.delete(peer);
     });
     const [oldest] = halfOpen.values();
-    if (halfOpen.size > MAX_HALF_OPEN) oldest?.destroy();
+    if (halfOpen.size > most) oldest?.destroy();
   });
-  server.on('secureConnection', (socket) => halfOpen.delete(peerOf(socket)));
+  server.on('secureConnection', (socket: Socket) => halfOpen.delete(peerOf(socket)));
   return () => {
     for (const socket of halfOpen.values()) socket.destroy();
   };

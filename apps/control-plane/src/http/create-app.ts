@@ -1,4 +1,5 @@
 import { constants } from 'node:crypto';
+import { boundHalfOpen } from '@sallyport/tls/half-open';
 import { plainAddress } from '@sallyport/tls/plain-address';
 import { tlsOptions, type TlsPolicy } from '@sallyport/tls/policy';
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
@@ -80,6 +81,7 @@ export function createApp({ log, metrics }: Platform, options: ListenerOptions):
   app.server.maxConnections = options.maxConnections;
   // Node would drop what is over its limit; `refuseOversized` counts all headers and refuses too many.
   app.server.maxHeadersCount = 0;
+  endHandshakes(app);
   // Fastify takes text/plain by default, and a page of another site can send it without asking.
   app.removeContentTypeParser('text/plain');
   parseJsonBodies(app);
@@ -103,6 +105,16 @@ export function createApp({ log, metrics }: Platform, options: ListenerOptions):
   });
   tellOfReplies(app, options.name, metrics);
   return app;
+}
+
+/** Ends at the stop what has not finished its handshake: HTTP does not know of it, and it would be waited for. */
+function endHandshakes(app: FastifyInstance): void {
+  // None before: agents come back by the thousand.
+  const cutOff = boundHalfOpen(app.server, Infinity);
+  app.addHook('preClose', (done) => {
+    cutOff();
+    done();
+  });
 }
 
 /** TLS and the limits of what comes before a request is one. */

@@ -37,4 +37,18 @@ describe('what is remembered', () => {
     expect(map.get('long')).toBe('l');
     expect(map.get('new')).toBe('n');
   });
+
+  test('for long, by a clock that was ahead, keeps nothing else from being forgotten', () => {
+    const unbounded = new ExpiringMap<string>(clock, Infinity);
+    const startMs = clock.now();
+    clock.advance(86_400_000);
+    for (const key of ['a', 'b']) unbounded.set(key, key, clock.now() + 1000);
+    clock.set(startMs);
+    for (let at = 0; at < 10; at += 1) {
+      unbounded.set(String(at), '', clock.now() + 1000);
+      clock.advance(1000);
+    }
+    expect(unbounded.size).toBe(3);
+    expect(['a', 'b'].map((key) => unbounded.get(key))).toEqual(['a', 'b']);
+  });
 });

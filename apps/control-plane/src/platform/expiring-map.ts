@@ -1,5 +1,11 @@
 import type { Clock } from './clock.ts';
 
+/**
+ * What lives longer than what is new goes behind it, so many at a time: set by a clock that was ahead, it would keep all
+ * that came after it from being forgotten, until that time.
+ */
+const PASSED_AT_ONCE = 2;
+
 /** Remembers things, each until its time (milliseconds since the epoch). When it is full, the oldest give way. */
 export class ExpiringMap<Value> {
   readonly #clock: Clock;
@@ -21,10 +27,20 @@ export class ExpiringMap<Value> {
     this.#held.delete(key);
     this.#held.set(key, { value, untilMs });
     const now = this.#clock.now();
+    let toPass = PASSED_AT_ONCE;
     for (const [oldest, held] of this.#held) {
-      if (held.untilMs > now && this.#held.size <= this.#limit) break;
+      const stays = held.untilMs > now && this.#held.size <= this.#limit;
+      if (stays && (held.untilMs <= untilMs || toPass === 0)) break;
       this.#held.delete(oldest);
+      if (!stays) continue;
+      this.#held.set(oldest, held);
+      toPass -= 1;
     }
+  }
+
+  /** How many are held, those among them that have expired and not given way yet. */
+  get size(): number {
+    return this.#held.size;
   }
 
   delete(key: string): void {

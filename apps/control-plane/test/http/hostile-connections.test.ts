@@ -279,3 +279,15 @@ test('the page that shows the API runs its own scripts alone', async () => {
     expect(directives.get(kind)).toEqual(["'self'"]);
   expect(policy).not.toMatch(/unsafe|https?:|\*/);
 });
+
+test('[F-23] no stop waits for a handshake that nobody goes on with', async () => {
+  const { operatorApp, agentApp } = controlPlane;
+  for (const app of [operatorApp, agentApp]) {
+    const accepted = once(app.server, 'connection');
+    const silent = connectPlain(portOf(app), '127.0.0.1');
+    await accepted;
+    const end = closed(silent);
+    await app.close();
+    await end;
+  }
+}, 5_000);

@@ -59,7 +59,9 @@ export const auditQuery = pageQuery(auditCursor).extend({
   actor: exactText.optional().describe('A name or an id; an id is not looked for among names'),
   action: exactText.optional().describe('`secret:reveal` and the like'),
   subject: exactText.optional().describe('`secret:db/password` and the like'),
-  group: groupName.optional(),
+  group: groupName
+    .optional()
+    .describe('A name or an id; a name that no group has now means all deleted ones that had it'),
   outcome: z.enum(['done', 'refused']).optional(),
   code: exactText.optional().describe('Why it was refused: `credentials.wrong`'),
   requestId: exactText.optional(),
