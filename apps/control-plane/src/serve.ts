@@ -130,8 +130,10 @@ async function listenOn(
   at: { host: string; port: number },
   key: string,
 ): Promise<void> {
+  // Of that word Fastify makes a second server, on ::1, which no limit, no new certificate and no change of CAs reaches.
+  const host = at.host === 'localhost' ? '127.0.0.1' : at.host;
   try {
-    await app.listen(at);
+    await app.listen({ host, port: at.port });
   } catch (error) {
     const why = error instanceof Error && 'code' in error && LISTEN_FAILURES.get(error.code);
     if (typeof why !== 'string') throw error;
