@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
 import { checkServerIdentity } from 'node:tls';
 import { LinkError } from './link-error.ts';
 import { assertNamed, refuseAgentAsControlPlane } from './peer-certificate.ts';
@@ -6,7 +7,7 @@ import { assertNamed, refuseAgentAsControlPlane } from './peer-certificate.ts';
 /**
  * `checkServerIdentity` of every connection to a control plane, for a certificate that is verified up to a trusted
  * CA: an agent's is refused, whatever other names it has. It must have `peerName`, or else be for the host that is
- * connected to, which is Node's own check (RFC 9525), but for one that has no DNS name or IP address: Node would take
+ * connected to, which is Node's own check (RFC 9525), but for a host name where it has no DNS name: Node would take
  * its common name for one.
  */
 export function controlPlaneIdentity(peerName?: string): typeof checkServerIdentity {
@@ -25,11 +26,10 @@ export function controlPlaneIdentity(peerName?: string): typeof checkServerIdent
 }
 
 function isForHost(...[host, peer]: Parameters<typeof checkServerIdentity>): Error | undefined {
-  const names = peer.subjectaltname ?? '';
-  if (!/(?:^|, )(?:DNS|IP Address):/.test(names))
+  if (isIP(host) === 0 && !/(?:^|, )DNS:/.test(peer.subjectaltname ?? ''))
     return new LinkError(
       'tls.name_mismatch',
-      'The server’s certificate has no DNS name and no IP address among its subject alternative names; have it issued with the name that is connected to.',
+      'The server’s certificate has no DNS name among its subject alternative names; have it issued with the name that is connected to.',
       { retryable: false },
     );
   return checkServerIdentity(host, peer);
