@@ -26,6 +26,7 @@ export const errorCodes = {
   'request.timed_out': 'timedOut',
   'request.unsupported_media_type': 'unsupportedMediaType',
   'request.not_found': 'notFound',
+  'request.method_not_allowed': 'methodNotAllowed',
   'session.required': 'unauthenticated',
   'session.invalid': 'unauthenticated',
   'credentials.wrong': 'unauthenticated',

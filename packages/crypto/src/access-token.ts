@@ -39,7 +39,10 @@ export type AccessClaims = {
 /** What an access token is issued for. */
 export type AccessGrant = Omit<AccessClaims, 'expiresAtMs'>;
 
-/** Issues an access token (RFC 9068) of whole seconds, bound to what `cnf` names. */
+/**
+ * Issues an access token of whole seconds, bound to what `cnf` names. In the form of RFC 9068, without `iss`, `client_id`
+ * and `jti`: it is read by its issuer alone, which knows it by its key, and its subject is its client.
+ */
 export function issueAccessToken(
   key: SigningKey,
   claims: AccessGrant,

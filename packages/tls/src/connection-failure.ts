@@ -80,7 +80,7 @@ const failures: Readonly<Record<string, Failure>> = {
   ERR_TLS_CERT_ALTNAME_INVALID: {
     code: 'tls.name_mismatch',
     retryable: false,
-    text: 'has a certificate for other names; use a name that the certificate holds, or add this one to it',
+    text: 'has a certificate for other names; use one of its subject alternative names, or add this one to them',
   },
   CERT_HAS_EXPIRED: outOfDate,
   CERT_NOT_YET_VALID: outOfDate,

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { isIP, type Socket, connect as tcpConnect } from 'node:net';
 import { connect as tlsConnect, TLSSocket } from 'node:tls';
 import { connectionFailure } from './connection-failure.ts';
+import { hostIdentity } from './control-plane-identity.ts';
 import type { Endpoint } from './endpoint.ts';
 import { aborted } from './exchange.ts';
 import { LinkError } from './link-error.ts';
@@ -38,7 +39,8 @@ export function detourTo(endpoint: Endpoint, route: Route = {}): Route | undefin
 function dial({ host, port, kind, ca, tls }: Target & Partial<Proxy>): Socket {
   if (kind !== 'https') return tcpConnect({ host, port });
   const servername = isIP(host) === 0 ? host : '';
-  return tlsConnect({ host, port, servername, secureContext: secureContextFor(ca, tls) });
+  const secureContext = secureContextFor(ca, tls);
+  return tlsConnect({ host, port, servername, secureContext, checkServerIdentity: hostIdentity });
 }
 
 function timedOut(endpoint: Endpoint, address: string | undefined, timeoutMs: number): LinkError {

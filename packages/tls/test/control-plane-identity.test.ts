@@ -85,17 +85,20 @@ describe.each(ways)('[BM-14] of %s', (_, connect) => {
   });
 });
 
-test('[AX-16] the common name is no name of a host', async () => {
-  // Issued for the URI alone; its common name is the host that is connected to.
-  const { chain, key } = await root.leaf({
-    names: [{ type: 'url', value: 'urn:x' }],
-    cn: 'localhost',
-  });
-  await using server = await startServer({ cert: chain, key });
-  const link = new HttpsLink({ baseUrl: `https://localhost:${server.port}`, ca: root.pem });
-  const failure = await linkErrorOf(link.request('GET', '/').finally(() => link.close()));
-  expect(failure.code).toBe('tls.name_mismatch');
-});
+test.each([
+  ['a URI', { type: 'url', value: 'urn:x' }],
+  ['another address', { type: 'ip', value: '127.0.0.2' }],
+] as const)(
+  '[AX-16] the common name is no name of a host: issued for %s alone',
+  async (_, name) => {
+    // Its common name is the host that is connected to.
+    const { chain, key } = await root.leaf({ names: [name], cn: 'localhost' });
+    await using server = await startServer({ cert: chain, key });
+    const link = new HttpsLink({ baseUrl: `https://localhost:${server.port}`, ca: root.pem });
+    const failure = await linkErrorOf(link.request('GET', '/').finally(() => link.close()));
+    expect(failure.code).toBe('tls.name_mismatch');
+  },
+);
 
 test('a server that is its own CA is pinned by its own fingerprint, and one that is not by its CA’s', async () => {
   const own = await selfSigned({ names: [here] });

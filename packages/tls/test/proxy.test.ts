@@ -198,10 +198,14 @@ describe('an HTTPS proxy', () => {
     expect(seen.destinations).toEqual([]);
   });
 
-  test('[AT-34] whose certificate is for another name is refused', async () => {
-    const seen = await startHttpProxy({ hosts }, await proxyAuthority.issue({ addresses: [] }));
+  test.each([
+    ['another name', '127.0.0.1', { addresses: [] }],
+    ['an address, its common name apart', 'localhost', { dns: [], subject: 'CN=localhost' }],
+  ])('[AT-34] whose certificate is for %s is refused', async (_, host, issued) => {
+    const seen = await startHttpProxy({ hosts }, await proxyAuthority.issue(issued));
     open.push(seen);
-    const failure = await linkErrorOf(ask({ proxy: proxyAt('https', seen.port) }));
+    const proxy = parseProxy(`https://${host}:${seen.port}`, { ca: proxyAuthority.ca });
+    const failure = await linkErrorOf(ask({ proxy }));
     expect(failure).toMatchObject({ code: 'proxy.name_mismatch', retryable: false });
     expect(seen.destinations).toEqual([]);
   });

@@ -17,6 +17,8 @@ import {
 } from './provider.ts';
 
 const MAX_REPLY_BYTES = 1024 * 1024;
+/** Of their own time, not of the request: 412 is what a standby of Vault says that does not know a token yet. */
+const COME_BACK: ReadonlySet<number> = new Set([408, 412]);
 /** Of a request whose signal says nothing. Those for values have one, by references.timeoutSeconds, of less. */
 const TIMEOUT_MS = 125_000;
 
@@ -110,7 +112,8 @@ export class ProviderLink {
         'write it there, or mend the reference',
       );
     if (status === 429) return limited(provider, retryAfterMs);
-    if (status >= 500) return unreachable(`${provider} answers ${status}`, retryAfterMs);
+    if (status >= 500 || COME_BACK.has(status))
+      return unreachable(`${provider} answers ${status}`, retryAfterMs);
     return unusable(`${provider} answers ${status}`, 'see its log, and mend the reference');
   }
 

@@ -1,13 +1,17 @@
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 
-/** Where an agent keeps its state unless it is told: the system's place for root, the user's own for others. */
+/**
+ * Where an agent keeps its state unless it is told: the system's place for root, the user's own for others. A relative
+ * path is ignored, as the XDG base directory specification asks.
+ */
 export function defaultStateDirectory(
   env: Readonly<Record<string, string | undefined>>,
   home: string,
   isRoot: boolean,
 ): string {
   if (isRoot) return '/var/lib/sallyport-agent';
-  return join(env['XDG_STATE_HOME'] || join(home, '.local/state'), 'sallyport-agent');
+  const { XDG_STATE_HOME: given = '' } = env;
+  return join(isAbsolute(given) ? given : join(home, '.local/state'), 'sallyport-agent');
 }
 
 /** Where an agent listens unless it is told. */

@@ -47,7 +47,7 @@ export async function createAgentApp({
   const sessions = new AgentSessions(platform, trust, authenticator);
   const app = createApp(platform, {
     name: 'agent-api',
-    challenge: 'DPoP',
+    challenge: 'DPoP algs="EdDSA", Bearer realm="sallyport"',
     noSuchRoute:
       'There is no such route: this is the agent API. Operators use the other address that the server printed at its start.',
     ...listener,

@@ -9,6 +9,7 @@ import type { Metrics } from '../platform/metrics.ts';
 import { newId } from '../platform/new-id.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { ServerCertificate } from '../trust/index.ts';
+import { collectMethods } from './allowed-methods.ts';
 import { clientErrorHandler } from './client-error.ts';
 import { forgetForwardedPorts } from './forwarded-ports.ts';
 import { parseJsonBodies } from './json-body.ts';
@@ -44,8 +45,8 @@ export type ListenerLimits = {
 /** What a listener needs of its own. */
 export type ListenerOptions = ListenerLimits & {
   name: string;
-  /** How its callers authenticate, as every 401 names it (RFC 9110, section 11.6.1). */
-  challenge: 'Bearer' | 'DPoP';
+  /** How its callers authenticate, as every 401 names it: challenges of RFC 6750, section 3, and RFC 9449, section 7.1. */
+  challenge: string;
   /** For a request to arrive. */
   requestTimeoutMs: number;
   /** For a connection on which nothing moves, also because the answer is not ready. */
@@ -90,9 +91,14 @@ export function createApp({ log, metrics }: Platform, options: ListenerOptions):
   app.decorateRequest('operation', null);
   app.decorateRequest('agentClaims', null);
   app.setErrorHandler(handleError);
-  app.setNotFoundHandler((request, reply) =>
-    sendProblem(reply, request.id, new AppError('request.not_found', options.noSuchRoute)),
-  );
+  const methodsOf = collectMethods(app);
+  app.setNotFoundHandler((request, reply) => {
+    const allowed = methodsOf(request.url).join(', ');
+    if (allowed === '')
+      return sendProblem(reply, request.id, new AppError('request.not_found', options.noSuchRoute));
+    const refusal = new AppError('request.method_not_allowed', `This path takes ${allowed}.`);
+    return sendProblem(reply.header('allow', allowed), request.id, refusal);
+  });
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id).header('cache-control', 'no-store');
     refuseOversized(request);

@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { AppError } from '../platform/app-error.ts';
 
 /**
@@ -24,10 +24,8 @@ const CLOSING = new Set([0x5d, 0x7d]);
 export function parseJsonBodies(app: FastifyInstance, mediaType = JSON_BODY): void {
   const parse = app.getDefaultJsonParser('error', 'error');
   app.addContentTypeParser<string>(mediaType, { parseAs: 'string' }, (request, body, done) => {
-    const { consumes = [JSON_BODY] } = request.routeOptions.schema ?? {};
-    if (!consumes.includes(mediaType)) {
-      const detail = `Send the body as ${consumes.join(' or ')}.`;
-      done(new AppError('request.unsupported_media_type', detail));
+    if (!mediaTypesOf(request).includes(mediaType)) {
+      done(unsupportedMediaType(request));
       return;
     }
     if (isDeeperThan(MAX_DEPTH, body)) {
@@ -41,6 +39,16 @@ export function parseJsonBodies(app: FastifyInstance, mediaType = JSON_BODY): vo
     }
     void parse(request, body, done);
   });
+}
+
+/** The media types that a route takes. */
+export function mediaTypesOf({ routeOptions }: FastifyRequest): readonly string[] {
+  return routeOptions.schema?.consumes ?? [JSON_BODY];
+}
+
+export function unsupportedMediaType(request: FastifyRequest, cause?: unknown): AppError {
+  const detail = `Send the body as ${mediaTypesOf(request).join(' or ')}.`;
+  return new AppError('request.unsupported_media_type', detail, { cause });
 }
 
 /** Whether text, as far as it is JSON, opens more than `limit` objects and arrays within each other. */

@@ -66,7 +66,7 @@ export async function createOperatorApp(deps: OperatorAppDeps): Promise<FastifyI
   const { platform, listener, limits, sessions } = deps;
   const app = createApp(platform, {
     name: 'operator-api',
-    challenge: 'Bearer',
+    challenge: 'Bearer realm="sallyport"',
     noSuchRoute: NO_SUCH_ROUTE,
     ...listener,
     requestTimeoutMs: 30_000,

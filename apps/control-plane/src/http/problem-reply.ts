@@ -3,6 +3,7 @@ import type { ErrorCode, ErrorKind, Problem } from '@sallyport/contract';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { AppError } from '../platform/app-error.ts';
 import type { Metrics } from '../platform/metrics.ts';
+import { mediaTypesOf, unsupportedMediaType } from './json-body.ts';
 
 /** The one place where a kind of error becomes an HTTP status. */
 const statusOf: Record<ErrorKind, number> = {
@@ -33,20 +34,14 @@ const fastifyCodes: Record<string, [ErrorCode, string]> = {
     'The body is not as long as its Content-Length says.',
   ],
   FST_ERR_CTP_BODY_TOO_LARGE: ['request.too_large', 'The body is too large for this route.'],
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: [
-    'request.unsupported_media_type',
-    'Send the body as application/json.',
-  ],
-  FST_ERR_ROUTE_MISSING_CONTENT_TYPE: [
-    'request.unsupported_media_type',
-    'Send the body as application/json.',
-  ],
   FST_ERR_BAD_URL: ['request.invalid', 'The path is not valid: percent-encode what is no letter.'],
   FST_ERR_MAX_PARAM_LENGTH: [
     'request.invalid',
     'A part of the path is longer than any name or id may be.',
   ],
 };
+
+const UNSUPPORTED = /^FST_ERR_(?:CTP_INVALID_MEDIA_TYPE|ROUTE_MISSING_CONTENT_TYPE)$/;
 
 /** Makes the error handler of a listener: every error leaves as a problem document (RFC 9457) and is logged once. */
 export function problemHandler(metrics: Metrics) {
@@ -55,13 +50,19 @@ export function problemHandler(metrics: Metrics) {
     request: FastifyRequest,
     reply: FastifyReply,
   ): Promise<FastifyReply> => {
-    const refusal = asAppError(error);
+    const refusal = asAppError(error, request);
     metrics.refusals.inc({ code: refusal.code });
     const level = refusal.kind === 'internal' ? 'error' : 'info';
     request.log[level](
       { code: refusal.code, err: refusal, route: request.routeOptions.url, method: request.method },
       'request refused',
     );
+    // RFC 9110, section 15.5.16; RFC 5789, section 2.2.
+    if (refusal.kind === 'unsupportedMediaType')
+      reply.header(
+        request.method === 'PATCH' ? 'accept-patch' : 'accept',
+        mediaTypesOf(request).join(', '),
+      );
     return sendProblem(reply, request.id, refusal);
   };
 }
@@ -99,9 +100,10 @@ export function sendProblem(reply: FastifyReply, requestId: string, error: AppEr
   return reply.code(status).headers(headers).serializer(String).send(body);
 }
 
-function asAppError(error: unknown): AppError {
+function asAppError(error: unknown, request: FastifyRequest): AppError {
   if (error instanceof AppError) return error;
   if (isFastifyError(error)) {
+    if (UNSUPPORTED.test(error.code)) return unsupportedMediaType(request, error);
     const [code, message] = fastifyCodes[error.code] ?? [];
     if (code !== undefined && message !== undefined)
       return new AppError(code, message, { cause: error });

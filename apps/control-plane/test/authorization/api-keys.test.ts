@@ -121,7 +121,7 @@ test('[AT-01] an unknown key, another’s secret under a known id and a mistyped
     client.token = token;
     expect(await client.call('GET', '/me')).toMatchObject({
       status: 401,
-      headers: { 'www-authenticate': 'Bearer' },
+      headers: { 'www-authenticate': 'Bearer realm="sallyport"' },
       body: { code: 'api_key.invalid' },
     });
   }

@@ -88,14 +88,46 @@ test.each(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-da
   },
 );
 
-test('a 401 names the scheme of the API that answers, whatever was wrong', async () => {
+test('[F-23] a method that a path does not have is answered with those that it has', async () => {
+  const told = { statusCode: 405, headers: { allow: 'GET, POST' } };
+  const { operatorApp, agentApp } = controlPlane;
+  for (const method of ['HEAD', 'OPTIONS', 'DELETE'] as const)
+    expect(await operatorApp.inject({ method, url: '/api/v1/groups?limit=1' })).toMatchObject(told);
+  const reveal = await owner.call('GET', '/groups/plant-7/secrets/db%2Fs/reveal');
+  expect(reveal).toMatchObject({
+    status: 405,
+    headers: { allow: 'POST' },
+    body: { code: 'request.method_not_allowed', detail: 'This path takes POST.' },
+  });
+  expect(await agentApp.inject({ method: 'PUT', url: '/agent/v1/pull' })).toMatchObject({
+    statusCode: 405,
+    headers: { allow: 'POST' },
+  });
+  expect((await owner.call('DELETE', '/groups/plant-7/secrets/s/none')).status).toBe(404);
+});
+
+test('[F-23] a body of another media type is answered with those that the path takes', async () => {
+  const headers = { 'content-type': 'application/xml' };
+  expect(await owner.call('POST', '/groups', '<a/>', headers)).toMatchObject({
+    status: 415,
+    headers: { accept: 'application/json' },
+  });
+  expect(await owner.call('PATCH', plugin, '<a/>', headers)).toMatchObject({
+    status: 415,
+    headers: { 'accept-patch': 'application/merge-patch+json, application/json' },
+    body: { detail: 'Send the body as application/merge-patch+json or application/json.' },
+  });
+});
+
+test('a 401 names the schemes of the API that answers, whatever was wrong', async () => {
   const stranger = new OperatorClient(controlPlane.operatorApp);
-  const bearer = { status: 401, headers: { 'www-authenticate': 'Bearer' } };
+  const bearer = { status: 401, headers: { 'www-authenticate': 'Bearer realm="sallyport"' } };
   expect(await stranger.call('GET', '/me')).toMatchObject(bearer);
   const wrong = { name: 'owner', password: 'wrong' };
   expect(await stranger.call('POST', '/sessions', wrong)).toMatchObject(bearer);
   stranger.token = 'sp_key_bogus';
   expect(await stranger.call('GET', '/me')).toMatchObject(bearer);
   const reply = await controlPlane.agentApp.inject({ method: 'POST', url: '/agent/v1/pull' });
-  expect(reply).toMatchObject({ statusCode: 401, headers: { 'www-authenticate': 'DPoP' } });
+  const either = 'DPoP algs="EdDSA", Bearer realm="sallyport"';
+  expect(reply).toMatchObject({ statusCode: 401, headers: { 'www-authenticate': either } });
 });

@@ -1,0 +1,13 @@
+import { expect, test } from '@jest/globals';
+import { defaultStateDirectory } from './default-paths.ts';
+
+test.each([
+  ['/data/state', '/data/state/sallyport-agent'],
+  ['', '/home/me/.local/state/sallyport-agent'],
+  ['state', '/home/me/.local/state/sallyport-agent'],
+])(
+  '[SG-44] keys are kept where XDG_STATE_HOME says, if that is absolute: %j',
+  (given, expected) => {
+    expect(defaultStateDirectory({ XDG_STATE_HOME: given }, '/home/me', false)).toBe(expected);
+  },
+);

@@ -1,0 +1,24 @@
+import type { FastifyInstance } from 'fastify';
+
+/** What tells the methods that a path has, by the routes that are added after this; none where it is no path. */
+export function collectMethods(app: FastifyInstance): (url: string) => string[] {
+  const methodsOf = new Map<string, string[]>();
+  app.addHook('onRoute', ({ url, method }) => {
+    methodsOf.set(url, [...(methodsOf.get(url) ?? []), ...[method].flat()]);
+  });
+  return (url) => {
+    const [path = ''] = url.split('?', 1);
+    // One path may be of several routes: `/sessions/current`, `/sessions/:session`.
+    const found = [...methodsOf].filter(([route]) => patternOf(route).test(path));
+    return [...new Set(found.flatMap(([, methods]) => methods))].toSorted();
+  };
+}
+
+/** `/groups/:group` has any name in the place of the parameter, and `/docs/*` anything below it. */
+function patternOf(route: string): RegExp {
+  const parts = route.split('/').map((part) => {
+    if (part === '*') return '.*';
+    return part.startsWith(':') ? '[^/]+' : RegExp.escape(part);
+  });
+  return new RegExp(`^${parts.join('/')}$`);
+}
