@@ -2,15 +2,15 @@ import type { FastifyInstance } from 'fastify';
 
 /** What tells the methods that a path has, by the routes that are added after this; none where it is no path. */
 export function collectMethods(app: FastifyInstance): (url: string) => string[] {
-  const methodsOf = new Map<string, string[]>();
+  const routes: { pattern: RegExp; methods: string[] }[] = [];
   app.addHook('onRoute', ({ url, method }) => {
-    methodsOf.set(url, [...(methodsOf.get(url) ?? []), ...[method].flat()]);
+    routes.push({ pattern: patternOf(url), methods: [method].flat() });
   });
   return (url) => {
     const [path = ''] = url.split('?', 1);
     // One path may be of several routes: `/sessions/current`, `/sessions/:session`.
-    const found = [...methodsOf].filter(([route]) => patternOf(route).test(path));
-    return [...new Set(found.flatMap(([, methods]) => methods))].toSorted();
+    const found = routes.filter(({ pattern }) => pattern.test(path));
+    return [...new Set(found.flatMap(({ methods }) => methods))].toSorted();
   };
 }
 
