@@ -29,7 +29,7 @@ export async function durableBundle(host: Host): Promise<Found> {
     replica.raiseFloor(mark.revision);
     const applied = await replica.restore(parseStoredBundle(stored));
     const found = judge(host, applied?.revision ?? mark.revision, mark.contactAtMs);
-    return found.outcome === 'ok' ? ((await unkept(host, identity, found.detail)) ?? found) : found;
+    return found.outcome === 'ok' ? ((await unkept(host, found.detail)) ?? found) : found;
   } finally {
     replica.wipe();
   }
@@ -52,16 +52,11 @@ async function waiting({ clock }: Host, state: StateView, identity: Identity): P
 }
 
 /** An agent whose disk fails serves on from memory: what it would start with falls behind. */
-async function unkept(
-  host: Host,
-  { agentId }: Identity,
-  detail: string,
-): Promise<Found | undefined> {
+async function unkept(host: Host, detail: string): Promise<Found | undefined> {
   const running = await reportedHealth(host);
-  const error = running?.agent.id === agentId ? running.durable.error : null;
-  if (error === null) return undefined;
+  if (typeof running?.durable.error !== 'string') return undefined;
   return warning(
-    `${detail}; the running agent could not keep it or what is newer (${error})`,
+    `${detail}; the running agent could not keep it or what is newer (${running.durable.error})`,
     'see that the disk has room and works; the agent’s log names the file, and it tries again within five minutes',
   );
 }
