@@ -36,6 +36,13 @@ test('[SG-07] the agent keeps its heap small before any other module of it is ev
   expect(evaluated).toContain('setFlagsFromString)("--semi-space-growth-factor=1");');
 });
 
+test('[SG-07] the agent has no shapes in it that operators alone send', async () => {
+  const shape = 'packages/contract/src/operator/plugin-types.ts';
+  const words = 'use a JSON Pointer such as';
+  expect(await readFile(shape, 'utf8')).toContain(words);
+  expect(await readFile('dist/sallyport-agent.mjs', 'utf8')).not.toContain(words);
+});
+
 test('what the agent loads for AWS alone is a file beside it, which it does not need otherwise', () => {
   const script = `const { AwsSdk } = await import(process.argv[1]);
     const requestHandler = { handle: async () => { throw new Error('asked'); } };

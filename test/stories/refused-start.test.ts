@@ -101,6 +101,27 @@ describe('a control plane that cannot start says why in one line, and exits', ()
     expect(code).toBe(1);
     expect(stderr).toContain(`run: chmod 600 ${join(folder, 'root-key')}`);
   });
+
+  test('a data folder or a root key that cannot be used: whose it is to be', async () => {
+    await writeFile(join(installation.folder, 'no-folder'), '');
+    await mkdir(join(installation.folder, 'no-key', 'root-key'), { recursive: true, mode: 0o700 });
+    const refusals = ['no-folder', 'no-key'].map(async (folder) => {
+      const environment = await installation.replicaEnvironment(folder);
+      const { SALLYPORT_ROOT_KEY_FILE: _, ...withoutKey } = environment;
+      return outcomeOf(installation.start('control-plane', [], withoutKey));
+    });
+    const wayOut = 'run this as the user that the data folder belongs to, or set dataDir';
+    expect((await Promise.all(refusals)).map(({ code, stderr }) => ({ code, stderr }))).toEqual([
+      {
+        code: 1,
+        stderr: `sallyport-server: ${installation.folder}/no-folder cannot be used (EEXIST); ${wayOut}`,
+      },
+      {
+        code: 1,
+        stderr: `sallyport-server: ${installation.folder}/no-key/root-key cannot be used (EISDIR); ${wayOut}`,
+      },
+    ]);
+  });
 });
 
 test('a first owner whose name nobody could sign in with is refused, as a setting and not by its value', async () => {

@@ -102,6 +102,7 @@ test('[A7-10] a configured root key is rotated with the old one as previousRootK
 });
 
 test.each([
+  [['--port', '1'], "unknown option '--port'"],
   [['rotate'], 'the commands are rotate-root, after-restore and reset-owner'],
   [['--name', 'owner'], '--name goes with reset-owner'],
   [['after-restore', '--name', 'owner'], '--name goes with reset-owner'],

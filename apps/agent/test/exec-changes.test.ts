@@ -241,6 +241,7 @@ describe('exec --on-change', () => {
     ],
     ['an unknown signal', ['--env', 'A=secret:a', '--on-change', 'signal:HUP'], 'signal:SIGHUP'],
     ['no value to follow', ['--on-change', 'restart'], 'give it some with --env, --file or --fifo'],
+    ['a value of no kind', ['--env', 'A=a'], 'or lease: in the place of secret:'],
     ['no number', ['--splay', '1s'], '--splay is not a number of seconds'],
     ['too large a number', ['--grace', '86401'], '--grace is not a number of seconds'],
   ])('with %s starts nothing', async (_, flags, message) => {

@@ -7,6 +7,8 @@ const known: ReadonlyMap<string, { name: RegExp; list: string }> = new Map(
     'secret.not_found': { name: /\/secrets\/([^/?]+)/, list: 'secret list --group' },
     'plugin.not_found': { name: /\/plugins\/([^/?]+)/, list: 'plugin list --group' },
     'certificate.not_found': { name: /\/certificates\/([^/?]+)/, list: 'certificate list --group' },
+    'link.not_found': { name: /\/links\/([^/?]+)/, list: 'link list --group' },
+    'operator.not_found': { name: /^\/operators\/([^/?]+)/, list: 'operator list' },
   }),
 );
 /** Of roles, and of what holds some. */
@@ -20,8 +22,9 @@ export function withWayOut({ code, message, path }: ApiError): string {
   const [, group = ''] = /^\/groups\/([^/?]+)/.exec(path) ?? [];
   const list = `sallyport ${way.list.replace(/--group$/, `--group ${decodeURIComponent(group)}`)}`;
   const named = name === undefined ? '' : `: ${decodeURIComponent(name)}`;
-  const everywhere = OF_ROLES.test(path)
-    ? '; a role that holds everywhere is written without a group'
-    : '';
+  const everywhere =
+    code === 'group.not_found' && OF_ROLES.test(path)
+      ? '; a role that holds everywhere is written without a group'
+      : '';
   return `${message.replace(/\.$/, '')}${named} — see: ${list}${everywhere}`;
 }

@@ -127,7 +127,8 @@ describe('a secret’s value', () => {
 
   test('from a file that is not there is refused by name', async () => {
     const path = join(temp.path, 'missing');
-    const refusal = { ...unusable, message: 'the file of --file cannot be read (ENOENT)' };
+    const message = 'the file of --file cannot be read (ENOENT); check its path and permissions';
+    const refusal = { ...unusable, message };
     await expect(readSecretValue(piped(''), path)).rejects.toMatchObject(refusal);
   });
 });

@@ -123,9 +123,10 @@ async function readBytes(
     }
   } catch (error) {
     if (error instanceof CliError) throw error;
+    const advice = path === '-' ? '' : '; check its path and permissions';
     throw new CliError(
       'input.unusable',
-      `${nameOf(input)} cannot be read${codeBehind(error)}`,
+      `${nameOf(input)} cannot be read${codeBehind(error)}${advice}`,
       error,
     );
   }

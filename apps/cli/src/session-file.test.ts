@@ -123,6 +123,9 @@ describe('the session on disk', () => {
 
   test('is refused by name where no directory can be', async () => {
     await writeFile(join(temp.path, 'config'), '');
-    await expect(file.write(session)).rejects.toMatchObject(unusable);
+    await expect(file.write(session)).rejects.toMatchObject({
+      ...unusable,
+      message: expect.stringMatching(/ or name another folder in SALLYPORT_CONFIG_DIR$/),
+    });
   });
 });

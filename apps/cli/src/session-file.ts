@@ -118,7 +118,7 @@ async function usable<Result>(path: string, act: () => Promise<Result>): Promise
     if (error instanceof CliError) throw error;
     throw new CliError(
       'session_file.unusable',
-      `${path} cannot be used${codeBehind(error)}`,
+      `${path} cannot be used${codeBehind(error)}; let this user write there, or name another folder in SALLYPORT_CONFIG_DIR`,
       error,
     );
   }

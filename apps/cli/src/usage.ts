@@ -37,9 +37,11 @@ export function checked<Schema extends z.ZodType>(
 ): z.output<Schema> {
   const result = schema.safeParse(value, { error: expected });
   if (result.success) return result.data;
-  const reasons = result.error.issues.map(
-    ({ path, message }) => `${name ?? optionName(path)}: ${message}`,
-  );
+  const reasons = result.error.issues.map(({ path, message }) => {
+    // What is wrong with the whole names its options itself.
+    const of = name ?? (path.length === 0 ? undefined : optionName(path));
+    return of === undefined ? message : `${of}: ${message}`;
+  });
   throw new CliError('usage.invalid', reasons.join('; '));
 }
 

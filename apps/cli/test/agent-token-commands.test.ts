@@ -99,5 +99,8 @@ test('group update sends the ways that are allowed, and refuses others', async (
     expect(await cli(['group', 'update', 'a', '--agent-methods', ...methods])).toMatchObject({
       code: 2,
     });
-  expect(await cli(['group', 'update', 'a'])).toMatchObject({ code: 2 });
+  expect(await cli(['group', 'update', 'a'])).toMatchObject({
+    code: 2,
+    stderr: 'sallyport: give --agent-methods or --clones (usage.invalid)\n',
+  });
 });

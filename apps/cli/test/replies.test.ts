@@ -105,6 +105,14 @@ describe('a refusal by the control plane', () => {
       'secret list --group a',
     ],
     [['secret', 'delete', 'x', '--group', 'a'], '/groups/a/secrets/x', 'group', 'a', 'group list'],
+    [['operator', 'show', 'bob'], '/operators/bob', 'operator', 'bob', 'operator list'],
+    [
+      ['link', 'show', 'press', '--group', 'a'],
+      '/groups/a/links/press',
+      'link',
+      'press',
+      'link list --group a',
+    ],
   ])('for want of what was named, by %j, says what and where to look', async (...row) => {
     const [args, path, what, name, list] = row;
     const method = args[0] === 'secret' ? 'DELETE' : 'GET';

@@ -59,10 +59,16 @@ try {
     reportConfigError(error, (text) => process.stderr.write(text));
     process.exit(configErrorExitCode);
   }
+  if (isUsageError(error)) {
+    // The first sentence: the next is of what Node takes for an argument.
+    const [what = ''] = error.message.split('. ');
+    refuseUsage(`${what.charAt(0).toLowerCase()}${what.slice(1)}`);
+    process.exit();
+  }
   process.stderr.write(
     `sallyport-server: ${error instanceof Error ? error.message : 'failed to start'}\n`,
   );
-  process.exit(isUsageError(error) ? 2 : 1);
+  process.exit(1);
 }
 
 function settings(file: string | undefined, roles: string | undefined) {
@@ -82,7 +88,7 @@ function refuseUsage(why: string): void {
   process.exitCode = 2;
 }
 
-function isUsageError(error: unknown): boolean {
+function isUsageError(error: unknown): error is TypeError {
   return (
     error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')
   );

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { tlsWarnings } from '@sallyport/tls/settings';
 import type { FastifyInstance } from 'fastify';
@@ -9,6 +9,7 @@ import { compose, type ControlPlane } from './compose.ts';
 import { admitApplication } from './platform/application-role.ts';
 import { systemClock } from './platform/clock.ts';
 import type { ServerConfig } from './platform/config.ts';
+import { makeDataFolder } from './platform/data-folder.ts';
 import { createLog, type Log } from './platform/log.ts';
 import { measureProcess } from './platform/metrics.ts';
 import { migrate } from './platform/migrate.ts';
@@ -40,7 +41,7 @@ export async function serve({
   );
   for (const reason of [...warnings, ...weak]) log.warn({ reason }, 'configuration warning');
   const dataDir = resolve(config.dataDir);
-  await mkdir(dataDir, { recursive: true });
+  await makeDataFolder(dataDir);
   await lowerPoolThreads();
   measureProcess();
   const rootKeys = new RootKeys(await loadRootKeys(config, dataDir));

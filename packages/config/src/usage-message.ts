@@ -3,7 +3,7 @@ import { didYouMean } from './closest-name.ts';
 /** As much of a commander command as it takes to find an option that is none. */
 type CommandParser = {
   name(): string;
-  readonly options: readonly { long?: string | undefined; hidden: boolean }[];
+  readonly options: readonly { long?: string | undefined; hidden: boolean; variadic: boolean }[];
   readonly commands: readonly CommandParser[];
   parseOptions(args: string[]): { operands: string[]; unknown: string[] };
 };
@@ -13,7 +13,6 @@ export type CommandLine = { program: CommandParser; args: readonly string[] };
 
 /** Faults that the parser tells in the program's own words: what it names is declared, never typed. */
 const inOwnWords: ReadonlySet<string> = new Set([
-  'commander.missingArgument',
   'commander.optionMissingArgument',
   'commander.missingMandatoryOptionValue',
 ]);
@@ -34,8 +33,10 @@ export function usageMessage(
   }
   if (code === 'commander.unknownCommand') {
     const [suggestion = ''] = / \(Did you mean [^()']*\?\)$/.exec(words) ?? [];
-    return `unknown command${suggestion}; see ${deepest(program, args)} --help`;
+    const names = commandsIn(program, args).map((each) => each.name());
+    return `unknown command${suggestion}; see ${names.join(' ')} --help`;
   }
+  if (code === 'commander.missingArgument') return `${words}${whatTookIt(program, args)}`;
   if (code === 'commander.excessArguments') {
     return 'too many arguments; a secret is never one of them, give it on standard input or in a file';
   }
@@ -45,13 +46,21 @@ export function usageMessage(
   return inOwnWords.has(code) ? words : 'the command line is not understood; see --help';
 }
 
-/** The commands that were typed and are there, from the program on: the names of its own. */
-function deepest(command: CommandParser, args: readonly string[]): string {
+/** The commands that were typed and are there, from the program on. */
+function commandsIn(command: CommandParser, args: readonly string[]): CommandParser[] {
   const { operands, unknown } = command.parseOptions([...args]);
   const [first, ...rest] = operands;
   const below = command.commands.find((each) => each.name() === first);
-  if (below === undefined) return command.name();
-  return `${command.name()} ${deepest(below, [...rest, ...unknown])}`;
+  return below === undefined ? [command] : [command, ...commandsIn(below, [...rest, ...unknown])];
+}
+
+/** An argument that stands behind an option of several values is taken for one of them. */
+function whatTookIt(program: CommandParser, args: readonly string[]): string {
+  const options = commandsIn(program, args).at(-1)?.options ?? [];
+  const greedy = options.find(({ long = '', variadic }) => variadic && args.includes(long));
+  return greedy === undefined
+    ? ''
+    : `; give it before ${greedy.long}, which takes all words after it`;
 }
 
 /** The first option that the command does not have, found as the parser goes from a command to the one below. */
@@ -71,5 +80,7 @@ function unknownOptionIn(
   const known = command.options.flatMap(({ long, hidden }) =>
     long === undefined || hidden ? [] : [long],
   );
-  return `unknown option '${name}'${name.startsWith('--') ? didYouMean(name, known) : ''}`;
+  const meant = name.startsWith('--') ? didYouMean(name, known) : '';
+  const place = command.commands.length > 0 ? '; options stand behind the command' : '';
+  return `unknown option '${name}'${meant === '' ? place : meant}`;
 }

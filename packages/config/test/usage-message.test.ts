@@ -8,7 +8,7 @@ const command = (
   commands: CommandLine['program'][] = [],
 ): CommandLine['program'] => ({
   name: () => name,
-  options: longs.map((long) => ({ long, hidden: false })),
+  options: longs.map((long) => ({ long, hidden: false, variadic: long === '--role' })),
   commands,
   parseOptions(args: string[]) {
     const at = args.findIndex((arg) => arg.startsWith('-') && !longs.includes(arg));
@@ -17,7 +17,7 @@ const command = (
       : { operands: args.slice(0, at), unknown: args.slice(at) };
   },
 });
-const join = command('join', ['--group', '--socket', '--token-file']);
+const join = command('join', ['--group', '--socket', '--token-file', '--role']);
 const program = command('program', [], [command('agent', [], [join])]);
 
 const say = (code: string, message: string, ...args: string[]) =>
@@ -73,6 +73,23 @@ describe('what is wrong with a command line', () => {
   test('suggests the option that goes on as was typed rather than one that is alike', () => {
     expect(unknown('--token')).toBe("unknown option '--token'; did you mean --token-file?");
     expect(unknown('--sokcet')).toBe("unknown option '--sokcet'; did you mean --socket?");
+  });
+
+  test('says where an option stands that was typed before the command', () => {
+    const told = "error: unknown option '--group'";
+    expect(say('unknownOption', told, '--group', 'canary', 'agent', 'join')).toBe(
+      "unknown option '--group'; options stand behind the command",
+    );
+  });
+
+  test('says which option took an argument that is missing', () => {
+    const told = "error: missing required argument 'name'";
+    expect(say('missingArgument', told, 'agent', 'join', '--role', 'owner', 'canary')).toBe(
+      "missing required argument 'name'; give it before --role, which takes all words after it",
+    );
+    expect(say('missingArgument', told, 'agent', 'join', '--group', 'canary')).toBe(
+      "missing required argument 'name'",
+    );
   });
 
   test('keeps what names the program’s own options and arguments', () => {

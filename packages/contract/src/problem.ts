@@ -1,18 +1,22 @@
 import { z } from 'zod';
 
-/** One thing wrong with a request: where (`body.value`, `query.limit`) and what is expected, never the value. */
-const problemIssue = z.strictObject({ field: z.string(), message: z.string() });
-
-/** The body of every error reply, `application/problem+json` (RFC 9457). */
-export const problem = z.object({
-  type: z.string(),
-  title: z.string(),
-  status: z.int(),
-  code: z.string(),
-  detail: z.string(),
-  requestId: z.string(),
-  issues: z.array(problemIssue).optional(),
+/** One thing wrong with a request. */
+const problemIssue = z.strictObject({
+  field: z.string().describe('Where it is: `body.value`, `query.limit`'),
+  message: z.string().describe('What is expected, never the value'),
 });
+
+export const problem = z
+  .object({
+    type: z.string().describe('`urn:sallyport:problem:` and the code'),
+    title: z.string().describe('What the status is called in HTTP'),
+    status: z.int(),
+    code: z.string().describe('What a program looks at: it is for ever'),
+    detail: z.string().describe('A sentence for people, with the way out'),
+    requestId: z.string().describe('Finds the request in the log and in the audit'),
+    issues: z.array(problemIssue).optional(),
+  })
+  .describe('The body of every error reply, `application/problem+json` (RFC 9457)');
 
 export type Problem = z.infer<typeof problem>;
 export type ProblemIssue = z.infer<typeof problemIssue>;

@@ -40,7 +40,10 @@ export async function acceptPinnedCa(fingerprint: string, options: PinOptions): 
     handshakeTimeout: 10_000,
   });
   const endHalfOpen = boundHalfOpen(server);
-  server.on('tlsClientError', (error, socket) => onRefused(inboundFailure(error, socket)));
+  server.on('tlsClientError', (error, socket) => {
+    // Whoever is hung up on in the end is not refused.
+    if (server.listening) onRefused(inboundFailure(error, socket));
+  });
   server.on('secureConnection', (socket) => {
     const chain = presentedChain(socket);
     socket.on('error', () => {}).destroy();

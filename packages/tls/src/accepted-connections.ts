@@ -54,9 +54,10 @@ export class AcceptedConnections {
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     });
     this.#endHalfOpen = boundHalfOpen(this.#server);
-    this.#server.on('tlsClientError', (error, socket) =>
-      options.onRefused(inboundFailure(error, socket)),
-    );
+    this.#server.on('tlsClientError', (error, socket) => {
+      // Whoever is hung up on in the end is not refused.
+      if (this.#server.listening) options.onRefused(inboundFailure(error, socket));
+    });
     this.#server.on('secureConnection', (socket) => this.#admit(socket));
   }
 

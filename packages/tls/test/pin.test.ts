@@ -81,6 +81,7 @@ describe('trust by fingerprint', () => {
     expect(failure).toMatchObject({ code: 'tls.fingerprint_mismatch', retryable: false });
     expect(failure.message).toContain(expected);
     expect(failure.message).toContain(certificateFingerprint(authority.ca));
+    expect(failure.message).toContain('or, where the CA was replaced since, if sallyport ca list');
   });
 
   test('is not won by presenting the right CA beside a certificate of another', async () => {

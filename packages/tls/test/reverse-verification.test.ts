@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
-import { type Socket } from 'node:net';
+import { once } from 'node:events';
+import { connect as connectPlainly, type Socket } from 'node:net';
 import { connect } from 'node:tls';
 import { expect, test } from '@jest/globals';
 import { acceptPinnedCa } from '../src/accept-pinned-ca.ts';
@@ -241,7 +242,11 @@ test('[BM-13] the CA of the control plane is known by its fingerprint at the fir
   await closed(
     await controlPlane.dial({ leaf: { ...stranger, chain: stranger.chain + foreign.rootPem } }),
   );
+  // As the control plane's next connection is, while the first is looked at: hung up on, and nothing to tell of.
+  const unfinished = connectPlainly(port, '127.0.0.1').on('error', () => {});
+  await once(unfinished, 'connect');
   await controlPlane.dial({ leaf: withRoot });
+  await closed(unfinished);
   expect(await pinned).toBe(new X509Certificate(organisation.rootPem).toString());
   expect(refused.map(({ code }) => code)).toEqual(['tls.fingerprint_mismatch']);
   const waited = acceptPinnedCa(certificateFingerprint(foreign.rootPem), {
@@ -254,4 +259,16 @@ test('[BM-13] the CA of the control plane is known by its fingerprint at the fir
   });
   signal.abort(new Error('long enough'));
   await expect(waited).rejects.toThrow('long enough');
+});
+
+test('[BM-13] who is at the handshake while the agent ends is hung up on, and not told of as refused', async () => {
+  const agent = await listeningAgent();
+  const { port } = agent.accepted;
+  const unfinished = connectPlainly(port, '127.0.0.1').on('error', () => {});
+  await once(unfinished, 'connect');
+  await using controlPlane = await diallingServer(port);
+  await controlPlane.dial();
+  await agent[Symbol.asyncDispose]();
+  await closed(unfinished);
+  expect(agent.refused).toEqual([]);
 });

@@ -9,12 +9,12 @@ import { EventSpool } from './event-spool.ts';
 
 const key = randomBytes(32);
 let home: TempDirectory;
-let told: (string | undefined)[];
+let told: { code: string; stack: unknown }[];
 let log: Log;
 beforeEach(async () => {
   home = await createTempDirectory('spool');
   told = [];
-  const tell: Log['error'] = ({ code }) => void told.push(String(code));
+  const tell: Log['error'] = ({ code, stack }) => void told.push({ code: String(code), stack });
   log = { debug: tell, info: tell, warn: tell, error: tell };
 });
 afterEach(() => home.remove());
@@ -101,7 +101,7 @@ describe('batches of audit events', () => {
     const spool = await opened();
     for (const _ of [1, 2])
       expect(await spool.append(randomUUID(), of([event('a')]))).toBe('later');
-    expect(told).toHaveLength(1);
+    expect(told).toEqual([{ code: 'ENOTDIR', stack: undefined }]);
     await rm(folder());
     expect(await spool.append(randomUUID(), of([event('a')]))).toBe('kept');
   });

@@ -125,9 +125,11 @@ export class EventSpool {
   #report(error: unknown): void {
     if (this.#isBroken) return;
     this.#isBroken = true;
-    const code = codeOf(error) ?? 'events.unreadable';
+    const code = codeOf(error);
+    // What the system refuses is no defect: where the agent met it helps nobody.
+    const stack = code === undefined ? framesOf(internalError(error)) : undefined;
     this.#log.error(
-      { code, path: this.#path, stack: framesOf(internalError(error)) },
+      { code: code ?? 'events.unreadable', path: this.#path, stack },
       'audit events cannot be kept on disk, or read from it',
     );
   }

@@ -55,7 +55,7 @@ function parseVariable(text: string) {
   // The text is not repeated: somebody may have put a value there.
   throw new AgentError(
     'usage.invalid',
-    `an --env is not of the form NAME=secret:<name of a secret>${FIELD}`,
+    `an --env is not of the form NAME=secret:<name of a secret>${FIELD}, or lease: in the place of secret: for one that is lent out`,
   );
 }
 

@@ -32,7 +32,10 @@ export function agentTokensRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'agent-token:create' },
         schema: {
           tags,
+          operationId: 'createAgentToken',
           summary: 'Create a token with which an agent opens sessions',
+          description:
+            'The token is shown this once, and is good only together with a proof by the agent’s key. `agent_token.too_many` (409) when the agent has five that are good.',
           params: agentParams,
           body: createAgentTokenBody,
           response: { 201: createdAgentToken, ...problemResponses },
@@ -51,7 +54,10 @@ export function agentTokensRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'agent-token:read' },
         schema: {
           tags,
+          operationId: 'listAgentTokens',
           summary: 'List an agent’s tokens, without their texts',
+          description:
+            'All of them, the oldest first. One that has expired stays for a day, so that it can be seen how it ended.',
           params: agentParams,
           response: { 200: page(agentToken), ...problemResponses },
         },
@@ -65,7 +71,10 @@ export function agentTokensRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'agent-token:rotate' },
         schema: {
           tags,
+          operationId: 'rotateAgentToken',
           summary: 'Create a token that takes the place of one, which goes on for a while',
+          description:
+            'The new token is shown this once. A session that the old one opened lasts for 15 minutes more at most. `agent_token.not_found` (404) also for one that has ended: create a new one; `agent_token.too_many` (409) when the agent has five that are good.',
           params,
           body: rotateAgentTokenBody,
           response: { 201: createdAgentToken, ...problemResponses },
@@ -84,7 +93,10 @@ export function agentTokensRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'agent-token:revoke' },
         schema: {
           tags,
+          operationId: 'revokeAgentToken',
           summary: 'End an agent token and the sessions that it opened',
+          description:
+            'At every replica at once. The agent keeps what it holds and serves it, marked as stale; with another token it comes back by itself. To revoke twice is the same as once.',
           params,
           response: { 204: z.null(), ...problemResponses },
         },

@@ -19,7 +19,10 @@ export function bansRoutes(platform: Platform): FastifyPluginAsyncZod {
         config,
         schema: {
           tags,
+          operationId: 'banAgent',
           summary: 'Revoke an agent, and let nothing that is known of it enrol again',
+          description:
+            'Neither of its keys enrols again, in any group (`agent.banned`). It is revoked as by `revokeAgent`, unless it is already. A second ban of the same agent adds what it asks for, and takes nothing back.',
           params: z.object({ agent: uuid }),
           body: banAgentBody,
           response: { 200: ban, ...problemResponses },
@@ -35,7 +38,9 @@ export function bansRoutes(platform: Platform): FastifyPluginAsyncZod {
         config,
         schema: {
           tags,
+          operationId: 'listBans',
           summary: 'List what may not enrol',
+          description: 'Those of agents that were in this group, the oldest first.',
           params: groupParams,
           querystring: pageQuery(uuid),
           response: { 200: page(ban), ...problemResponses },
@@ -51,7 +56,10 @@ export function bansRoutes(platform: Platform): FastifyPluginAsyncZod {
         config,
         schema: {
           tags,
+          operationId: 'liftBan',
           summary: 'Lift a ban',
+          description:
+            'What was banned may enrol again; the agent itself stays revoked. `ban.not_found` (404) when the group has no such ban.',
           params: groupParams.extend({ ban: uuid }),
           response: { 204: z.null(), ...problemResponses },
         },

@@ -123,7 +123,7 @@ function refusalOf(row: EnrollmentTokenRow, address: string, nowMs: number): App
   if (row.cidrs.length > 0 && !contains(row.cidrs, address)) {
     return new AppError(
       'token.address_refused',
-      'The enrollment token may not be used from this address.',
+      'The enrollment token may not be used from this address; ask an operator for one for this network: the audit has the address that was refused.',
     );
   }
   return undefined;

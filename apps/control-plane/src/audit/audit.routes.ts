@@ -45,7 +45,10 @@ export function auditRoutes(platform: Platform, keys: AuditKeys): FastifyPluginA
         config: { permission: 'audit:read' },
         schema: {
           tags,
+          operationId: 'listAuditEvents',
           summary: 'List audit events along the chain',
+          description:
+            'Filters are compared as a whole, and each that is given must hold. Whoever may read the audit of one group sees the events of that group. `audit.busy` (503) while too many lists are read.',
           querystring: auditQuery,
           response: { 200: page(auditEntry), ...problemResponses },
         },
@@ -59,7 +62,10 @@ export function auditRoutes(platform: Platform, keys: AuditKeys): FastifyPluginA
         config: { permission: 'audit:checkpoint' },
         schema: {
           tags,
+          operationId: 'createAuditCheckpoint',
           summary: 'Sign the head of the audit chain now',
+          description:
+            'Without asking, one is made every minute in which something happened. Keep some elsewhere: only they reveal a chain that was cut off or written anew. The same head is signed once; that it was asked for is the first event after it. `audit.nothing_to_sign` (409) while the chain is empty.',
           response: { 201: auditCheckpoint, ...problemResponses },
         },
       },
@@ -73,7 +79,9 @@ export function auditRoutes(platform: Platform, keys: AuditKeys): FastifyPluginA
         config: { permission: 'audit:read' },
         schema: {
           tags,
+          operationId: 'listAuditCheckpoints',
           summary: 'List the signed heads of the chain, newest first',
+          description: 'They stay when retention drops the events before them.',
           querystring: pageQuery(uuid),
           response: { 200: page(auditCheckpoint), ...problemResponses },
         },
@@ -87,7 +95,9 @@ export function auditRoutes(platform: Platform, keys: AuditKeys): FastifyPluginA
         config: { permission: 'audit:read' },
         schema: {
           tags,
+          operationId: 'getAuditVerifierKeys',
           summary: 'Show the public keys that checkpoints are verified with',
+          description: 'Keep them elsewhere, beside checkpoints, for `sallyport audit verify`.',
           response: { 200: auditVerifierKeys, ...problemResponses },
         },
       },
@@ -103,7 +113,10 @@ export function auditRoutes(platform: Platform, keys: AuditKeys): FastifyPluginA
         config: { permission: 'audit:verify' },
         schema: {
           tags,
+          operationId: 'verifyAudit',
           summary: 'Verify the whole chain that is kept, with its checkpoints',
+          description:
+            'A chain that is broken is no refusal: the reply tells where. To read all of it may take minutes; two requests at a time do, exports among them (`audit.busy`, 503).',
           response: { 200: auditVerification, ...problemResponses },
         },
       },
@@ -120,7 +133,10 @@ export function auditRoutes(platform: Platform, keys: AuditKeys): FastifyPluginA
         config: { permission: 'audit:export' },
         schema: {
           tags,
+          operationId: 'exportAudit',
           summary: 'Export the chain as JSON Lines, which verify by themselves',
+          description:
+            'The first line has `base`, what the chain goes on from, and each further one a position, its hash and the event (`docs/audit.md`). It is audited before the first line. An export that retention overtakes, or whose caller loses the right to it, is broken off. `request.invalid` (400) for positions beyond the chain; `audit.broken` (409); `audit.busy` (503).',
           querystring: auditExportQuery,
           response: {
             200: { content: { [JSON_LINES]: { schema: z.any() } } },

@@ -29,7 +29,9 @@ export function certificateAuthoritiesRoutes(
         config: { permission: 'certificate-authority:read' },
         schema: {
           tags,
+          operationId: 'listCertificateAuthorities',
           summary: 'List the control plane’s own CAs',
+          description: 'The newest first, retired ones too.',
           response: { 200: certificateAuthorityList, ...problemResponses },
         },
       },
@@ -42,7 +44,10 @@ export function certificateAuthoritiesRoutes(
         config: { permission: 'certificate-authority:prepare' },
         schema: {
           tags,
+          operationId: 'prepareCertificateAuthority',
           summary: 'Prepare the CA that is to follow',
+          description:
+            'Agents learn to trust it with their next session, in a quarter of an hour at most, before it issues anything. `certificate_authority.wrong_state` (409) while a rotation is under way.',
           response: { 201: certificateAuthority, ...problemResponses },
         },
       },
@@ -56,7 +61,10 @@ export function certificateAuthoritiesRoutes(
         config: { permission: 'certificate-authority:activate' },
         schema: {
           tags,
+          operationId: 'activateCertificateAuthority',
           summary: 'Let a prepared CA issue, or one that was superseded again',
+          description:
+            'The CA that was active stays trusted: it is superseded then, or, on the way back, prepared. `certificate_authority.wrong_state` (409) for one that is neither prepared nor superseded.',
           params,
           response: { 200: certificateAuthority, ...problemResponses },
         },
@@ -71,7 +79,10 @@ export function certificateAuthoritiesRoutes(
         config: { permission: 'certificate-authority:retire' },
         schema: {
           tags,
+          operationId: 'retireCertificateAuthority',
           summary: 'End the trust in a superseded CA',
+          description:
+            'Its key is destroyed. `certificate_authority.in_use` (409) while agents have certificates of it that have not expired, with how many; `certificate_authority.wrong_state` (409) for one that is not superseded.',
           params,
           response: { 200: certificateAuthority, ...problemResponses },
         },
@@ -85,7 +96,10 @@ export function certificateAuthoritiesRoutes(
         config: { permission: 'certificate-authority:delete' },
         schema: {
           tags,
+          operationId: 'deleteCertificateAuthority',
           summary: 'Give up a prepared CA',
+          description:
+            '`certificate_authority.wrong_state` (409) for one that is not prepared, or that has issued something.',
           params,
           response: { 204: z.null(), ...problemResponses },
         },

@@ -33,7 +33,10 @@ export function certificatesRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'certificate:write', conditional: true },
         schema: {
           tags,
+          operationId: 'putCertificate',
           summary: 'Create or replace a certificate, with its chain and key',
+          description:
+            'Agents hold the old chain and key until they have the new ones, both at once. What a client would refuse later is refused here, with a `certificate.…` code (400) that says why: a key of another certificate, a gap in the chain, an end that is past, and more (`docs/certificates.md`). `group.too_large` (413) when the group would hold more than 8 MiB.',
           params,
           body: putCertificateBody,
           response: { 200: certificate, 201: certificate, ...problemResponses },
@@ -55,7 +58,9 @@ export function certificatesRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'certificate:read' },
         schema: {
           tags,
+          operationId: 'listCertificates',
           summary: 'List certificates, without chains and keys',
+          description: 'In the order of their names.',
           params: groupParams,
           querystring: certificateQuery,
           response: { 200: page(certificate), ...problemResponses },
@@ -71,7 +76,10 @@ export function certificatesRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'certificate:read' },
         schema: {
           tags,
+          operationId: 'getCertificate',
           summary: 'Show a certificate, without its chain and key',
+          description:
+            'What it says of itself. 30, 14, 7 and 1 days before its end the audit has `certificate:expiring`.',
           params,
           response: { 200: certificate, ...problemResponses },
         },
@@ -88,7 +96,10 @@ export function certificatesRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'certificate:delete', conditional: true },
         schema: {
           tags,
+          operationId: 'deleteCertificate',
           summary: 'Delete a certificate, with its chain and key',
+          description:
+            'Agents drop it with the group’s next revision, at once; files that they keep of it stay.',
           params,
           response: { 204: z.null(), ...problemResponses },
         },

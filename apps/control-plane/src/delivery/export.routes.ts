@@ -15,7 +15,10 @@ export function exportRoutes(deps: ExportDeps): FastifyPluginAsyncZod {
         config: { permission: 'bundle:export', keepReply: false },
         schema: {
           tags: ['agents'],
+          operationId: 'exportBundle',
           summary: 'Export a bundle for an agent that never has a network',
+          description:
+            'For `sallyport-agent bundle import` on the host: the group’s current revision, sealed for this agent alone. What may not be kept on disk, and what is lent out, is not in it. It is audited before it leaves. `bundle.agent_revoked` (409); `bundle.agent_moved` (409) when the agent was moved meanwhile: ask again.',
           params: z.object({ agent: uuid }),
           body: exportBundleBody,
           response: { 200: exportedBundle, ...problemResponses },

@@ -41,7 +41,10 @@ export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'group:create' },
         schema: {
           tags,
+          operationId: 'createGroup',
           summary: 'Create a group',
+          description:
+            'It has a keyring and a delivery key of its own from the start. `group.exists` (409) when the name is taken; that of a deleted group is free.',
           body: createGroupBody,
           response: { 201: group, ...problemResponses },
         },
@@ -58,7 +61,9 @@ export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'group:read' },
         schema: {
           tags,
+          operationId: 'listGroups',
           summary: 'List groups',
+          description: 'Those that the caller may see, in the order of their names.',
           querystring: pageQuery(groupName),
           response: { 200: page(group), ...problemResponses },
         },
@@ -72,7 +77,10 @@ export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'group:read' },
         schema: {
           tags,
+          operationId: 'getGroup',
           summary: 'Show a group',
+          description:
+            'Its `revision` beside the `appliedRevision` of its agents tells which of them have the newest state.',
           params,
           response: { 200: group, ...problemResponses },
         },
@@ -89,7 +97,10 @@ export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'group:update' },
         schema: {
           tags,
+          operationId: 'updateGroup',
           summary: 'Change what a group’s agents may do',
+          description:
+            'A way to open sessions that is taken away is refused to agents from their next session or renewal on (`agent.method_refused`), within 15 minutes. What agents receive does not change, nor does the revision.',
           params,
           body: patchGroupBody,
           response: { 200: group, ...problemResponses },
@@ -108,7 +119,10 @@ export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'group:delete' },
         schema: {
           tags,
+          operationId: 'deleteGroup',
           summary: 'Delete a group that holds nothing any more',
+          description:
+            '`group.not_empty` (409) tells in `issues` what is still there and how many: agents that are not revoked, secrets, plugins, certificates, enrollment tokens that can still be used, links, bans, and roles in it, the caller’s own too. The group’s keys are destroyed, so that nothing that was sealed in it can be opened again, and its name is free. Its revoked agents and its audit stay.',
           params,
           response: { 204: z.null(), ...problemResponses },
         },
@@ -125,7 +139,10 @@ export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'keyring:read' },
         schema: {
           tags,
+          operationId: 'getKeyring',
           summary: 'Show a group’s key versions, and how far sealing anew has come',
+          description:
+            'The keyring seals what the control plane stores of the group. After a rotation `remaining` goes down to 0.',
           params,
           response: { 200: keyring, ...problemResponses },
         },
@@ -139,7 +156,10 @@ export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'keyring:rotate' },
         schema: {
           tags,
+          operationId: 'rotateKeyring',
           summary: 'Give a group a new key',
+          description:
+            'It seals whatever is written from now on. What older versions sealed is sealed anew in the background while everything goes on, and a version that nothing uses any more is destroyed. Agents notice nothing. Keyrings are also rotated by themselves, by age and by use.',
           params,
           response: { 200: keyring, ...problemResponses },
         },

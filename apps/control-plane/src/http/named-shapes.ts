@@ -1,23 +1,25 @@
 import { isDeepStrictEqual } from 'node:util';
 import * as contract from '@sallyport/contract';
-import { createJsonSchemaTransformObject } from 'fastify-type-provider-zod';
+import { jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 
 /** What has a name in the contract has it in the document: `secret` is `Secret`. A query is written out as parameters. */
-export const named = z.registry<{ id: string }>();
 for (const [name, shape] of Object.entries(contract))
   if (isShape(shape) && !name.endsWith('Query'))
-    named.add(shape, { id: `${name.charAt(0).toUpperCase()}${name.slice(1)}` });
+    z.globalRegistry.add(shape, {
+      // What it says of itself stands there too.
+      ...z.globalRegistry.get(shape),
+      id: `${name.charAt(0).toUpperCase()}${name.slice(1)}`,
+    });
 
-const withEveryShape = createJsonSchemaTransformObject({ schemaRegistry: named });
 const REFERENCE = /^(#\/components\/schemas\/)(\w+?)(Input)?$/;
 
 /**
  * Adds the named shapes that something refers to. Each has one name, where the library has one for what is read and
  * another for what is written.
  */
-export const withNamedShapes: typeof withEveryShape = (given) => {
-  const document = withEveryShape(given);
+export const withNamedShapes: typeof jsonSchemaTransformObject = (given) => {
+  const document = jsonSchemaTransformObject(given);
   const components = 'components' in document ? document.components : undefined;
   const every: Record<string, object> = components?.schemas ?? {};
   const shapes = new Map<string, object>();

@@ -1,9 +1,10 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
-import type { FastifyInstance } from 'fastify';
-import { createJsonSchemaTransform } from 'fastify-type-provider-zod';
+import type { FastifyInstance, onRouteHookHandler } from 'fastify';
+import { jsonSchemaTransform } from 'fastify-type-provider-zod';
 import { VERSION } from '../platform/version.ts';
-import { named, withNamedShapes } from './named-shapes.ts';
+import { overview, tags } from './api-overview.ts';
+import { withNamedShapes } from './named-shapes.ts';
 
 /** What the page is made of comes from here, and nothing else is run, loaded or asked. */
 const PAGE_POLICY = [
@@ -18,8 +19,6 @@ const PAGE_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-const toJsonSchema = createJsonSchemaTransform({ schemaRegistry: named });
-
 /** Collects every route that follows into an OpenAPI document, and serves it with the page that shows it. */
 export async function describeApi(app: FastifyInstance): Promise<void> {
   await app.register(swagger, {
@@ -28,8 +27,11 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
       info: {
         title: 'Sallyport operator API',
         version: VERSION,
+        description: overview,
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
+      servers: [{ url: '/' }],
+      tags,
       components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } },
       security: [{ bearer: [] }],
     },
@@ -40,6 +42,7 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
     routePrefix: '/docs',
     staticCSP: PAGE_POLICY,
   });
+  app.addHook('onRoute', refuseNamelessRoutes());
   app.get('/api/openapi.json', { schema: { hide: true } }, async () => app.swagger());
 }
 
@@ -61,14 +64,13 @@ const KEY = {
  * A route as the API document has it: with what holds for each, of its method and its configuration. `x-permission`
  * is what policy asks of its caller.
  */
-const describeOperation: typeof toJsonSchema = (route) => {
-  const { schema, url } = toJsonSchema(route);
+const describeOperation: typeof jsonSchemaTransform = (route) => {
+  const { schema, url } = jsonSchemaTransform(route);
   const { method, config } = route.route;
   const { permission, conditional = false, keepReply = true } = config ?? {};
   const takesKey = method === 'POST' && keepReply && permission !== 'public';
   const described = {
     ...schema,
-    operationId: operationId(String(method), url),
     ...(permission === 'public' ? { security: [] } : {}),
     headers: {
       type: 'object',
@@ -83,12 +85,15 @@ const describeOperation: typeof toJsonSchema = (route) => {
   return { url, schema: described };
 };
 
-/** Of `PUT /api/v1/groups/:group/secrets/:secret`: `putGroupsGroupSecretsSecret`. */
-function operationId(method: string, url: string): string {
-  const words = url.replace('/api/v1', '').match(/[a-z0-9]+/gi) ?? [];
-  return (
-    method.toLowerCase() + words.map((word) => word[0]?.toUpperCase() + word.slice(1)).join('')
-  );
+/** Lets no route be made that has no name in the document, or that of another: clients call their methods by it. */
+function refuseNamelessRoutes(): onRouteHookHandler {
+  const taken = new Set<string>();
+  return ({ method, url, schema: { hide = false, operationId = '' } = {} }) => {
+    if (hide) return;
+    if (operationId === '' || taken.has(operationId))
+      throw new Error(`${String(method)} ${url} needs a schema.operationId of its own`);
+    taken.add(operationId);
+  };
 }
 
 function withDescriptions(responses: unknown): Record<string, unknown> {

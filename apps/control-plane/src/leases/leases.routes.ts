@@ -36,7 +36,10 @@ export function leasesRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'lease:read' },
         schema: {
           tags,
+          operationId: 'listLeases',
           summary: 'List the leases of a group, newest first',
+          description:
+            'Who has which secret, and how those that ended did. A lease is kept for 30 days after it would have expired.',
           params: groupParams,
           querystring: leasesQuery,
           response: { 200: page(lease), ...problemResponses },
@@ -52,7 +55,10 @@ export function leasesRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'lease:read' },
         schema: {
           tags,
+          operationId: 'getLease',
           summary: 'Show a lease',
+          description:
+            '`lease.not_found` (404) when the group has no such lease, or none any more.',
           params: leaseParams,
           response: { 200: lease, ...problemResponses },
         },
@@ -66,7 +72,10 @@ export function leasesRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'lease:revoke' },
         schema: {
           tags,
+          operationId: 'revokeLease',
           summary: 'End a lease: its value is forgotten where it is held',
+          description:
+            'Its agent is told at once; one that is out of reach forgets the value when the lease expires. What the program does with a value that it has read is out of reach: rotate the secret. One that is over already is answered as it is.',
           params: leaseParams,
           response: { 200: lease, ...problemResponses },
         },

@@ -12,27 +12,37 @@ const linkParams = groupParams.extend({ link: linkName });
 
 const createSchema = {
   tags,
+  operationId: 'createLink',
   summary: 'Create a link by which an agent is dialled',
+  description:
+    'It is dialled from now on, by one replica of all. Whoever may do this can make the control plane connect to any host that it can reach, and learns whether something answers there. `link.exists` (409) when the name is taken in the group; `link.too_many` (409) beyond 1,000 of a group.',
   params: groupParams,
   body: createLinkBody,
   response: { 201: link, ...problemResponses },
 };
 const listSchema = {
   tags,
+  operationId: 'listLinks',
   summary: 'List the links of a group',
+  description: 'In the order of their names.',
   params: groupParams,
   querystring: pageQuery(linkName),
   response: { 200: page(link), ...problemResponses },
 };
 const showSchema = {
   tags,
+  operationId: 'getLink',
   summary: 'Show a link and how it goes with it',
+  description:
+    'Since when its agent is connected, or why it is not, and what their newest connection negotiated. `link.not_found` (404) when the group has none of this name.',
   params: linkParams,
   response: { 200: link, ...problemResponses },
 };
 const deleteSchema = {
   tags,
+  operationId: 'deleteLink',
   summary: 'Delete a link and end its connections',
+  description: 'An agent that only listens is out of reach then, and goes on serving what it has.',
   params: linkParams,
   response: { 204: z.null(), ...problemResponses },
 };

@@ -32,7 +32,10 @@ export function operatorsRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'operator:create' },
         schema: {
           tags,
+          operationId: 'createOperator',
           summary: 'Create an operator',
+          description:
+            'It can sign in at once. Nobody gives a role that brings more than they hold (`permission.denied`, 403). `operator.exists` (409) when the name is taken.',
           body: createOperatorBody,
           response: { 201: operator, ...problemResponses },
         },
@@ -47,7 +50,9 @@ export function operatorsRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'operator:read' },
         schema: {
           tags,
+          operationId: 'listOperators',
           summary: 'List operators',
+          description: 'In the order of their names, each with its roles.',
           querystring: pageQuery(operatorName),
           response: { 200: page(operator), ...problemResponses },
         },
@@ -61,7 +66,9 @@ export function operatorsRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'operator:read' },
         schema: {
           tags,
+          operationId: 'getOperator',
           summary: 'Show an operator',
+          description: 'With its roles. `operator.not_found` (404) when nobody has this name.',
           params,
           response: { 200: operator, ...problemResponses },
         },
@@ -75,7 +82,10 @@ export function operatorsRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'operator:delete' },
         schema: {
           tags,
+          operationId: 'deleteOperator',
           summary: 'Delete an operator and end its sessions',
+          description:
+            'What it made stays, its API keys too: revoke those that should end. Only who holds all that the operator holds may do this (`permission.denied`, 403). `operator.last_owner` (409) for the only one that is owner everywhere.',
           params,
           response: { 204: z.null(), ...problemResponses },
         },
@@ -92,7 +102,10 @@ export function operatorsRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'operator:reset-password' },
         schema: {
           tags,
+          operationId: 'resetOperatorPassword',
           summary: 'Give an operator a new password and end its sessions',
+          description:
+            'Lifts the lock that failed sign-ins left, and keeps the second factor. Only who holds all that the operator holds may do this (`permission.denied`, 403), since the password gives it.',
           params,
           body: resetPasswordBody,
           response: { 204: z.null(), ...problemResponses },
@@ -111,7 +124,10 @@ export function operatorsRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'operator:reset-totp' },
         schema: {
           tags,
+          operationId: 'resetOperatorTotp',
           summary: 'Remove an operator’s second factor and end its sessions',
+          description:
+            'For who has lost the app. Only who holds all that the operator holds may do this (`permission.denied`, 403). `totp.not_found` (404) when there is none.',
           params,
           response: { 204: z.null(), ...problemResponses },
         },

@@ -27,7 +27,9 @@ export function selfRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'principal:read-self' },
         schema: {
           tags,
+          operationId: 'getSelf',
           summary: 'Who calls, and what it may do',
+          description: 'Any caller may ask this, whatever roles it holds.',
           response: { 200: self, ...problemResponses },
         },
       },
@@ -47,7 +49,10 @@ export function selfRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'principal:change-password' },
         schema: {
           tags,
+          operationId: 'changePassword',
           summary: 'Change one’s password and end one’s other sessions',
+          description:
+            'Asks for the present password; a wrong one counts like a failed sign-in (`credentials.wrong`, 401; `operator.locked`, 429). The session that asks goes on. Needs a session.',
           body: changePasswordBody,
           response: nothing,
         },
@@ -64,7 +69,10 @@ export function selfRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'totp:create', keepReply: false },
         schema: {
           tags,
+          operationId: 'createTotp',
           summary: 'Make a second factor, which counts once it is confirmed',
+          description:
+            'Asks for the password, and shows the secret for an authenticator app this once. Until it is confirmed nothing changes, and another one takes its place. `totp.exists` (409) while there is one that was confirmed. Needs a session.',
           body: createTotpBody,
           response: { 201: createdTotp, ...problemResponses },
         },
@@ -81,7 +89,10 @@ export function selfRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'totp:confirm' },
         schema: {
           tags,
+          operationId: 'confirmTotp',
           summary: 'Confirm the second factor and end one’s other sessions',
+          description:
+            'From now on signing in asks for a code. The other sessions were opened without one. `totp.wrong` (401) for a code that is not of the new secret; `totp.not_found` (404) or `totp.exists` (409) when nothing waits to be confirmed. Needs a session.',
           body: confirmTotpBody,
           response: nothing,
         },
@@ -98,7 +109,10 @@ export function selfRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'totp:delete' },
         schema: {
           tags,
+          operationId: 'deleteTotp',
           summary: 'Remove one’s second factor',
+          description:
+            'Asks for the password and a code; wrong ones count like a failed sign-in (`credentials.wrong`, `totp.wrong`, 401; `operator.locked`, 429). Sessions go on. `totp.not_found` (404) when there is none. Needs a session.',
           body: removeTotpBody,
           response: nothing,
         },

@@ -33,7 +33,10 @@ export function sessionsRoutes(
         config: { permission: 'public' },
         schema: {
           tags,
+          operationId: 'signIn',
           summary: 'Sign in',
+          description:
+            'A session lasts 12 hours and ends when it was not used for an hour, unless the installation says otherwise. Its token is shown this once. `credentials.wrong` (401) does not tell whether there is such a name; `totp.required` (401) comes once the password was right, and asks for the same again with a code (`totp.wrong`, 401). After five failures in a row a name is locked for 15 minutes, also to who knows the password (`operator.locked`, 429); an address or a name that fails too often is `rate.limited` (429).',
           body: signInBody,
           response: { 201: z.union([session, cookieSession]), ...problemResponses },
         },
@@ -57,7 +60,9 @@ export function sessionsRoutes(
         config: { permission: 'session:read' },
         schema: {
           tags,
+          operationId: 'listSessions',
           summary: 'List one’s own sessions',
+          description: 'Those that are open, the newest first. Needs a session.',
           querystring: pageQuery(uuid),
           response: { 200: page(listedSession), ...problemResponses },
         },
@@ -81,7 +86,14 @@ export function sessionsRoutes(
       '/sessions/current',
       {
         config: { permission: 'session:delete' },
-        schema: { tags, summary: 'Sign out', response: { 204: z.null(), ...problemResponses } },
+        schema: {
+          tags,
+          operationId: 'signOut',
+          summary: 'Sign out',
+          description:
+            'Ends the session that asks, at every replica with the next request, and clears the cookie if it had one. Needs a session.',
+          response: { 204: z.null(), ...problemResponses },
+        },
       },
       async (request, reply) => {
         const op = sessionOf(request);
@@ -97,7 +109,10 @@ export function sessionsRoutes(
         config: { permission: 'session:delete' },
         schema: {
           tags,
+          operationId: 'endSession',
           summary: 'End one of one’s own sessions',
+          description:
+            'Its token is refused at every replica with the next request. `session.not_found` (404) for one that is not the caller’s. Needs a session.',
           params: z.object({ session: uuid }),
           response: { 204: z.null(), ...problemResponses },
         },
@@ -114,7 +129,10 @@ export function sessionsRoutes(
         config: { permission: 'session:delete' },
         schema: {
           tags,
+          operationId: 'signOutEverywhere',
           summary: 'Sign out everywhere',
+          description:
+            'Ends every session of the caller, the one that asks too. API keys go on. Needs a session.',
           response: { 204: z.null(), ...problemResponses },
         },
       },

@@ -3,6 +3,7 @@ import { link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path';
 import type { Secret } from '@sallyport/config/secret';
 import { generateRootKey, parseRootKey } from '@sallyport/crypto/root-key';
+import { withWayOut } from './data-folder.ts';
 
 /** The root keys at hand, the one to use for a new installation first. */
 export type RootKeyList = [Uint8Array, ...Uint8Array[]];
@@ -64,7 +65,7 @@ async function readKey(path: string): Promise<Uint8Array | undefined> {
     return parse(await readFile(path, 'utf8'), path);
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
+    throw withWayOut(error, path);
   }
 }
 

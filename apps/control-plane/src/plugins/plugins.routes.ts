@@ -31,7 +31,10 @@ export function pluginsRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'plugin:write', conditional: true },
         schema: {
           tags,
+          operationId: 'putPlugin',
           summary: 'Create or replace a plugin',
+          description:
+            'It is held against the newest version of its type, its encrypted fields are sealed one by one and never shown, and agents are given it at once. To replace one, send `If-Match` with what was read, or `*` (`precondition.required`, 428). `request.invalid` (400) names paths and keywords, and of an encrypted field nothing inside of it; `plugin_type.not_found` (404); `group.too_large` (413) when the group would hold more than 8 MiB.',
           params,
           body: putPluginBody,
           response: { 200: plugin, 201: plugin, ...problemResponses },
@@ -53,7 +56,10 @@ export function pluginsRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'plugin:write', conditional: true },
         schema: {
           tags,
+          operationId: 'updatePlugin',
           summary: 'Change parts of a plugin, as a JSON Merge Patch',
+          description:
+            'What is named changes, null takes away, and the rest stays, encrypted fields byte for byte. It takes the plugin to the newest version of its type, which it must fit (`request.invalid`, 400): `{}` does that alone. `plugin_type.not_found` (404) and `group.too_large` (413) as for `putPlugin`.',
           consumes: [MERGE_PATCH, 'application/json'],
           params,
           body: patchPluginBody,
@@ -74,7 +80,10 @@ export function pluginsRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'plugin:read' },
         schema: {
           tags,
+          operationId: 'listPlugins',
           summary: 'List plugins',
+          description:
+            'In the order of their names, with encrypted fields as `{"$encrypted": true}`.',
           params: groupParams,
           querystring: pageQuery(resourceName),
           response: { 200: page(plugin), ...problemResponses },
@@ -90,7 +99,10 @@ export function pluginsRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'plugin:read' },
         schema: {
           tags,
+          operationId: 'getPlugin',
           summary: 'Show a plugin',
+          description:
+            'With encrypted fields as `{"$encrypted": true}`, which may be sent back like that to keep what is there.',
           params,
           response: { 200: plugin, ...problemResponses },
         },
@@ -107,7 +119,9 @@ export function pluginsRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'plugin:delete', conditional: true },
         schema: {
           tags,
+          operationId: 'deletePlugin',
           summary: 'Delete a plugin',
+          description: 'Agents drop it with the group’s next revision, at once.',
           params,
           response: { 204: z.null(), ...problemResponses },
         },

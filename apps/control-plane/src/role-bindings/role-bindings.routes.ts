@@ -21,7 +21,10 @@ export function roleBindingsRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'role-binding:create' },
         schema: {
           tags,
+          operationId: 'createRoleBinding',
           summary: 'Give an operator a role, everywhere or in a group',
+          description:
+            'It counts from the operator’s next request. Nobody gives a role that brings more than they hold (`permission.denied`, 403). `role_binding.exists` (409) when the operator has it there already.',
           body: createRoleBindingBody,
           response: { 201: roleBinding, ...problemResponses },
         },
@@ -36,7 +39,10 @@ export function roleBindingsRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'role-binding:read' },
         schema: {
           tags,
+          operationId: 'listRoleBindings',
           summary: 'List role bindings',
+          description:
+            'Those of operators, the oldest first: all of them, or those in the groups where the caller may see them. What API keys hold is shown with the keys.',
           querystring: pageQuery(uuid),
           response: { 200: page(roleBinding), ...problemResponses },
         },
@@ -50,7 +56,10 @@ export function roleBindingsRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'role-binding:delete' },
         schema: {
           tags,
+          operationId: 'deleteRoleBinding',
           summary: 'Take a role away',
+          description:
+            'It is gone with the operator’s next request; what is under way and waits is refused too. Only who could give the role may take it (`permission.denied`, 403). `operator.last_owner` (409) for the last role of an owner everywhere.',
           params: z.object({ binding: uuid }),
           response: { 204: z.null(), ...problemResponses },
         },

@@ -45,7 +45,10 @@ export function secretsRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'secret:write', conditional: true },
         schema: {
           tags,
+          operationId: 'putSecret',
           summary: 'Create a secret or a new version of it',
+          description:
+            'Every PUT makes a version, and agents are given the newest at once, unless the secret is lent out. What is absent of the settings stays as it was. `request.invalid` (400) for settings that do not go together: what is lent out is never on a disk, and no reference. `group.too_large` (413) when the group would hold more than 8 MiB.',
           params,
           body: putSecretBody,
           response: { 200: secret, 201: secret, ...problemResponses },
@@ -67,7 +70,10 @@ export function secretsRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'secret:write', conditional: true },
         schema: {
           tags,
+          operationId: 'updateSecret',
           summary: 'Change how agents are given a secret, as a JSON Merge Patch',
+          description:
+            'No value is read or shown, and the version stays; agents hear of it at once. `request.invalid` (400) for settings that do not go together: what is lent out is never on a disk, and no reference. The audit has what was before and after.',
           consumes: [MERGE_PATCH, 'application/json'],
           params,
           body: patchSecretBody,
@@ -88,7 +94,9 @@ export function secretsRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'secret:read' },
         schema: {
           tags,
+          operationId: 'listSecrets',
           summary: 'List secrets, without values',
+          description: 'In the order of their names.',
           params: groupParams,
           querystring: pageQuery(resourceName),
           response: { 200: page(secret), ...problemResponses },
@@ -104,7 +112,9 @@ export function secretsRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'secret:read' },
         schema: {
           tags,
+          operationId: 'getSecret',
           summary: 'Show a secret, without its value',
+          description: 'Its `ETag` changes with the version, and with how agents are given it.',
           params,
           response: { 200: secret, ...problemResponses },
         },
@@ -121,7 +131,9 @@ export function secretsRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'secret:read' },
         schema: {
           tags,
+          operationId: 'listSecretVersions',
           summary: 'List the versions of a secret',
+          description: 'The newest first. Those of a secret that was deleted are gone with it.',
           params,
           querystring: pageQuery(versionCursor),
           response: { 200: page(secretVersion), ...problemResponses },
@@ -137,7 +149,10 @@ export function secretsRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'secret:write', conditional: true },
         schema: {
           tags,
+          operationId: 'restoreSecretVersion',
           summary: 'Make a new version with the value of an earlier one',
+          description:
+            'The value is sealed anew inside the control plane; nobody is shown it, so that the right to write is enough. How agents are given the secret stays as it is now. `secret.version_not_found` (404); `secret.other_kind` (409) where one of the two is a reference and the other a value; `group.too_large` (413) as for `putSecret`.',
           params,
           body: restoreSecretBody,
           response: { 200: secret, ...problemResponses },
@@ -158,7 +173,10 @@ export function secretsRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'secret:reveal', keepReply: false },
         schema: {
           tags,
+          operationId: 'revealSecret',
           summary: 'Reveal a value',
+          description:
+            'The only way for a value to leave by this API. It is audited before it is released, with its version; the reply is not kept for an `Idempotency-Key`. `secret.version_not_found` (404).',
           params,
           body: revealSecretBody,
           response: { 200: revealedSecret, ...problemResponses },
@@ -174,7 +192,10 @@ export function secretsRoutes(platform: Platform): FastifyPluginAsyncZod {
         config: { permission: 'secret:delete', conditional: true },
         schema: {
           tags,
+          operationId: 'deleteSecret',
           summary: 'Delete a secret and its versions',
+          description:
+            'Agents drop it with the group’s next revision, at once; its leases end. There is no way back.',
           params,
           response: { 204: z.null(), ...problemResponses },
         },

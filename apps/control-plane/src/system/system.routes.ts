@@ -22,7 +22,9 @@ export function systemRoutes(facts: SystemFacts): FastifyPluginAsyncZod {
         config: { permission: 'system:read' },
         schema: {
           tags,
+          operationId: 'getSystemInfo',
           summary: 'Version and first-contact facts',
+          description: 'What whoever sets an agent up needs. Any caller may ask this.',
           response: { 200: systemInfo, ...problemResponses },
         },
       },
@@ -43,7 +45,10 @@ export function systemRoutes(facts: SystemFacts): FastifyPluginAsyncZod {
         config: { permission: 'sensitive-data:read' },
         schema: {
           tags,
+          operationId: 'listSensitiveData',
           summary: 'Where sensitive data is, and how it is protected',
+          description:
+            'Every column of the database that holds something sensitive, as its schema says; `docs/sensitive-data.md` has the same.',
           response: { 200: sensitiveData, ...problemResponses },
         },
       },

@@ -29,7 +29,10 @@ export function tasksRoutes(platform: Platform, tasks: AgentTasks): FastifyPlugi
         config: { permission: 'task:create' },
         schema: {
           tags,
+          operationId: 'createTask',
           summary: 'Give an agent a task',
+          description:
+            'The agent takes it with its next pull, at once where one waits. It may fail or fall silent three times, and has a week; then the task is given up, and the audit says so. `agent.not_found` (404) also for a revoked one.',
           params: agentParams,
           body: createTaskBody,
           response: { 201: task, ...problemResponses },
@@ -49,7 +52,9 @@ export function tasksRoutes(platform: Platform, tasks: AgentTasks): FastifyPlugi
         config: { permission: 'task:read' },
         schema: {
           tags,
+          operationId: 'listTasks',
           summary: 'List an agent’s tasks',
+          description: 'The newest first. A task is kept for 30 days after it ended.',
           params: agentParams,
           querystring: pageQuery(uuid),
           response: { 200: page(task), ...problemResponses },
@@ -65,7 +70,9 @@ export function tasksRoutes(platform: Platform, tasks: AgentTasks): FastifyPlugi
         config: { permission: 'task:read' },
         schema: {
           tags,
+          operationId: 'getTask',
           summary: 'Show a task',
+          description: 'Ask again until its `state` is `completed` or `dead`.',
           params: agentParams.extend({ task: uuid }),
           response: { 200: task, ...problemResponses },
         },

@@ -1,10 +1,14 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import Fastify from 'fastify';
 import { z } from 'zod';
+import { describeApi } from '../../src/http/openapi-document.ts';
 import { startControlPlane, type TestControlPlane, WITHOUT_WORKER } from '../control-plane.ts';
 import { OperatorClient } from '../operator-client.ts';
 
 const operation = z.looseObject({
   operationId: z.string(),
+  description: z.string().optional(),
+  tags: z.array(z.string()),
   security: z.array(z.unknown()).optional(),
   requestBody: z.object({ content: z.record(z.string(), z.unknown()) }).optional(),
   parameters: z.array(z.object({ in: z.string(), name: z.string() })).default([]),
@@ -14,6 +18,7 @@ const operation = z.looseObject({
   ),
 });
 const apiDocument = z.looseObject({
+  tags: z.array(z.object({ name: z.string(), description: z.string() })),
   paths: z.record(z.string(), z.record(z.string(), operation)),
   components: z.object({ schemas: z.record(z.string(), z.unknown()) }),
 });
@@ -47,14 +52,45 @@ test('patterns are read alike where regular expressions know no Unicode properti
   for (const [, pattern] of patterns) expect(pattern).not.toMatch(/\\[pP]\{|\\0/);
 });
 
-test('each operation has an id of its own, and says in words what each reply is', () => {
+test('each operation has an id of its own, is described, and says in words what each reply is', () => {
   const ids = operations.map(({ operationId }) => operationId);
-  expect(ids).toContain('putGroupsGroupSecretsSecret');
+  expect(ids).toContain('putSecret');
   expect(new Set(ids).size).toBe(ids.length);
+  const silent = operations.filter(({ description = '' }) => description === '');
+  expect(silent.map(({ route }) => route)).toEqual([]);
   const words = operations.flatMap(({ responses }) =>
     Object.values(responses).map(({ description }) => description),
   );
   expect(words).not.toContain('Default Response');
+});
+
+test('no route is made without a name in the document, or with that of another', async () => {
+  const app = Fastify({ exposeHeadRoutes: false });
+  await describeApi(app);
+  const make = (url: string, operationId?: string) => () =>
+    app.get(url, { schema: operationId === undefined ? {} : { operationId } }, async () => '');
+  expect(make('/of-its-own', 'getOwn')).not.toThrow();
+  expect(make('/nameless')).toThrow('GET /nameless needs a schema.operationId of its own');
+  expect(make('/second', 'getOwn')).toThrow('GET /second needs a schema.operationId of its own');
+  await app.close();
+});
+
+test('the tags in use are those that are described, each in a sentence', () => {
+  const described = served.tags.map(({ name }) => name);
+  expect(described).toEqual([...new Set(described)]);
+  expect(new Set(operations.flatMap(({ tags }) => tags))).toEqual(new Set(described));
+  for (const { description } of served.tags) expect(description).toMatch(/^\p{Lu}.*\.$/u);
+});
+
+test('what a field says of itself stands with it, also where it has a shape with a name', () => {
+  const { Agent } = z
+    .object({ Agent: z.object({ properties: z.record(z.string(), z.unknown()) }) })
+    .parse(served.components.schemas);
+  expect(Agent.properties['lastSeenAt']).toHaveProperty('description');
+  expect(Agent.properties['facts']).toMatchObject({
+    $ref: '#/components/schemas/AgentFacts',
+    description: expect.any(String),
+  });
 });
 
 test('refusals are documented as what they are sent as', async () => {

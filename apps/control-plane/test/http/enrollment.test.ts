@@ -107,7 +107,10 @@ describe('enrolment', () => {
     const token = field(await newToken({ cidrs: ['10.1.0.0/16'] }), 'token');
     expect(await (await newAgent()).enroll(token, {}, '10.2.0.1')).toMatchObject({
       status: 401,
-      body: { code: 'token.address_refused' },
+      body: {
+        code: 'token.address_refused',
+        detail: expect.stringContaining('ask an operator for one for this network'),
+      },
     });
     expect((await (await newAgent()).enroll(token, {}, '10.1.2.3')).status).toBe(201);
   });

@@ -4,38 +4,49 @@ import { heldRole } from './roles.ts';
 
 const daySeconds = 24 * 3600;
 
-/** `POST /api/v1/api-keys`. The longest life is the installation's policy, 180 days at most. */
+const expiresInDays = z
+  .int()
+  .min(1)
+  .max(180)
+  .optional()
+  .describe(
+    'Absent: 90, unless the installation says otherwise, which may also allow fewer than 180',
+  );
+
+/** `POST /api/v1/api-keys`. */
 export const createApiKeyBody = z.strictObject({
   name: operatorName,
   roles: z.array(heldRole).min(1).max(32),
-  expiresInDays: z.int().min(1).max(180).optional(),
+  expiresInDays,
 });
 
-/** `POST /api/v1/api-keys/:key/rotate`. The old key goes on for `overlapSeconds`, and never beyond its own expiry. */
+/** `POST /api/v1/api-keys/:key/rotate`. */
 export const rotateApiKeyBody = z.strictObject({
   overlapSeconds: z
     .int()
     .min(0)
     .max(7 * daySeconds)
-    .default(daySeconds),
-  expiresInDays: z.int().min(1).max(180).optional(),
+    .default(daySeconds)
+    .describe('For how long the old key goes on, never beyond its own expiry'),
+  expiresInDays,
 });
 
-/** `prefix` is what the key begins with: enough to find it again, of no use to whoever sees it. */
 export const apiKey = z.strictObject({
   id: uuid,
   name: operatorName,
-  prefix: z.string(),
+  prefix: z
+    .string()
+    .describe('What the key begins with: enough to find it again, of no use to whoever sees it'),
   roles: z.array(heldRole),
   state: z.enum(['active', 'expired', 'revoked']),
-  createdBy: z.string(),
+  createdBy: z.string().describe('Name of the operator or API key'),
   createdAt: instant,
   expiresAt: instant,
-  lastUsedAt: instant.nullable(),
-  revokedAt: instant.nullable(),
-  rotatedFrom: uuid.nullable(),
+  lastUsedAt: instant.nullable().describe('To the minute; null before the first time'),
+  revokedAt: instant.nullable().describe('Null for one that was not'),
+  rotatedFrom: uuid.nullable().describe('The key whose place it took; null for one that is new'),
 });
 export type ApiKey = z.infer<typeof apiKey>;
 
-/** The reply to a creation or rotation: the only time the key is shown. */
-export const createdApiKey = apiKey.extend({ key: z.string() });
+/** The reply to a creation or rotation. */
+export const createdApiKey = apiKey.extend({ key: z.string().describe('Shown this once') });

@@ -5,11 +5,15 @@ import { heldRole } from './roles.ts';
 /** A password as it is chosen; signing in takes whatever was once accepted. */
 export const newPassword = z.string().min(12, 'use at least 12 characters').max(1024);
 
-/** `POST /api/v1/operators`. Without a role the operator can sign in and do nothing else. */
+/** `POST /api/v1/operators`. */
 export const createOperatorBody = z.strictObject({
   name: operatorName,
   password: newPassword,
-  roles: z.array(heldRole).max(32).default([]),
+  roles: z
+    .array(heldRole)
+    .max(32)
+    .default([])
+    .describe('Without one it can sign in and do nothing else'),
 });
 
 /** `PUT /api/v1/operators/:operator/password`. */

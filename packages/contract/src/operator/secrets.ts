@@ -4,10 +4,13 @@ import { leaseChange, leasePatch, leasePolicy } from './lease-policy.ts';
 
 export const MAX_SECRET_BYTES = 64 * 1024;
 
-/** Whether an agent may keep the value in its durable bundle and serve it after an offline restart. */
-export const offlinePolicy = z.enum(['allow', 'deny']);
+export const offlinePolicy = z
+  .enum(['allow', 'deny'])
+  .describe(
+    'Whether agents may keep it on disk, sealed, and serve it after a restart without the control plane',
+  );
 
-/** A secret's value: text of at most 64 KiB in UTF-8. Binary values are the writer's to encode. */
+/** A secret's value. */
 export const secretValue = z
   .string()
   .min(1)
@@ -16,7 +19,8 @@ export const secretValue = z
   .refine(
     (value) => new TextEncoder().encode(value).byteLength <= MAX_SECRET_BYTES,
     'use at most 65536 bytes of UTF-8',
-  );
+  )
+  .describe('Text of at most 64 KiB in UTF-8; what is binary has to be encoded');
 
 /**
  * Where a secret's value is, for agents to find: the scheme says in what, the rest what it is called there. Only the
@@ -28,73 +32,91 @@ export const secretReference = z
   .regex(
     /^(?=[\x21-\x7e]+$)(?:vault:\/\/[^/?#]+\/[^?#]+|aws-sm:\/\/[^?#]+|azure-kv:\/\/[^/?#]+\/[^/?#]+|k8s:\/\/[^/?#]+\/[^/?#]+\/[^/?#]+|file:\/\/\/[^?#]+|(?:env|exec):\/\/[^/?#]+)(?:[?#].*)?$/,
     'use vault://<mount>/<path>, aws-sm://<name>, azure-kv://<vault>/<secret>, k8s://<namespace>/<secret>/<key>, file:///<path>, env://<NAME> or exec://<command>, in printable ASCII without spaces',
+  )
+  .describe(
+    'Where the value is, for agents to find: `vault://mount/path`, `aws-sm://name`, `file:///path` and others (`docs/references.md`). Only its form is looked at here',
   );
 
-/**
- * `PUT /api/v1/groups/:group/secrets/:secret`: creates it, or adds a version, with a value of its own or a reference
- * to where it is. What is absent of the rest stays as it was; `lease: null` delivers it in the bundle again.
- */
+const lendOut = 'Null: it is delivered again, to all agents; absent: as it was';
+
+/** `PUT /api/v1/groups/:group/secrets/:secret`. */
 export const putSecretBody = z
   .strictObject({
     value: secretValue.optional(),
     reference: secretReference.optional(),
-    offline: offlinePolicy.optional(),
-    lease: leaseChange.nullable().optional(),
+    offline: offlinePolicy
+      .optional()
+      .describe('Absent: as it was; `deny` for one that is new or is being lent out'),
+    lease: leaseChange.nullable().optional().describe(lendOut),
   })
   .refine(({ value, reference }) => (value === undefined) !== (reference === undefined), {
     path: ['value'],
     message: 'give either a value or a reference',
-  });
+  })
+  .describe('Either a `value` or a `reference`, and how agents are given it.');
 export type PutSecretBody = z.infer<typeof putSecretBody>;
 
-/**
- * `PATCH /api/v1/groups/:group/secrets/:secret`: a JSON Merge Patch (RFC 7396) of how agents are given it. Value and
- * version stay as they are, and what is absent does; `lease: null` delivers it in the bundle again.
- */
+/** `PATCH /api/v1/groups/:group/secrets/:secret`. */
 export const patchSecretBody = z
-  .strictObject({ offline: offlinePolicy.optional(), lease: leasePatch.nullable().optional() })
-  .refine((body) => Object.keys(body).length > 0, 'name what is to change');
+  .strictObject({
+    offline: offlinePolicy
+      .optional()
+      .describe('Absent: as it was; `deny` for one that is being lent out'),
+    lease: leasePatch.nullable().optional().describe(lendOut),
+  })
+  .refine((body) => Object.keys(body).length > 0, 'name what is to change')
+  .describe('A JSON Merge Patch (RFC 7396) of how agents are given a secret.');
 export type PatchSecretBody = z.infer<typeof patchSecretBody>;
 
-/** `stored`: the control plane has the value; `reference`: agents find it where it says. */
-export const secretKind = z.enum(['stored', 'reference']);
+export const secretKind = z
+  .enum(['stored', 'reference'])
+  .describe('`stored`: the control plane has the value; `reference`: agents find it where it says');
 
-/** A secret without its value. `lease` says how it is lent out where its delivery is `lease`. */
-export const secret = z.strictObject({
-  id: uuid,
-  name: resourceName,
-  kind: secretKind,
-  delivery: z.enum(['bundle', 'lease']),
-  offline: offlinePolicy,
-  lease: leasePolicy.nullable(),
-  version: z.int(),
-  createdAt: instant,
-  updatedAt: instant,
-});
+export const secret = z
+  .strictObject({
+    id: uuid,
+    name: resourceName,
+    kind: secretKind,
+    delivery: z
+      .enum(['bundle', 'lease'])
+      .describe('`bundle`: every agent of the group has it; `lease`: it is lent out'),
+    offline: offlinePolicy,
+    lease: leasePolicy.nullable().describe('How it is lent out; null where it is not'),
+    version: z.int().describe('The newest, from 1 on'),
+    createdAt: instant,
+    updatedAt: instant.describe('Of its newest version or its settings, whichever changed last'),
+  })
+  .describe('A secret without its value.');
 export type SecretMetadata = z.infer<typeof secret>;
 
-/** What a version is; null where it was replaced before the control plane kept that. */
-const versionKind = secretKind.nullable();
+const versionKind = secretKind
+  .nullable()
+  .describe('What the version is; null where it was replaced before that was kept');
 
 export const secretVersion = z.strictObject({
   version: z.int(),
   kind: versionKind,
   createdAt: instant,
-  createdBy: z.string(),
+  createdBy: z.string().describe('Name of the operator or API key'),
 });
 export type SecretVersion = z.infer<typeof secretVersion>;
 
-/** `POST /api/v1/groups/:group/secrets/:secret/reveal`; the current version when none is named. */
-export const revealSecretBody = z.strictObject({ version: z.int32().min(1).optional() });
-
-/** `POST /api/v1/groups/:group/secrets/:secret/restore`: the version whose value the next one is to have. */
-export const restoreSecretBody = z.strictObject({ version: z.int32().min(1) });
-
-/** The only reply of the operator API that carries a secret's value: of a `reference`, where that is. */
-export const revealedSecret = z.strictObject({
-  name: resourceName,
-  version: z.int(),
-  kind: versionKind,
-  value: z.string(),
+/** `POST /api/v1/groups/:group/secrets/:secret/reveal`. */
+export const revealSecretBody = z.strictObject({
+  version: z.int32().min(1).optional().describe('Absent: the newest'),
 });
+
+/** `POST /api/v1/groups/:group/secrets/:secret/restore`. */
+export const restoreSecretBody = z.strictObject({
+  version: z.int32().min(1).describe('The one whose value the next is to have'),
+});
+
+export const revealedSecret = z
+  .strictObject({
+    name: resourceName,
+    version: z.int(),
+    kind: versionKind,
+    value: z.string().describe('Of a `reference`, the reference itself'),
+  })
+  .describe('The only reply of this API that carries a secret’s value.');
 export type RevealedSecret = z.infer<typeof revealedSecret>;

@@ -4,23 +4,27 @@ import { newPassword } from './operators.ts';
 import { heldRole } from './roles.ts';
 
 const currentPassword = z.string().min(1).max(1024);
-/** What an authenticator app shows (RFC 6238). */
-export const totpCode = z.string().regex(/^\d{6}$/, 'use the six digits that the app shows');
+export const totpCode = z
+  .string()
+  .regex(/^\d{6}$/, 'use the six digits that the app shows')
+  .describe('What an authenticator app shows (RFC 6238); good once');
 
-/**
- * `POST /api/v1/sessions`. `totp` is asked for, with `totp.required`, once the password was right. With
- * `cookie` the token comes as a cookie that scripts cannot read, and not in the body.
- */
+/** `POST /api/v1/sessions`. */
 export const signInBody = z.strictObject({
   name: operatorName,
   password: currentPassword,
-  totp: totpCode.optional(),
-  cookie: z.boolean().default(false),
+  totp: totpCode.optional().describe('Asked for with `totp.required`, once the password was right'),
+  cookie: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Whether the token is to come as a cookie that scripts cannot read, and not in the body; see `docs/operators.md` for what such a request needs',
+    ),
 });
 
-/** Who calls, and what it may do: an operator, or automation by its API key. */
+/** Who calls, and what it may do. */
 export const principal = z.strictObject({
-  kind: z.enum(['operator', 'apiKey']),
+  kind: z.enum(['operator', 'apiKey']).describe('A person who signed in, or a program by its key'),
   id: uuid,
   name: z.string(),
   roles: z.array(heldRole),
@@ -28,23 +32,28 @@ export const principal = z.strictObject({
 
 export type Principal = z.infer<typeof principal>;
 
-/** `GET /api/v1/me`. `expiresAt` is when the session or the API key ends. */
-export const self = principal.extend({ expiresAt: instant });
+/** `GET /api/v1/me`. */
+export const self = principal.extend({
+  expiresAt: instant.describe('When the session or the API key ends'),
+});
 
 /** The reply to a sign-in by cookie. */
-export const cookieSession = z.strictObject({ expiresAt: instant, operator: principal });
+export const cookieSession = z.strictObject({
+  expiresAt: instant.describe('When it ends, however much it is used'),
+  operator: principal,
+});
 
-/** The reply to a sign-in: the only time the token is shown. */
-export const session = cookieSession.extend({ token: z.string() });
+/** The reply to a sign-in. */
+export const session = cookieSession.extend({ token: z.string().describe('Shown this once') });
 
-/** One of the caller's sessions. `lastUsedAt` is true to the minute; `current` is the one that asks. */
+/** One of the caller's sessions. */
 export const listedSession = z.strictObject({
   id: uuid,
-  address: z.string(),
+  address: z.string().describe('Where it was opened from'),
   createdAt: instant,
-  lastUsedAt: instant,
-  expiresAt: instant,
-  current: z.boolean(),
+  lastUsedAt: instant.describe('To the minute'),
+  expiresAt: instant.describe('When it ends, however much it is used'),
+  current: z.boolean().describe('Whether it is the one that asks'),
 });
 
 /** `POST /api/v1/me/password`. */
@@ -58,8 +67,11 @@ export const changePasswordBody = z
 /** `POST /api/v1/me/totp`. */
 export const createTotpBody = z.strictObject({ password: currentPassword });
 
-/** The reply to `POST /api/v1/me/totp`: the only time that the secret is shown. */
-export const createdTotp = z.strictObject({ secret: z.string(), uri: z.string() });
+/** The reply to `POST /api/v1/me/totp`. */
+export const createdTotp = z.strictObject({
+  secret: z.string().describe('In base32, for typing it in; shown this once'),
+  uri: z.string().describe('The same as `otpauth://`, for a QR code'),
+});
 
 /** `POST /api/v1/me/totp/confirm`. */
 export const confirmTotpBody = z.strictObject({ code: totpCode });
