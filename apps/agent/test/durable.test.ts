@@ -59,14 +59,23 @@ describe('a revision that the disk did not take', () => {
   });
 });
 
-test('[F-02] doctor warns of a bundle that falls behind on a full disk, while the agent serves on', async () => {
+test('[F-02] doctor warns of a bundle that falls behind on a full disk, while the agent serves on, and of no other agent’s', async () => {
+  const other = await enrollWith(double, 'web-2');
+  const otherDaemon = await startDaemon(other);
+  await otherDaemon.untilHealth(({ durable }) => durable.revision !== null);
+  await otherDaemon.stop();
   for (const file of ['bundle.json', 'high-water.json']) await mkdir(path(`${file}.tmp`));
   double.putSecret('db/password', 'second');
   await untilAcknowledged();
-  const where = ['--state-dir', enrolled.stateDir, '--socket', enrolled.socket];
-  const { code, stdout } = await runAgent(['doctor', '--json', ...where]);
-  const { findings } = JSON.parse(stdout);
-  expect(findings.find(({ check }: { check: string }) => check === 'durable bundle')).toEqual({
+  const examine = async (stateDir: string) => {
+    const where = ['--state-dir', stateDir, '--socket', enrolled.socket];
+    const { code, stdout } = await runAgent(['doctor', '--json', ...where]);
+    const { findings } = JSON.parse(stdout);
+    const isOfBundle = ({ check }: { check: string }) => check === 'durable bundle';
+    return { code, found: findings.find(isOfBundle) };
+  };
+  const { code, found } = await examine(enrolled.stateDir);
+  expect(found).toEqual({
     check: 'durable bundle',
     outcome: 'warning',
     detail: expect.stringMatching(
@@ -75,6 +84,8 @@ test('[F-02] doctor warns of a bundle that falls behind on a full disk, while th
     advice: expect.stringContaining('room'),
   });
   expect(code).toBe(0);
+  expect((await examine(other.stateDir)).found).toMatchObject({ outcome: 'ok' });
+  await other.home.remove();
 });
 
 describe('[F-03] a bundle that is refused while the quarantine', () => {

@@ -66,7 +66,7 @@ export async function acceptPinnedCa(fingerprint: string, options: PinOptions): 
 function noSuchCa(): LinkError {
   return new LinkError(
     'tls.fingerprint_mismatch',
-    'A peer connected whose certificate is from another CA than the one with the fingerprint that was given; compare it with the one that the control plane logged at its start.',
+    'A peer connected whose certificate is from another CA than the one with the fingerprint that was given; compare it with the one that the control plane printed at its last start or, where the CA was replaced since, that sallyport ca list has as active.',
     { retryable: false },
   );
 }

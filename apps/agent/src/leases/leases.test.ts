@@ -123,6 +123,15 @@ describe('a lease', () => {
     expect(leases.named()).toEqual([]);
   });
 
+  test('[F-08] [SG-06] that ended in such a pause is in nobody’s way, and not held from the next pull on', async () => {
+    for (let taken = 0; taken < 64; taken += 1) await leases.take(asked);
+    pausedMs = 60_000;
+    const { lease } = await leases.take(asked);
+    expect(leases.named()).toEqual([lease.id]);
+    pausedMs = 120_000;
+    expect(leases.named()).toEqual([]);
+  });
+
   test('[SG-06] leaves nothing held once its time is up, though nobody asks for it', async () => {
     const { lease } = await leases.take(asked);
     await pass(60_000);

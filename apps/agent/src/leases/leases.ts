@@ -50,7 +50,6 @@ type End = 'used up' | 'expired' | 'ended';
 const MAX_AT_PLACE = 64;
 /** How long a program waits for the agent's first word with the control plane. */
 const PATIENCE_MS = 5_000;
-
 /** So many are remembered, so that a program is told how its lease ended and not that there was none. */
 const MAX_REMEMBERED = 4 * MAX_LEASES;
 
@@ -86,6 +85,9 @@ export class Leases {
 
   /** Those that the control plane is asked about with each pull. */
   named(): string[] {
+    // Of a pause of the whole machine their timers know nothing.
+    for (const [id, { endsAt }] of this.#held)
+      if (elapsedMs(this.#parts.clock, endsAt) >= 0) this.#drop(id, 'expired');
     return [...this.#held.keys(), ...this.#asking.keys()];
   }
 
@@ -199,9 +201,8 @@ export class Leases {
   #holding(id: string): Held {
     const held = this.#held.get(id);
     // Its timer may be late.
-    if (held !== undefined && elapsedMs(this.#parts.clock, held.endsAt) >= 0)
-      this.#drop(id, 'expired');
-    else if (held !== undefined) return held;
+    if (held !== undefined && elapsedMs(this.#parts.clock, held.endsAt) < 0) return held;
+    this.#drop(id, 'expired');
     throw this.#missing(id);
   }
 
@@ -224,11 +225,11 @@ export class Leases {
   }
 
   #refuseTooMany(place: string): void {
-    const held = [...this.#held.values()].filter(
-      ({ application }) => application.listener === place,
-    );
-    const asking = [...this.#asking.values()].filter((each) => each.place === place);
-    if (held.length + asking.length < MAX_AT_PLACE && this.named().length < MAX_LEASES) return;
+    const named = this.named();
+    const held = this.#held.values().map(({ application }) => application.listener);
+    const asking = this.#asking.values().map((each) => each.place);
+    const here = [...held, ...asking].filter((each) => each === place);
+    if (here.length < MAX_AT_PLACE && named.length < MAX_LEASES) return;
     throw new AgentError('lease.too_many', 'too many leases are held here already', {
       advice: 'give back those that are not needed',
     });

@@ -1,6 +1,7 @@
 import { request, type IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { AgentError } from '../agent-error.ts';
+import { elapsedMs, later, momentOf, type Clock, type Moment } from '../clock.ts';
 import { responseTo } from '../response-to.ts';
 import { CREDENTIAL, readCredential } from './credential.ts';
 import type { ProviderLink } from './provider-link.ts';
@@ -19,7 +20,8 @@ const tokenReply = z.object({
   expires_in: z.coerce.number().min(0),
 });
 
-type LoginParts = { link: ProviderLink; now: () => number; monotonic: () => number };
+type LoginParts = { link: ProviderLink } & Pick<Clock, 'now' | 'monotonic'>;
+type Held = { token: string; endsAt: Moment };
 
 /**
  * Tokens for Key Vault: from Microsoft Entra by OAuth 2.0 client credentials (RFC 6749, section 4.4; RFC 7523 with a
@@ -28,8 +30,8 @@ type LoginParts = { link: ProviderLink; now: () => number; monotonic: () => numb
 export class AzureLogin {
   readonly #settings: AzureSettings;
   readonly #parts: LoginParts;
-  #held: { token: string; endsAtMs: number } | undefined;
-  #getting: Promise<{ token: string; endsAtMs: number }> | undefined;
+  #held: Held | undefined;
+  #getting: Promise<Held> | undefined;
 
   constructor(settings: AzureSettings, parts: LoginParts) {
     this.#settings = settings;
@@ -39,7 +41,7 @@ export class AzureLogin {
   /** One that lasts. Requests that find none wait for the same. */
   async token(signal: AbortSignal): Promise<string> {
     const held = this.#held;
-    if (held !== undefined && this.#parts.monotonic() < held.endsAtMs) return held.token;
+    if (held !== undefined && elapsedMs(this.#parts, held.endsAt) < 0) return held.token;
     this.#getting ??= this.#get(signal).finally(() => {
       this.#getting = undefined;
     });
@@ -56,14 +58,14 @@ export class AzureLogin {
     this.#parts.link.close();
   }
 
-  async #get(signal: AbortSignal): Promise<{ token: string; endsAtMs: number }> {
+  async #get(signal: AbortSignal): Promise<Held> {
     const isManaged = this.#settings.auth === 'managed-identity';
     const reply = await (isManaged ? this.#ofMachine(signal) : this.#ofEntra(signal));
     const read = tokenReply.safeParse(reply);
     if (!read.success) throw unusable('the login to Azure gives something that is no token');
     const { access_token: token, expires_in: seconds } = read.data;
     const lasts = Math.max(seconds - MARGIN_SECONDS, seconds / 2);
-    return { token, endsAtMs: this.#parts.monotonic() + lasts * 1000 };
+    return { token, endsAt: later(momentOf(this.#parts), lasts * 1000) };
   }
 
   async #ofEntra(signal: AbortSignal): Promise<unknown> {

@@ -1,11 +1,12 @@
 import type { HeldEntry } from '../cache/value-cache.ts';
+import { elapsedMs, later, type Clock, type Moment } from '../clock.ts';
 
 /** What is not to be held is asked for again no sooner. */
 const UNHELD_MS = 30_000;
 /** By up to this part of its time a question comes later: agents that were started together do not go on asking together. */
 const JITTER = 0.25;
 
-type Followed = { of: string; dueAtMs: number; mark: string | undefined; isLost: boolean };
+type Followed = { of: string; dueAt: Moment; mark: string | undefined; isLost: boolean };
 
 /**
  * The references that programs have asked for: when each is to be asked for again, and whether what it leads to then
@@ -23,17 +24,17 @@ export class FollowedReferences {
     return [...this.#followed.keys()];
   }
 
-  isDue(name: string, nowMs: number): boolean {
+  isDue(name: string, clock: Pick<Clock, 'now' | 'monotonic'>): boolean {
     const followed = this.#followed.get(name);
-    return followed !== undefined && followed.dueAtMs <= nowMs;
+    return followed !== undefined && elapsedMs(clock, followed.dueAt) >= 0;
   }
 
-  /** It is asked for at `atMs`; what it leads to is held for `cachedMs`. */
-  asked({ name, etag: of }: HeldEntry, atMs: number, cachedMs: number): void {
+  /** It is asked for at `at`; what it leads to is held for `cachedMs`. */
+  asked({ name, etag: of }: HeldEntry, at: Moment, cachedMs: number): void {
     const before = this.#followed.get(name);
     const { mark, isLost } = before?.of === of ? before : { mark: undefined, isLost: false };
-    const dueAtMs = atMs + (cachedMs || UNHELD_MS) * (1 + JITTER * this.#random());
-    this.#followed.set(name, { of, dueAtMs, mark, isLost });
+    const dueAt = later(at, (cachedMs || UNHELD_MS) * (1 + JITTER * this.#random()));
+    this.#followed.set(name, { of, dueAt, mark, isLost });
   }
 
   /** What it leads to now. Returns whether programs may have another value, or none. */

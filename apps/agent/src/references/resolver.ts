@@ -108,7 +108,7 @@ export class Resolver {
     const lookAtEach = async () => {
       for (const name of names) {
         // A program may have asked while another one was looked at.
-        if (!this.#followed.isDue(name, this.#parts.clock.monotonic())) continue;
+        if (!this.#followed.isDue(name, this.#parts.clock)) continue;
         const entry = find(name);
         if (entry !== undefined) await this.#look(entry, () => readUri(entry));
       }
@@ -205,7 +205,7 @@ export class Resolver {
     const { name, etag: of } = entry;
     try {
       const at = momentOf(this.#parts.clock);
-      this.#followed.asked(entry, at.monotonic, this.#limitsOf(name).cachedMs);
+      this.#followed.asked(entry, at, this.#limitsOf(name).cachedMs);
       const reference = referenceIn(readUri(), name);
       const value = await this.#parts.providers.resolve(reference);
       try {

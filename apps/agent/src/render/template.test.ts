@@ -38,7 +38,11 @@ test.each([
     'p | prepend: "%a" | url_decode',
     ', line 2, column 1: the filter url_decode',
   ],
-  ['a condition that is none', '(1..2) | where_exp: "i", q', ': a filter'],
+  [
+    'a condition that is none',
+    '(1..2) | where_exp: "i", q',
+    ', line 2, column 1: the filter where_exp',
+  ],
 ])('[SG-18] a value that is %s is told nowhere', async (_, text, message) => {
   const template = `{% assign p = "a" | secret %}{% assign q = p | prepend: "i == %" %}\n{{ ${text} }}`;
   const failing = renderTemplate(template, 'shop.liquid', source);
@@ -48,3 +52,16 @@ test.each([
   });
   await expect(failing).rejects.not.toHaveProperty('cause');
 });
+
+test.each([
+  ['i == nothing', 'nothing is not there'],
+  ['1 | secret', 'what a value is asked for by is no text'],
+])(
+  '[SG-18] of a condition %s the place of its filter in the template is told',
+  async (condition, message) => {
+    const template = `\n{{ (1..2) | where_exp: "i", "${condition}" }}`;
+    await expect(renderTemplate(template, 'shop.liquid', source)).rejects.toMatchObject({
+      message: `shop.liquid, line 2, column 1: ${message}`,
+    });
+  },
+);

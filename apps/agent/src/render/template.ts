@@ -9,6 +9,9 @@ export type Source = {
   config(name: string): Promise<unknown>;
 };
 
+/** What Liquid evaluates step by step. */
+type Evaluation = Generator<unknown, unknown, unknown>;
+
 /** Read other files, or print what no check has seen. */
 const REMOVED_TAGS = ['include', 'render', 'layout', 'block', 'echo', 'cycle'];
 /** What else than a missing value may be made of `null`. */
@@ -30,7 +33,7 @@ export async function renderTemplate(
   source: Source,
   maxMs = MAX_RENDER_MS,
 ): Promise<string> {
-  const engine = makeEngine(source, maxMs);
+  const engine = makeEngine(source, template, maxMs);
   const parsed = parse(engine, template, file);
   try {
     const text: unknown = await engine.render(parsed, {});
@@ -47,18 +50,13 @@ function parse(engine: Liquid, template: string, file: string): Template[] {
   } catch (error) {
     if (isLimit(error)) throw tooMuch(file);
     if (!LiquidError.is(error)) throw error;
-    throw new AgentError(
-      'template.invalid',
-      `${placeOf(error, file, template)}: ${mistakeIn(error)}`,
-      {
-        advice:
-          'see that all tags and filters there exist, and are closed; files cannot be included',
-      },
-    );
+    throw new AgentError('template.invalid', `${placeOf(error, file)}: ${mistakeIn(error)}`, {
+      advice: 'see that all tags and filters there exist, and are closed; files cannot be included',
+    });
   }
 }
 
-function makeEngine(source: Source, maxMs: number): Liquid {
+function makeEngine(source: Source, template: string, maxMs: number): Liquid {
   const engine = new Liquid({
     strictVariables: true,
     strictFilters: true,
@@ -73,14 +71,15 @@ function makeEngine(source: Source, maxMs: number): Liquid {
   delete engine.filters['raw'];
   for (const [name, filter] of Object.entries(engine.filters)) {
     if (typeof filter !== 'function' || TAKE_NULL.has(name)) continue;
-    engine.registerFilter(name, function (value: unknown, ...args: unknown[]): unknown {
+    engine.registerFilter(name, function* (value: unknown, ...args: unknown[]): Evaluation {
       const given = Array.isArray(value) ? [...value, ...args] : [value, ...args];
       if (given.some((each) => each == null))
         throw missing(`a value that the filter ${name} is given`);
       try {
-        return Reflect.apply(filter, this, [value, ...args]);
+        // Awaited, since Liquid would tell of what a condition misses by the place in that condition.
+        return yield Reflect.apply(filter, this, [value, ...args]);
       } catch (error) {
-        throw isLimit(error) ? error : unfit(`the filter ${name}`);
+        throw isLimit(error) ? error : agentErrorOf(error, template, `the filter ${name}`);
       }
     });
   }
@@ -114,7 +113,7 @@ function missing(what = 'a value'): AgentError {
 }
 
 /** Without what it fails by, which may quote a value. */
-function unfit(what = 'a filter'): AgentError {
+function unfit(what: string): AgentError {
   return new AgentError('template.failed', `${what} cannot work on what it is given`, {
     advice: 'see what the filters there are given',
   });
@@ -124,7 +123,7 @@ function unfit(what = 'a filter'): AgentError {
 function faultOf(error: unknown, file: string, template: string): unknown {
   if (isLimit(error)) return tooMuch(file);
   if (!LiquidError.is(error)) return error;
-  const where = placeOf(error, file, template);
+  const where = placeOf(error, file);
   const cause = error.originalError;
   if (isLimit(cause)) return tooMuch(where);
   const { code, message, advice, status } = agentErrorOf(error, template);
@@ -134,15 +133,14 @@ function faultOf(error: unknown, file: string, template: string): unknown {
   });
 }
 
-function agentErrorOf({ name, originalError }: LiquidError, template: string): AgentError {
-  if (originalError instanceof AgentError) return originalError;
-  if (name === 'UndefinedVariableError') return missing(nameOf(originalError, template));
-  return unfit();
+function agentErrorOf(error: unknown, template: string, what = 'a filter'): AgentError {
+  const cause = LiquidError.is(error) ? error.originalError : error;
+  if (cause instanceof AgentError) return cause;
+  const isMissing = LiquidError.is(error) && error.name === 'UndefinedVariableError';
+  return isMissing ? missing(nameOf(cause, template)) : unfit(what);
 }
 
-/** An expression that is a value has places of its own, which are none of the template. */
-function placeOf({ token }: LiquidError, file: string, template: string): string {
-  if (token.input !== template) return file;
+function placeOf({ token }: LiquidError, file: string): string {
   const [line, column] = token.getPosition();
   return `${file}, line ${line}, column ${column}`;
 }
@@ -173,7 +171,8 @@ function tooMuch(where: string): AgentError {
 }
 
 /** Of what is not there, where the template itself writes it so: else a member’s name was a value. */
-function nameOf(cause: Error | undefined, template: string): string | undefined {
-  const [, name] = /^undefined variable: ([\w.-]+)$/.exec(cause?.message ?? '') ?? [];
+function nameOf(cause: unknown, template: string): string | undefined {
+  const words = Error.isError(cause) ? cause.message : '';
+  const [, name] = /^undefined variable: ([\w.-]+)$/.exec(words) ?? [];
   return name !== undefined && template.includes(name) ? name : undefined;
 }

@@ -13,12 +13,15 @@ const URI = 'azure-kv://shop/db-password';
 let home: TempDirectory;
 let azure: AzurePeer;
 let clock: TestClock;
+/** How much further the wall clock is. */
+let pausedMs: number;
 let guarded: Guarded | undefined;
 beforeEach(async () => {
   home = await createTempDirectory('azure');
   azure = await AzurePeer.start();
   azure.put('db-password', 'first');
   clock = createClock();
+  pausedMs = 0;
 });
 afterEach(async () => {
   await guarded?.[Symbol.asyncDispose]();
@@ -39,10 +42,8 @@ async function agentWith(settings: Record<string, unknown>): Promise<Guarded> {
   const own = { tenantId: 'contoso.example', clientId: 'agent', loginUrl: url };
   const azureKv = { vaults: { shop: url }, truststore, ...own, ...settings };
   const monotonic = () => clock.now();
-  guarded = new Guarded(
-    { settings: { azureKv }, env: {} },
-    { clock: { now: monotonic, monotonic } },
-  );
+  const now = () => clock.now() + pausedMs;
+  guarded = new Guarded({ settings: { azureKv }, env: {} }, { clock: { now, monotonic } });
   return guarded;
 }
 
@@ -59,6 +60,14 @@ describe('[AT-05] [AT-13] Azure is logged in to', () => {
     await agent.read(URI);
     expect(logins()).toHaveLength(1);
     clock.advance(100_000);
+    await agent.read(URI);
+    expect(logins()).toHaveLength(2);
+  });
+
+  test('[F-08] again where the wall clock alone tells that the token has ended, as after a pause of the whole machine', async () => {
+    const agent = await bySecret();
+    await agent.read(URI);
+    pausedMs = 3_500_000;
     await agent.read(URI);
     expect(logins()).toHaveLength(2);
   });

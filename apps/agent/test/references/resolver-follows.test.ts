@@ -32,6 +32,16 @@ describe('[SG-04] [SG-12] a reference that is watched', () => {
     expect(alone.source.calls).toBe(2);
   });
 
+  test('[F-08] is asked for once either clock says so, as after a pause of the whole machine', async () => {
+    await alone.read();
+    alone.pausedMs = DUE_MS - 1;
+    await alone.lookAgain();
+    expect(alone.source.calls).toBe(1);
+    alone.pausedMs = DUE_MS;
+    alone.source.values.set('db', 'second');
+    expect(await alone.lookAgain()).toEqual(['db']);
+  });
+
   test('is asked for as if by a program: who reads it meanwhile puts that off, and is served what was found', async () => {
     await alone.read();
     alone.clock.advance(CACHED_MS);
