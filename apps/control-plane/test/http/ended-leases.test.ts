@@ -60,6 +60,10 @@ describe('the end of a lease', () => {
       [others, { state: 'active' }],
     ] as const)
       expect((await owner.call('GET', `/groups/restarted/leases/${id}`)).body).toMatchObject(how);
+    await other.call('POST', `/leases/${others}/revoke`);
+    // Of what is over it is told what it names, and of no other agent’s.
+    agent.leases = [held, others];
+    expect(await agent.pull()).toBeUndefined();
   });
 
   test('is heard of within ten seconds by an agent that waits, though nobody told it', async () => {
@@ -152,6 +156,8 @@ describe('the end of a lease', () => {
     const id = randomUUID();
     await agent.takeLease('db', { id });
     controlPlane.clock.advance(60_000);
+    agent.leasesForgotten = true;
+    await agent.pull();
     const ended = await owner.call('POST', `/groups/expired/leases/${id}/revoke`);
     expect(ended.body).toMatchObject({ state: 'expired', endedHow: null });
     controlPlane.clock.set(NOON);
