@@ -25,9 +25,9 @@ describe('access tokens', () => {
     const token = issueAccessToken(issuer, claims, nowMs);
     const expiresAtMs = nowMs + ACCESS_TOKEN_TTL_SECONDS * 1000;
     expect(await verifyAccessToken(token, keyring, nowMs)).toEqual({ ...claims, expiresAtMs });
-    const named = { ...claims, agentName: 'edge-1' };
-    const withName = issueAccessToken(issuer, named, nowMs);
-    expect(await verifyAccessToken(withName, keyring, nowMs)).toEqual({ ...named, expiresAtMs });
+    const whole = { ...claims, agentName: 'edge-1', tokenId: agentId, generation: 'digest' };
+    const withAll = issueAccessToken(issuer, whole, nowMs);
+    expect(await verifyAccessToken(withAll, keyring, nowMs)).toEqual({ ...whole, expiresAtMs });
   });
 
   test('[SG-23] are bound to a certificate as well as to a key', async () => {
@@ -51,6 +51,14 @@ describe('access tokens', () => {
       const token = issueAccessToken(impostor, claims, nowMs);
       await expect(verifyAccessToken(token, keyring, nowMs)).rejects.toMatchObject(invalid);
     }
+  });
+
+  test('of a key that is not known are told from what is no token', async () => {
+    const token = issueAccessToken(await newSigningKey(), claims, nowMs);
+    await expect(verifyAccessToken(token, keyring, nowMs)).rejects.toThrow(
+      'it is not signed by this control plane',
+    );
+    await expect(verifyAccessToken('a', keyring, nowMs)).rejects.toThrow('it is not a JWT');
   });
 
   test('are refused with any character of header or claims changed, or cut', async () => {
@@ -91,6 +99,8 @@ describe('access tokens', () => {
     ['a confirmation that is no object', { cnf: null }],
     ['two confirmations', { cnf: { jkt: keyThumbprint, 'x5t#S256': keyThumbprint } }],
     ['no end', { exp: undefined }],
+    ['a way of opening that nobody knows', { method: 'guess' }],
+    ['an agent token that is no UUID', { token: 'root' }],
   ])('with %s are refused', async (_, changes) => {
     const token = await signed(changes);
     await expect(verifyAccessToken(token, keyring, nowMs)).rejects.toMatchObject(invalid);
@@ -98,6 +108,9 @@ describe('access tokens', () => {
 
   test('are not to be confused with other things the same key signs', async () => {
     const token = await signJwt(issuer, 'sallyport-assertion+jwt', usual);
-    await expect(verifyAccessToken(token, keyring, nowMs)).rejects.toMatchObject(invalid);
+    await expect(verifyAccessToken(token, keyring, nowMs)).rejects.toMatchObject({
+      ...invalid,
+      message: 'its typ is not the expected one',
+    });
   });
 });

@@ -52,15 +52,15 @@ export function issueAccessToken(
   const iat = Math.floor(nowMs / 1000);
   const payload = {
     sub: claims.agentId,
-    ...(claims.agentName === undefined ? {} : { name: claims.agentName }),
+    name: claims.agentName,
     group: claims.groupId,
     aud: AGENT_API_AUDIENCE,
     iat,
     exp: iat + ttlSeconds,
     cnf: claims.cnf,
     method: claims.method,
-    ...(claims.tokenId === undefined ? {} : { token: claims.tokenId }),
-    ...(claims.generation === undefined ? {} : { generation: claims.generation }),
+    token: claims.tokenId,
+    generation: claims.generation,
   };
   const header = { typ: TYPE, kid: key.thumbprint };
   return signCompactJws(header, Buffer.from(JSON.stringify(payload)), key.privateKey);

@@ -105,6 +105,12 @@ describe('bundle payloads', () => {
 
   const { manifest } = payloadOf([]);
   const entry = { kind: 'secret', name: 'a', version: 1, length: 0 };
+
+  test('a manifest after its length in four bytes is read', () => {
+    const bytes = withManifest(JSON.stringify({ ...manifest, entries: [entry] }));
+    expect(decodeBundlePayload(bytes).manifest).toEqual({ ...manifest, entries: [entry] });
+  });
+
   test.each([
     ['that is no JSON', '{'],
     ['that is no object', '[]'],

@@ -30,6 +30,7 @@ test('does not depend on the order of members, and reads back as what it was', (
 test.each([
   ['a number that is not finite', Number.NaN],
   ['half of a surrogate pair', '\uD800'],
+  ['a name with half of a surrogate pair', { '\uD800': 1 }],
 ])('refuses %s, which has no such text', (_, value) => {
   expect(() => canonicalJson({ value })).toThrow(TypeError);
 });

@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, sign } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import {
   formatVerifierKey,
@@ -33,6 +33,7 @@ describe('a checkpoint', () => {
     ['another origin', (note: string) => note.replace('audit/1\n', 'audit/2\n')],
     ['another signature', (note: string) => note.replace(/(.{8})=\n$/, 'AAAAAAAA=\n')],
     ['the name of another signer', (note: string) => note.replace('— sallyport', '— other')],
+    ['the id of another key', (note: string) => note.replace(/(— \S+ )..../, '$1AAAA')],
   ])('with %s is not signed', (_, change) => {
     const note = signCheckpoint(signer, head);
     expect(change(note)).not.toBe(note);
@@ -44,6 +45,18 @@ describe('a checkpoint', () => {
   test('of another key of the same name is not signed', () => {
     const other = generateKeyPairSync('ed25519').privateKey;
     const note = signCheckpoint({ ...signer, privateKey: other }, head);
+    expect(() => verifyCheckpoint(verifier, note)).toThrow(
+      expect.objectContaining({ code: 'checkpoint.unsigned' }),
+    );
+  });
+
+  test('of another log is refused, though the same key signed it', () => {
+    const [, ...lines] = signCheckpoint(signer, head).split('\n');
+    const body = ['another.log', ...lines.slice(0, 2), ''].join('\n');
+    const id = Buffer.from(formatVerifierKey(verifier).split('+')[1] ?? '', 'hex');
+    const signature = Buffer.concat([id, sign(null, Buffer.from(body), key.privateKey)]);
+    const note = `${body}\n— ${signer.name} ${signature.toString('base64')}\n`;
+    expect(readCheckpoint(note)).toMatchObject({ origin: 'another.log' });
     expect(() => verifyCheckpoint(verifier, note)).toThrow(
       expect.objectContaining({ code: 'checkpoint.unsigned' }),
     );
@@ -61,6 +74,8 @@ describe('a checkpoint', () => {
     [`a\n01\n${head.hash}\n\n— a AAAA\n`, 'a size with a zero before it'],
     [`a\n1\nshort\n\n— a AAAA\n`, 'a short hash'],
     [`a\n1\n${head.hash}\n\n- a AAAA\n`, 'no dash'],
+    [`a\n1\n${head.hash}\n\n— a AAA=`, 'no end of the last line'],
+    [`a\n1\n${head.hash}\n\n— a AAA=A\n`, 'more after the signature'],
   ])('%j is none: %s', (note) => {
     expect(() => readCheckpoint(note)).toThrow(
       expect.objectContaining({ code: 'checkpoint.malformed' }),
@@ -84,6 +99,10 @@ describe('a verifier key', () => {
     'name+00000000+AAAA',
     formatVerifierKey(verifier).replace(/\+[0-9a-f]{8}\+/, '+00000000+'),
     formatVerifierKey(verifier).replace('audit/1', 'audit/2'),
+    // A key of another kind, one byte too long, and a name too long.
+    formatVerifierKey(verifier).replace(/\+A(?=.{43}$)/, '+B'),
+    formatVerifierKey(verifier).replace(/$/, 'AAA='),
+    formatVerifierKey({ ...verifier, name: 'x'.repeat(129) }),
   ])('%s is none', (text) => {
     expect(() => parseVerifierKey(text)).toThrow(
       expect.objectContaining({ code: 'checkpoint.bad_key' }),

@@ -30,10 +30,20 @@ describe('a compact JWE', () => {
       expect(() => openCompactJwe([segment(header), ...rest].join('.'), key)).toThrow();
   });
 
-  test('does not open with a tag that was cut short', async () => {
+  test('does not open when it was sealed with what is not understood', async () => {
+    const sealed = await new CompactEncrypt(Buffer.from('x'))
+      .setProtectedHeader({ alg: 'A256KW', enc: 'A256GCM', crit: ['later'], later: true })
+      .encrypt(key, { crit: { later: true } });
+    expect(() => openCompactJwe(sealed, key)).toThrow('an extension is not understood');
+  });
+
+  test.each([
+    ['nonce', 2],
+    ['tag', 4],
+  ])('does not open with a %s that was cut short', async (_, at) => {
     const segments = (await seal(Buffer.from('x'))).split('.');
-    const tag = Buffer.from(segments.pop() ?? '', 'base64url').subarray(0, 12);
-    const short = [...segments, tag.toString('base64url')].join('.');
+    const cut = Buffer.from(segments[at] ?? '', 'base64url').subarray(0, -1);
+    const short = segments.with(at, cut.toString('base64url')).join('.');
     expect(() => openCompactJwe(short, key)).toThrow('the nonce or the tag has another size');
   });
 });
@@ -65,6 +75,22 @@ describe('a compact JWS', () => {
     const input = `${segment({ alg: 'EdDSA', typ: 'x' })}.${segment('payload')}`;
     expect(() => verify(signed(input))).toThrow('the signature is wrong');
   });
+
+  test.each([
+    ['an extension that is not understood', { crit: ['later'], later: true }],
+    ['a payload that is said to be compressed', { zip: 'DEF' }],
+  ])('signed with %s is refused', (_, more) => {
+    const input = `${segment({ alg: 'EdDSA', typ: 'x', ...more })}.${segment('payload')}`;
+    const signature = sign(null, Buffer.from(input), pair.privateKey).toString('base64url');
+    expect(() => verify(`${input}.${signature}`)).toThrow('an extension is not understood');
+  });
+
+  test.each(['', segment({}), `${segment({})}.${segment('payload')}`])(
+    '%j is none: it has not three segments',
+    (jws) => {
+      expect(() => verify(jws)).toThrow('not three segments');
+    },
+  );
 
   test('signed, but with a payload that is not base64url, is refused', () => {
     const input = `${segment({ alg: 'EdDSA', typ: 'x' })}.ab+c`;

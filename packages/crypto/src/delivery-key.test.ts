@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, test } from '@jest/globals';
 import { CompactEncrypt } from 'jose';
 import { generateDeliveryKey, openDeliveryKey, sealDeliveryKey } from './delivery-key.ts';
 import {
+  checkEncryptionPublicKey,
   generateEncryptionJwk,
   importEncryptionKey,
   importEncryptionPublicKey,
@@ -88,14 +89,23 @@ describe('a delivery key', () => {
   });
 
   test('is accepted as the test before it makes it, but for what that changes', async () => {
-    await expect(openDeliveryKey(await sealAs({}), agent.privateKey, group)).resolves.toMatchObject(
-      { epoch: 3 },
-    );
+    for (const header of [{ epoch: 3 }, { epoch: 1 }])
+      await expect(
+        openDeliveryKey(await sealAs(header), agent.privateKey, group),
+      ).resolves.toMatchObject(header);
   });
 
   test('is refused when it is not of 32 bytes', async () => {
     const jwe = await sealAs({}, Buffer.alloc(16));
     await expect(openDeliveryKey(jwe, agent.privateKey, group)).rejects.toMatchObject(unreadable);
+  });
+
+  test('can be sealed to no point of small order, on which everybody would agree', () => {
+    expect(() => checkEncryptionPublicKey(agent.publicJwk)).not.toThrow();
+    const x = Buffer.alloc(32).toString('base64url');
+    expect(() => checkEncryptionPublicKey({ ...agent.publicJwk, x })).toThrow(
+      expect.objectContaining({ code: 'encryption_key.unusable' }),
+    );
   });
 
   test('no two are the same', () => {

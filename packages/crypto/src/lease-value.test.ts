@@ -6,6 +6,7 @@ import {
   importEncryptionPublicKey,
   type EncryptionKey,
 } from './encryption-key.ts';
+import { sealForAgent } from './for-agent.ts';
 import { openLeaseValue, sealLeaseValue } from './lease-value.ts';
 
 const lease = '01890a5d-ac96-774b-bcce-b302099a8057';
@@ -40,7 +41,8 @@ describe('the value of a lease', () => {
     const of = lease.replace('01', '02');
     const sealed = await sealLeaseValue(of, Buffer.from('value'), agentPublic);
     const key = await sealDeliveryKey(generateDeliveryKey(lease, 1), agentPublic);
-    for (const foreign of [sealed, key])
+    const alike = await sealForAgent(Buffer.from('value'), agentPublic, { typ: 'other', lease });
+    for (const foreign of [sealed, key, alike])
       await expect(openLeaseValue(foreign, agent.privateKey, lease)).rejects.toMatchObject(
         unreadable,
       );

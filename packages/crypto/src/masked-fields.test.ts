@@ -129,7 +129,7 @@ describe('masking the fields of a configuration', () => {
 
   test('finds every $encrypted that is not the placeholder of a field', () => {
     const whole = jsonOf(
-      '{"a":{"$encrypted":true},"b":[{"$encrypted":true}],"c":{"$encrypted":false},"d":{"$encrypted":true,"x":1}}',
+      '{"a":{"$encrypted":true},"b":[{"$encrypted":true}],"c":{"$encrypted":false},"d":{"$encrypted":true,"x":1},"e":[null,"text",7]}',
     );
     expect(
       strayPlaceholders(
@@ -144,6 +144,18 @@ describe('masking the fields of a configuration', () => {
     expect(isPlaceholder({ $encrypted: 1 })).toBe(false);
     expect(isPlaceholder(null)).toBe(false);
   });
+});
+
+test.each([
+  ['/a', '/a', true],
+  ['/a', '/a/b', true],
+  ['/*', '/a/b', true],
+  ['/a/b', '/a', false],
+  ['/a/*', '/a', false],
+  ['/b', '/a', false],
+  ['/*/c', '/a/b', false],
+])('%s covers %s: %j', (pattern, path, expected) => {
+  expect(covers(parsePointer(pattern), parsePointer(path))).toBe(expected);
 });
 
 test('any path is the same after it was a JSON Pointer', () => {

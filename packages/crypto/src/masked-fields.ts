@@ -138,7 +138,7 @@ export function strayPlaceholders(value: JsonValue, fields: Fields<unknown>): st
     if (typeof item !== 'object' || item === null) return;
     const pointer = formatPointer(at);
     if (fields.has(pointer) && isPlaceholder(item)) return;
-    if (!Array.isArray(item) && Object.hasOwn(item, PLACEHOLDER_KEY)) strays.push(pointer);
+    if (Object.hasOwn(item, PLACEHOLDER_KEY)) strays.push(pointer);
     for (const [key, inner] of Object.entries(item))
       if (inner !== undefined) search(inner, [...at, key]);
   };

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { chainEvents, GENESIS, type ChainHead, type ChainLink } from './audit-chain.ts';
@@ -39,13 +40,21 @@ function broken(kind: string, position: number) {
 }
 
 describe('[F-19] [A7-17] a chain', () => {
+  test('hashes what the documentation says, and begins after 32 bytes of zero', () => {
+    const previous = Buffer.alloc(32).toString('base64');
+    const text = `{"event":{"id":1},"position":1,"previous":"${previous}"}`;
+    expect(chainEvents(GENESIS, [{ id: 1 }])).toEqual([
+      { position: 1, hash: hash('sha256', text, 'base64'), event: { id: 1 } },
+    ]);
+  });
+
   test('that nobody touched is intact up to its head, also from the middle and across checkpoints', () => {
     fc.assert(
       fc.property(chains, place, (links, at) => {
         const head = headOf(links);
         expect(verify(links, [head, head])).toEqual({ intact: true, head, checkpoints: 2 });
         const middle = headOf(links.slice(0, at % links.length));
-        const verifier = new ChainVerifier(middle, [GENESIS, middle, head].slice(1));
+        const verifier = new ChainVerifier(middle, [GENESIS, middle, head]);
         for (const link of links.slice(middle.position)) verifier.add(link);
         expect(verifier.end()).toMatchObject({ intact: true, head });
       }),

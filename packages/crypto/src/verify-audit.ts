@@ -100,17 +100,8 @@ export class ChainVerifier {
 
   #meetCheckpoints(): void {
     const { position, hash } = this.#head;
-    if (this.#suspect !== undefined) return;
-    for (
-      let next = this.#checkpoints[0];
-      next?.position === position;
-      next = this.#checkpoints[0]
-    ) {
-      if (next.hash !== hash) {
-        this.#suspect = { kind: 'rewritten', position };
-        return;
-      }
-      this.#checkpoints.shift();
+    while (this.#checkpoints[0]?.position === position) {
+      if (this.#checkpoints.shift()?.hash !== hash) this.#suspect = { kind: 'rewritten', position };
       this.#met += 1;
     }
   }

@@ -133,6 +133,7 @@ describe.each(ways)(
     test.each([
       'spiffe://corp/control',
       'corp.example',
+      '.corp.example',
       'one.wild.example',
       '10.9.8.70',
       '127.0.0.1',

@@ -115,12 +115,18 @@ describe('the values of a revision', () => {
   });
 
   test('[SG-33] a wipe overwrites what was sealed, and the keys', () => {
-    const sealed = cache.list('secret').map((entry) => sealedBytesOf(entry));
-    expect(sealed.map(isZero)).toEqual([false, false, false]);
+    const kinds = ['secret', 'plugin', 'certificate', 'reference'] as const;
+    cache.replace(bundleOf(2, ...kinds.map((kind): Row => [kind, 'kept', 1, 'same'])));
+    const sealed = kinds.flatMap((kind) => cache.list(kind)).map((entry) => sealedBytesOf(entry));
+    expect(sealed.map(isZero)).toEqual([false, false, false, false]);
     expect(keys.map(isZero)).toEqual([false, false]);
     cache.wipe();
-    expect(sealed.map(isZero)).toEqual([true, true, true]);
+    expect(sealed.map(isZero)).toEqual([true, true, true, true]);
     expect(keys.map(isZero)).toEqual([true, true]);
+  });
+
+  test('a cache that holds nothing yet can be wiped', () => {
+    expect(() => new ValueCache('0190').wipe()).not.toThrow();
   });
 
   test('[SG-33] what a revision replaces is overwritten, and what it leaves as it was is not', () => {
@@ -130,9 +136,10 @@ describe('the values of a revision', () => {
     expect(keys.map(isZero)).toEqual([false, false]);
   });
 
-  test('after a wipe the same revision can be taken in again', () => {
+  test('after a wipe the same revision can be taken in again, under other keys', () => {
     cache.wipe();
     cache.replace(bundleOf(1, ['secret', 'kept', 1, 'same']));
+    expect(keys).toHaveLength(4);
     const entry = cache.find('secret', 'kept');
     expect(entry && cache.open(entry).toString()).toBe('same');
   });

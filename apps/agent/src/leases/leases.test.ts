@@ -31,6 +31,8 @@ let toldUsedUp: string[];
 let leases: Leases;
 /** What the control plane answers; by default sixty seconds and any number of uses. */
 let answerWith: (body: TakeLeaseBody) => Promise<Partial<TakenLease>>;
+let refusal: AgentError | undefined;
+let keyMemory: KeyMemory;
 
 beforeAll(async () => {
   encryptionKey = await importEncryptionKey(await generateEncryptionJwk());
@@ -44,10 +46,12 @@ beforeEach(() => {
   told = [];
   toldUsedUp = [];
   answerWith = async () => ({});
+  refusal = undefined;
+  keyMemory = KeyMemory.ordinary();
   leases = new Leases({
     identity: { encryptionKey },
     log: silentLog,
-    keyMemory: KeyMemory.ordinary(),
+    keyMemory,
     clock: {
       now: () => nowMs + pausedMs,
       monotonic: () => nowMs,
@@ -67,13 +71,18 @@ beforeEach(() => {
         value: await sealLeaseValue(body.id, Buffer.from('value'), recipient),
         ...(await answerWith(body)),
       }),
-      renewLease: async () => ({ ttlSeconds: 60, expiresAt: 'later', lastsUntil: '' }),
+      renewLease: async () => {
+        if (refusal !== undefined) throw refusal;
+        return { ttlSeconds: 60, expiresAt: 'later', lastsUntil: '' };
+      },
       giveBackLease: async (id, { usedUp }) => {
         told.push(id);
         if (usedUp) toldUsedUp.push(id);
       },
     },
   });
+  // What was held before a start is over.
+  expect(leases.isForgetful).toBe(true);
   leases.remembered();
 });
 
@@ -84,6 +93,8 @@ async function pass(ms: number): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
 }
 
+const takeAt = async (listener: string) =>
+  leases.take({ ...asked, application: { ...asked.application, listener } });
 const textOf = ({ value }: Lent) => Buffer.from(value).toString();
 const refusalOf = (act: () => unknown): string => {
   try {
@@ -99,6 +110,7 @@ describe('a lease', () => {
     const lent = await leases.take(asked);
     expect(textOf(lent)).toBe('value');
     expect(textOf(leases.read(lent.lease.id))).toBe('value');
+    expect([lent.lease.usesLeft, leases.find(lent.lease.id).usesLeft]).toEqual([null, null]);
     expect(leases.named()).toEqual([lent.lease.id]);
   });
 
@@ -169,6 +181,30 @@ describe('a lease', () => {
     expect(refusalOf(() => leases.read(lease.id))).toBe('lease.expired');
   });
 
+  test('whose end the control plane tells when it is to be renewed is forgotten, and no other', async () => {
+    const { lease } = await leases.take(asked);
+    const renewing = async (id: string) => leases.renew(id, { ttlSeconds: 1, requestId: 'r' });
+    refusal = new AgentError('link.reset', 'lost', { retryable: true });
+    await expect(renewing(lease.id)).rejects.toMatchObject({ code: 'lease.unavailable' });
+    await expect(renewing(randomUUID())).rejects.toMatchObject({ code: 'lease.not_found' });
+    expect(textOf(leases.read(lease.id))).toBe('value');
+    refusal = new AgentError('lease.ended', 'ended');
+    await expect(renewing(lease.id)).rejects.toMatchObject({ code: 'lease.ended' });
+    expect(leases.named()).toEqual([]);
+  });
+
+  test('[SG-33] is sealed under another key after a wipe, which overwrites the one before', async () => {
+    const keys: Uint8Array[] = [];
+    const make = keyMemory.make.bind(keyMemory);
+    keyMemory.make = () => keys[keys.push(make()) - 1] ?? Buffer.of();
+    await leases.take(asked);
+    leases.wipe();
+    expect(keys.map((key) => key.some(Boolean))).toEqual([false]);
+    leases.remembered();
+    await leases.take(asked);
+    expect(keys).toHaveLength(2);
+  });
+
   test('[SG-27] for one use is given back with the value that it brought', async () => {
     answerWith = async () => ({ maxUses: 1 });
     const { lease } = await leases.take(asked);
@@ -185,12 +221,13 @@ describe('a lease', () => {
     expect(refusalOf(() => leases.read(lease.id))).toBe('lease.used_up');
   });
 
-  test('that is given back is told of and forgotten', async () => {
+  test('that is given back is told of and forgotten, unlike one that was never there', async () => {
     const { lease } = await leases.take(asked);
     leases.giveBack(lease.id);
     expect({ told, toldUsedUp }).toEqual({ told: [lease.id], toldUsedUp: [] });
     expect(refusalOf(() => leases.read(lease.id))).toBe('lease.ended');
     expect(refusalOf(() => leases.giveBack(lease.id))).toBe('lease.ended');
+    expect(refusalOf(() => leases.read(randomUUID()))).toBe('lease.not_found');
   });
 
   test('that the control plane ended is forgotten, and told once as news', async () => {
@@ -223,17 +260,12 @@ describe('a lease', () => {
     expect(refusalOf(() => leases.read(lease.id))).toBe('lease.ended');
   });
 
-  test('whose value is another lease’s is refused', async () => {
-    answerWith = async () => ({
-      value: await sealLeaseValue(randomUUID(), Buffer.from('value'), recipient),
-    });
-    await expect(leases.take(asked)).rejects.toMatchObject({ code: 'lease.unreadable' });
-  });
-
   test('[SG-06] is taken once the control plane has ended those of before, and not at all while it does not hear of it', async () => {
     leases.wipe();
     expect(leases.isForgetful).toBe(true);
     const early = leases.take(asked);
+    await new Promise(setImmediate);
+    leases.wipe();
     leases.remembered();
     expect(textOf(await early)).toBe('value');
     leases.wipe();
@@ -243,33 +275,35 @@ describe('a lease', () => {
   });
 
   test('of one place leave room for those of another', async () => {
-    const take = (listener: string) =>
-      leases.take({ ...asked, application: { ...asked.application, listener } });
-    for (let at = 0; at < 64; at += 1) await take('/run/greedy.sock');
-    await expect(take('/run/greedy.sock')).rejects.toMatchObject({ code: 'lease.too_many' });
-    expect(textOf(await take('/run/other.sock'))).toBe('value');
+    for (let at = 0; at < 64; at += 1) await takeAt('/run/greedy.sock');
+    await expect(takeAt('/run/greedy.sock')).rejects.toMatchObject({ code: 'lease.too_many' });
+    expect(textOf(await takeAt('/run/other.sock'))).toBe('value');
   });
 
   test('of one place leave room also where all ask before the control plane is reached', async () => {
     leases.wipe();
     const taken = Array.from({ length: 65 }, () => leases.take(asked));
+    const elsewhere = takeAt('/run/other.sock');
     leases.remembered();
     const outcomes = await Promise.allSettled(taken);
+    expect(textOf(await elsewhere)).toBe('value');
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(64);
     expect(outcomes.at(-1)).toMatchObject({ reason: { code: 'lease.too_many' } });
   });
 
-  test('whose reply is lost, or whose value cannot be used, is given back', async () => {
+  test('whose reply is lost, or whose value is none or another lease’s, is given back', async () => {
     answerWith = async () => {
       throw new AgentError('link.reset', 'lost', { retryable: true });
     };
     await expect(leases.take(asked)).rejects.toMatchObject({ code: 'lease.unavailable' });
-    answerWith = async () => ({ value: 'no.lease' });
-    await expect(leases.take(asked)).rejects.toMatchObject({ code: 'lease.unreadable' });
-    expect(told).toHaveLength(2);
-  });
-
-  test('that was never there is told apart from one that is over', () => {
-    expect(refusalOf(() => leases.read(randomUUID()))).toBe('lease.not_found');
+    const others = await sealLeaseValue(randomUUID(), Buffer.from('value'), recipient);
+    for (const value of ['no.lease', others]) {
+      answerWith = async () => ({ value });
+      await expect(leases.take(asked)).rejects.toMatchObject({ code: 'lease.unreadable' });
+    }
+    expect(told).toHaveLength(3);
+    answerWith = async () => Promise.reject(new AgentError('secret.not_found', 'there is none'));
+    await expect(leases.take(asked)).rejects.toMatchObject({ code: 'secret.not_found' });
+    expect(told).toHaveLength(3);
   });
 });

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, rmdir } from 'node:fs/promises';
+import { mkdir, rmdir, stat } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { createClock, type TestClock } from '@sallyport/testkit/clock';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
@@ -102,10 +102,111 @@ describe('a high-water mark that cannot be written', () => {
   });
 });
 
+describe('what is kept is removed', () => {
+  beforeEach(async () => store.keep(copyOf(7)));
+
+  test('by a wipe, whose mark still lets nothing older back', async () => {
+    await store.wipe();
+    expect(store.state()).toEqual({ revision: undefined, bytes: 0, error: undefined });
+    expect(await restart()).toMatchObject({ durable: undefined, revision: 7 });
+  });
+
+  test('by a wipe, and with it what could not be kept', async () => {
+    await block('bundle.json');
+    await store.keep(copyOf(8));
+    await store.wipe();
+    await unblock('bundle.json');
+    await store.confirm(clock.now());
+    expect(await restart()).toMatchObject({ durable: undefined, revision: 8 });
+  });
+
+  test('by a wipe that comes before it is written', async () => {
+    const kept = store.keep(copyOf(8));
+    await store.wipe();
+    await kept;
+    expect(await restart()).toMatchObject({ durable: undefined, revision: 7 });
+  });
+
+  test('[SG-09] by a move, before the disk says which group the agent is in, and what could not be kept with it', async () => {
+    await block('bundle.json');
+    await store.keep(copyOf(8));
+    await unblock('bundle.json');
+    const found: unknown[] = [];
+    await store.moveOn(async () => void found.push(await restart()));
+    expect(found).toEqual([{ durable: undefined, revision: 0, contactAtMs: 0 }]);
+    expect(store.state()).toEqual({ revision: undefined, bytes: 0, error: undefined });
+    await store.confirm(clock.now());
+    expect(found).toHaveLength(1);
+    expect(await restart()).toMatchObject({ durable: undefined, revision: 0 });
+  });
+
+  test('[SG-09] by a move that comes while another is written, which is not the last word', async () => {
+    const joined: string[] = [];
+    const first = store.moveOn(async () => void joined.push('first'));
+    await new Promise(setImmediate);
+    await Promise.all([first, store.moveOn(async () => void joined.push('second'))]);
+    expect(joined).toEqual(['first', 'second']);
+  });
+
+  test('[SG-09] by a move that could not be written, before anything of the new group is kept', async () => {
+    const joined: string[] = [];
+    await block('bundle.json');
+    await store.moveOn(async () => void joined.push('joined'));
+    await store.confirm(clock.now());
+    expect(store.state().error).toBe('state.unusable');
+    await block('high-water.json');
+    await unblock('bundle.json');
+    await store.keep(copyOf(1));
+    expect([joined, store.newestRevision]).toEqual([[], 7]);
+    expect(await restart()).toMatchObject({ durable: undefined });
+    await unblock('high-water.json');
+    await store.confirm(clock.now());
+    expect(joined).toEqual(['joined']);
+    expect(await restart()).toMatchObject({ durable: 'revision 1', revision: 1 });
+  });
+});
+
+test('[F-04] a bundle that no mark vouches for is not opened, but quarantined', async () => {
+  await store.keep(copyOf(7));
+  await directory.remove('high-water.json');
+  store = new DurableStore(directory, key, clock, silentLog);
+  const refused: string[] = [];
+  store.onQuarantine = (code) => void refused.push(code);
+  const opened: unknown[] = [];
+  const { applied } = await store.restore(async (stored) => void opened.push(stored));
+  expect([applied, opened, refused]).toEqual([undefined, [], ['high_water.unreadable']]);
+  expect(await directory.read('bundle.json')).toBeUndefined();
+  expect(store.newestRevision).toBe(0);
+  expect(await store.describe()).toMatchObject({ durableRevision: null, quarantined: 1 });
+});
+
+test('a first start finds nothing, which is no fault; the next one finds what was kept', async () => {
+  await store.restore(async () => undefined);
+  expect(store.state().error).toBeUndefined();
+  await store.keep(copyOf(7));
+  const { bytes } = store.state();
+  expect(await store.describe()).toMatchObject({ durableRevision: 7, durableBundleBytes: bytes });
+  const next = new DurableStore(directory, key, clock, silentLog);
+  await next.restore(async () => undefined);
+  expect(next.state().bytes).toBe(bytes);
+});
+
+test('a confirmation does not write the bundle again', async () => {
+  await store.keep(copyOf(1));
+  const { ino } = await stat(directory.join('bundle.json'));
+  await store.confirm(clock.now());
+  expect((await stat(directory.join('bundle.json'))).ino).toBe(ino);
+});
+
 test('of revisions that come while one is written, the newest is on disk in the end', async () => {
   const kept = [1, 2, 3].map((revision) => store.keep(copyOf(revision)));
   const confirmed = store.confirm(clock.now());
   await store.settled();
   expect(await restart()).toMatchObject({ durable: 'revision 3', revision: 3 });
   await Promise.all([...kept, confirmed]);
+
+  const earlier = store.keep(copyOf(4));
+  await new Promise(setImmediate);
+  await Promise.all([earlier, store.keep(copyOf(5))]);
+  expect(await restart()).toMatchObject({ durable: 'revision 5', revision: 5 });
 });

@@ -96,6 +96,15 @@ describe('a file of the state directory', () => {
     await expect(state.read('identity.json')).rejects.toEqual(unsafe(/./));
   });
 
+  test('that is a directory is refused, and said to be one', async () => {
+    using state = await StateDirectory.open(path);
+    await mkdir(join(path, 'identity.json'), { mode: 0o700 });
+    await expect(state.read('identity.json')).rejects.toMatchObject({
+      code: 'state.unsafe',
+      message: expect.stringMatching(/ is a directory, not a file$/),
+    });
+  });
+
   test('that is not there reads as undefined', async () => {
     using state = await StateDirectory.open(path);
     expect(await state.read('bundle.json')).toBeUndefined();

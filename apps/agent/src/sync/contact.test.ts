@@ -85,6 +85,24 @@ describe('what the agent knows of its link', () => {
     for (; ms < 1_000_010; ms += 0.3) expect(contact.staleSinceMs()).toBe(since);
   });
 
+  test('values that somebody vouches for are as old as that, unless something later is known', () => {
+    const times = [clock.now() - HOUR, clock.now() - 2 * HOUR, clock.now() - 60_000, clock.now()];
+    const known = times.map((atMs) => {
+      contact.vouched(atMs);
+      return contact.lastMs;
+    });
+    expect(known).toEqual([times[0], times[0], times[2], times[3]]);
+  });
+
+  test('how often it was served, and how often not, is counted from the start', () => {
+    expect([contact.sinceMs, contact.confirmations, contact.failures]).toEqual([clock.now(), 0, 0]);
+    for (const count of [1, 2]) {
+      contact.made();
+      contact.failed(unreachable);
+      expect([contact.confirmations, contact.failures]).toEqual([count, count]);
+    }
+  });
+
   test('only a change is news', () => {
     expect(contact.failed(unreachable)).toBe(true);
     expect(contact.failed(unreachable)).toBe(false);
@@ -112,6 +130,9 @@ describe('a host’s clock that is set while the agent runs', () => {
     steppedMs = 2 * 60_000;
     expect(contact.staleSinceMs()).toBeUndefined();
     expect(contact.ageSeconds()).toBe(30);
+    // Until the link has been silent for too long.
+    clock.advance(45_001);
+    expect(contact.ageSeconds()).toBe(75 + 120);
   });
 
   test('[F-05] [F-08] forward, out of contact, makes values older, as after a pause that no other clock counts', () => {

@@ -124,7 +124,6 @@ export class Replica {
   wipe(): void {
     this.#cache.wipe();
     this.#forgetKey();
-    this.#isForeign = false;
     this.#isWiped = true;
   }
 

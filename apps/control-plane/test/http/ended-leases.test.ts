@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { forgetExpired } from '../../src/maintenance/forget-expired.ts';
 import { sql } from '../audit/chain.ts';
 import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
+import { agentIn } from '../group-agents.ts';
 import { eventsOf, leasesOf, lendingIn, NOON } from '../lending.ts';
 import { OperatorClient } from '../operator-client.ts';
 
@@ -41,17 +42,28 @@ describe('the end of a lease', () => {
     ]);
   });
 
-  test('[SG-06] comes for those that its agent knows no more of, as after a start, and not for those that it names', async () => {
+  test('[SG-06] comes for those that its agent knows no more of, as after a start, and not for those that it names, nor for those of others', async () => {
     const agent = await lending('restarted');
+    const other = await agentIn(owner, 'restarted', controlPlane);
     const [lost, held] = [randomUUID(), randomUUID()];
-    for (const id of [lost, held]) await agent.takeLease('db', { id });
+    const [returned, others] = [randomUUID(), randomUUID()];
+    for (const id of [lost, held, returned]) await agent.takeLease('db', { id });
+    await other.takeLease('db', { id: others });
+    await agent.call('POST', `/leases/${returned}/revoke`);
     agent.leases = [held];
     agent.leasesForgotten = true;
     await agent.pull();
-    expect(await listed('restarted', '?state=active')).toMatchObject({ items: [{ id: held }] });
-    expect(await listed('restarted', '?state=ended')).toMatchObject({
-      items: [{ id: lost, endedHow: 'forgotten' }],
-    });
+    for (const [id, how] of [
+      [lost, { state: 'ended', endedHow: 'forgotten' }],
+      [held, { state: 'active' }],
+      [returned, { state: 'ended', endedHow: 'returned' }],
+      [others, { state: 'active' }],
+    ] as const)
+      expect((await owner.call('GET', `/groups/restarted/leases/${id}`)).body).toMatchObject(how);
+    await other.call('POST', `/leases/${others}/revoke`);
+    // Of what is over it is told what it names, and of no other agent’s.
+    agent.leases = [held, others];
+    expect(await agent.pull()).toBeUndefined();
   });
 
   test('is heard of within ten seconds by an agent that waits, though nobody told it', async () => {
@@ -137,6 +149,18 @@ describe('the end of a lease', () => {
       await owner.call('POST', `/groups/twice/leases/${id}/revoke`);
     }
     expect(await audited(`lease:${id}`)).toHaveLength(2);
+  });
+
+  test('that came by itself stays that', async () => {
+    const agent = await lending('expired');
+    const id = randomUUID();
+    await agent.takeLease('db', { id });
+    controlPlane.clock.advance(60_000);
+    agent.leasesForgotten = true;
+    await agent.pull();
+    const ended = await owner.call('POST', `/groups/expired/leases/${id}/revoke`);
+    expect(ended.body).toMatchObject({ state: 'expired', endedHow: null });
+    controlPlane.clock.set(NOON);
   });
 
   test('leaves a record for thirty days, and then only that of the audit', async () => {

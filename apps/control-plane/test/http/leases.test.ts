@@ -125,6 +125,10 @@ describe('a lease', () => {
     expect((await agent.takeLease('db', { id: first })).status).toBe(201);
     expect((await agent.call('POST', `/leases/${first}/revoke`)).status).toBe(204);
     expect((await agent.takeLease('db')).status).toBe(201);
+    expect((await agent.takeLease('db')).status).toBe(409);
+    controlPlane.clock.advance(60_000);
+    expect((await agent.takeLease('db')).status).toBe(201);
+    controlPlane.clock.set(NOON);
   });
 });
 
@@ -159,7 +163,9 @@ describe('renewing a lease', () => {
 
   test('prolongs it from then on, up to the longest that it may last', async () => {
     const agent = await lending('renewed');
-    const id = randomUUID();
+    const [over, id] = [randomUUID(), randomUUID()];
+    await agent.takeLease('db', { id: over });
+    await agent.call('POST', `/leases/${over}/revoke`);
     await agent.takeLease('db', { id });
     controlPlane.clock.advance(30_000);
     expect((await renew(agent, id)).body).toMatchObject({
