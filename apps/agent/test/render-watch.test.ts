@@ -149,7 +149,7 @@ describe('[SG-04] render --watch', () => {
   test('leaves the file while a value is gone, says so with the line, and goes on when it is back', async () => {
     agent.double.deleteSecret('a');
     await watching.waitForLine(
-      /a change could not be followed: .*template, line 1: a: the group is delivered no/,
+      /a change could not be followed: .*template, line 1, column 1: a: the group is delivered no/,
     );
     expect(await readFile(output, 'utf8')).toBe('a1-1-b1');
     agent.double.putSecret('a', 'a3');

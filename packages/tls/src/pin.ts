@@ -24,7 +24,7 @@ function mismatch(origin: string, expected: string, chain: X509Certificate[]): L
   const presented = top ? certificateFingerprint(top) : 'no certificate';
   return new LinkError(
     'tls.fingerprint_mismatch',
-    `${origin} presented ${presented} where ${expected} was expected; go on with it only if the control plane printed it at its last start or, where the CA was replaced since, if sallyport ca list has it as active.`,
+    `${origin} presented ${presented} where the fingerprint ${expected} was expected; go on with it only if the control plane printed it at its last start or, where the CA was replaced since, if sallyport ca list has it as active.`,
     { retryable: false },
   );
 }

@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { TakenLease, TakeLeaseBody } from '@sallyport/contract';
 import {
   generateEncryptionJwk,
   importEncryptionKey,
   importEncryptionPublicKey,
-  type EncryptionKey,
 } from '@sallyport/crypto/encryption-key';
 import { sealLeaseValue } from '@sallyport/crypto/lease-value';
 import { z } from 'zod';
@@ -20,8 +19,8 @@ const asked = {
   requestId: 'request',
 };
 
-let encryptionKey: EncryptionKey;
-let recipient: CryptoKey;
+const encryptionKey = await importEncryptionKey(await generateEncryptionJwk());
+const recipient = await importEncryptionPublicKey(encryptionKey.publicJwk);
 let nowMs: number;
 /** How much further the wall clock is. */
 let pausedMs: number;
@@ -33,11 +32,6 @@ let leases: Leases;
 let answerWith: (body: TakeLeaseBody) => Promise<Partial<TakenLease>>;
 let refusal: AgentError | undefined;
 let keyMemory: KeyMemory;
-
-beforeAll(async () => {
-  encryptionKey = await importEncryptionKey(await generateEncryptionJwk());
-  recipient = await importEncryptionPublicKey(encryptionKey.publicJwk);
-});
 
 beforeEach(() => {
   nowMs = 0;
@@ -96,14 +90,15 @@ async function pass(ms: number): Promise<void> {
 const takeAt = async (listener: string) =>
   leases.take({ ...asked, application: { ...asked.application, listener } });
 const textOf = ({ value }: Lent) => Buffer.from(value).toString();
-const refusalOf = (act: () => unknown): string => {
+const refusalOf = (act: () => unknown): unknown => {
   try {
-    act();
-    return 'none';
+    return act();
   } catch (error) {
-    return error instanceof AgentError ? error.code : String(error);
+    return error instanceof AgentError ? error.code : error;
   }
 };
+/** What a lease is held as, which its type hides. */
+const held = z.object({ sealed: z.instanceof(Uint8Array) });
 
 describe('a lease', () => {
   test('is asked for when a program asks, read as often as it may be, and named to the control plane', async () => {
@@ -159,10 +154,7 @@ describe('a lease', () => {
     ];
     for (const end of ends) {
       const { lease } = await leases.take(asked);
-      // What it is held as, which its type hides.
-      const { sealed } = z
-        .object({ sealed: z.instanceof(Uint8Array) })
-        .parse(leases.find(lease.id));
+      const { sealed } = held.parse(leases.find(lease.id));
       expect(sealed.some(Boolean)).toBe(true);
       await end(lease);
       expect(sealed.some(Boolean)).toBe(false);
@@ -172,9 +164,8 @@ describe('a lease', () => {
   test('that is renewed lasts until its new end', async () => {
     const { lease } = await leases.take(asked);
     await pass(50_000);
-    expect(await leases.renew(lease.id, { ttlSeconds: undefined, requestId: 'r' })).toMatchObject({
-      expiresAt: 'later',
-    });
+    const renewed = await leases.renew(lease.id, { ttlSeconds: undefined, requestId: 'r' });
+    expect(renewed.expiresAt).toBe('later');
     await pass(59_999);
     expect(textOf(leases.read(lease.id))).toBe('value');
     await pass(1);

@@ -2,15 +2,19 @@ import type { FastifyInstance } from 'fastify';
 
 /** What tells the methods that a path has, by the routes that are added after this; none where it is no path. */
 export function collectMethods(app: FastifyInstance): (url: string) => string[] {
-  const routes: { pattern: RegExp; methods: string[] }[] = [];
+  const routes: { url: string; pattern: RegExp; methods: string[] }[] = [];
   app.addHook('onRoute', ({ url, method }) => {
-    routes.push({ pattern: patternOf(url), methods: [method].flat() });
+    routes.push({ url, pattern: patternOf(url), methods: [method].flat() });
   });
-  return (url) => {
-    const [path = ''] = url.split('?', 1);
+  return (asked) => {
+    const [path = ''] = asked.split('?', 1);
     // One path may be of several routes: `/sessions/current`, `/sessions/:session`.
     const found = routes.filter(({ pattern }) => pattern.test(path));
-    return [...new Set(found.flatMap(({ methods }) => methods))].toSorted();
+    const methods = found.flatMap(({ url, methods: of }) =>
+      // A route that a later hook refused was not made.
+      of.filter((method) => app.hasRoute({ url, method })),
+    );
+    return [...new Set(methods)].toSorted();
   };
 }
 

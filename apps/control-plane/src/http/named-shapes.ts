@@ -5,7 +5,7 @@ import { z } from 'zod';
 
 /** What has a name in the contract has it in the document: `secret` is `Secret`. A query is written out as parameters. */
 for (const [name, shape] of Object.entries(contract))
-  if (isShape(shape) && !name.endsWith('Query'))
+  if (isShape(shape) && shape !== contract.problem && !name.endsWith('Query'))
     z.globalRegistry.add(shape, {
       // What it says of itself stands there too.
       ...z.globalRegistry.get(shape),

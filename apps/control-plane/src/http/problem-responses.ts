@@ -1,6 +1,8 @@
 import { problem } from '@sallyport/contract';
 
-const content = { 'application/problem+json': { schema: problem } } as const;
+/** The name is the document's; `problem` itself the agent has in the document of its own API. */
+const schema = problem.meta({ id: 'Problem' });
+const content = { 'application/problem+json': { schema } } as const;
 
 /** What every operation may answer besides its own replies (RFC 9457). */
 export const problemResponses = {

@@ -155,6 +155,8 @@ test('[AT-20] a field that a reply’s schema does not have is not sent, whateve
     id: '01890a5d-ac96-774b-bcce-b302099a8057',
     name: 'owner',
     roles: [],
+    secondFactor: false,
+    lockedUntil: null,
     createdAt: '2026-01-01T00:00:00.000Z',
   };
   const surplus = { ...row, passwordHash: CANARY };
