@@ -1,7 +1,7 @@
 import { createServer } from 'node:tls';
 import { listening } from './accepted-connections.ts';
 import { boundHalfOpen } from './half-open.ts';
-import { inboundFailure, noCertificate } from './inbound-failure.ts';
+import { noCertificate, tellOfRefused } from './inbound-failure.ts';
 import { LinkError } from './link-error.ts';
 import { certificateFingerprint, normalizeFingerprint } from './pin.ts';
 import { tlsOptions, type TlsPolicy } from './policy.ts';
@@ -40,10 +40,7 @@ export async function acceptPinnedCa(fingerprint: string, options: PinOptions): 
     handshakeTimeout: 10_000,
   });
   const endHalfOpen = boundHalfOpen(server);
-  server.on('tlsClientError', (error, socket) => {
-    // Whoever is hung up on in the end is not refused.
-    if (server.listening) onRefused(inboundFailure(error, socket));
-  });
+  tellOfRefused(server, onRefused);
   server.on('secureConnection', (socket) => {
     const chain = presentedChain(socket);
     socket.on('error', () => {}).destroy();

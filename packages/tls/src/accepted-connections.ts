@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { AcceptedPool } from './accepted-pool.ts';
 import { boundHalfOpen } from './half-open.ts';
-import { inboundFailure, noCertificate } from './inbound-failure.ts';
+import { noCertificate, tellOfRefused } from './inbound-failure.ts';
 import { LinkError } from './link-error.ts';
 import { assertDialledByControlPlane } from './peer-certificate.ts';
 import { tlsOptions, type TlsPolicy } from './policy.ts';
@@ -54,10 +54,7 @@ export class AcceptedConnections {
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     });
     this.#endHalfOpen = boundHalfOpen(this.#server);
-    this.#server.on('tlsClientError', (error, socket) => {
-      // Whoever is hung up on in the end is not refused.
-      if (this.#server.listening) options.onRefused(inboundFailure(error, socket));
-    });
+    tellOfRefused(this.#server, options.onRefused);
     this.#server.on('secureConnection', (socket) => this.#admit(socket));
   }
 

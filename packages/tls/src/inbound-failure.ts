@@ -1,4 +1,4 @@
-import type { TLSSocket } from 'node:tls';
+import type { Server, TLSSocket } from 'node:tls';
 import { connectionFailure } from './connection-failure.ts';
 import { LinkError } from './link-error.ts';
 import { plainAddress } from './plain-address.ts';
@@ -9,8 +9,15 @@ const UNKNOWN_ISSUER: ReadonlySet<unknown> = new Set([
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
 ]);
 
+/** Tells of each handshake that fails. Whoever is hung up on when the server has stopped listening is not refused. */
+export function tellOfRefused(server: Server, onRefused: (why: LinkError) => void): void {
+  server.on('tlsClientError', (error, socket) => {
+    if (server.listening) onRefused(inboundFailure(error, socket));
+  });
+}
+
 /** Why a connection that came in was not let in, as the address that it came from and what it showed tell. */
-export function inboundFailure(error: Error, socket: TLSSocket): LinkError {
+function inboundFailure(error: Error, socket: TLSSocket): LinkError {
   // A code, whatever its type says; null where the handshake did not get that far.
   const verification: unknown = socket.authorizationError;
   const peer = `The peer at ${plainAddress(socket.remoteAddress ?? 'an unknown address')}`;

@@ -7,7 +7,7 @@ import { TLSSocket } from 'node:tls';
 import { splitAddress } from '@sallyport/contract';
 import { boundHalfOpen } from '@sallyport/tls/half-open';
 import { LinkError } from '@sallyport/tls/https-link';
-import { inboundFailure } from '@sallyport/tls/inbound-failure';
+import { tellOfRefused } from '@sallyport/tls/inbound-failure';
 import type { LinkStores } from '@sallyport/tls/link-stores';
 import { isNamedClient } from '@sallyport/tls/peer-certificate';
 import { tlsOptions } from '@sallyport/tls/policy';
@@ -203,8 +203,7 @@ export class TcpListener implements Listener {
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     });
     this.#endHalfOpen = boundHalfOpen(server);
-    const refused = refusalsTo(log, 'a program’s connection was refused');
-    server.on('tlsClientError', (error, socket) => refused(inboundFailure(error, socket)));
+    tellOfRefused(server, refusalsTo(log, 'a program’s connection was refused'));
     return server.on('secureConnection', (socket) => this.#strangers.add(socket));
   }
 }

@@ -1,5 +1,5 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics, register } from 'prom-client';
+import { inTimeOr } from './in-time-or.ts';
 
 /** Prometheus waits ten seconds: a database that is silent must not take with it what the process knows by itself. */
 const SOURCE_PATIENCE_MS = 3_000;
@@ -95,7 +95,8 @@ function agentsGauge(registers: Registry[], counts: MetricSources['agents']) {
     registers,
     async collect() {
       this.reset();
-      for (const [state, count] of await inTime(counts())) this.set({ state }, count);
+      for (const [state, count] of await inTimeOr(counts(), SOURCE_PATIENCE_MS, new Map()))
+        this.set({ state }, count);
     },
   });
 }
@@ -108,19 +109,10 @@ function expiringGauge(registers: Registry[], counts: MetricSources['expiringCer
     registers,
     async collect() {
       this.reset();
-      for (const [days, count] of await inTime(counts())) this.set({ within_days: days }, count);
+      for (const [days, count] of await inTimeOr(counts(), SOURCE_PATIENCE_MS, new Map()))
+        this.set({ within_days: days }, count);
     },
   });
-}
-
-async function inTime<Counts>(counts: Promise<ReadonlyMap<Counts, number>>) {
-  const done = new AbortController();
-  const none = pause(SOURCE_PATIENCE_MS, new Map<Counts, number>(), { signal: done.signal });
-  try {
-    return await Promise.race([counts, none]);
-  } finally {
-    done.abort();
-  }
 }
 
 function refusedFilesGauge(registers: Registry[], count: MetricSources['refusedFiles']) {

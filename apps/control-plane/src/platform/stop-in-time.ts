@@ -1,3 +1,4 @@
+import { inTimeOr } from './in-time-or.ts';
 import type { Log } from './log.ts';
 
 /** For what is under way when it is told to stop, and for goodbyes. */
@@ -18,11 +19,12 @@ export async function stopInTime(log: Log, lastWork: Work, goodbyes: () => Work)
 }
 
 async function doneWithin(limitMs: number, work: Work, log: Log): Promise<boolean> {
-  const { promise: late, resolve } = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => resolve(false), limitMs);
   const tried = work.map(async (each) =>
     each?.catch((err: unknown) => log.warn({ err }, 'a part of the control plane failed to stop')),
   );
-  const done = Promise.all(tried).then(() => true);
-  return Promise.race([done, late]).finally(() => clearTimeout(timer));
+  return inTimeOr(
+    Promise.all(tried).then(() => true),
+    limitMs,
+    false,
+  );
 }
