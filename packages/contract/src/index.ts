@@ -6,6 +6,7 @@ export * from './problem.ts';
 export * from './printable.ts';
 export * from './counted.ts';
 export * from './page.ts';
+export * from './plain-schema.ts';
 export * from './storable-json.ts';
 export * from './secret-names.ts';
 export * from './operator/roles.ts';

@@ -10,11 +10,11 @@ export const problem = z
   .object({
     type: z.string().describe('`urn:sallyport:problem:` and the code'),
     title: z.string().describe('What the status is called in HTTP'),
-    status: z.int(),
+    status: z.int().describe('That of the reply'),
     code: z.string().describe('What a program looks at: it is for ever'),
     detail: z.string().describe('A sentence for people, with the way out'),
     requestId: z.string().describe('Finds the request in the log and in the audit'),
-    issues: z.array(problemIssue).optional(),
+    issues: z.array(problemIssue).optional().describe('What is wrong with the request, each'),
   })
   .describe('The body of every error reply, `application/problem+json` (RFC 9457)');
 

@@ -26,7 +26,7 @@ export const withNamedShapes: typeof jsonSchemaTransformObject = (given) => {
   const taken = new Set<string>();
   const take = (node: unknown) => {
     for (const each of objectsIn(node)) {
-      writePlainly(each);
+      contract.writePlainly(each);
       const [, folder = '', name = '', input = ''] = REFERENCE.exec(String(each['$ref'])) ?? [];
       const shape = every[name + input];
       if (shape === undefined) continue;
@@ -40,6 +40,12 @@ export const withNamedShapes: typeof jsonSchemaTransformObject = (given) => {
     }
   };
   take(document.paths);
+  // It may grow (RFC 9457, section 3.2).
+  const { additionalProperties: _, ...open } = {
+    additionalProperties: false,
+    ...shapes.get('Problem'),
+  };
+  shapes.set('Problem', open);
   const schemas = Object.fromEntries([...shapes].toSorted(([a], [b]) => (a < b ? -1 : 1)));
   return Object.assign(document, { components: { ...components, schemas } });
 };
@@ -48,21 +54,6 @@ function* objectsIn(node: unknown): Generator<Record<string, unknown>> {
   if (typeof node !== 'object' || node === null) return;
   if (isRecord(node)) yield node;
   for (const child of Object.values(node)) yield* objectsIn(child);
-}
-
-/**
- * Without the bounds of every integer in JavaScript and the pattern of a format that has a name; patterns without
- * Unicode properties and octal escapes, which not every language knows.
- */
-function writePlainly(schema: Record<string, unknown>): void {
-  const { minimum, maximum, format, pattern } = schema;
-  if (minimum === Number.MIN_SAFE_INTEGER) delete schema['minimum'];
-  if (maximum === Number.MAX_SAFE_INTEGER) delete schema['maximum'];
-  if (format === 'uuid' || format === 'date-time') delete schema['pattern'];
-  else if (typeof pattern === 'string')
-    schema['pattern'] = pattern
-      .replaceAll(String.raw`\0`, String.raw`\u0000`)
-      .replaceAll(String.raw`\p{Cs}`, String.raw`\ud800-\udfff`);
 }
 
 function isRecord(node: object): node is Record<string, unknown> {
