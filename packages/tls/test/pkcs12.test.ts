@@ -75,9 +75,11 @@ describe('[F-23] a hostile PKCS#12 file', () => {
     }
     expect(bombs).toHaveLength(4);
     for (const bomb of bombs) {
-      const before = performance.now();
+      const before = process.cpuUsage();
       expect(await refusalOf(bomb)).toMatchObject({ code: 'certificate.keystore_too_costly' });
-      expect(performance.now() - before).toBeLessThan(50);
+      // Processor time, of which the least costly of them takes 80 ms and more, however busy the machine is.
+      const { user, system } = process.cpuUsage(before);
+      expect(user + system).toBeLessThan(50_000);
     }
   });
 
