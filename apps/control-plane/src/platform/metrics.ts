@@ -20,7 +20,8 @@ export type MetricSources = {
 
 /** From now on until it ends the process is measured, too: its memory, its event loop. Once in each. */
 export function measureProcess(): void {
-  collectDefaultMetrics();
+  // By default it wakes a hundred times a second, which was a fifth of what an idle control plane takes.
+  collectDefaultMetrics({ eventLoopMonitoringPrecision: 50 });
 }
 
 /** What there is to tell, of a control plane and of the process that it runs in, as Prometheus reads it. */
