@@ -168,7 +168,7 @@ describe('api-key', () => {
   const key = {
     id,
     name: 'ci',
-    prefix: 'sp_key_01890a5d',
+    prefix: 'sp_key_01890a5dac96774bbcceb302099a8057',
     roles,
     state: 'active',
     createdBy: 'owner',
@@ -207,8 +207,10 @@ describe('api-key', () => {
     signedIn.api.on('GET /api-keys', { body: { items: [key] } });
     signedIn.api.on(`GET /api-keys/${id}`, { body: key });
     signedIn.api.on(`POST /api-keys/${id}/revoke`, { status: 204 });
-    for (const verb of [['list'], ['show', id]])
-      expect((await cli(['api-key', ...verb])).stdout).toMatch(/sp_key_01890a5d[^]*never/);
+    const list = await cli(['api-key', 'list']);
+    expect(list.stdout).toMatch(new RegExp(`^${id} +ci +admin, viewer in plant-7 .*never$`, 'm'));
+    const show = await cli(['api-key', 'show', id]);
+    expect(show.stdout).toMatch(/^Begins +sp_key_01890a5dac96774bbcceb302099a8057$/m);
     expect(await cli(['api-key', 'revoke', id])).toMatchObject({
       code: 0,
       stdout: `Revoked the API key ${id}.\n`,
