@@ -1,25 +1,34 @@
 import type { ProblemIssue } from '@sallyport/contract';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
+import type { Precondition } from '../http/preconditions.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
 import { countContents, endGroup, lockGroup, type GroupContents } from './group-end.store.ts';
-import { authorizedGroup } from './groups.service.ts';
-import { groupNotFound } from './groups.store.ts';
+import { authorizedGroup, stateOf } from './groups.service.ts';
+import { findGroup, groupNotFound } from './groups.store.ts';
 
 /**
  * Deletes a group that holds nothing any more: its keys are destroyed, and its name is free. The row stays, and with it
  * its revoked agents, which are told that they are revoked whenever they come back, and what the audit says of both.
  *
- * @throws AppError `group.not_found`, `permission.denied`, `group.not_empty` with what is still there, `group.busy`
+ * @throws AppError `group.not_found`, `permission.denied`, `precondition.failed`, `group.not_empty` with what is still
+ * there, `group.busy`
  */
-export async function deleteGroup(platform: Platform, op: Operation, name: string): Promise<void> {
+export async function deleteGroup(
+  platform: Platform,
+  op: Operation,
+  name: string,
+  precondition: Precondition,
+): Promise<void> {
   const { db, clock, groupTurns } = platform;
   const { id } = await authorizedGroup(platform, op, 'group:delete', name);
   const remove = () =>
     db.transaction(async (tx) => {
       // Before anything is looked at: whoever makes something in the group holds its row.
       if (!(await lockGroup(tx, id))) throw groupNotFound();
+      const group = await findGroup(tx, name);
+      precondition.check(group && stateOf(group));
       const now = new Date(clock.now());
       refuseFilled(await countContents(tx, id, now));
       await endGroup(tx, id, now);
