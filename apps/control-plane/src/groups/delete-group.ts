@@ -45,17 +45,14 @@ export async function deleteGroup(
 
 /** What goes first, and the words for it. */
 const inWords: readonly (readonly [field: keyof GroupContents, words: string])[] = [
-  ['agents', 'that are not revoked'],
+  ['agents', 'not revoked'],
   ['secrets', 'with all their versions'],
   ['plugins', 'with their configuration'],
   ['certificates', 'with their keys'],
   ['enrollmentTokens', 'that can still be used'],
-  ['links', 'that are dialled'],
+  ['links', 'to be dialled'],
   ['bans', 'that nobody could lift any more: sallyport ban list, ban lift'],
-  [
-    'roles',
-    'that hold in this group: sallyport role list, role revoke, api-key list, api-key revoke',
-  ],
+  ['roles', 'in this group: sallyport role list, role revoke, api-key list, api-key revoke'],
 ];
 
 function refuseFilled(contents: GroupContents): void {
