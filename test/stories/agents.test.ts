@@ -229,6 +229,7 @@ test('[SG-37] an operator lists the agents that are as they should be, and those
   expect(all.map(({ state }) => state)).toContain('active');
   const stale = await shown('agent list --group plant-7 --state stale');
   expect(JSON.parse(stale)).toEqual([]);
+  expect(JSON.parse(await shown('agent list --state lost'))).toEqual([]);
 });
 
 describe('[BM-01] another control plane', () => {

@@ -37,7 +37,7 @@ afterAll(() => installation.end());
 test('[SG-27] [SG-06] a secret is lent out as docs/leases.md says: taken, seen, read once and ended', async () => {
   const set = await installation.done(once, VALUE);
   const show = await installation.done(['secret', 'show', '--group', 'demo', 'db/root']);
-  expect(show).toContain('A lease lasts 900 seconds, 14400 with renewals, and is read once');
+  expect(show).toContain('A lease lasts 15m, 4h with renewals, and is read once');
   expect(set).toContain(show);
   expect(await installation.done(withinHours, VALUE)).toContain(
     'from 06:00 to 20:00 (Europe/Berlin)',

@@ -112,7 +112,8 @@ describe('[SG-45] a lease', () => {
       json: { value: 'of a lease', version: 1, usesLeft: null },
     });
     const path = `/v1/leases/${String(taken.json['id'])}`;
-    expect(await json(path)).toMatchObject({ status: 200, json: { value: 'of a lease' } });
+    for (const id of [path, path.replace(/[^/]+$/, (text) => text.toUpperCase())])
+      expect(await json(id)).toMatchObject({ status: 200, json: { value: 'of a lease' } });
     const { lastsUntil } = taken.json;
     // What it lasts longer by is the rest of its time, to the millisecond.
     expect(await json(`${path}/renew`, {})).toMatchObject({ json: { expiresAt: lastsUntil } });

@@ -12,6 +12,7 @@ export type OwnErrorCode =
   | 'session_file.unusable'
   | 'reply.unexpected'
   | 'secret.is_reference'
+  | 'role_binding.not_found'
   | 'audit.broken'
   | 'plugin_type.breaks_plugins'
   | 'task.failed'

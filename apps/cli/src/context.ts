@@ -34,7 +34,7 @@ export async function currentSession({ sessions, clock }: Context): Promise<Stor
   if (Date.parse(session.expiresAt) <= clock.now()) {
     throw new CliError(
       'session.expired',
-      `the session has ended; sign in again: sallyport login --url ${session.url}`,
+      `the session at ${session.url} has ended; sign in again: sallyport login`,
     );
   }
   return session;

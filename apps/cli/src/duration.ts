@@ -6,6 +6,7 @@ const UNITS = [
   [86_400, 'd'],
   [3600, 'h'],
   [60, 'm'],
+  [1, 's'],
 ] as const;
 
 /** A duration as people write it (`90s`, `1h30m`, `7d`), in seconds. A number without a unit is refused. */
@@ -23,8 +24,12 @@ export function durationWithin(seconds: z.ZodNumber) {
   return duration.refine((given) => seconds.safeParse(given).success, range);
 }
 
-/** Seconds in the largest unit of which they are a whole number. */
-function written(seconds: number): string {
-  const [size, unit] = UNITS.find(([each]) => seconds > 0 && seconds % each === 0) ?? [1, 's'];
-  return `${seconds / size}${unit}`;
+/** Whole seconds as `duration` reads them: `1h30m`. */
+export function written(seconds: number): string {
+  const parts = UNITS.map(([size, unit], index) => {
+    const within = index === 0 ? seconds : seconds % (UNITS[index - 1]?.[0] ?? 1);
+    const count = Math.floor(within / size);
+    return count === 0 ? '' : `${count}${unit}`;
+  });
+  return parts.join('') || '0s';
 }

@@ -32,6 +32,7 @@ const ofOwnCode: Partial<Record<OwnErrorCode, number>> = {
   'input.unusable': exitCodes.usage,
   'session.required': exitCodes.notSignedIn,
   'session.expired': exitCodes.notSignedIn,
+  'role_binding.not_found': exitCodes.notFound,
   'audit.broken': exitCodes.broken,
   'plugin_type.breaks_plugins': exitCodes.wouldBreak,
   'prompt.interrupted': exitCodes.interrupted,

@@ -121,6 +121,18 @@ describe('the session on disk', () => {
     expect(refusal).not.toHaveProperty('cause');
   });
 
+  test('is refused at once where a folder takes no other, as /proc does', async () => {
+    const nowhere = new SessionFile('/proc/.config/sallyport');
+    await expect(nowhere.prepare()).rejects.toMatchObject(unusable);
+  });
+
+  test('is kept in folders of this user alone, all that were made for it', async () => {
+    const deep = new SessionFile(join(temp.path, 'a', 'b', 'c'));
+    await Promise.all([deep.prepare(), deep.prepare()]);
+    for (const made of ['a', 'a/b', 'a/b/c'])
+      expect(await modeOf(join(temp.path, made))).toBe(0o700);
+  });
+
   test('is refused by name where no directory can be', async () => {
     await writeFile(join(temp.path, 'config'), '');
     await expect(file.write(session)).rejects.toMatchObject({

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { constants, type Stats } from 'node:fs';
 import { lstat, mkdir, open, rename, rm } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { instant } from '@sallyport/contract';
 import { z } from 'zod';
 import { CliError } from './cli-error.ts';
@@ -52,7 +52,7 @@ export class SessionFile {
   /** Makes the directory when it is not there. @throws CliError `session_file.unsafe` or `session_file.unusable` */
   async prepare(): Promise<void> {
     await usable(this.#directory, async () => {
-      await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+      await makeDirectory(this.#directory);
       assertPrivate(this.#directory, await lstat(this.#directory), 'directory');
     });
   }
@@ -84,6 +84,20 @@ export class SessionFile {
     // Again: another file may be there by now.
     assertPrivate(this.#path, await file.stat(), 'file');
     return await file.readFile('utf8');
+  }
+}
+
+/** With its parents, one by one: `mkdir` itself asks for ever where a folder takes none, as /proc does. */
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return;
+    const parent = dirname(path);
+    if (codeOf(error) !== 'ENOENT' || (await lstat(parent).catch(ignoreMissing)) !== undefined)
+      throw error;
+    await makeDirectory(parent);
+    await makeDirectory(path);
   }
 }
 

@@ -8,9 +8,7 @@ export const wholeNumber = z
   .transform(Number);
 
 /** An agent's id as it is typed. Its name is what people try first. */
-export const agentId = z
-  .uuid('give the id that `sallyport agent list --group …` shows')
-  .toLowerCase();
+export const agentId = z.uuid('give the id that `sallyport agent list` shows').toLowerCase();
 
 /** Fields of the API, and of what is typed, whose options are not called as they are. */
 const calledOtherwise: Readonly<Record<string, string>> = {

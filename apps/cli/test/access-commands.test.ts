@@ -124,6 +124,28 @@ describe('role', () => {
     expect(await cli(['role', 'revoke', id])).toMatchObject({ code: 0 });
   });
 
+  test('revoke takes what grant took, and no other role of the operator', async () => {
+    const everywhere = { ...binding, id: '01890a5d-ac96-774b-bcce-b302099a8058', group: null };
+    const other = { ...binding, id: '01890a5d-ac96-774b-bcce-b302099a8059', operator: 'bob' };
+    signedIn.api.on('GET /role-bindings', { body: { items: [other, everywhere, binding] } });
+    signedIn.api.on(`DELETE /role-bindings/${id}`, { status: 204 });
+    expect(await cli(['role', 'revoke', 'ann', 'viewer:plant-7'])).toEqual({
+      code: 0,
+      stdout: 'ann is viewer in plant-7 no longer.\n',
+      stderr: '',
+    });
+    expect(signedIn.api.received.at(-1)).toMatchObject({ method: 'DELETE' });
+    expect(await cli(['role', 'revoke', 'ann', 'admin'])).toMatchObject({
+      code: 3,
+      stderr:
+        'sallyport: ann is not admin, or you may not see it — see: sallyport role list (role_binding.not_found)\n',
+    });
+    expect(await cli(['role', 'revoke', 'ann'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('<operator>: give the role too, or the id'),
+    });
+  });
+
   test('of a group that is not there tells where to look, and how a role that holds everywhere is written', async () => {
     signedIn.api.on('POST /role-bindings', problemAnswer(404, 'group.not_found'));
     expect(await cli(['role', 'grant', 'ann', 'admin:everywhere'])).toMatchObject({
@@ -146,7 +168,7 @@ describe('api-key', () => {
   const key = {
     id,
     name: 'ci',
-    prefix: 'sp_key_01890a5d',
+    prefix: 'sp_key_01890a5dac96774bbcceb302099a8057',
     roles,
     state: 'active',
     createdBy: 'owner',
@@ -185,8 +207,10 @@ describe('api-key', () => {
     signedIn.api.on('GET /api-keys', { body: { items: [key] } });
     signedIn.api.on(`GET /api-keys/${id}`, { body: key });
     signedIn.api.on(`POST /api-keys/${id}/revoke`, { status: 204 });
-    for (const verb of [['list'], ['show', id]])
-      expect((await cli(['api-key', ...verb])).stdout).toMatch(/sp_key_01890a5d[^]*never/);
+    const list = await cli(['api-key', 'list']);
+    expect(list.stdout).toMatch(new RegExp(`^${id} +ci +admin, viewer in plant-7 .*never$`, 'm'));
+    const show = await cli(['api-key', 'show', id]);
+    expect(show.stdout).toMatch(/^Begins +sp_key_01890a5dac96774bbcceb302099a8057$/m);
     expect(await cli(['api-key', 'revoke', id])).toMatchObject({
       code: 0,
       stdout: `Revoked the API key ${id}.\n`,

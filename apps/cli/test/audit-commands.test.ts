@@ -65,6 +65,13 @@ describe('audit', () => {
     expect((await cli(['audit', 'list', '--outcome', 'maybe'])).code).toBe(2);
   });
 
+  test('list says once of somebody without a credential that nobody knows who it was', async () => {
+    const actor = { kind: 'anonymous', id: null, name: 'anonymous' };
+    signedIn.api.on('GET /audit', { body: { items: entries([{ ...event, actor }]) } });
+    const { stdout } = await cli(['audit', 'list']);
+    expect(stdout).toContain(`${at}  anonymous  192.0.2.1  `);
+  });
+
   test('[SG-03] list tells which version was read by which program, and why it was refused', async () => {
     const agent = { kind: 'agent', id, name: 'edge-1' };
     const program = { listener: '/run/shop.sock', pid: 7, uid: 1000 };

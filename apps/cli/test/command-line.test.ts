@@ -133,12 +133,12 @@ describe('a command line that is wrong', () => {
     [
       'a name for an id',
       ['agent', 'revoke', 'host-1'],
-      '<id>: give the id that `sallyport agent list --group …` shows',
+      '<id>: give the id that `sallyport agent list` shows',
     ],
     [
       'a name for an id in an option',
       ['bundle', 'export', '--agent', 'host-1', '--output', 'x'],
-      '--agent: give the id that `sallyport agent list --group …` shows',
+      '--agent: give the id that `sallyport agent list` shows',
     ],
     ['a malformed id', ['api-key', 'show', 'x'], '<id>: give the id that its list shows'],
     [

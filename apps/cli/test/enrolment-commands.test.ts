@@ -142,6 +142,22 @@ describe('agent', () => {
     expect((await cli(['agent', 'show', id])).stdout).toMatch(/^State +never seen$/m);
   });
 
+  test('[AT-03] list without a group is of every group, and tells of which', async () => {
+    operator.api.on('GET /agents', { body: { items: [agent, { ...agent, group: 'b' }] } });
+    const { stdout } = await cli(['agent', 'list', '--state', 'lost']);
+    expect(stdout.split('\n').map((line) => line.split(/ +/)[1])).toEqual(
+      expect.arrayContaining(['GROUP', 'a', 'b']),
+    );
+    expect(operator.api.received.at(-1)?.query.get('state')).toBe('lost');
+    operator.api.on('GET /agents', { body: { items: [] } });
+    const none = await cli(['agent', 'list', '--state', 'lost']);
+    expect(none).toMatchObject({
+      code: 0,
+      stdout: '',
+      stderr: 'There are no agents that are lost.\n',
+    });
+  });
+
   test('list and show tell what is known, and obey nothing that the agent says of itself', async () => {
     operator.api.on('GET /groups/a/agents', { body: { items: [agent] } });
     operator.api.on(`GET /agents/${id}`, { body: agent });

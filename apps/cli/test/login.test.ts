@@ -235,7 +235,7 @@ describe('a session', () => {
     const clock = createClock(Date.parse(expiresAt));
     expect(await cli(['whoami'], { clock })).toMatchObject({
       code: 4,
-      stderr: expect.stringContaining('session.expired'),
+      stderr: `sallyport: the session at ${api.url} has ended; sign in again: sallyport login (session.expired)\n`,
     });
     expect(api.received).toEqual([]);
   });

@@ -169,3 +169,28 @@ describe('the second factor', () => {
     });
   });
 });
+
+test('[AX-18] whoever has signed in signs in again without a word about where, until they sign out', async () => {
+  const { api, cli, directory } = operator;
+  const env = { SALLYPORT_PASSWORD: password };
+  const caller = { kind: 'operator', id, name: 'owner', roles: [] };
+  const body = { token: 'sp_session_next', expiresAt: at, operator: caller };
+  api.on('POST /sessions', { status: 201, body });
+  expect(await cli(['login'], { env })).toMatchObject({ code: 0 });
+  expect(await new SessionFile(directory).read()).toEqual({
+    url: api.url,
+    ca: api.ca,
+    token: 'sp_session_next',
+    expiresAt: at,
+  });
+  const unknown = {
+    code: 2,
+    stderr: expect.stringContaining('give --url https://… and --fingerprint'),
+  };
+  // Another fingerprint is of another place.
+  const fingerprint = ['--fingerprint', api.fingerprint];
+  expect(await cli(['login', ...fingerprint], { env })).toMatchObject(unknown);
+  api.on('DELETE /sessions/current', { status: 204 });
+  await cli(['logout']);
+  expect(await cli(['login'], { env })).toMatchObject(unknown);
+});

@@ -62,7 +62,7 @@ describe('secret', () => {
     const args = ['secret', 'set', 'db/password', '--group', 'a', '--lease', '10m'];
     expect((await cli(args, { stdin: 'canary\n' })).stdout).toBe(
       'db/password is at version 2 (lent out).\n' +
-        'A lease lasts 600 seconds, 900 with renewals, and is read once.\n' +
+        'A lease lasts 10m, 15m with renewals, and is read once.\n' +
         'Lent out on mon, tue from 08:00 to 18:00 (UTC).\n',
     );
     const taken = [...args, '--lease-uses', 'any', '--lease-window', 'always'];
@@ -82,7 +82,7 @@ describe('secret', () => {
       code: 0,
       stdout:
         'db/password is at version 2 (lent out).\n' +
-        'A lease lasts 600 seconds, 900 with renewals, and is read once.\n',
+        'A lease lasts 10m, 15m with renewals, and is read once.\n',
       stderr: '',
     });
     expect(await cli([...args, '--no-lease'])).toMatchObject({ code: 0 });

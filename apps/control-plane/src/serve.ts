@@ -14,6 +14,7 @@ import { createLog, type Log } from './platform/log.ts';
 import { measureProcess } from './platform/metrics.ts';
 import { migrate } from './platform/migrate.ts';
 import { openDatabase, type OpenDatabase } from './platform/open-database.ts';
+import { openFilesWarning } from './platform/open-files.ts';
 import { lowerPoolThreads } from './platform/pool-threads.ts';
 import { loadRootKeys } from './platform/root-key-source.ts';
 import { RootKeys } from './platform/root-keys.ts';
@@ -40,6 +41,8 @@ export async function serve({
     (key) => tlsWarnings(`${key}.tls`, config[key].tls),
   );
   for (const reason of [...warnings, ...weak]) log.warn({ reason }, 'configuration warning');
+  const tooFew = await openFilesWarning(config);
+  if (tooFew !== undefined) log.warn({ reason: tooFew }, 'few open files');
   const dataDir = resolve(config.dataDir);
   await makeDataFolder(dataDir);
   await lowerPoolThreads();

@@ -8,7 +8,10 @@ import { findPostmaster } from './postmaster.ts';
 import type { Postmaster } from './postmaster.ts';
 import { run } from './run.ts';
 
-export type ServerOptions = { flags: string[]; fsync: boolean; log: (message: string) => void };
+/** Told what goes on; `error` is what somebody has to look at. */
+export type ServerLog = (message: string, level?: 'info' | 'error') => void;
+
+export type ServerOptions = { flags: string[]; fsync: boolean; log: ServerLog };
 
 const START_SECONDS = 120;
 const STOP_SECONDS = 30;

@@ -5,7 +5,7 @@ import { preparePlace, readOrCreatePassword } from './place.ts';
 import type { Place } from './place.ts';
 import { findPostmaster } from './postmaster.ts';
 import { startServer, stopServer } from './server-control.ts';
-import type { ServerOptions } from './server-control.ts';
+import type { ServerLog, ServerOptions } from './server-control.ts';
 import { supervise } from './supervise.ts';
 
 const MAINTENANCE = 'postgres';
@@ -25,7 +25,7 @@ export type EmbeddedPostgresOptions = {
   directory: string;
   /** Made when absent. */
   database: string;
-  log?: (message: string) => void;
+  log?: ServerLog;
   /** Further arguments of `postgres`, such as `['-c', 'max_connections=200']`. */
   flags?: string[];
   /** False gives durability up for speed: for tests. */

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Ownership } from './ownership.ts';
+import type { ServerLog } from './server-control.ts';
 
 export type Supervision = {
   /**
@@ -10,6 +11,9 @@ export type Supervision = {
   end(): Promise<Ownership | undefined>;
 };
 
+export const GONE_AWAY =
+  'the embedded Postgres has gone away; bringing it back. See server.log in its folder, and the log of the system: it may have been killed for want of memory.';
+
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 10_000;
 
@@ -17,7 +21,7 @@ const LONGEST_PAUSE_MS = 10_000;
 export function supervise(
   first: Ownership,
   regain: () => Promise<Ownership>,
-  log: (message: string) => void,
+  log: ServerLog,
 ): Supervision {
   const ending = new AbortController();
   const asked = once(ending.signal, 'abort');
@@ -33,6 +37,7 @@ export function supervise(
       } catch (cause) {
         log(
           `the embedded Postgres is not back yet: ${Error.isError(cause) ? cause.message : String(cause)}`,
+          'error',
         );
       }
       await pause(pauseMs, undefined, { signal: ending.signal }).catch(() => {});
@@ -45,7 +50,7 @@ export function supervise(
     while (ownership !== undefined) {
       await Promise.race([ownership.lost, asked]);
       if (ending.signal.aborted) return ownership;
-      log('the embedded Postgres has gone away; bringing it back');
+      log(GONE_AWAY, 'error');
       ownership = await regainPatiently();
       if (ownership !== undefined) log('the embedded Postgres is back');
     }

@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import pg from 'pg';
+import type { ServerLog } from '../src/server-control.ts';
 import { startEmbeddedPostgres } from '../src/start.ts';
 import type { EmbeddedPostgres, EmbeddedPostgresOptions } from '../src/start.ts';
 
@@ -26,9 +27,11 @@ export async function createHome() {
   const servers: EmbeddedPostgres[] = [];
   const owners: ChildProcess[] = [];
   const messages: string[] = [];
+  const errors: string[] = [];
   const expected = new Map<string, () => void>();
-  const log = (message: string) => {
+  const log: ServerLog = (message, level) => {
     messages.push(message);
+    if (level === 'error') errors.push(message);
     expected.get(message)?.();
   };
   const endAll = async () => {
@@ -40,6 +43,7 @@ export async function createHome() {
     home,
     directory,
     messages,
+    errors,
     endAll,
     start: async (options: Partial<EmbeddedPostgresOptions> = {}): Promise<EmbeddedPostgres> => {
       const defaults = { directory, database: 'sallyport', log, fsync: false };

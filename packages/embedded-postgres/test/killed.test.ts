@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import pg from 'pg';
 import { OWNER_LOCK } from '../src/ownership.ts';
 import { stopSurvivor } from '../src/stop-survivor.ts';
+import { GONE_AWAY } from '../src/supervise.ts';
 import { allLines, announced, createHome, kill, query } from './home.ts';
 import type { Home } from './home.ts';
 
@@ -55,7 +56,7 @@ describe('an owner that lost its connection', () => {
   test('leaves the server to the owner that it has got since, and says so', async () => {
     const server = await home.start();
     const next = await nextOwner(server.url);
-    const goneAway = home.logged('the embedded Postgres has gone away; bringing it back');
+    const goneAway = home.logged(GONE_AWAY);
     await query(
       server.url,
       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sallyport-owner'",
@@ -77,6 +78,8 @@ describe('a server that was killed', () => {
     await query(url, 'CREATE TABLE committed AS SELECT 7 AS value');
     process.kill(await home.postmasterPid(), 'SIGKILL');
     await home.logged('the embedded Postgres is back');
+    expect(home.errors).toContain(GONE_AWAY);
+    expect(home.errors).not.toContain('the embedded Postgres is back');
     expect(await query(url, 'SELECT value FROM committed')).toEqual([7]);
     const child = home.spawnOwner();
     expect(await allLines(child.stderr)).toEqual([
@@ -87,7 +90,7 @@ describe('a server that was killed', () => {
   test('ends for good when its owner is told to stop while it is brought back', async () => {
     const server = await home.start();
     process.kill(await home.postmasterPid(), 'SIGKILL');
-    await home.logged('the embedded Postgres has gone away; bringing it back');
+    await home.logged(GONE_AWAY);
     await server.stop();
     expect(await home.isRunning()).toBe(false);
     await expect(query(server.url, 'SELECT 1')).rejects.toThrow('ECONNREFUSED');

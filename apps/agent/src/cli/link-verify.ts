@@ -1,4 +1,4 @@
-import { jsonText, printable } from '@sallyport/contract';
+import { counted, jsonText, printable } from '@sallyport/contract';
 import type { ShownCertificate } from '@sallyport/tls/link-probe';
 import { AgentError } from '../agent-error.ts';
 import { systemClock } from '../clock.ts';
@@ -79,7 +79,7 @@ function trustOf({ from, fingerprints }: LinkReport['trust']): string[] {
 }
 
 function certificateOf({ subject, fingerprint, notBefore, notAfter, daysLeft }: ShownCertificate) {
-  return `${subject} ${fingerprint}, ${notBefore} to ${notAfter}, ${daysLeft} days left`;
+  return `${subject} ${fingerprint}, ${notBefore} to ${notAfter}, ${counted(daysLeft, 'day')} left`;
 }
 
 function listOf(name: string, items: string[]): string[] {

@@ -1,3 +1,4 @@
+import { counted } from '@sallyport/contract';
 import { offsetInWords } from '../link/server-clock.ts';
 import type { LinkReport } from '../link/verify.ts';
 import { certificateWarnings, clockWarning, weaknesses } from '../link/warnings.ts';
@@ -33,7 +34,7 @@ export async function certificates(host: Host): Promise<Found[]> {
   if (own === undefined) throw new Blocked('TLS');
   const ending = certificateWarnings(report).map((text) => warning(text));
   if (ending.length > 0) return ending;
-  return [ok(`${own.fingerprint}, ${own.daysLeft} days left`)];
+  return [ok(`${own.fingerprint}, ${counted(own.daysLeft, 'day')} left`)];
 }
 
 export async function clock(host: Host): Promise<Found> {

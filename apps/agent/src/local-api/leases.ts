@@ -39,7 +39,9 @@ export async function answerLease(
 ): Promise<(() => void) | undefined> {
   const { request, response, requestId } = exchange;
   const { method = '' } = request;
-  const [, id = '', act] = /^\/v1\/leases\/([0-9a-f-]{36})(\/renew)?$/.exec(url) ?? [];
+  // Read in either case (RFC 9562, section 4).
+  const [, given = '', act] = /^\/v1\/leases\/([0-9a-f-]{36})(\/renew)?$/i.exec(url) ?? [];
+  const id = given.toLowerCase();
   if (url === LEASES) {
     allowOnly(['POST'], method, response);
     const taken = await take(borrower, exchange);

@@ -18,7 +18,10 @@ import { readJson } from '../read-input.ts';
 import { agentId, checked } from '../usage.ts';
 import { diagnose } from './diagnose.ts';
 
-const listOptions = z.object({ group: groupName, state: agentState.optional() });
+const listOptions = z.object({
+  group: groupName.optional(),
+  state: agentState.optional(),
+});
 const banOptions = z.object({ name: z.boolean().default(false) });
 const moveOptions = z.object({ group: groupName });
 const admitOptions = z.object({ group: groupName, request: z.string() });
@@ -41,17 +44,28 @@ export function addAgentCommands(program: Command, context: Context): void {
 function addLooks(agents: Command, context: Context): void {
   agents
     .command('list')
-    .description('List the agents of a group')
-    .requiredOption('--group <group>', 'group')
+    .description('List agents')
+    .option('--group <group>', 'only those of this group')
     .option('--state <state>', `only those that are ${agentState.options.join(', ')}`)
     .action(async (options: unknown) => {
       const { group, state } = checked(listOptions, options);
       using api = await openApi(context);
       const filter = state === undefined ? {} : { state };
-      const items = await api.list(route`/groups/${group}/agents`, agent, filter);
-      const headings = ['NAME', 'ID', 'STATE', 'SINCE', 'REVISION', 'LAST SEEN', 'COPY SEEN'];
+      const path = group === undefined ? route`/agents` : route`/groups/${group}/agents`;
+      const items = await api.list(path, agent, filter);
+      const headings = [
+        'NAME',
+        'GROUP',
+        'ID',
+        'STATE',
+        'SINCE',
+        'REVISION',
+        'LAST SEEN',
+        'COPY SEEN',
+      ];
       const rows = items.map((item) => [
         item.name,
+        item.group,
         item.id,
         stateInWords(item),
         item.stateSince ?? '-',
@@ -59,7 +73,8 @@ function addLooks(agents: Command, context: Context): void {
         item.lastSeenAt ?? 'never',
         item.clonedAt ?? '-',
       ]);
-      const none = `${group} has no ${state === undefined ? 'agents' : `agents that are ${state}`}.`;
+      const whose = group === undefined ? 'There are no agents' : `${group} has no agents`;
+      const none = `${whose}${state === undefined ? '' : ` that are ${state}`}.`;
       context.output.list(items, table(headings, rows, none));
     });
 

@@ -33,11 +33,10 @@ export function addApiKeyCommands(program: Command, context: Context): void {
     .action(async () => {
       using api = await openApi(context);
       const items = await api.list(route`/api-keys`, apiKey);
-      const headings = ['ID', 'NAME', 'BEGINS', 'ROLES', 'STATE', 'EXPIRES', 'LAST USED'];
+      const headings = ['ID', 'NAME', 'ROLES', 'STATE', 'EXPIRES', 'LAST USED'];
       const rows = items.map((item) => [
         item.id,
         item.name,
-        item.prefix,
         rolesInWords(item.roles),
         item.state,
         item.expiresAt,

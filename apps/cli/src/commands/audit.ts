@@ -4,6 +4,7 @@ import {
   auditQuery,
   auditVerification,
   auditVerifierKeys,
+  counted,
   page,
   printable,
   type AuditEntry,
@@ -175,7 +176,8 @@ function rowOf({ position, group, event }: AuditEntry): string[] {
   return [
     String(position),
     at,
-    `${actor.kind} ${actor.name}`,
+    // Nobody has a name.
+    actor.kind === actor.name ? actor.name : `${actor.kind} ${actor.name}`,
     address,
     action,
     subject,
@@ -216,7 +218,7 @@ function detailsOf({ action, at, details }: AuditEvent): string {
 }
 
 function howMany(action: string, count: string): string {
-  if (action === 'events:drop') return count === '1' ? '1 event' : `${count} events`;
+  if (action === 'events:drop') return counted(Number(count), 'event');
   return count === '1' ? '' : `${count} times`;
 }
 

@@ -1,5 +1,6 @@
 import {
   certificate,
+  counted,
   groupName,
   offlinePolicy,
   printable,
@@ -123,7 +124,7 @@ function addList(certificates: Command, context: Context): void {
       const none =
         expiresWithinDays === undefined
           ? `${group} has no certificates.`
-          : `${group} has no certificates that expire within ${expiresWithinDays} days.`;
+          : `${group} has no certificates that expire within ${counted(expiresWithinDays, 'day')}.`;
       const headings = ['NAME', 'VERSION', 'EXPIRES', 'OFFLINE', 'FOR'];
       context.output.list(items, table(headings, rows, none));
     });

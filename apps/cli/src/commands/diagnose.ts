@@ -2,6 +2,7 @@ import { agent, counted, printable, task, type Diagnosis, type Task } from '@sal
 import { route, type ApiClient } from '../api-client.ts';
 import { CliError } from '../cli-error.ts';
 import { openApi, type Context } from '../context.ts';
+import { written } from '../duration.ts';
 import { fields, type Field } from '../output.ts';
 
 const FIRST_POLL_MS = 200;
@@ -23,7 +24,7 @@ export async function diagnose(
   if (state === 'lost')
     context.output.progress(
       printable(
-        `${name} is lost${stateSince === null ? '' : ` since ${stateSince}`}: the task waits for it to come back, this command for ${timeoutSeconds} s.`,
+        `${name} is lost${stateSince === null ? '' : ` since ${stateSince}`}: the task waits for it to come back, this command for ${written(timeoutSeconds)}.`,
       ),
     );
   const finished = await finish(context, api, created, { agentId, timeoutSeconds });
@@ -90,7 +91,7 @@ function rowsOf({
   return [
     ['Version', facts.agentVersion],
     ['Host', `${facts.platform} ${facts.architecture}, ${facts.runtime}`],
-    ['Up', `${Math.round(uptimeSeconds)} s`],
+    ['Up', written(Math.round(uptimeSeconds))],
     ['Clock offset', offset],
     ['TLS', tls === null ? 'not connected' : `${tls.protocol}, ${tls.cipher}`],
     ['Server certificate, not its CA', tls === null ? 'none' : tls.peerFingerprint],

@@ -14,6 +14,7 @@ import { z } from 'zod';
 import { route } from '../api-client.ts';
 import { CliError } from '../cli-error.ts';
 import { openApi, type Context } from '../context.ts';
+import { written } from '../duration.ts';
 import { table } from '../output.ts';
 import { readSecretValue } from '../read-input.ts';
 import { checked, wholeNumber } from '../usage.ts';
@@ -201,7 +202,7 @@ function policyOf({ lease }: SecretMetadata): string[] {
   const uses =
     maxUses === null ? 'any number of times' : maxUses === 1 ? 'once' : `${maxUses} times at most`;
   return [
-    `A lease lasts ${ttlSeconds} seconds, ${maxTtlSeconds} with renewals, and is read ${uses}.`,
+    `A lease lasts ${written(ttlSeconds)}, ${written(maxTtlSeconds)} with renewals, and is read ${uses}.`,
     ...windows.map(
       ({ days, from, until, timeZone }) =>
         `Lent out on ${days.join(', ')} from ${from} to ${until} (${timeZone}).`,

@@ -23,7 +23,7 @@ import { askForCode } from './own-credentials.ts';
 
 const apiKeyText = z.string().regex(/^sp_key_\w{1,240}$/, 'is not one: it begins with sp_key_');
 const loginOptions = z.object({
-  url: z.string(),
+  url: z.string().optional(),
   fingerprint: z.string().optional(),
   caFile: z.string().optional(),
   name: operatorName,
@@ -38,7 +38,10 @@ export function addSessionCommands(program: Command, context: Context): void {
   program
     .command('login')
     .description('Sign in; the session is kept for the commands that follow')
-    .requiredOption('--url <url>', 'operator API, such as https://127.0.0.1:8443')
+    .option(
+      '--url <url>',
+      'operator API, such as https://127.0.0.1:8443; of the session that is kept, with what it trusts, when not given',
+    )
     .option(
       '--fingerprint <fingerprint>',
       'SHA256:… of its CA, as the control plane logs at its start',
@@ -56,7 +59,7 @@ export function addSessionCommands(program: Command, context: Context): void {
       `
 The password is asked for when a terminal is there, or comes from --password-file, SALLYPORT_PASSWORD or
 SALLYPORT_PASSWORD_FILE; one line end after it is left out. It is never taken from the command line.
-Without --fingerprint and --ca-file, the certificate must be one of a public CA.`,
+With --url, and without --fingerprint and --ca-file, the certificate must be one of a public CA.`,
     )
     .action((options: unknown) => login(context, checked(loginOptions, options)));
 
@@ -126,7 +129,7 @@ async function useKey(
 }
 
 async function trustedPeer(
-  { terminal }: Context,
+  { terminal, sessions }: Context,
   options: LoginOptions,
   tls: TlsPolicy,
 ): Promise<Peer> {
@@ -134,9 +137,20 @@ async function trustedPeer(
   if (fingerprint !== undefined && caFile !== undefined) {
     throw new CliError('usage.invalid', 'give --fingerprint or --ca-file, not both');
   }
+  if (url === undefined) return knownPeer(sessions, fingerprint ?? caFile);
   if (fingerprint !== undefined)
     return { url, ca: await fetchPinnedCa(url, fingerprint, { timeoutMs: 10_000, tls }) };
   return caFile === undefined ? { url } : { url, ca: await readCertificates(terminal, caFile) };
+}
+
+/** Where somebody signed in before, also where that session has ended. */
+async function knownPeer(sessions: SessionFile, trusted: string | undefined): Promise<Peer> {
+  const stored = trusted === undefined ? await sessions.read() : undefined;
+  if (stored !== undefined) return { url: stored.url, ca: stored.ca };
+  throw new CliError(
+    'usage.invalid',
+    'give --url https://… and --fingerprint SHA256:…, as the control plane printed them at its start',
+  );
 }
 
 async function passwordFor(

@@ -1,4 +1,4 @@
-import type { AgentMethod } from '@sallyport/contract';
+import { counted, type AgentMethod } from '@sallyport/contract';
 import { AppError } from '../platform/app-error.ts';
 import type { ClientIdentity } from '../platform/client-identity.ts';
 
@@ -72,7 +72,7 @@ const METHODS: Record<AgentMethod, string> = {
 export function recoveryOver(days: number): AppError {
   return new AppError(
     'agent.method_refused',
-    `This agent has had no certificate for more than ${days} days, which is as long as its key alone may ask for one here; enrol it again, or allow its group key until it has one.`,
+    `This agent has had no certificate for more than ${counted(days, 'day')}, which is as long as its key alone may ask for one here; enrol it again, or allow its group key until it has one.`,
   );
 }
 

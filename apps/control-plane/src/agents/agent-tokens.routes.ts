@@ -3,6 +3,7 @@ import {
   createAgentTokenBody,
   createdAgentToken,
   page,
+  pageQuery,
   rotateAgentTokenBody,
   uuid,
 } from '@sallyport/contract';
@@ -57,12 +58,14 @@ export function agentTokensRoutes(platform: Platform): FastifyPluginAsyncZod {
           operationId: 'listAgentTokens',
           summary: 'List an agent’s tokens, without their texts',
           description:
-            'All of them, the oldest first. One that has expired stays for a day, so that it can be seen how it ended.',
+            'The oldest first. One that has expired stays for a day, so that it can be seen how it ended.',
           params: agentParams,
+          querystring: pageQuery(uuid),
           response: { 200: page(agentToken), ...problemResponses },
         },
       },
-      async (request) => listTokensOfAgent(platform, operationOf(request), request.params.agent),
+      async (request) =>
+        listTokensOfAgent(platform, operationOf(request), request.params.agent, request.query),
     );
 
     app.post(

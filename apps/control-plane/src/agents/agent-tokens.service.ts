@@ -1,4 +1,4 @@
-import type { AgentToken } from '@sallyport/contract';
+import type { AgentToken, PageQuery } from '@sallyport/contract';
 import { formatToken, mintToken, type Token } from '@sallyport/crypto/token';
 import { hashTokenSecret } from '@sallyport/crypto/token-hash';
 import { appendAuditEvent } from '../audit/index.ts';
@@ -6,7 +6,7 @@ import type { Operation, Permission } from '../authorization/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Db } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
-import type { Page } from '../platform/page-of.ts';
+import { pageOf, type Page } from '../platform/page-of.ts';
 import type { Platform } from '../platform/platform.ts';
 import { publishWakeup } from '../platform/wakeups.ts';
 import {
@@ -88,11 +88,16 @@ export async function listTokensOfAgent(
   platform: Platform,
   op: Operation,
   agentId: string,
+  query: PageQuery,
 ): Promise<Page<AgentToken>> {
   await authorizedAgentNow(platform, op, 'agent-token:read', agentId);
-  const rows = await platform.db.read((reader) => listAgentTokens(reader, agentId));
+  const rows = await platform.db.read((reader) => listAgentTokens(reader, agentId, query));
   const now = new Date(platform.clock.now());
-  return { items: rows.map((row) => shown(row, now)) };
+  return pageOf(
+    rows.map((row) => shown(row, now)),
+    query.limit,
+    ({ id }) => id,
+  );
 }
 
 async function authorizedAgentNow(

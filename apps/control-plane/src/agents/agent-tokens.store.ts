@@ -1,3 +1,4 @@
+import type { PageQuery } from '@sallyport/contract';
 import type { Db } from '../platform/db.ts';
 
 export type AgentTokenRow = {
@@ -22,9 +23,17 @@ export async function findAgentToken(db: Db, id: string): Promise<AgentTokenRow 
   return (await db.agentToken.findUnique({ where: { id } })) ?? undefined;
 }
 
-/** Oldest first; there are few. */
-export async function listAgentTokens(db: Db, agentId: string): Promise<AgentTokenRow[]> {
-  return db.agentToken.findMany({ where: { agentId }, orderBy: { id: 'asc' } });
+/** Oldest first. */
+export async function listAgentTokens(
+  db: Db,
+  agentId: string,
+  { limit, cursor }: PageQuery,
+): Promise<AgentTokenRow[]> {
+  return db.agentToken.findMany({
+    where: { agentId, ...(cursor === undefined ? {} : { id: { gt: cursor } }) },
+    orderBy: { id: 'asc' },
+    take: limit + 1,
+  });
 }
 
 /** How many tokens of an agent are good now, which holds its row: of two that are made at once one counts the other. */

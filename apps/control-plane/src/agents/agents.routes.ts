@@ -18,7 +18,7 @@ import { problemResponses } from '../http/problem-responses.ts';
 import { operationOf } from '../http/request-operation.ts';
 import type { Platform } from '../platform/platform.ts';
 import { admitAgent } from './admit-agent.ts';
-import { getAgent, listGroupAgents, revokeAgent } from './agents.service.ts';
+import { getAgent, listGroupAgents, listVisibleAgents, revokeAgent } from './agents.service.ts';
 import {
   createEnrollmentToken,
   listGroupTokens,
@@ -154,6 +154,23 @@ export function agentsRoutes(platform: Platform): FastifyPluginAsyncZod {
           .send(
             await admitAgent(platform, operationOf(request), request.params.group, request.body),
           ),
+    );
+
+    app.get(
+      '/agents',
+      {
+        config: { permission: 'agent:read' },
+        schema: {
+          tags,
+          operationId: 'listVisibleAgents',
+          summary: 'List the agents of every group',
+          description:
+            'Of each group in which the caller may see them, in the order in which they enrolled, revoked ones too.',
+          querystring: agentsQuery,
+          response: { 200: page(agent), ...problemResponses },
+        },
+      },
+      async (request) => listVisibleAgents(platform, operationOf(request), request.query),
     );
 
     app.get(

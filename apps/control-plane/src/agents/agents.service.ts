@@ -23,10 +23,26 @@ export async function listGroupAgents(
   groupName: string,
   query: AgentsQuery,
 ): Promise<Page<Agent>> {
-  const group = await authorizedGroup(platform, op, 'agent:read', groupName);
-  const { db, clock } = platform;
+  const { id } = await authorizedGroup(platform, op, 'agent:read', groupName);
+  return agentsOf(platform, [id], query);
+}
+
+/** The agents of every group in which the caller may see them. */
+export async function listVisibleAgents(
+  platform: Platform,
+  op: Operation,
+  query: AgentsQuery,
+): Promise<Page<Agent>> {
+  return agentsOf(platform, op.groupsWith('agent:read'), query);
+}
+
+async function agentsOf(
+  { db, clock }: Platform,
+  groupIds: string[] | undefined,
+  query: AgentsQuery,
+): Promise<Page<Agent>> {
   const now = new Date(clock.now());
-  const rows = await db.read((reader) => listAgents(reader, group.id, query, now));
+  const rows = await db.read((reader) => listAgents(reader, groupIds, query, now));
   return pageOf(
     rows.map((row) => shownAgent(row, now)),
     query.limit,

@@ -58,15 +58,16 @@ export async function findAgent(db: Db, id: string): Promise<AgentRow | undefine
   return row === null ? undefined : parsed(row);
 }
 
+/** `groupIds` are the groups to choose from; all that are not deleted when not given. */
 export async function listAgents(
   db: Db,
-  groupId: string,
+  groupIds: string[] | undefined,
   { limit, cursor, state }: AgentsQuery,
   now: Date,
 ): Promise<AgentRow[]> {
   const rows = await db.agent.findMany({
     where: {
-      groupId,
+      ...(groupIds === undefined ? { group: { deletedAt: null } } : { groupId: { in: groupIds } }),
       ...(cursor === undefined ? {} : { id: { gt: cursor } }),
       ...(state === undefined ? {} : inState(db, state, now)),
     },

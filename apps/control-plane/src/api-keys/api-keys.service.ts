@@ -31,7 +31,8 @@ import {
 export type ApiKeyPolicy = { defaultDays: number; maxDays: number };
 
 const DAY_MS = 24 * 60 * 60 * 1000;
-const PREFIX_LENGTH = 'sp_key_'.length + 8;
+/** With the whole id: less of it is the same for keys of one minute. */
+const PREFIX_LENGTH = 'sp_key_'.length + 32;
 
 /** Makes an API key with the roles that the caller may give; its text is in this reply and nowhere else. */
 export async function createApiKey(

@@ -73,7 +73,7 @@ export function certificatesRoutes(platform: Platform): FastifyPluginAsyncZod {
     app.get(
       path,
       {
-        config: { permission: 'certificate:read' },
+        config: { permission: 'certificate:read', conditional: true },
         schema: {
           tags,
           operationId: 'getCertificate',

@@ -6,11 +6,10 @@ import {
   page,
   pageQuery,
   patchGroupBody,
-  type Group,
 } from '@sallyport/contract';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { tagged, type Versioned } from '../http/preconditions.ts';
+import { Precondition, tagged } from '../http/preconditions.ts';
 import { problemResponses } from '../http/problem-responses.ts';
 import { operationOf } from '../http/request-operation.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -21,16 +20,12 @@ import {
   getGroupKeyring,
   listVisibleGroups,
   rotateGroupKeyring,
+  stateOf,
   updateGroup,
 } from './groups.service.ts';
 
 const tags = ['groups'];
 const params = z.object({ group: groupName });
-
-/** Its settings change without a revision. */
-function stateOf({ id, revision, clones, agentMethods }: Group): Versioned {
-  return { id, version: [revision, clones, ...agentMethods].join('.') };
-}
 
 /** `/api/v1/groups`. */
 export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
@@ -74,7 +69,7 @@ export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
     app.get(
       '/groups/:group',
       {
-        config: { permission: 'group:read' },
+        config: { permission: 'group:read', conditional: true },
         schema: {
           tags,
           operationId: 'getGroup',
@@ -94,7 +89,7 @@ export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
     app.patch(
       '/groups/:group',
       {
-        config: { permission: 'group:update' },
+        config: { permission: 'group:update', conditional: true },
         schema: {
           tags,
           operationId: 'updateGroup',
@@ -108,7 +103,8 @@ export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
       },
       async (request, reply) => {
         const { params, body } = request;
-        const updated = await updateGroup(platform, operationOf(request), params.group, body);
+        const [op, condition] = [operationOf(request), new Precondition(request)];
+        const updated = await updateGroup(platform, op, params.group, body, condition);
         return tagged(reply, stateOf(updated)).send(updated);
       },
     );
@@ -116,7 +112,7 @@ export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
     app.delete(
       '/groups/:group',
       {
-        config: { permission: 'group:delete' },
+        config: { permission: 'group:delete', conditional: true },
         schema: {
           tags,
           operationId: 'deleteGroup',
@@ -128,7 +124,8 @@ export function groupsRoutes(platform: Platform): FastifyPluginAsyncZod {
         },
       },
       async (request, reply) => {
-        await deleteGroup(platform, operationOf(request), request.params.group);
+        const [op, condition] = [operationOf(request), new Precondition(request)];
+        await deleteGroup(platform, op, request.params.group, condition);
         return reply.code(204).send(null);
       },
     );

@@ -2,6 +2,7 @@ import type { Group, Keyring, PageQuery } from '@sallyport/contract';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation, Permission } from '../authorization/index.ts';
 import { createDeliveryKey } from '../delivery-keys/index.ts';
+import type { Precondition, Versioned } from '../http/preconditions.ts';
 import { createKeyring, rotateKeyring, showKeyring } from '../keyrings/index.ts';
 import { AppError } from '../platform/app-error.ts';
 import { isUniqueViolation } from '../platform/db.ts';
@@ -64,17 +65,24 @@ export async function listVisibleGroups(
   return pageOf(rows.map(shown), query.limit, (group) => group.name);
 }
 
-/** Changes what the group's agents may do; how they open sessions holds from their next renewal on. */
+/**
+ * Changes what the group's agents may do; how they open sessions holds from their next renewal on.
+ *
+ * @throws AppError `group.not_found`, `permission.denied`, `precondition.failed`
+ */
 export async function updateGroup(
   platform: Platform,
   op: Operation,
   name: string,
   change: GroupChange,
+  precondition: Precondition,
 ): Promise<Group> {
   const { clock, db } = platform;
   const { id } = await authorizedGroup(platform, op, 'group:update', name);
   return db.transaction(async (tx) => {
     const { before, after } = await updateGroupRow(tx, id, change);
+    // In time: what was changed is undone with the transaction.
+    precondition.check(stateOf(before));
     const act = {
       action: 'group:update',
       subject: `group:${name}`,
@@ -85,6 +93,16 @@ export async function updateGroup(
     await appendAuditEvent(tx, op, act, clock.now());
     return shown(after);
   });
+}
+
+/** What a change can be conditional on: its settings change without a revision. */
+export function stateOf({
+  id,
+  revision,
+  clones,
+  agentMethods,
+}: Pick<GroupRow, 'id' | 'revision' | 'clones' | 'agentMethods'>): Versioned {
+  return { id, version: [revision, clones, ...agentMethods].join('.') };
 }
 
 function changeable({ agentMethods, clones }: GroupRow) {

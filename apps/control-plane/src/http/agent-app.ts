@@ -85,8 +85,8 @@ export async function createAgentApp({
         agentEntryRoutes(platform, trust, sessions, authenticator),
         deliveryRoutes(pullDeps),
         heldTasksRoutes(platform, tasks),
-        lendingRoutes(platform),
-        heldLeasesRoutes(platform),
+        lendingRoutes(platform, limits),
+        heldLeasesRoutes(platform, limits),
         agentEventsRoutes(platform, limits),
       ]);
     },

@@ -10,7 +10,7 @@ What operators and their programs ask of a control plane. Agents have an API of 
 
 **Lists** come in pages of \`limit\` items, 50 by default. \`nextCursor\` is the \`cursor\` of the next page, and absent on the last one.
 
-**Conditions.** Replies that show one secret, plugin, certificate or group have an \`ETag\`. Changes that list \`If-Match\` and \`If-None-Match\` are done only if the one names what is there (\`*\`: anything), and the other does not (\`*\`: nothing is); else \`precondition.failed\` (412). Other changes refuse both headers.
+**Conditions.** Replies that show one secret, plugin, certificate or group have an \`ETag\`. Changes that list \`If-Match\` and \`If-None-Match\` are done only if the one names what is there (\`*\`: anything), and the other does not (\`*\`: nothing is); else \`precondition.failed\` (412). Other changes refuse both headers. A read with an \`ETag\` that \`If-None-Match\` names is answered 304, without a body.
 
 **Repeating.** A POST that lists \`Idempotency-Key\` and is sent with one is done once: for 24 hours the same caller, key and request get the first reply again, with \`Idempotency-Replayed: true\`. The same key with another request is refused (\`idempotency.mismatch\`, 422); one whose first request is still at work, or whose reply was lost, says so (\`idempotency.in_progress\`, \`idempotency.reply_lost\`, 409).
 

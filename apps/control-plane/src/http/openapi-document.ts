@@ -54,6 +54,8 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
 };
 const TAGS = { type: 'string', description: 'Entity tags of what was read, or *' };
 const CONDITIONS = { 'if-match': TAGS, 'if-none-match': TAGS };
+const KNOWN = { 'if-none-match': TAGS };
+const UNMODIFIED = { 304: { type: 'null', description: 'Not changed since' } };
 const KEY = {
   type: 'string',
   maxLength: 255,
@@ -68,6 +70,7 @@ const describeOperation: typeof jsonSchemaTransform = (route) => {
   const { schema, url } = jsonSchemaTransform(route);
   const { method, config } = route.route;
   const { permission, conditional = false, keepReply = true } = config ?? {};
+  const isRead = method === 'GET';
   const takesKey = method === 'POST' && keepReply && permission !== 'public';
   const described = {
     ...schema,
@@ -75,11 +78,14 @@ const describeOperation: typeof jsonSchemaTransform = (route) => {
     headers: {
       type: 'object',
       properties: {
-        ...(conditional ? CONDITIONS : {}),
+        ...(conditional ? (isRead ? KNOWN : CONDITIONS) : {}),
         ...(takesKey ? { 'idempotency-key': KEY } : {}),
       },
     },
-    response: withDescriptions(schema.response),
+    response: {
+      ...withDescriptions(schema.response),
+      ...(conditional && isRead ? UNMODIFIED : {}),
+    },
     'x-permission': permission,
   };
   return { url, schema: described };

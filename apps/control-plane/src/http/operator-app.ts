@@ -38,7 +38,7 @@ import { CallerAuthenticator } from './authenticate-caller.ts';
 import { createApp, type ListenerLimits } from './create-app.ts';
 import { MERGE_PATCH, parseJsonBodies } from './json-body.ts';
 import { describeApi } from './openapi-document.ts';
-import { refuseUnheeded } from './preconditions.ts';
+import { refuseUnheeded, tellUnmodified } from './preconditions.ts';
 import type { RequestLimits } from './request-limits.ts';
 import { principalOf } from './request-operation.ts';
 import { refuseUnguardedRoutes } from './route-permissions.ts';
@@ -84,6 +84,7 @@ export async function createOperatorApp(deps: OperatorAppDeps): Promise<FastifyI
       authenticateCallers(api, platform, deps);
       keepReplies(api, platform);
       auditRefusals(api, platform, deps.unreadable);
+      tellUnmodified(api);
       parseJsonBodies(api, MERGE_PATCH);
       await addRoutes(api, [
         sessionsRoutes(platform, sessions, deps.signInLimits),

@@ -1,9 +1,9 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AppError } from '../platform/app-error.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** `true` where a change heeds If-Match and If-None-Match. */
+    /** `true` where a change heeds If-Match and If-None-Match, and where what is shown has an entity tag. */
     conditional?: boolean;
   }
 }
@@ -34,8 +34,7 @@ export class Precondition {
 
   constructor({ headers }: FastifyRequest) {
     this.#ifMatch = tagsIn(headers['if-match']);
-    // Compared weakly, unlike If-Match (RFC 9110, section 13.1.2).
-    this.#ifNoneMatch = tagsIn(headers['if-none-match'])?.map((tag) => tag.replace(/^W\//, ''));
+    this.#ifNoneMatch = tagsIn(headers['if-none-match'])?.map(opaque);
   }
 
   /** `current` is what is there; undefined when nothing is. @throws AppError `precondition.failed` */
@@ -70,6 +69,23 @@ export function refuseUnheeded({ method, headers, routeOptions }: FastifyRequest
     'request.invalid',
     'This is not done under a condition: leave out If-Match and If-None-Match.',
   );
+}
+
+/** Answers a GET whose If-None-Match names what would be shown with 304 (RFC 9110, section 13.1.2). */
+export function tellUnmodified(api: FastifyInstance): void {
+  api.addHook('onSend', async ({ method, headers }, reply, payload) => {
+    const tag = reply.getHeader('etag');
+    if (method !== 'GET' || reply.statusCode !== 200 || tag === undefined) return payload;
+    const known = headers['if-none-match']?.split(',').map(opaque) ?? [];
+    if (!known.some((each) => each === '*' || each === tag)) return payload;
+    reply.code(304).removeHeader('content-type');
+    return null;
+  });
+}
+
+/** How If-None-Match compares, unlike If-Match (RFC 9110, section 13.1.2). */
+function opaque(tag: string): string {
+  return tag.trim().replace(/^W\//, '');
 }
 
 /** @throws AppError `request.invalid` */

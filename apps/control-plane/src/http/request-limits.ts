@@ -22,6 +22,7 @@ export class RequestLimits {
   readonly #principals: RateLimit;
   readonly #strangers: RateLimit;
   readonly #events: RateLimit;
+  readonly #leases: RateLimit;
   readonly #underWay = new Map<string, number>();
 
   constructor(clock: Clock, { perPrincipal, perAddress, eventsPerAgent }: RequestRates) {
@@ -30,6 +31,7 @@ export class RequestLimits {
     this.#principals = bucket(perPrincipal);
     this.#strangers = bucket(perAddress);
     this.#events = bucket(eventsPerAgent);
+    this.#leases = bucket(eventsPerAgent);
   }
 
   /** @throws AppError `rate.limited` */
@@ -40,6 +42,16 @@ export class RequestLimits {
   /** Counts the audit events that an agent tells of: the audit keeps them for years. @throws AppError `rate.limited` */
   countEvents(agentId: string, count: number): void {
     this.#events.take(agentId, count);
+  }
+
+  /**
+   * Counts a lease that an agent takes or prolongs, granted or refused: each is an event too. Not with those that it
+   * tells of, which may be of hours; nor what is given back, which is at most what was taken.
+   *
+   * @throws AppError `rate.limited`
+   */
+  countLease(agentId: string): void {
+    this.#leases.take(agentId);
   }
 
   /**

@@ -12,6 +12,7 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { checkProtocol } from '../agents/index.ts';
 import { problemResponses } from '../http/problem-responses.ts';
+import type { RequestLimits } from '../http/request-limits.ts';
 import { agentOf, operationOf } from '../http/request-operation.ts';
 import type { Platform } from '../platform/platform.ts';
 import {
@@ -86,7 +87,10 @@ export function leasesRoutes(platform: Platform): FastifyPluginAsyncZod {
 }
 
 /** `/agent/v1/leases/:lease/…`: an agent's word about a lease that it holds. */
-export function heldLeasesRoutes(platform: Platform): FastifyPluginAsyncZod {
+export function heldLeasesRoutes(
+  platform: Platform,
+  limits: Pick<RequestLimits, 'countLease'>,
+): FastifyPluginAsyncZod {
   const config = { permission: 'agent' } as const;
   const params = z.object({ lease: uuid });
   return async (app) => {
@@ -99,8 +103,10 @@ export function heldLeasesRoutes(platform: Platform): FastifyPluginAsyncZod {
       async (request) => {
         const { protocol, ...asked } = request.body;
         checkProtocol(protocol);
+        const agent = agentOf(request);
+        limits.countLease(agent.agentId);
         const of = { id: request.params.lease, ...asked };
-        return renewLease(platform, operationOf(request), agentOf(request), of);
+        return renewLease(platform, operationOf(request), agent, of);
       },
     );
     app.post(

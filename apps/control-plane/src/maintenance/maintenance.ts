@@ -105,7 +105,7 @@ async function startQueue(
   worker.on('failed', (job, error) =>
     log.warn({ err: error, action: job?.name }, 'periodic work failed; it comes again'),
   );
-  // Ten times a second while its database is away.
+  // Each second while its database takes no writes, and more often while it is away.
   const report = seldom(clock, (err: unknown, count) =>
     log.warn({ err, count }, 'the maintenance worker cannot work; trying again'),
   );

@@ -1,3 +1,4 @@
+import { counted } from '@sallyport/contract';
 import { appendAuditEvent, type AuditAction } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
 import { AppError } from '../platform/app-error.ts';
@@ -66,7 +67,7 @@ export function locked(until: Date, now: Date): AppError {
   const retryAfterSeconds = Math.ceil((until.getTime() - now.getTime()) / 1000);
   return new AppError(
     'operator.locked',
-    `Too many failed sign-ins; try again in ${Math.ceil(retryAfterSeconds / 60)} minutes.`,
+    `Too many failed sign-ins; try again in ${counted(Math.ceil(retryAfterSeconds / 60), 'minute')}.`,
     { retryAfterSeconds },
   );
 }

@@ -36,7 +36,7 @@ const rateLimits = z
       'The same of one address (IPv6: one /64) that shows no credential, or a wrong one',
     ),
     eventsPerAgent: rate(50).describe(
-      'Audit events a second that one agent may report, at each replica; what is over it waits on the agent’s disk',
+      'Audit events a second that one agent may report, at each replica; what is over it waits on the agent’s disk. Also leases a second that it may take or renew',
     ),
     signInsPerMinute: rate(10).describe(
       'Failed sign-ins a minute of one address, and at one operator’s name, at each replica',

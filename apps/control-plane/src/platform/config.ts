@@ -249,6 +249,8 @@ function listener(defaultPort: number, what: string, maxConnections: number) {
       .min(10)
       .max(1_000_000)
       .default(maxConnections)
-      .describe(`${what}: connections that are open at a time; more are closed at once`),
+      .describe(
+        `${what}: connections that are open at a time, an open file each; more are closed at once`,
+      ),
   });
 }

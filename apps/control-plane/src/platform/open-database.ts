@@ -28,7 +28,7 @@ export async function openDatabase(
   const embedded = await startEmbeddedPostgres({
     directory: join(dataDir, 'postgres'),
     database: 'sallyport',
-    log: (reason) => log.info({ reason }, 'embedded Postgres'),
+    log: (reason, level = 'info') => log[level]({ reason }, 'embedded Postgres'),
   });
   const connection = connectionTo(embedded.url, tls);
   return { connection, ownerConnection: connection, stop: () => embedded.stop() };

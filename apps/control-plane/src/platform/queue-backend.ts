@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
 import { tlsOptions, type TlsPolicy } from '@sallyport/tls/policy';
 import {
   createPostgresBackend,
@@ -33,6 +34,8 @@ const POOL_SIZE = 5;
 const COMMAND_TIMEOUT_MS = 5_000;
 /** Kept per queue in its event stream; nobody reads more. */
 const MAX_EVENTS = 100;
+/** How long a worker waits after a refusal. */
+const REFUSED_PAUSE_MS = 1_000;
 /** Names what queues share in place of a queue; no job is ever put under it. */
 const SHARED = 'shared';
 
@@ -48,6 +51,25 @@ export type JobQueue = Queue<
   Connection
 >;
 export type JobWorker = Worker<unknown, unknown, string, IQueueBackend, JobProgress, Connection>;
+
+/** BullMQ asks again at once, and for ever, where the database refuses, as one that is read-only does. */
+class PatientWorker extends Worker<
+  unknown,
+  unknown,
+  string,
+  IQueueBackend,
+  JobProgress,
+  Connection
+> {
+  protected override async moveToActive(token: string, name?: string) {
+    try {
+      return await super.moveToActive(token, name);
+    } catch (error) {
+      await pause(REFUSED_PAUSE_MS);
+      throw error;
+    }
+  }
+}
 
 /** What queues have in common. The last three are a worker's, for queues that are claimed from without one. */
 export type QueueSettings = Omit<QueueOptions, 'connection'> & {
@@ -110,7 +132,7 @@ async function openOnRedis(
       return queuesOver(createRedisBackend(SHARED, options), options);
     },
     worker: async (name, process) =>
-      new Worker(name, (job) => process(job.name), { connection: workers, prefix }),
+      new PatientWorker(name, (job) => process(job.name), { connection: workers, prefix }),
     close: async () => {
       connection.disconnect();
       workers.disconnect();
@@ -163,7 +185,7 @@ async function openOnPostgres(
     },
     worker: async (name, process) => {
       const options = { connection: worker, autorun: false };
-      return begun(new Worker(name, (job) => process(job.name), options, onOwn));
+      return begun(new PatientWorker(name, (job) => process(job.name), options, onOwn));
     },
     close: async () => pool.end(),
   };

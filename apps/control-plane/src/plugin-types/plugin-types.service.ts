@@ -1,4 +1,5 @@
 import {
+  counted,
   GENERIC_TYPE,
   type PageQuery,
   type PluginType,
@@ -82,7 +83,7 @@ export async function removeType(
     if (plugins > 0)
       throw new AppError(
         'plugin_type.in_use',
-        `This type has ${plugins} plugins; delete them or give them another type first.`,
+        `This type has ${counted(plugins, 'plugin')}: delete each first, or give it another type.`,
       );
     if (!(await deleteType(tx, type.id))) missingType();
     const act = {

@@ -1,8 +1,9 @@
-import type {
-  PluginBreaks,
-  PluginType,
-  PluginTypeDefinition,
-  ProblemIssue,
+import {
+  counted,
+  type PluginBreaks,
+  type PluginType,
+  type PluginTypeDefinition,
+  type ProblemIssue,
 } from '@sallyport/contract';
 import { appendAuditEvent } from '../audit/index.ts';
 import type { Operation } from '../authorization/index.ts';
@@ -99,7 +100,7 @@ export async function putType(
     await db.transaction((tx) => appendAuditEvent(tx, op, refused, clock.now()));
     throw new AppError(
       'plugin_type.breaks_plugins',
-      `${broken} plugins of this type do not fit this version; change them first, or use force: they stay as they are until they are written again.`,
+      `${counted(broken, 'plugin of this type does', 'plugins of this type do')} not fit this version; change what does not first, or use force: it stays as it is until it is written again.`,
       { issues: found.breaks.flatMap(breakIssues) },
     );
   }

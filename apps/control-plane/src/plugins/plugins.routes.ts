@@ -96,7 +96,7 @@ export function pluginsRoutes(platform: Platform): FastifyPluginAsyncZod {
     app.get(
       path,
       {
-        config: { permission: 'plugin:read' },
+        config: { permission: 'plugin:read', conditional: true },
         schema: {
           tags,
           operationId: 'getPlugin',

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { counted } from '@sallyport/contract';
 import { systemClock } from '../platform/clock.ts';
 import type { ServerConfig } from '../platform/config.ts';
 import { onDatabase } from '../platform/on-database.ts';
@@ -31,7 +32,7 @@ function inWords(
   const outcome =
     sealedAnew === 0
       ? `The installation names the root key ${fingerprint} already; nothing was to be sealed anew.`
-      : `The root key is ${fingerprint} now; ${sealedAnew} keys were sealed anew.`;
+      : `The root key is ${fingerprint} now; ${counted(sealedAnew, 'key was', 'keys were')} sealed anew.`;
   const next = inFiles
     ? `Restart every control plane that runs with the files of ${dataDir}: it knows the old key alone.\nBack up ${dataDir}/root-key apart from the database. root-key.previous opens older backups.`
     : 'Once every replica runs with this rootKey, previousRootKey can be left out.';

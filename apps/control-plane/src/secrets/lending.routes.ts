@@ -1,6 +1,7 @@
 import { takeLeaseBody, takenLease } from '@sallyport/contract';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { problemResponses } from '../http/problem-responses.ts';
+import type { RequestLimits } from '../http/request-limits.ts';
 import { agentOf, operationOf } from '../http/request-operation.ts';
 import { AppError } from '../platform/app-error.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -21,7 +22,10 @@ const PER_SECRET = {
 };
 
 /** `POST /agent/v1/leases`. */
-export function lendingRoutes(platform: Platform): FastifyPluginAsyncZod {
+export function lendingRoutes(
+  platform: Platform,
+  limits: Pick<RequestLimits, 'countLease'>,
+): FastifyPluginAsyncZod {
   const ofSecrets = new Turns(PER_SECRET);
   return async (app) => {
     app.post(
@@ -32,6 +36,7 @@ export function lendingRoutes(platform: Platform): FastifyPluginAsyncZod {
       },
       async (request, reply) => {
         const [op, agent] = [operationOf(request), agentOf(request)];
+        limits.countLease(agent.agentId);
         const lend = () => lendSecret(platform, op, agent, request.body);
         const lent = await ofSecrets.take(`${agent.groupId} ${request.body.secret}`, lend);
         return reply.code(201).send(lent);

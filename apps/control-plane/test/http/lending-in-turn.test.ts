@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { PROTOCOL } from '@sallyport/contract';
+import { MAX_EVENTS, PROTOCOL } from '@sallyport/contract';
 import type { AgentClient } from '../agent-client.ts';
 import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
@@ -147,3 +147,31 @@ test.each([
     expect(statuses).toEqual(replies.map(() => answered));
   },
 );
+
+test('[SG-15] an agent takes and renews as many leases as it may tell of events, whatever it has told of, and gives back what it took', async () => {
+  const { databaseUrl, rootKey } = controlPlane;
+  const rateLimits = {
+    perPrincipal: 600,
+    perAddress: 1e6,
+    eventsPerAgent: 1,
+    signInsPerMinute: 1e6,
+  };
+  const settings = { ...WITHOUT_WORKER, rateLimits };
+  const bounded = await startControlPlane({ databaseUrl, rootKey, startMs: NOON, settings });
+  const limited = { status: 429, body: { code: 'rate.limited' } };
+  const agent = (await lendingIn(controlPlane, owner, 'bounded', lent)).through(bounded.agentApp);
+  await agent.report(Array.from({ length: MAX_EVENTS }, () => ({})));
+  expect(await agent.report([{}])).toMatchObject(limited);
+
+  const id = randomUUID();
+  expect((await agent.takeLease('db', { id })).status).toBe(201);
+  expect(await renewed(agent, id)).toMatchObject({ status: 409 });
+  for (let asked = 0; asked < 8; asked += 1)
+    expect((await agent.takeLease('none')).status).toBe(404);
+  expect(await agent.takeLease('db')).toMatchObject(limited);
+  expect(await renewed(agent, id)).toMatchObject(limited);
+  expect((await given(agent, id)).status).toBe(204);
+  const other = await lendingIn(controlPlane, owner, 'bounded', lent);
+  expect((await other.through(bounded.agentApp).takeLease('db')).status).toBe(201);
+  await bounded.end();
+});

@@ -22,6 +22,7 @@ beforeAll(async () => {
   for (let made = 0; made < LENGTH; made += 1) {
     await owner.call('POST', '/groups/plant-8/enrollment-tokens', {});
     await owner.call('POST', `/agents/${agentId}/tasks`, { kind: 'diagnose' });
+    await owner.call('POST', `/agents/${agentId}/tokens`, {});
   }
 });
 afterAll(() => controlPlane.end());
@@ -36,6 +37,7 @@ test.each([
   ['enrollment_tokens', () => '/groups/plant-8/enrollment-tokens'],
   ['agents', () => '/groups/plant-7/agents'],
   ['tasks', () => `/agents/${agentId}/tasks`],
+  ['agent_tokens', () => `/agents/${agentId}/tokens`],
 ])(
   'a list of %s goes on where its page ended, also when the row there is gone by then',
   async (table, path) => {

@@ -103,7 +103,10 @@ test('what exists, is built in, in use, or not there is refused', async () => {
   await write({ url: 'u' });
   expect(await owner.call('DELETE', type())).toMatchObject({
     status: 409,
-    body: { code: 'plugin_type.in_use' },
+    body: {
+      code: 'plugin_type.in_use',
+      detail: 'This type has 1 plugin: delete each first, or give it another type.',
+    },
   });
   await owner.call('DELETE', plugin());
   expect((await owner.call('DELETE', type())).status).toBe(204);
@@ -156,6 +159,7 @@ describe('a version that plugins of the type do not fit', () => {
       status: 409,
       body: {
         code: 'plugin_type.breaks_plugins',
+        detail: expect.stringMatching(/^1 plugin of this type does not fit /),
         issues: [{ field: `plant-7/of-${name}:/password`, message: 'fails minLength' }],
       },
     });

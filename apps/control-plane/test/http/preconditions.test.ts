@@ -126,9 +126,48 @@ test.each([ifMatch('"1"'), onlyNew])(
       refused,
     );
     expect((await owner.call('GET', '/groups/guarded')).status).toBe(404);
-    expect((await owner.call('GET', group, undefined, condition)).status).toBe(200);
   },
 );
+
+test('a read that names what it has is answered without it, and with it once it is another', async () => {
+  await owner.call('PUT', `${group}/secrets/shown`, { value: 'a' });
+  await owner.call('PUT', `${group}/plugins/shown`, { config: {} });
+  await owner.call('PUT', `${group}/certificates/shown`, { chain, key });
+  for (const thing of ['', '/secrets/shown', '/plugins/shown', '/certificates/shown']) {
+    const path = group + thing;
+    const read = (headers: Record<string, string>) => owner.call('GET', path, undefined, headers);
+    const tag = etagOf(await read({}));
+    for (const known of [tag, `"other", W/${tag}`, '*'])
+      expect(await read({ 'if-none-match': known })).toMatchObject({
+        status: 304,
+        headers: { etag: tag, 'cache-control': 'no-store' },
+        text: '',
+      });
+    for (const other of ['"other"', 'other', ''])
+      expect(await read({ 'if-none-match': other })).toMatchObject({
+        status: 200,
+        headers: { 'content-type': 'application/json; charset=utf-8' },
+      });
+    expect((await read(ifMatch('"other"'))).status).toBe(200);
+  }
+  // What is not there, or may not be seen, is told as ever.
+  const missing = await owner.call('GET', '/groups/none', undefined, onlyNew);
+  expect(missing).toMatchObject({ status: 404, body: { code: 'group.not_found' } });
+});
+
+test('a group is changed and deleted only as it was read, when that is asked', async () => {
+  const made = await owner.call('POST', '/groups', { name: 'plant-8' });
+  const patch = (headers: Record<string, string>) =>
+    owner.call('PATCH', '/groups/plant-8', { clones: 'refuse' }, headers);
+  expect(await patch(ifMatch('"other"'))).toMatchObject(failed);
+  expect(etagOf(await owner.call('GET', '/groups/plant-8'))).toBe(etagOf(made));
+  const patched = await patch(ifMatch(etagOf(made)));
+  expect(patched).toMatchObject({ status: 200, body: { clones: 'refuse' } });
+  const remove = (headers: Record<string, string>) =>
+    owner.call('DELETE', '/groups/plant-8', undefined, headers);
+  expect(await remove(ifMatch(etagOf(made)))).toMatchObject(failed);
+  expect((await remove(ifMatch(etagOf(patched)))).status).toBe(204);
+});
 
 test('a secret that exists takes a new version without one', async () => {
   const path = `${group}/secrets/kept`;

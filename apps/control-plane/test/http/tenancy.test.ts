@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { agent as shownAgent, page } from '@sallyport/contract';
 import { AgentClient } from '../agent-client.ts';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
 import { agentIn } from '../group-agents.ts';
@@ -47,6 +48,28 @@ test('[AT-03] an enrollment token makes an agent of its own group, whatever else
   expect(agent.enrolled?.group.name).toBe('tenant-a');
   expect((await owner.call('GET', '/groups/tenant-a/agents')).text).toContain(agent.id);
   expect((await owner.call('GET', '/groups/tenant-b/agents')).text).not.toContain(agent.id);
+});
+
+test('[AT-03] the list of all agents has those of the groups that the caller may see, page by page', async () => {
+  await owner.call('POST', '/groups', { name: 'tenant-c' });
+  const another = await agentIn(owner, 'tenant-c', controlPlane);
+  const listed = async (client: OperatorClient, query: string) =>
+    page(shownAgent).parse((await client.call('GET', `/agents?${query}`)).body);
+  const roles = ['tenant-b', 'tenant-c'].map((group) => ({ role: 'viewer', group }));
+  const { body: key } = await owner.call('POST', '/api-keys', { name: 'lists', roles });
+  const ofTwo = new OperatorClient(controlPlane.operatorApp);
+  ofTwo.token = field(key, 'key');
+  const first = await listed(ofTwo, 'limit=1');
+  expect(first).toMatchObject({ items: [{ id: inB.id, group: 'tenant-b' }] });
+  const second = await listed(ofTwo, `limit=1&cursor=${first.nextCursor}`);
+  expect(second).toEqual({ items: [expect.objectContaining({ id: another.id })] });
+  const ids = async (query: string) => (await listed(owner, query)).items.map(({ id }) => id);
+  expect(await ids('')).toEqual(expect.arrayContaining([inA.id, inB.id, another.id]));
+  await owner.call('POST', `/agents/${another.id}/revoke`);
+  expect(await ids('state=revoked')).toEqual([another.id]);
+  await owner.call('POST', `/api-keys/${field(key, 'id')}/revoke`);
+  expect((await owner.call('DELETE', '/groups/tenant-c')).status).toBe(204);
+  expect(await ids('state=revoked')).toEqual([]);
 });
 
 test('[AT-03] a token cannot be revoked through another group', async () => {

@@ -53,7 +53,7 @@ export const agent = z.strictObject({
 });
 export type Agent = z.infer<typeof agent>;
 
-/** Query of `GET /api/v1/groups/:group/agents`. */
+/** Query of `GET /api/v1/groups/:group/agents` and `GET /api/v1/agents`. */
 export const agentsQuery = pageQuery(uuid).extend({ state: agentState.optional() });
 export type AgentsQuery = z.infer<typeof agentsQuery>;
 

@@ -36,7 +36,7 @@ export const apiKey = z.strictObject({
   name: operatorName,
   prefix: z
     .string()
-    .describe('What the key begins with: enough to find it again, of no use to whoever sees it'),
+    .describe('What the key begins with, its id: no other key does, and it is of no use alone'),
   roles: z.array(heldRole),
   state: z.enum(['active', 'expired', 'revoked']),
   createdBy: z.string().describe('Name of the operator or API key'),

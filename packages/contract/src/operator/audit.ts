@@ -59,7 +59,8 @@ export const auditQuery = pageQuery(auditCursor).extend({
   actor: exactText.optional().describe('A name or an id; an id is not looked for among names'),
   action: exactText.optional().describe('`secret:reveal` and the like'),
   subject: exactText.optional().describe('`secret:db/password` and the like'),
-  group: groupName
+  group: z
+    .union([uuid, groupName], 'use the name of a group, or an id')
     .optional()
     .describe('A name or an id; a name that no group has now means all deleted ones that had it'),
   outcome: z.enum(['done', 'refused']).optional(),
