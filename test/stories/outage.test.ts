@@ -123,3 +123,20 @@ describe('a bundle on disk that the real control plane made', () => {
     await host.untilHealth(({ durable }) => durable.revision !== null && durable.error === null);
   });
 });
+
+test.each([
+  ['to a full disk', 'exec "$0" "$@" 2>/dev/full'],
+  [
+    'into a full pipe that nobody reads',
+    'f=$(mktemp -u); mkfifo "$f"; exec 2<>"$f"; rm "$f"; head -c 65536 /dev/zero >&2; exec "$0" "$@"',
+  ],
+])('a control plane whose log goes %s serves as ever', async (where, script) => {
+  await replica.process.stop();
+  const within = ['sh', '-c', script];
+  const unheard = installation.start('control-plane', [], replica.environment, { within });
+  await unheard.waitForLine(/Sallyport is running\./);
+  owner = await installation.signIn(replica);
+  await owner.do('PUT', SECRET, { value: where });
+  await host.untilSecret('db-password', where);
+  expect(await unheard.stop()).toEqual({ code: 0, signal: null });
+});

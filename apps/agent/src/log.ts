@@ -70,8 +70,14 @@ export function createLog(
 }
 
 function standardError(): pino.DestinationStream {
-  const destination = pino.destination({ fd: 2, sync: true, maxLength: MAX_UNWRITTEN_BYTES });
-  // A full disk under the log must not stop the agent.
+  const destination = pino.destination({
+    fd: 2,
+    sync: true,
+    maxLength: MAX_UNWRITTEN_BYTES,
+    retryEAGAIN: () => false,
+  });
+  // Neither a full disk under the log nor a reader that reads no more may stop the agent. Of a pipe, main.ts has
+  // made one that refuses what it has no room for, by having Node open it.
   destination.on('error', () => {});
   return destination;
 }

@@ -28,6 +28,10 @@ const served = async (value: string) =>
     return reply?.status === 200 && JSON.parse(reply.body).value === value;
   });
 
+/** In sh: standard error is a pipe that is full, and that nobody reads. */
+const UNREAD =
+  'f=$(mktemp -u); mkfifo "$f"; exec 2<>"$f"; rm "$f"; head -c 65536 /dev/zero >&2; exec "$0" "$@"';
+
 const describeOnLinux = process.platform === 'linux' ? describe : describe.skip;
 
 describeOnLinux('with a full disk under standard error', () => {
@@ -49,6 +53,15 @@ describeOnLinux('with a full disk under standard error', () => {
   ])('%s exits %i all the same', async (_, code, args) => {
     const nowhere = join(enrolled.home.path, 'nowhere');
     expect(await unheard(...args, nowhere).exited).toEqual({ code, signal: null });
+  });
+});
+
+describeOnLinux('where nobody reads what it says on standard error', () => {
+  test('the agent serves, follows the control plane and stops as ever', async () => {
+    const agent = startProcess({ command: ['sh', '-c', UNREAD, ...agentCommand, 'run', ...flags] });
+    double.putSecret('db/password', 'unread');
+    await served('unread');
+    expect(await agent.stop()).toEqual({ code: 0, signal: null });
   });
 });
 

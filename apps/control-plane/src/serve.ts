@@ -4,13 +4,12 @@ import { rename, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { tlsWarnings } from '@sallyport/tls/settings';
 import type { FastifyInstance } from 'fastify';
-import pino from 'pino';
 import { compose, type ControlPlane } from './compose.ts';
 import { admitApplication } from './platform/application-role.ts';
 import { systemClock } from './platform/clock.ts';
 import type { ServerConfig } from './platform/config.ts';
 import { makeDataFolder } from './platform/data-folder.ts';
-import { createLog, type Log } from './platform/log.ts';
+import { createLog, standardError, type Log } from './platform/log.ts';
 import { measureProcess } from './platform/metrics.ts';
 import { migrate } from './platform/migrate.ts';
 import { openDatabase, type OpenDatabase } from './platform/open-database.ts';
@@ -35,7 +34,7 @@ export async function serve({
   config: ServerConfig;
   warnings: string[];
 }): Promise<void> {
-  const log = createLog(config.log.level, pino.destination(2));
+  const log = createLog(config.log.level, standardError());
   const stopping = stopSignal(log);
   const weak = (['database', 'redis', 'operatorApi', 'agentApi', 'dialer'] as const).flatMap(
     (key) => tlsWarnings(`${key}.tls`, config[key].tls),
@@ -105,6 +104,8 @@ async function offer(
     { url: controlPlane.agentUrl(), fingerprint: controlPlane.caFingerprint, roles: config.roles },
     'started',
   );
+  // Whoever was to read it may be gone; agents and operators are not.
+  process.stdout.on('error', () => {});
   process.stdout.write(welcome(controlPlane, config, firstOwner));
   if (!stopping.aborted) await once(stopping, 'abort');
 }

@@ -13,7 +13,13 @@ import type { Endpoint } from './endpoint.ts';
 import { LinkError } from './link-error.ts';
 import { rememberChain } from './presented-chain.ts';
 
-export type LinkReply = { status: number; headers: IncomingHttpHeaders; body: Buffer };
+export type LinkReply = {
+  status: number;
+  headers: IncomingHttpHeaders;
+  body: Buffer;
+  /** How long the body took to come after the head; absent: no time. */
+  bodyMs?: number;
+};
 
 export type ExchangeOptions = {
   agent: Agent;
@@ -94,6 +100,20 @@ function collect(
   response.on('error', (error) => fail(connectionFailure(error, origin)));
 }
 
+/** Less than this is no progress: a peer that sends byte by byte would never be given up. */
+const PROGRESS_BYTES = 1024;
+
+/** A line that is slow is not dead: the time counts anew from each piece of the reply on. */
+function countAnew(timer: NodeJS.Timeout, response: IncomingMessage): void {
+  let length = 0;
+  response.on('data', (chunk: Buffer) => {
+    length += chunk.length;
+    if (length < PROGRESS_BYTES) return;
+    length = 0;
+    timer.refresh();
+  });
+}
+
 type Watch = { stop: () => void; chain: () => X509Certificate[] };
 
 /** Gives up a request whose new connection is not ready in time. */
@@ -146,13 +166,6 @@ export function exchange(options: ExchangeOptions): Promise<LinkReply> {
       reject(error);
       request.destroy();
     };
-    const succeed = (
-      { statusCode = 0, headers: received }: IncomingMessage,
-      body: Buffer,
-    ): void => {
-      settle();
-      resolve({ status: statusCode, headers: received, body });
-    };
     const onAbort = (): void => fail(aborted(origin));
     const timer = setTimeout(
       () => fail(timedOut(origin, 'did not answer', timeoutMs)),
@@ -162,7 +175,14 @@ export function exchange(options: ExchangeOptions): Promise<LinkReply> {
     signal?.addEventListener('abort', onAbort, { once: true });
     request.on('response', (response) => {
       answered = true;
-      collect(response, options, (body) => succeed(response, body), fail);
+      const answeredAt = performance.now();
+      const { statusCode: status = 0, headers: received } = response;
+      const succeed = (body: Buffer): void => {
+        settle();
+        resolve({ status, headers: received, body, bodyMs: performance.now() - answeredAt });
+      };
+      countAnew(timer, response);
+      collect(response, options, succeed, fail);
     });
     // Asked for by nobody. Without a listener Node would hang up, and tell nothing.
     request.on('upgrade', (_response, socket) => {

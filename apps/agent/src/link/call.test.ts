@@ -11,6 +11,20 @@ async function refusedWith(headers: Record<string, string>): Promise<unknown> {
   return call(link, new ServerClock(createClock()), asked).catch((error: unknown) => error);
 }
 
+test('a reply whose body was long in coming tells the time of its head', async () => {
+  const clock = createClock();
+  const date = new Date(clock.now()).toUTCString();
+  const link: Pick<Link, 'request'> = {
+    request: async () => {
+      clock.advance(100_000);
+      return { status: 200, headers: { date }, body: Buffer.alloc(0), bodyMs: 100_000 };
+    },
+  };
+  const serverClock = new ServerClock(clock);
+  await call(link, serverClock, { method: 'GET', path: '/' });
+  expect(Math.abs(serverClock.offsetMs() ?? Infinity)).toBeLessThanOrEqual(1000);
+});
+
 describe('the wait that a refusal asks for', () => {
   test.each([
     ['0', 0],

@@ -38,7 +38,7 @@ export async function call(
     .catch((error: unknown) => {
       throw error instanceof LinkError ? fromLink(error) : error;
     });
-  serverClock.observe(reply.headers.date);
+  serverClock.observe(reply.headers.date, reply.bodyMs);
   if (reply.status >= 200 && reply.status < 300) return reply;
   throw refusal(reply, serverClock.offsetMs());
 }

@@ -18,10 +18,10 @@ export class ServerClock {
     this.#clock = clock;
   }
 
-  /** Takes note of a reply's Date header, just received. */
-  observe(date: string | undefined): void {
+  /** Takes note of a reply's Date header, received `agoMs` milliseconds ago: on a slow line its body takes minutes. */
+  observe(date: string | undefined, agoMs = 0): void {
     const serverMs = Date.parse(date ?? '') + HALF_A_SECOND_MS;
-    if (Number.isFinite(serverMs)) this.#offsetMs = this.#clock.now() - serverMs;
+    if (Number.isFinite(serverMs)) this.#offsetMs = this.#clock.now() - agoMs - serverMs;
   }
 
   /** The agent's clock minus the control plane's, in milliseconds, to about a second. */

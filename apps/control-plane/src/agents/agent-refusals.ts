@@ -50,7 +50,7 @@ export function agentUnknown(): AppError {
 export function agentCloned(): AppError {
   return new AppError(
     'agent.cloned',
-    'This agent’s state was used elsewhere since it was here: a copy of it runs, or an old backup was put back. If this host is the right one, enrol it anew.',
+    'This agent’s state was used elsewhere since it was here: a copy of it runs, or an old backup was put back. If this host is the right one, enrol it anew and revoke the agent that it was, which the copy still is.',
   );
 }
 

@@ -1,4 +1,4 @@
-import { pino, type DestinationStream, type Logger } from 'pino';
+import { destination, pino, type DestinationStream, type Logger } from 'pino';
 import { AppError } from './app-error.ts';
 
 export type Log = Logger;
@@ -11,6 +11,22 @@ const ALLOWED = new Set(
   ).split(' '),
 );
 const HIDDEN = '[redacted]';
+
+/** What standard error does not take waits for the next line, up to this much; what is more is dropped. */
+const MAX_UNWRITTEN_BYTES = 64 * 1024;
+
+/** Where log lines go. Neither a full disk under it nor a reader that reads no more stops or holds the control plane. */
+export function standardError(): DestinationStream {
+  // This also makes a pipe one that refuses what it has no room for, rather than holding the program.
+  process.stderr.on('error', () => {});
+  const lines = destination({
+    fd: 2,
+    sync: true,
+    maxLength: MAX_UNWRITTEN_BYTES,
+    retryEAGAIN: () => false,
+  });
+  return lines.on('error', () => {});
+}
 
 /** pino with JSON lines, fields redacted by allow-list and errors reduced to what cannot carry a value. */
 export function createLog(level: string, destination: DestinationStream): Log {

@@ -28,7 +28,10 @@ const open = (current: number | null, next: number): Promise<Reply> =>
     next: drawn(next),
   });
 const sessionOver = { status: 401, body: { code: 'access_token.expired' } };
-const cloned = { status: 401, body: { code: 'agent.cloned' } };
+const cloned = {
+  status: 401,
+  body: { code: 'agent.cloned', detail: expect.stringMatching(/enrol it anew and revoke/) },
+};
 
 async function events(): Promise<Record<string, unknown>[]> {
   return asAdmin(controlPlane.databaseUrl, async (client) => {
