@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import pino from 'pino';
+import { admitApplication } from './application-role.ts';
 import type { ServerConfig } from './config.ts';
 import { Database } from './db.ts';
 import { createLog } from './log.ts';
@@ -32,6 +33,7 @@ export async function onDatabase(
   try {
     refuseStopped(stopping);
     await migrate(database.ownerConnection);
+    await admitApplication(database.ownerConnection, database.connection);
     const db = new Database(database.connection);
     try {
       await work({ db, rootKeys, stopping });
