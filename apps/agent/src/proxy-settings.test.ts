@@ -1,4 +1,7 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
+import { createTempDirectory } from '@sallyport/testkit/temp';
 import { readAgentConfig } from './config.ts';
 import { routeThrough } from './link/route.ts';
 
@@ -28,6 +31,26 @@ describe('the agent’s proxy settings', () => {
       noProxy: ['.example.org', '10.0.0.0/8'],
       ca: '/etc/proxy.pem',
     });
+  });
+
+  test('that stand in files are those of the moment, so that the proxy may ask for others', async () => {
+    const folder = await createTempDirectory();
+    try {
+      const [url, password] = [join(folder.path, 'url'), join(folder.path, 'password')];
+      await writeFile(url, 'http://agent@proxy');
+      await writeFile(password, 'first');
+      const { proxy, controlPlane } = readAgentConfig(
+        {},
+        { [`${own}_URL_FILE`]: url, [`${own}_PASSWORD_FILE`]: password },
+      ).config;
+      const route = await routeThrough(proxy, controlPlane.tls);
+      expect(await route.proxy?.credentials?.()).toEqual({ user: 'agent', password: 'first' });
+      await writeFile(url, 'http://other@proxy');
+      await writeFile(password, 'second');
+      expect(await route.proxy?.credentials?.()).toEqual({ user: 'other', password: 'second' });
+    } finally {
+      await folder.remove();
+    }
   });
 
   test.each([

@@ -9,7 +9,12 @@ import { z } from 'zod';
 /** The proxy of every outgoing link that has none of its own. */
 export const proxySettings = z.strictObject({
   url: secret(
-    z.string().refine(isProxyUrl, 'write it as http://, https:// or socks5h://, then host:port'),
+    z
+      .string()
+      .refine(
+        isProxyUrl,
+        'write it as http://, https:// or socks5h://, then [user:password@]host:port, with @ : / % in the user and the password as %40 %3A %2F %25',
+      ),
     hasPassword,
   )
     .optional()

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
+import type { Secret } from '@sallyport/config/secret';
 import { holdsCertificates } from '@sallyport/tls/certificates-in-pem';
 import type { TlsPolicy } from '@sallyport/tls/policy';
-import { parseProxy } from '@sallyport/tls/proxy/proxy';
+import { parseProxy, type Credentials } from '@sallyport/tls/proxy/proxy';
 import type { Route } from '@sallyport/tls/route';
 import type { AgentConfig } from '../config.ts';
 import { UnusableFiles } from '../files/stores.ts';
@@ -27,10 +28,18 @@ export async function routeToControlPlane({
  * @throws as `routeToControlPlane` does
  */
 export async function routeThrough(proxy: ProxySettings, tls: TlsPolicy): Promise<Route> {
-  if (proxy.url === undefined) return {};
-  const parsed = parseProxy(proxy.url.reveal(), { password: proxy.password?.reveal(), tls });
+  const { url, password, noProxy } = proxy;
+  if (url === undefined) return {};
+  const parsed = parseProxy(url.reveal(), { password: password?.reveal(), tls });
   const ca = proxy.ca === undefined ? undefined : await readCa(proxy.ca);
-  return { proxy: { ...parsed, ca }, noProxy: proxy.noProxy };
+  const credentials = parsed.credentials && (() => currentCredentials(url, password));
+  return { proxy: { ...parsed, credentials, ca }, noProxy };
+}
+
+/** What the files of the URL and of the password hold by now, so that a proxy may be given another password. */
+async function currentCredentials(url: Secret, password?: Secret): Promise<Credentials> {
+  const parsed = parseProxy(await url.current(), { password: await password?.current() });
+  return (await parsed.credentials?.()) ?? { user: '', password: '' };
 }
 
 /** What a listener between this host and the proxy could read. */

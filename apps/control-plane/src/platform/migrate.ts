@@ -1,12 +1,15 @@
 import { createHash } from 'node:crypto';
 import pg from 'pg';
+import { notReached, OWNED_DATABASE } from './not-reached.ts';
 import { PRISMA_DIRECTORY, readMigrations, readSchema, type Migration } from './prisma-folder.ts';
-import { isTlsDisagreement } from './tls-disagreement.ts';
 
 /** The advisory lock that replicas which start together queue for. */
 const MIGRATION_LOCK = 7_205_601;
 const EARLIER_FAILURE = 'P3009';
 const UNDEFINED_TABLE = '42P01';
+const INSUFFICIENT_PRIVILEGE = '42501';
+const NOT_THE_OWNER =
+  'the migrations need the login that owns the database; name it in DATABASE_OWNER_URL, see docs/audit.md';
 
 export type MigrateOptions = { log?: (message: string) => void; prismaDirectory?: string };
 
@@ -24,12 +27,7 @@ export async function migrate(
   const lock = new pg.Client({ connectionTimeoutMillis: 5_000, ...connection });
   lock.on('error', () => {});
   await lock.connect().catch((cause: unknown) => {
-    const code = codeOf(cause);
-    const reason = code === undefined ? '' : ` (${code})`;
-    const hint = isTlsDisagreement(cause)
-      ? 'compare database.tls with the TLS settings of Postgres'
-      : 'check DATABASE_URL and that Postgres is running';
-    throw new Error(`the database cannot be reached${reason}; ${hint}`, { cause });
+    throw notReached(cause, OWNED_DATABASE);
   });
   try {
     await lock.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
@@ -71,6 +69,7 @@ async function readApplied(client: pg.Client): Promise<AppliedRow[]> {
     return rows;
   } catch (error) {
     if (codeOf(error) === UNDEFINED_TABLE) return [];
+    if (codeOf(error) === INSUFFICIENT_PRIVILEGE) throw new Error(NOT_THE_OWNER, { cause: error });
     throw error;
   }
 }

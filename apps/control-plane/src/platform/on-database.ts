@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { admitApplication } from './application-role.ts';
 import type { ServerConfig } from './config.ts';
 import { Database } from './db.ts';
 import { createLog, standardError } from './log.ts';
@@ -31,6 +32,7 @@ export async function onDatabase(
   try {
     refuseStopped(stopping);
     await migrate(database.ownerConnection);
+    await admitApplication(database.ownerConnection, database.connection);
     const db = new Database(database.connection);
     try {
       await work({ db, rootKeys, stopping });

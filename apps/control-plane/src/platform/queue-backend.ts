@@ -18,7 +18,7 @@ import { Redis } from 'ioredis';
 import pg from 'pg';
 import { admitToSchema, asApplication } from './application-role.ts';
 import type { Log } from './log.ts';
-import { isTlsDisagreement } from './tls-disagreement.ts';
+import { notReached, REDIS } from './not-reached.ts';
 
 /** Where the job queue lives. `prefix` keeps installations that share a Redis apart. */
 export type QueueBackendOptions = {
@@ -117,14 +117,15 @@ async function openOnRedis(
     redis.on('error', (error: Error) =>
       log.warn({ err: error }, 'Redis cannot be reached; trying again'),
     );
-  await once(connection, 'ready').catch((cause: unknown) => {
+  try {
+    await once(connection, 'ready');
+    // What the driver and BullMQ ask first, and the driver goes on without.
+    await connection.info('server');
+  } catch (cause) {
     connection.disconnect();
     workers.disconnect();
-    const hint = isTlsDisagreement(cause)
-      ? 'compare redis.tls with its TLS settings'
-      : 'check REDIS_URL and that it is running';
-    throw new Error(`Redis cannot be reached; ${hint}`, { cause });
-  });
+    throw notReached(cause, REDIS);
+  }
   return {
     queues: (settings) => {
       const streams = { events: { maxLen: MAX_EVENTS } };

@@ -1,11 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { loadConfig } from '@sallyport/config/load';
 import { asAdmin, createEmptyDatabase, type TestDatabase } from '@sallyport/testkit/database';
+import { createTempDirectory } from '@sallyport/testkit/temp';
 import { defaultTlsPolicy } from '@sallyport/tls/policy';
 import { admitApplication } from '../../src/platform/application-role.ts';
+import { serverConfig } from '../../src/platform/config.ts';
 import { connectionTo } from '../../src/platform/database-connection.ts';
 import { Database } from '../../src/platform/db.ts';
 import { migrate } from '../../src/platform/migrate.ts';
+import { onDatabase } from '../../src/platform/on-database.ts';
 import { allPlaced, sql } from '../audit/chain.ts';
 import { startControlPlane } from '../control-plane.ts';
 import { OperatorClient } from '../operator-client.ts';
@@ -55,6 +59,11 @@ const denied = { code: '42501' };
 describe('[A7-17] an application with a login of its own', () => {
   test('runs a control plane, once the owner has admitted it', async () => {
     await expect(startControlPlane({ databaseUrl: loginUrl, ownerUrl })).rejects.toThrow();
+    const wrong = loginUrl.replace(':secret@', ':another@');
+    await expect(admitApplication(at(ownerUrl), at(wrong))).rejects.toThrow(
+      'the database cannot be reached (28P01); check the user and the password in DATABASE_URL',
+    );
+    await expect(migrate(at(loginUrl))).rejects.toThrow('name it in DATABASE_OWNER_URL');
     await admitApplication(at(ownerUrl), at(loginUrl));
     const controlPlane = await startControlPlane({ databaseUrl: loginUrl, ownerUrl });
     try {
@@ -104,6 +113,33 @@ describe('[A7-17] an application with a login of its own', () => {
       await client.query('SET ROLE sallyport_app');
       await expect(client.query(text)).rejects.toMatchObject(denied);
     });
+  });
+
+  test('is admitted by the commands too, which come before the first start after a restore', async () => {
+    const folder = await createTempDirectory();
+    try {
+      const { config } = loadConfig(serverConfig, {
+        file: undefined,
+        programName: 'sallyport-server',
+        env: {
+          SALLYPORT_DATA_DIR: folder.path,
+          SALLYPORT_ROOT_KEY: randomBytes(32).toString('base64'),
+          DATABASE_URL: loginUrl,
+          DATABASE_OWNER_URL: ownerUrl,
+        },
+      });
+      let role: unknown;
+      await onDatabase(
+        config,
+        () => {},
+        async ({ db }) => {
+          role = await db.direct({ text: 'SELECT current_user AS role' }, []);
+        },
+      );
+      expect(role).toEqual([{ role: 'sallyport_app' }]);
+    } finally {
+      await folder.remove();
+    }
   });
 
   test('is admitted once, however many replicas start at once, and again without a word', async () => {

@@ -183,7 +183,7 @@ describe('migrations', () => {
   test('of a database that is down are refused in words', async () => {
     const url = 'postgresql://sallyport:hidden@127.0.0.1:1/sallyport';
     await expect(migrate({ connectionString: url })).rejects.toThrow(
-      /^the database cannot be reached \(ECONNREFUSED\); check DATABASE_URL/,
+      /^the database cannot be reached \(ECONNREFUSED\); check DATABASE_OWNER_URL, or DATABASE_URL /,
     );
   });
 });

@@ -91,7 +91,7 @@ test('a URL that asks for no TLS gets none, and one that trusts nobody is not tr
   const untrusted = new URL(url);
   untrusted.searchParams.delete('sslrootcert');
   await expect(migrate(connectionTo(untrusted.href, newest))).rejects.toThrow(
-    /^the database cannot be reached \(SELF_SIGNED_CERT_IN_CHAIN\)/,
+    /^the database cannot be reached \(SELF_SIGNED_CERT_IN_CHAIN\); see .*DATABASE_URL.*sslrootcert/,
   );
 });
 
@@ -114,9 +114,12 @@ withRedis(
           log,
         );
       await expect(under(newest)).rejects.toThrow(
-        /^Redis cannot be reached; compare redis\.tls with /,
+        /^Redis cannot be reached \(\w+\); compare redis\.tls with /,
       );
       expect(front.versions).toEqual([]);
+      setDefaultCACertificates(trusted);
+      await expect(under(defaultTlsPolicy)).rejects.toThrow(/REDIS_URL: .*NODE_EXTRA_CA_CERTS$/);
+      setDefaultCACertificates([...trusted, authority.ca]);
       const backend = await under(defaultTlsPolicy);
       await backend.close();
       expect(new Set(front.versions)).toEqual(new Set(['TLSv1.2']));

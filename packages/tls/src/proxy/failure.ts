@@ -23,9 +23,17 @@ const codes: Readonly<Record<ConnectionFailureCode, ProxyErrorCode>> = {
   'tls.wrong_usage': 'proxy.wrong_usage',
 };
 
-/** A proxy has no fingerprint to be known by. */
-const UNTRUSTED =
-  'has a certificate that no trusted CA issued; set proxy.ca to the PEM file of the CA that issued it';
+/** A proxy has no fingerprint to be known by; and one that is spoken to in another manner than its own says nothing. */
+const inOtherWords = new Map<ConnectionFailureCode, string>([
+  [
+    'tls.unknown_ca',
+    'has a certificate that no trusted CA issued; set proxy.ca to the PEM file of the CA that issued it',
+  ],
+  [
+    'link.reset',
+    'closed the connection before it replied; check the scheme and the port in proxy.url, and read its log',
+  ],
+]);
 
 function proxyError(code: ProxyErrorCode, text: string, retryable: boolean): LinkError {
   return new LinkError(code, text, { retryable });
@@ -38,7 +46,7 @@ export function proxyFailure(
   chain: readonly X509Certificate[],
 ): LinkError {
   const { code, text, retryable } = failureOf(error, chain);
-  const why = code === 'tls.unknown_ca' ? UNTRUSTED : text;
+  const why = inOtherWords.get(code) ?? text;
   return proxyError(codes[code], `The proxy ${origin} ${why}.`, retryable);
 }
 

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { LinkError } from '../link-error.ts';
 import {
   authenticationRequired,
+  closedEarly,
   denied,
   hostUnreachable,
   hostUnresolved,
@@ -40,9 +41,10 @@ function refusal(reply: IncomingMessage, proxy: Proxy, target: Target): LinkErro
  * Has the proxy at the other end of `socket` connect to `target` (RFC 9110, section 9.3.6). After that the
  * socket carries the tunnel's bytes and nothing else.
  */
-export function httpConnect(socket: Socket, proxy: Proxy, target: Target): Promise<void> {
+export async function httpConnect(socket: Socket, proxy: Proxy, target: Target): Promise<void> {
   const host = nameOf(target);
-  const { user, password } = proxy.credentials?.() ?? { user: '', password: '' };
+  const { user, password } = (await proxy.credentials?.()) ?? { user: '', password: '' };
+  if (socket.destroyed) throw closedEarly(proxy);
   const basic = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
   return new Promise((resolve, reject) => {
     const request = httpRequest({

@@ -9,8 +9,8 @@ export type Proxy = {
   origin: string;
   host: string;
   port: number;
-  /** A function, so that no way of printing the proxy reaches them; undefined where the URL names no user. */
-  credentials: (() => Credentials) | undefined;
+  /** Asked for by each connection; no way of printing the proxy reaches them. Undefined where the URL names no user. */
+  credentials: (() => Credentials | Promise<Credentials>) | undefined;
   /** PEM certificates to trust for an HTTPS proxy; absent means the public roots. */
   ca: string | undefined;
   /** What an HTTPS proxy may negotiate; `defaultTlsPolicy` where absent. What runs inside the tunnel has its own. */

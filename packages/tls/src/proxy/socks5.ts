@@ -38,7 +38,7 @@ export async function socks5Connect(
   target: Target,
   timeoutMs: number,
 ): Promise<void> {
-  const { user, password } = proxy.credentials?.() ?? {};
+  const { user, password } = (await proxy.credentials?.()) ?? {};
   // Commands that must start fast load this module too, and few of them use SOCKS.
   const { SocksClient } = await import('socks');
   if (socket.destroyed) throw closedEarly(proxy);
