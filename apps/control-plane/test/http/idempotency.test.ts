@@ -111,6 +111,12 @@ test('[AT-10] who has lost a role since is not given a credential again, and tha
     expect(reply).toMatchObject({ status: 403, body: { code: 'permission.denied' } });
     expect(reply.text).not.toContain(field(first.body, 'token'));
   }
+  for (const other of [
+    { role: 'viewer', group: 'plant-7' },
+    { role: 'admin', group: 'first' },
+  ])
+    await owner.call('POST', '/role-bindings', { operator: 'mallory', ...other });
+  expect((await ask()).status).toBe(403);
   const query = `/audit?requestId=${field(refused.body, 'requestId')}`;
   const events = { items: [{ event: { outcome: 'refused', actor: { name: 'mallory' } } }] };
   await placeAll(controlPlane);
