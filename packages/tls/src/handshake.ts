@@ -30,7 +30,7 @@ export async function handshake(
       host: endpoint.host,
       port: endpoint.port,
       servername: endpoint.servername,
-      ...(opened ? { socket: opened } : {}),
+      socket: opened,
       checkServerIdentity: controlPlaneIdentity(peerName),
       ...trust,
     });

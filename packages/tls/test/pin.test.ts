@@ -4,6 +4,7 @@ import { HttpsLink } from '../src/https-link.ts';
 import { certificateFingerprint, fetchPinnedCa, normalizeFingerprint } from '../src/pin.ts';
 import { defaultTlsPolicy } from '../src/policy.ts';
 import { type Authority, makeAuthority, type ServerIdentity } from './authority.ts';
+import { Issuer } from './issuer.ts';
 import { linkErrorOf, startServer, startTcpServer } from './server.ts';
 
 let authority: Authority;
@@ -32,7 +33,7 @@ describe('a fingerprint', () => {
     `SHA256:${'ab:'.repeat(32)}`,
   ])('is refused as %j', (text) => {
     expect(() => normalizeFingerprint(text)).toThrow(
-      expect.objectContaining({ code: 'tls.fingerprint_malformed' }),
+      expect.objectContaining({ code: 'tls.fingerprint_malformed', retryable: false }),
     );
   });
 });
@@ -95,6 +96,17 @@ describe('trust by fingerprint', () => {
     expect(['tls.unknown_ca', 'tls.fingerprint_mismatch']).toContain(failure.code);
   });
 
+  test('looks for the CA among the first ten certificates, whose issuers a peer could go on naming', async () => {
+    let issuer = await Issuer.root();
+    for (let below = 0; below < 9; below++) issuer = await issuer.intermediate(`CN=CA ${below}`);
+    const { chain, key } = await issuer.leaf();
+    await using server = await startServer({ key, cert: chain + issuer.rootPem });
+    const failure = await linkErrorOf(
+      fetchPinnedCa(server.url, certificateFingerprint(issuer.rootPem)),
+    );
+    expect(failure.code).toBe('tls.fingerprint_mismatch');
+  });
+
   test('refuses a certificate of that CA for another name', async () => {
     await using server = await startServer(await authority.issue({ addresses: ['127.0.0.2'] }));
     const failure = await linkErrorOf(
@@ -113,7 +125,10 @@ describe('trust by fingerprint', () => {
   });
 
   test('refuses http://, and gives up on a peer that stays silent', async () => {
-    await using silent = await startTcpServer(() => {});
+    const hungUp = Promise.withResolvers<void>();
+    await using silent = await startTcpServer((socket) =>
+      socket.resume().once('close', () => hungUp.resolve()),
+    );
     const pin = certificateFingerprint(authority.ca);
     const plain = await linkErrorOf(fetchPinnedCa(`http://127.0.0.1:${silent.port}`, pin));
     expect(plain.code).toBe('link.plaintext');
@@ -122,5 +137,6 @@ describe('trust by fingerprint', () => {
       fetchPinnedCa(`https://127.0.0.1:${silent.port}`, pin, { timeoutMs: 50 }),
     );
     expect(slow).toMatchObject({ code: 'link.timeout', retryable: true });
+    await hungUp.promise;
   });
 });

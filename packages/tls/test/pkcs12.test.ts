@@ -42,6 +42,14 @@ describe('a PKCS#12 file', () => {
     },
   );
 
+  test('whose certificate has expired is refused as the file, which is all that was given', async () => {
+    const expired = readServerIdentity(
+      { pkcs12: fixture('modern'), password: PASSWORD },
+      Date.UTC(9999, 0),
+    );
+    await expect(expired).rejects.toMatchObject({ code: 'certificate.expired', field: 'pkcs12' });
+  });
+
   test.each(['legacy', 'triple-des'])(
     '%s.p12 is refused by name, with the way out',
     async (name) => {

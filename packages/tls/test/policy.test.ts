@@ -46,10 +46,10 @@ async function linked(policy: Partial<TlsPolicy>, args: readonly string[], suite
   return outcome;
 }
 
-const legacy: Partial<TlsPolicy> = {
+const legacy = {
   minVersion: 'TLS1.0',
   cipherSuites: ['TLS_AES_256_GCM_SHA384', 'TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA'],
-};
+} as const satisfies Partial<TlsPolicy>;
 
 describe('the versions of a policy, with OpenSSL as the peer', () => {
   test('[AX-03] a minimum of TLS1.3 refuses a peer that speaks 1.2 alone, and takes one that speaks 1.3', async () => {
@@ -174,6 +174,13 @@ describe('the cipher suites of a policy, with OpenSSL as the peer', () => {
       const version = suiteFits(suite, 'TLS1.3') ? '-tls1_3' : '-tls1_2';
       expect(await served({}, [option, openSsl, version], suite)).toMatchObject({ suite: openSsl });
     },
+  );
+});
+
+test('[AX-06] a policy without a suite for its versions is refused, where OpenSSL would take its own ones', () => {
+  const policy = { ...defaultTlsPolicy, minVersion: 'TLS1.3' } as const;
+  expect(() => tlsOptions({ ...policy, cipherSuites: legacy.cipherSuites.slice(1) })).toThrow(
+    'tls.cipherSuites: has no suite for the versions',
   );
 });
 

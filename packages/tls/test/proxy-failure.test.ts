@@ -63,9 +63,25 @@ test.each([
   expect((await failureThrough(scheme, answering(reply), 100)).code).toBe('proxy.timeout');
 });
 
-test('a tunnel whose other end says nothing is given up as the peer’s failure', async () => {
-  const failure = await failureThrough('http', answering('HTTP/1.1 200 OK\r\n\r\n'), 100);
-  expect(failure).toMatchObject({ code: 'link.timeout', retryable: true });
+test.each([200, 299])(
+  'a tunnel opened with %i whose other end says nothing is given up as the peer’s failure',
+  async (status) => {
+    const reply = answering(`HTTP/1.1 ${status} OK\r\n\r\n`);
+    const failure = await failureThrough('http', reply, 100);
+    expect(failure).toMatchObject({ code: 'link.timeout', retryable: true });
+  },
+);
+
+test('a proxy for which no user name is set is sent none', async () => {
+  let asked = '';
+  await failureThrough('http', (socket) =>
+    socket.once('data', (chunk) => {
+      asked = chunk.toString();
+      socket.destroy();
+    }),
+  );
+  expect(asked).toMatch(/^CONNECT cp\.invalid:9443 HTTP/);
+  expect(asked).not.toMatch(/authorization/i);
 });
 
 test.each(['http', 'socks5h'])(
@@ -81,6 +97,7 @@ test.each(['http', 'socks5h'])(
 test.each([
   ['http', 'canary\r\n\r\n'],
   ['http', 'HTTP/1.1 200 OK\r\n\r\ncanary'],
+  ['http', 'HTTP/1.1 200 OK\r\n\r\n\n'],
   ['http', `HTTP/1.1 200 OK\r\nX-Canary: ${'x'.repeat(9000)}\r\n\r\n`],
   ['https', 'canary\r\n\r\n'],
   ['socks5h', 'canary'],
@@ -112,13 +129,18 @@ test('a reply header that never ends is cut off', async () => {
 });
 
 test.each([
+  ['101 Switching Protocols', 'proxy.denied', false],
+  ['300 Multiple Choices', 'proxy.denied', false],
   ['403 Forbidden', 'proxy.denied', false],
+  ['408 Request Timeout', 'proxy.denied', true],
   ['400 Bad Request', 'proxy.denied', false],
   ['302 Found\r\nLocation: https://elsewhere.invalid/', 'proxy.denied', false],
   ['429 Too Many Requests', 'proxy.denied', true],
   ['501 Not Implemented', 'proxy.denied', true],
   ['500 Unable to connect', 'proxy.host_unreachable', true],
   ['502 Bad Gateway', 'proxy.host_unreachable', true],
+  ['503 Service Unavailable', 'proxy.host_unreachable', true],
+  ['504 Gateway Timeout', 'proxy.host_unreachable', true],
   ['503 Gone\r\nX-Squid-Error: ERR_DNS_FAIL 0', 'proxy.host_unresolved', true],
   ['504 Timeout\r\nProxy-Status: p; error=dns_timeout', 'proxy.host_unresolved', true],
   ['407 Sign In\r\nProxy-Authenticate: Negotiate', 'proxy.auth_required', false],
@@ -130,9 +152,14 @@ test.each([
 });
 
 test('a proxy that wants another scheme than Basic is told apart from a wrong password', async () => {
-  const negotiate = '407 Sign In\r\nProxy-Authenticate: Negotiate';
-  const failure = await failureThrough('http', answering(`HTTP/1.1 ${negotiate}\r\n\r\n`));
-  expect(failure.message).toContain('allow Basic there');
+  for (const [status, isAnother] of [
+    ['407 Sign In\r\nProxy-Authenticate: Negotiate', true],
+    ['401 Unauthorized\r\nWWW-Authenticate: Negotiate', true],
+    ['407 Sign In', false],
+  ] as const) {
+    const failure = await failureThrough('http', answering(`HTTP/1.1 ${status}\r\n\r\n`));
+    expect(failure.message.includes('allow Basic there')).toBe(isAnother);
+  }
 });
 
 test.each([

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { HttpsLink } from '../src/https-link.ts';
 import { defaultTlsPolicy, type TlsPolicy } from '../src/policy.ts';
@@ -47,4 +48,31 @@ test('[AX-09] TLS to a proxy has one of the suites that are set, or there is non
   expect(failure).toMatchObject({ code: 'proxy.handshake', retryable: false });
   expect(proxy.destinations).toEqual([]);
   expect(await ask({ cipherSuites: ['TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384'] })).toBe(200);
+});
+
+test('a link that is closed ends its tunnel', async () => {
+  const { ca } = authority;
+  // Or the server would end it.
+  server.server.keepAliveTimeout = 0;
+  const connected = once(server.server, 'secureConnection');
+  const route = { proxy: parseProxy(`https://127.0.0.1:${proxy.port}`, { ca }) };
+  const link = new HttpsLink({ baseUrl: server.url, ca, route });
+  await link.request('GET', '/');
+  const [socket] = await connected;
+  const closed = once(socket, 'close');
+  link.close();
+  await closed;
+});
+
+test('a proxy is told its own name, as one address may serve several', async () => {
+  await using named = await startServer(await authority.issue({ dns: ['localhost'] }));
+  const connected = once(named.server, 'secureConnection');
+  const { ca } = authority;
+  const route = { proxy: parseProxy(`https://localhost:${named.port}`, { ca }) };
+  const link = new HttpsLink({ baseUrl: server.url, ca, route });
+  const failure = linkErrorOf(link.request('GET', '/'));
+  const [socket] = await connected;
+  expect(socket.servername).toBe('localhost');
+  expect((await failure).code).toMatch(/^proxy\./);
+  link.close();
 });

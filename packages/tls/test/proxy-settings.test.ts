@@ -20,6 +20,9 @@ describe('the URL of a proxy', () => {
     ['http://agent@proxy', 'from elsewhere', { user: 'agent', password: 'from elsewhere' }],
     ['socks5h://agent@proxy', undefined, { user: 'agent', password: '' }],
     ['http://a%40b:%C3%BC%3A%25@proxy', undefined, { user: 'a@b', password: 'ü:%' }],
+    ['socks5h://a%3Ab:x@proxy', undefined, { user: 'a:b', password: 'x' }],
+    ['socks5h://agent@proxy', 'x'.repeat(255), { user: 'agent', password: 'x'.repeat(255) }],
+    ['http://agent@proxy', 'x'.repeat(256), { user: 'agent', password: 'x'.repeat(256) }],
   ])('%s gives user name and password', (url, password, expected) => {
     expect(parseProxy(url, { password }).credentials?.()).toEqual(expected);
   });
@@ -73,6 +76,7 @@ describe('NO_PROXY', () => {
     ['example.org', 'example.org.', 443, true],
     ['example.org:8443', 'example.org', 8443, true],
     ['example.org:8443', 'example.org', 443, false],
+    ['example.org:8443', 'another.example', 8443, false],
     ['.example.org:8443', 'cp.example.org', 8443, true],
     [' example.org ', 'example.org', 443, true],
     ['10.0.0.0/8', '10.200.3.4', 443, true],

@@ -18,7 +18,7 @@ import {
   localNames,
   organisation,
 } from './reverse.ts';
-import { linkErrorOf } from './server.ts';
+import { linkErrorOf, startTcpServer } from './server.ts';
 
 const closed = (socket: Pick<Socket, 'once'>) =>
   new Promise<void>((done) => socket.once('close', () => done()));
@@ -217,6 +217,7 @@ test('[BM-13] no TLS session is resumed, as its peer might be trusted no longer'
 test('[F-23] strangers that say nothing are cut off, oldest first, and keep no control plane out', async () => {
   await using agent = await listeningAgent();
   await using controlPlane = await diallingServer(agent.accepted.port);
+  const before = await controlPlane.dial();
   const strangers = Array.from({ length: 2 * MAX_HALF_OPEN }, () => {
     const socket = tcpConnect(agent.accepted.port, '127.0.0.1');
     socket.on('error', () => {});
@@ -227,9 +228,32 @@ test('[F-23] strangers that say nothing are cut off, oldest first, and keep no c
   expect(strangers.filter(({ destroyed }) => !destroyed)).toHaveLength(MAX_HALF_OPEN);
   await controlPlane.dial();
   expect((await agent.link.request('GET', '/')).status).toBe(200);
+  expect(before.destroyed).toBe(false);
   // Those that are left end with the agent.
   await agent[Symbol.asyncDispose]();
   await Promise.all(ends);
+});
+
+test('a control plane hangs up on an agent that says nothing, when the time is over or it gives up', async () => {
+  let came = Promise.withResolvers<Socket>();
+  await using silent = await startTcpServer((socket) => came.resolve(socket.resume()));
+  await using controlPlane = await diallingServer(silent.port);
+  const slow = linkErrorOf(controlPlane.dial({ timeoutMs: 50 }));
+  await closed(await came.promise);
+  const { code, retryable, message } = await slow;
+  expect({ code, retryable }).toEqual({ code: 'link.timeout', retryable: true });
+  expect(message).toMatch(`127.0.0.1:${silent.port} did not complete a TLS handshake within 50 ms`);
+  came = Promise.withResolvers();
+  const ending = new AbortController();
+  const ended = linkErrorOf(controlPlane.dial({ signal: ending.signal, timeoutMs: 60_000 }));
+  const other = await came.promise;
+  ending.abort();
+  await closed(other);
+  expect(await ended).toMatchObject({ code: 'link.aborted', retryable: false });
+  const { message: late } = await linkErrorOf(
+    controlPlane.dial({ host: '::1', signal: ending.signal }),
+  );
+  expect(late).toContain(`[::1]:${silent.port}`);
 });
 
 test('a control plane that opens too many has the oldest unused ones closed', async () => {

@@ -1,7 +1,9 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto';
 import { beforeAll, describe, expect, test } from '@jest/globals';
+import { keyAlgorithmOf } from '../src/certificate-facts.ts';
 import { readServerIdentity } from '../src/server-identity.ts';
 import { hasStrongSignature } from '../src/signature-strength.ts';
+import { isValidAt } from '../src/validity.ts';
 import { Issuer, selfSigned, withTime, type IssuedLeaf } from './issuer.ts';
 
 const now = Date.now();
@@ -102,9 +104,12 @@ describe('a chain', () => {
   });
 
   test('with a certificate of another chain is refused, once its own is complete', async () => {
-    const chain = leaf.chain + root.pem + (await selfSigned()).chain;
-    expect(await refusalOf({ chain, key: leaf.key })).toMatchObject({
+    const { chain: other } = await selfSigned();
+    expect(await refusalOf({ chain: leaf.chain + root.pem + other, key: leaf.key })).toMatchObject({
       code: 'certificate.chain_unrelated',
+    });
+    expect(await refusalOf({ chain: leaf.chain + other, key: leaf.key })).toMatchObject({
+      code: 'certificate.chain_incomplete',
     });
   });
 
@@ -133,6 +138,8 @@ describe('a chain', () => {
       notAfter: until,
     });
     await read(made, until.getTime() - 1);
+    const at = (ms: number) => isValidAt(new X509Certificate(made.chain), until.getTime() + ms);
+    expect([-2 * day - 1, -2 * day, -1, 0].map(at)).toEqual([false, true, true, false]);
     expect(await refusalOf(made, until.getTime())).toMatchObject({ code: 'certificate.expired' });
     expect(await refusalOf(made, until.getTime() - 2 * day - 1)).toMatchObject({
       code: 'certificate.not_yet_valid',
@@ -207,6 +214,13 @@ describe('a chain', () => {
     expect(hasStrongSignature(new X509Certificate(der))).toBe(false);
   });
 
+  test('[F-23] over SHA-256 whose padding is made of SHA-1 is not taken for strong', async () => {
+    const der = new X509Certificate((await selfSigned({ kind: 'RSA-PSS' })).chain).raw;
+    const sha1 = Buffer.from('06052b0e03021a04020000', 'hex');
+    sha1.copy(der, der.lastIndexOf(Buffer.from('0609608648016503040201', 'hex')));
+    expect(hasStrongSignature(new X509Certificate(der))).toBe(false);
+  });
+
   test('a self-signed one over SHA-1 is refused too', async () => {
     expect(await refusalOf(await selfSigned({ hash: 'SHA-1' }))).toMatchObject({
       code: 'certificate.signature_weak',
@@ -230,6 +244,17 @@ describe('a key', () => {
     const parameters =
       '-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n';
     expect((await read({ chain: leaf.chain, key: parameters + key })).key).toBe(leaf.key);
+  });
+
+  test('of RSA is taken up to 8192 bits, as longer ones cost whoever verifies', () => {
+    const ofBits = (bits: number) => {
+      const n = Buffer.alloc(bits / 8, 0xff).toString('base64url');
+      return createPublicKey({ key: { kty: 'RSA', n, e: 'AQAB' }, format: 'jwk' });
+    };
+    expect(keyAlgorithmOf(ofBits(8192))).toBe('RSA-8192');
+    expect(() => keyAlgorithmOf(ofBits(8200))).toThrow(
+      expect.objectContaining({ code: 'certificate.key_weak' }),
+    );
   });
 
   test('of another certificate is refused', async () => {

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import type { ServerOptions } from 'node:https';
 import { beforeAll, describe, expect, test } from '@jest/globals';
+import { parseEndpoint } from '../src/endpoint.ts';
 import { HttpsLink, LinkError } from '../src/https-link.ts';
 import { showCertificate } from '../src/link-probe.ts';
 import { type Authority, makeAuthority, type ServerIdentity } from './authority.ts';
@@ -72,17 +73,28 @@ describe('encryption', () => {
     expect(failure.message).toContain('does not speak TLS');
   });
 
-  test.each(['not a url', 'https://user:pw@host', 'https://host/?q=1'])(
-    'the base URL "%s" is refused without being echoed',
-    (baseUrl) => {
-      expect(() => new HttpsLink({ baseUrl })).toThrow(
-        expect.objectContaining({
-          code: 'link.bad_url',
-          message: expect.not.stringContaining(baseUrl),
-        }),
-      );
-    },
-  );
+  test.each([
+    'not a url',
+    'https://user@host',
+    'https://:pw@host',
+    'https://host/?q=1',
+    'https://host/#f',
+  ])('the base URL "%s" is refused without being echoed', (baseUrl) => {
+    expect(() => new HttpsLink({ baseUrl })).toThrow(
+      expect.objectContaining({
+        code: 'link.bad_url',
+        retryable: false,
+        message: expect.not.stringContaining(baseUrl),
+      }),
+    );
+  });
+});
+
+test.each([
+  ['https://cp.example', { host: 'cp.example', port: 443, servername: 'cp.example' }],
+  ['https://[::1]:9443', { host: '::1', port: 9443, servername: '' }],
+])('%s names a host, a port, and what SNI may name', (url, expected) => {
+  expect(parseEndpoint(url)).toMatchObject(expected);
 });
 
 describe('[AX-05] [AT-17] versions', () => {

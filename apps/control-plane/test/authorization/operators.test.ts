@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { page, roleBinding, type HeldRole } from '@sallyport/contract';
 import { FAILURES_BEFORE_LOCK, LOCK_SECONDS } from '../../src/operators/sign-in-failures.ts';
+import { placeAll } from '../audit/chain.ts';
 import { newApp } from '../authenticator-app.ts';
 import { OWNER_PASSWORD, startControlPlane, type TestControlPlane } from '../control-plane.ts';
 import { lockWaits, whileHeld } from '../lock-waits.ts';
@@ -176,8 +177,16 @@ test('[AT-03] an admin of one group gives roles there and nowhere else', async (
     admin.call('POST', '/role-bindings', { operator: 'owner', role, group });
   expect((await give('viewer', 'plant-7')).status).toBe(201);
   expect((await give('viewer', 'plant-8')).status).toBe(404);
-  expect((await give('viewer', null)).status).toBe(403);
-  expect((await give('owner', 'plant-7')).status).toBe(403);
+  const refused = [await give('viewer', null), await give('owner', 'plant-7')];
+  expect(refused.map(({ status }) => status)).toEqual([403, 403]);
+  await placeAll(controlPlane);
+  const audited = refused.map(({ body }) =>
+    owner.call('GET', `/audit?requestId=${field(body, 'requestId')}`),
+  );
+  expect(await Promise.all(audited)).toMatchObject([
+    { body: { items: [{ event: { outcome: 'refused', groupId: null } }] } },
+    { body: { items: [{ event: { outcome: 'refused', groupId: expect.any(String) } }] } },
+  ]);
   const seen = await admin.call('GET', '/role-bindings');
   expect(seen.text).toContain('plant-7');
   expect(seen.text).not.toContain('"group":null');

@@ -2,7 +2,12 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { asAdmin } from '@sallyport/testkit/database';
 import { appendAuditEvents } from '../../src/audit/index.ts';
 import { systemOperation } from '../../src/authorization/index.ts';
-import { beginAttempt, claimAct, digestOf } from '../../src/idempotency/idempotency.service.ts';
+import {
+  beginAttempt,
+  claimAct,
+  digestOf,
+  keepReply,
+} from '../../src/idempotency/idempotency.service.ts';
 import { forgetExpired } from '../../src/maintenance/forget-expired.ts';
 import { placeAll } from '../audit/chain.ts';
 import { OWNER_PASSWORD, startControlPlane, type TestControlPlane } from '../control-plane.ts';
@@ -111,6 +116,12 @@ test('[AT-10] who has lost a role since is not given a credential again, and tha
     expect(reply).toMatchObject({ status: 403, body: { code: 'permission.denied' } });
     expect(reply.text).not.toContain(field(first.body, 'token'));
   }
+  for (const other of [
+    { role: 'viewer', group: 'plant-7' },
+    { role: 'admin', group: 'first' },
+  ])
+    await owner.call('POST', '/role-bindings', { operator: 'mallory', ...other });
+  expect((await ask()).status).toBe(403);
   const query = `/audit?requestId=${field(refused.body, 'requestId')}`;
   const events = { items: [{ event: { outcome: 'refused', actor: { name: 'mallory' } } }] };
   await placeAll(controlPlane);
@@ -159,6 +170,8 @@ test('what a replica that died had not done is done by the next attempt, a minut
   await expect(platform.db.transaction((tx) => claimAct(tx, dead))).rejects.toMatchObject({
     code: 'idempotency.in_progress',
   });
+  await keepReply(platform, dead, { status: 201, grants: [], body: '"of the first"' });
+  expect((await retry()).body).toMatchObject({ name: 'undone' });
 });
 
 test('what a replica that died had done is never done again: its reply is lost, and said to be', async () => {
@@ -230,9 +243,17 @@ test.each([
   });
 });
 
-test('a value that is revealed is not kept, and each time is audited', async () => {
+test('a value that is revealed is not kept, nor what is put, which may be repeated anyhow', async () => {
   const session = await OperatorClient.signedIn(controlPlane.operatorApp);
-  await session.call('PUT', '/groups/plant-7/secrets/s', { value: 'v' });
+  for (let time = 0; time < 2; time += 1) {
+    const put = await session.call(
+      'PUT',
+      '/groups/plant-7/secrets/s',
+      { value: 'v' },
+      { 'idempotency-key': 'put' },
+    );
+    expect(put.headers['idempotency-replayed']).toBeUndefined();
+  }
   for (let time = 0; time < 2; time += 1) {
     const reply = await post('/groups/plant-7/secrets/s/reveal', {}, 'reveal', session);
     expect(reply.status).toBe(200);

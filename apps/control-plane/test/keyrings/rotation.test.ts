@@ -203,6 +203,9 @@ test('[A7-09] a keyring is rotated by itself when its key is old or has sealed m
     AND group_id = (SELECT id FROM groups WHERE name = '${group}')`);
   await due();
   expect(await newest()).toBe(3);
+  const audited = await sql(`SELECT FROM audit_events WHERE actor_name = 'keyring rotation'
+    AND action = 'keyring:rotate' AND subject = 'group:${group}'`);
+  expect(audited).toHaveLength(2);
 });
 
 test('[AT-18] a key that has sealed 2^32 values seals no more, and a rotation helps', async () => {

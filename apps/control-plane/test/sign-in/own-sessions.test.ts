@@ -54,6 +54,8 @@ describe('[AX-18] [AT-10] an operator’s sessions', () => {
     await there.call('GET', '/me');
     const now = new Date(controlPlane.clock.now()).toISOString();
     expect((await sessionsOf(here))[0]).toMatchObject({ lastUsedAt: now });
+    const second = await here.call('GET', `/sessions?limit=1&cursor=${newest?.id}`);
+    expect(second.body).toMatchObject({ items: [{ id: before?.id }] });
   });
 
   test('end one by one, at every replica with the next request; another’s cannot be ended', async () => {
