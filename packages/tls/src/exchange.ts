@@ -100,8 +100,8 @@ function collect(
   response.on('error', (error) => fail(connectionFailure(error, origin)));
 }
 
-/** Less than this is no progress: a peer that sends byte by byte would never be given up. */
-const PROGRESS_BYTES = 1024;
+/** Less than this is no progress: a peer that sends byte by byte would be waited for all day. */
+const PROGRESS_BYTES = 16 * 1024;
 
 /** A line that is slow is not dead: the time counts anew from each piece of the reply on. */
 function countAnew(timer: NodeJS.Timeout, response: IncomingMessage): void {

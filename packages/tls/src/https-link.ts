@@ -36,7 +36,7 @@ export type LinkOptions = {
   route?: Route | undefined;
   /** The connections that the peer opens; none is opened here then, and `ca`, `tls` and `route` do not count. */
   accepted?: Agent | undefined;
-  /** From the call to the first KiB of the reply, and from each KiB to the next or to the end; default 30 seconds. */
+  /** From the call to the first 16 KiB of the reply, and from each 16 to the next or to the end; default 30 seconds. */
   timeoutMs?: number | undefined;
   /**
    * For the TCP connection and the TLS handshake, within `timeoutMs`; default 10 seconds. As much again
