@@ -233,7 +233,7 @@ describe('agent diagnose', () => {
     operator.api.on(one, { body: queued }, { body: completed });
     const { stderr } = await cli(['agent', 'diagnose', id, '--timeout', '90s']);
     expect(stderr.split('\n')[0]).toBe(
-      `host-1 is lost since ${at}: the task waits for it to come back, this command for 90 s.`,
+      `host-1 is lost since ${at}: the task waits for it to come back, this command for 1m30s.`,
     );
   });
 
