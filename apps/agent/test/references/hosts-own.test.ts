@@ -33,7 +33,8 @@ const errorOf = (read: Promise<string>) =>
   );
 
 function withFiles(): Guarded {
-  return (guarded = new Guarded({ settings: { file: { directories: [open] } }, env: {} }));
+  const directories = [join(home.path, 'not-made-yet'), open];
+  return (guarded = new Guarded({ settings: { file: { directories } }, env: {} }));
 }
 
 type Command = { argv: string[]; timeoutSeconds?: number; environment?: Record<string, string> };

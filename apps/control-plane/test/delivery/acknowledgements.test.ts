@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { asAdmin } from '@sallyport/testkit/database';
+import { writeAcknowledgements } from '../../src/delivery/delivery.store.ts';
 import { markLostAgents } from '../../src/maintenance/maintenance.ts';
 import type { AgentClient } from '../agent-client.ts';
 import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
@@ -87,4 +88,18 @@ test('a word of an agent that is written after it was lost, and was heard long b
   await markLostAgents(platform);
   while ((await dealtWith()) === before) await setImmediate();
   expect(await number('SELECT count(*) FROM agents WHERE lost_at IS NULL')).toBe(0);
+});
+
+test('an agent that is revoked does not come back, whatever it said last', async () => {
+  const { clock, databaseUrl, platform } = controlPlane;
+  const [revoked = '', other = ''] = agents.map(({ id }) => id);
+  const groupId = await asAdmin(databaseUrl, async (client) => {
+    await client.query('UPDATE agents SET lost_at = now()');
+    await client.query('UPDATE agents SET revoked_at = now() WHERE id = $1', [revoked]);
+    return String((await client.query('SELECT id FROM groups')).rows[0]?.['id']);
+  });
+  const said = { groupId, revision: 1, status: 'active', seenAtMs: clock.now() } as const;
+  const batch = [revoked, other].map((agentId) => ({ ...said, agentId }));
+  const back = await platform.db.write((writer) => writeAcknowledgements(writer, batch));
+  expect(back).toEqual([other]);
 });

@@ -243,6 +243,20 @@ test.each([
   });
 });
 
+test('a session is opened whatever key comes with it, and is another each time', async () => {
+  const signIn = async () => {
+    const body = { name: 'owner', password: OWNER_PASSWORD };
+    const reply = await post(
+      '/sessions',
+      body,
+      'session',
+      new OperatorClient(controlPlane.operatorApp),
+    );
+    return field(reply.body, 'token');
+  };
+  expect(await signIn()).not.toBe(await signIn());
+});
+
 test('a value that is revealed is not kept, nor what is put, which may be repeated anyhow', async () => {
   const session = await OperatorClient.signedIn(controlPlane.operatorApp);
   for (let time = 0; time < 2; time += 1) {
