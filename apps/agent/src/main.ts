@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import './host/small-heap.ts';
+import { allowSlowLines } from '@sallyport/tls/slow-lines';
 import { systemContext } from './cli/context.ts';
 import { runProgram } from './cli/program.ts';
 import { reportFailure } from './cli/report-failure.ts';
@@ -19,6 +20,7 @@ process.stdout.on('error', (error) => {
   process.exit(reportFailure(outputLost(error), context, { args }));
 });
 
+allowSlowLines();
 if (process.pid === 1) reapOrphans();
 
 // Whatever ends this process before its command has ended is no success.

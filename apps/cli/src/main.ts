@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { allowSlowLines } from '@sallyport/tls/slow-lines';
 import { run } from './program.ts';
 import { systemContext } from './system-context.ts';
 import { codeBehind, codeOf } from './system-error.ts';
@@ -14,4 +15,5 @@ stdout.on('error', (error) => {
   process.exit(1);
 });
 
+allowSlowLines();
 process.exitCode = await run(process.argv.slice(2), systemContext());

@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { ConfigError, loadConfig } from '@sallyport/config/load';
 import { configErrorExitCode, reportConfigError } from '@sallyport/config/report';
+import { allowSlowLines } from '@sallyport/tls/slow-lines';
 import { resetOwner } from './operators/index.ts';
 import { OTHER_PROGRAMS, serverConfig } from './platform/config.ts';
 import { refuseUnheededTls } from './platform/database-connection.ts';
@@ -31,6 +32,7 @@ const commands = new Map<string, (loaded: Loaded, name?: string) => Promise<void
   ['reset-owner', resetOwner],
 ]);
 
+allowSlowLines();
 try {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
