@@ -28,8 +28,8 @@ afterEach(async () => {
 
 const here = () => ['--state-dir', host.stateDir, '--socket', socket];
 
-function enroll(env: Record<string, string>) {
-  const join_ = ['enroll', '--url', double.url, '--token-file', host.tokenFile];
+function enroll(env: Record<string, string>, ...flags: string[]) {
+  const join_ = ['enroll', '--url', double.url, '--token-file', host.tokenFile, ...flags];
   return runAgentProcess([...join_, ...here()], env);
 }
 
@@ -82,11 +82,20 @@ test.each(['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE'])(
 );
 
 test('[AT-36] a private CA is named by its file, which alone counts from then on, and is read at each start', async () => {
+  const other = await makeAuthority('CN=Next');
+  const otherFile = join(host.home.path, 'other.pem');
+  await writeFile(otherFile, other.ca);
+  const distrusting = { SALLYPORT_AGENT_CONTROL_PLANE_TRUSTSTORE_FILE: otherFile };
+  // An agent that was enrolled so would trust its control plane no more.
+  const refused = await enroll(distrusting, '--ca-file', caFile);
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toContain('controlPlane.truststore.file');
+  expect(double.received).toEqual([]);
+
   const named = { SALLYPORT_AGENT_CONTROL_PLANE_TRUSTSTORE_FILE: caFile };
   expect((await enroll(named)).code).toBe(0);
   expect(await serves(named)).toBe(true);
 
-  const other = await makeAuthority('CN=Next');
   await double.stop();
   double.tls = await other.issue();
   await double.start();

@@ -55,7 +55,7 @@ function keyOf({ kid, jwk }: Header, trusted: TrustedSigner): KeyObject {
 function unknownSigner(): CryptoError {
   return new CryptoError(
     'bundle.unknown_signer',
-    'the bundle is signed by a key that this agent does not know',
+    'the bundle is signed by a key that this agent does not know: compare --signer, or the control plane, with those of the export',
   );
 }
 
@@ -64,8 +64,12 @@ function refusalOf(error: unknown): CryptoError {
   if (error instanceof RangeError)
     return new CryptoError(
       'bundle.unsigned',
-      'the bundle is not as the control plane signed it: it was changed or cut off',
+      'the bundle is not as the control plane signed it: it was changed or cut off; carry it again',
       error,
     );
-  return new CryptoError('bundle.malformed', 'that is no bundle for an offline host', error);
+  return new CryptoError(
+    'bundle.malformed',
+    'that is no bundle for an offline host, or only a part of one: name the file that the export wrote, and carry it again if it is that',
+    error,
+  );
 }

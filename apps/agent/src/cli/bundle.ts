@@ -45,7 +45,7 @@ export async function requestAdmission(
   where.write(
     json === true
       ? `${jsonText({ name, thumbprint, output: output ?? null })}\n`
-      : `Thumbprint of ${name}’s key: ${thumbprint}\nHave the request admitted with: sallyport agent admit\n`,
+      : `Thumbprint of ${name}’s key: ${thumbprint}\nHave the request admitted with: sallyport agent admit --group GROUP --request FILE\n`,
   );
 }
 

@@ -72,7 +72,8 @@ export async function enrollAgent(flags: EnrollFlags, context: CliContext): Prom
   const identity = own && { cert: own.chain, key: own.key };
   const link = new HttpsLink({
     baseUrl: controlPlane,
-    ca: trustAnchor,
+    // As the agent will: what the enrolment is made with counts where there is no such file.
+    ca: ca ?? trustAnchor,
     identity,
     tls,
     route,
@@ -92,7 +93,9 @@ export async function enrollAgent(flags: EnrollFlags, context: CliContext): Prom
       clock: systemClock,
     });
     const asking = 'asking the control plane, which checks the token';
-    const { agentId, group } = await waitingFor(asking, context, enrolling).catch(untrusted);
+    const { agentId, group } = await waitingFor(asking, context, enrolling).catch(
+      (error: unknown) => untrusted(error, ca),
+    );
     tellEnrolled(
       { agentId, name, group: group.name, controlPlane, stateDir: state.path },
       flags,
@@ -104,14 +107,16 @@ export async function enrollAgent(flags: EnrollFlags, context: CliContext): Prom
 }
 
 /** Before there is an agent, another advice than one that has lost its trust is given. */
-function untrusted(error: unknown): never {
+function untrusted(error: unknown, truststore: string | undefined): never {
   if (!(error instanceof AgentError) || error.code !== 'tls.unknown_ca') throw error;
   throw new AgentError(
     error.code,
     'the control plane has a certificate that no trusted CA issued',
     {
       advice:
-        'give --fingerprint, as the control plane prints it at its start, or --ca-file with its CA’s certificate',
+        truststore === undefined
+          ? 'give --fingerprint, as the control plane prints it at its start, or --ca-file with its CA’s certificate'
+          : 'put the certificate of its CA into controlPlane.truststore.file, which counts whatever else is given',
       cause: error,
     },
   );

@@ -24,7 +24,7 @@ export const failed = (detail: string, advice?: string): Found => ({
 /** Thrown by a check that another one stands before. */
 export class Blocked extends Error {
   constructor(by: string) {
-    super(`not checked: ${by} has to be right first`);
+    super(`not checked: ${by} must be right first`);
     this.name = 'Blocked';
   }
 }

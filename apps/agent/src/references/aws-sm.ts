@@ -20,6 +20,8 @@ import type { AwsSettings } from './settings.ts';
 
 const NAME = 'AWS Secrets Manager';
 const KEY = 'references.awsSm';
+/** The configuration holds none of them. */
+const CREDENTIALS = `${KEY}: the variables, the profile or the role by which AWS’s own SDK finds them`;
 
 /** As the service calls what is wrong with whoever asks; the rest of the SDK's errors of credentials end in this. */
 const OF_CREDENTIALS = new Set([
@@ -148,7 +150,7 @@ export class AwsProvider implements Provider<'aws-sm'> {
         `${NAME} has nothing at what the secret refers to`,
         'write it there, or mend the reference',
       );
-    if (OF_CREDENTIALS.has(name)) return turnedAway(NAME, KEY);
+    if (OF_CREDENTIALS.has(name)) return turnedAway(NAME, CREDENTIALS);
     if (name === 'AccessDeniedException')
       return denied(
         `${NAME} does not let this agent read what the secret refers to`,

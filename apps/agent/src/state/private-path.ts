@@ -16,12 +16,14 @@ export function assertPrivate(path: string, stats: Stats, expected: 'file' | 'di
     });
   }
   const user = process.getuid?.();
+  // The files of a service given to root would stop the service.
+  const orTake = user === 0 ? '' : `, or: chown -R ${user} ${path}`;
   if (user !== undefined && stats.uid !== user) {
     throw new AgentError(
       'state.unsafe',
       `${path} belongs to user ${stats.uid}, and this runs as user ${user}`,
       {
-        advice: `run as that user, or: chown -R ${user} ${path}`,
+        advice: `run as that user${orTake}`,
       },
     );
   }

@@ -97,7 +97,7 @@ describe('[AT-05] [AT-13] AWS is asked', () => {
     expect(await errorOf(agent.read(URI))).toMatchObject({
       code: 'reference.denied',
       retryable: true,
-      advice: expect.stringContaining('references.awsSm'),
+      advice: expect.stringMatching(/references\.awsSm: .*profile/),
     });
     expect(aws.peer.asked).toEqual([]);
   });

@@ -86,7 +86,7 @@ export function clientCertificateRequired(): AppError {
 export function clientCertificateUntrusted(): AppError {
   return new AppError(
     'client_certificate.untrusted',
-    'The client certificate is of no CA that is trusted here; ask for a new one, or have its CA added to the file of agentApi.truststore.',
+    'The client certificate is of no CA that is trusted here; ask for a new one, have its keystore hold every intermediate certificate, or have its CA added to the file of agentApi.truststore.',
   );
 }
 
@@ -109,7 +109,7 @@ export function clientCertificateUnknown(): AppError {
 export function clientCertificateUnenrolled(): AppError {
   return new AppError(
     'client_certificate.unknown',
-    'No agent has the name of this client certificate: enrol with it, or have an operator set the certificateIdentity of the agent.',
+    'No agent has the name of this client certificate, of the kind that agentApi.clientIdentity says: enrol with it, or have an operator set the certificateIdentity of the agent.',
   );
 }
 
