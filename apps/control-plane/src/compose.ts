@@ -93,6 +93,7 @@ export async function compose({
 }: Parts): Promise<ControlPlane> {
   const own = await OwnStores.open(config, () => clock.now());
   const db = new Database(database);
+  const keystoreEnds = () => new Map([...own.ends, ...credentials.ends]);
   const hub = new Hub();
   const platform: Platform = {
     clock,
@@ -109,6 +110,7 @@ export async function compose({
     metrics: createMetrics({
       waitingPulls: () => hub.size,
       refusedFiles: () => own.problems.length + credentials.problems.length,
+      keystoreEnds,
       expiringCertificates: () => countExpiring({ db, clock, log }),
       agents: () => countAgents({ db, clock, log }),
     }),
@@ -263,7 +265,7 @@ export async function compose({
   const source = { first: certificate, issue: issueCertificate, changed };
   const presented = new CertificateRenewal(listeners, source, platform);
   renewal = presented;
-  const storeWatch = new StoreWatch(own, () => presented.present(), log);
+  const storeWatch = new StoreWatch(own, keystoreEnds, () => presented.present(), platform);
 
   return {
     operatorApp,

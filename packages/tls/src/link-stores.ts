@@ -98,6 +98,13 @@ export class LinkStores {
     return this.#files.keystore?.store;
   }
 
+  /** When the certificate of the keystore ends, by the key of its setting; none where there is no such file. */
+  get ends(): [key: string, at: Date][] {
+    return this.keystore === undefined
+      ? []
+      : [[`${this.#key}.keystore`, this.keystore.facts.notAfter]];
+  }
+
   /** PEM each; undefined when none is set, or it was never taken. */
   get truststore(): readonly string[] | undefined {
     return this.#files.truststore?.store;

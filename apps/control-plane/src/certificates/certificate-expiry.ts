@@ -5,7 +5,7 @@ import { countExpiringBefore, markWarned, type WarnedCertificate } from './certi
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** Days before its end at which a certificate is warned of, the nearest first. */
-const WARN_DAYS = [1, 7, 14, 30];
+export const WARN_DAYS = [1, 7, 14, 30];
 /** Certificates in one transaction. */
 const BATCH = 200;
 

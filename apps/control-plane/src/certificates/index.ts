@@ -1,3 +1,3 @@
 export { certificateField } from './certificate-field.ts';
 export { certificatesRoutes } from './certificates.routes.ts';
-export { countExpiring, warnOfCertificateExpiry } from './certificate-expiry.ts';
+export { countExpiring, WARN_DAYS, warnOfCertificateExpiry } from './certificate-expiry.ts';

@@ -1,39 +1,74 @@
+import { WARN_DAYS } from '../certificates/index.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { OwnStores } from '../trust/index.ts';
 
 const LOOK_EVERY_MS = 5_000;
+const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** Looks at the files of the organisation's certificates, and has those that changed presented. */
+type Looked = Pick<Platform, 'clock' | 'log'>;
+
+/** Looks at the files of the organisation's certificates, has those that changed presented, and warns before they end. */
 export class StoreWatch {
   readonly #own: Pick<OwnStores, 'refresh'>;
+  readonly #ends: () => ReadonlyMap<string, Date>;
   readonly #present: () => void;
-  readonly #log: Platform['log'];
+  readonly #platform: Looked;
   readonly #timer: NodeJS.Timeout;
+  /** What was told of each keystore last: the certificate's end, and how many days were left at most. */
+  readonly #warned = new Map<string, string>();
 
-  constructor(own: Pick<OwnStores, 'refresh'>, present: () => void, log: Platform['log']) {
+  constructor(
+    own: Pick<OwnStores, 'refresh'>,
+    ends: () => ReadonlyMap<string, Date>,
+    present: () => void,
+    platform: Looked,
+  ) {
     this.#own = own;
+    this.#ends = ends;
     this.#present = present;
-    this.#log = log;
+    this.#platform = platform;
     this.#timer = setInterval(() => void this.look(), LOOK_EVERY_MS);
+    this.#warn();
   }
 
   async look(): Promise<void> {
+    const { log } = this.#platform;
     try {
       const { replaced, problems } = await this.#own.refresh();
       for (const { code, text } of problems)
-        this.#log.error(
+        log.error(
           { code, reason: text },
           'a file of certificates is not taken; what it held before still counts',
         );
-      if (!replaced) return;
-      this.#present();
-      this.#log.info('the certificates of the listeners were read anew');
+      if (replaced) {
+        this.#present();
+        log.info('the certificates of the listeners were read anew');
+      }
+      this.#warn();
     } catch (error) {
-      this.#log.error({ err: error }, 'the files of certificates could not be looked at');
+      log.error({ err: error }, 'the files of certificates could not be looked at');
     }
   }
 
   stop(): void {
     clearInterval(this.#timer);
+  }
+
+  /** Once each at 30, 14, 7 and 1 days before a certificate ends, and when it has: then nobody is let in by it. */
+  #warn(): void {
+    const { clock, log } = this.#platform;
+    for (const [key, at] of this.#ends()) {
+      const leftMs = at.getTime() - clock.now();
+      const days = [0, ...WARN_DAYS].find((each) => leftMs <= each * DAY_MS);
+      const told = `${at.getTime()} ${days}`;
+      if (days === undefined || this.#warned.get(key) === told) continue;
+      this.#warned.set(key, told);
+      log.warn(
+        { key, expiresAt: at.toISOString() },
+        days === 0
+          ? 'the certificate of a keystore has ended; put a new one in its place'
+          : 'the certificate of a keystore ends soon; put a new one in its place',
+      );
+    }
   }
 }

@@ -46,6 +46,11 @@ export class DialCredentials {
     return this.#stores.problems;
   }
 
+  /** As `OwnStores.ends`. */
+  get ends(): [key: string, at: Date][] {
+    return this.#stores.ends;
+  }
+
   /** For the connections to come. */
   async secureContext(): Promise<SecureContext> {
     const own = this.#stores.keystore;

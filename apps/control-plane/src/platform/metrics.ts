@@ -16,6 +16,8 @@ export type MetricSources = {
   agents: () => Promise<ReadonlyMap<string, number>>;
   /** Files of the organisation's certificates that changed and are not taken. */
   refusedFiles: () => number;
+  /** When the certificates of the keystores end, by the keys of their settings. */
+  keystoreEnds: () => ReadonlyMap<string, Date>;
 };
 
 /** From now on until it ends the process is measured, too: its memory, its event loop. Once in each. */
@@ -50,6 +52,7 @@ export function createMetrics(sources: MetricSources) {
       },
     }),
     refusedFiles: refusedFilesGauge(registers, sources.refusedFiles),
+    keystoreEnds: keystoreEndsGauge(registers, sources.keystoreEnds),
     expiringCertificates: expiringGauge(registers, sources.expiringCertificates),
     agents: agentsGauge(registers, sources.agents),
     deliveries: new Counter({
@@ -123,6 +126,19 @@ function refusedFilesGauge(registers: Registry[], count: MetricSources['refusedF
     registers,
     collect() {
       this.set(count());
+    },
+  });
+}
+
+function keystoreEndsGauge(registers: Registry[], ends: MetricSources['keystoreEnds']) {
+  return new Gauge({
+    name: 'sallyport_keystore_expiry_timestamp_seconds',
+    help: 'When the certificate of a keystore that is set ends, since the epoch',
+    labelNames: ['setting'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [setting, at] of ends()) this.set({ setting }, at.getTime() / 1000);
     },
   });
 }

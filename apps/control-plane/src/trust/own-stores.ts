@@ -57,6 +57,11 @@ export class OwnStores {
     return Object.values(this.#stores).flatMap(({ problems }) => problems);
   }
 
+  /** When the certificate of each keystore that is set ends, by the key of its setting. */
+  get ends(): [key: string, at: Date][] {
+    return Object.values(this.#stores).flatMap((stores) => stores.ends);
+  }
+
   /** Looks at the files again. What is not taken is told once, and leaves what there was. */
   async refresh(): Promise<{ replaced: boolean; problems: StoreProblem[] }> {
     const found = await Promise.all(Object.values(this.#stores).map((each) => each.refresh()));

@@ -14,6 +14,8 @@ import { AgentClient } from '../agent-client.ts';
 import { startControlPlane, WITHOUT_WORKER, type TestControlPlane } from '../control-plane.ts';
 import { field, OperatorClient } from '../operator-client.ts';
 
+const DAY_MS = 24 * 60 * 60 * 1000;
+
 const names = [
   { type: 'dns', value: 'localhost' },
   { type: 'ip', value: '127.0.0.1' },
@@ -133,12 +135,40 @@ describe('[BM-19] a listener with a keystore of the organisation', () => {
     const told = controlPlane.logged().match(/"reason":"(?:agent|operator)Api\.keystore\.file: /g);
     expect(told).toHaveLength(2);
   }, 60_000);
+
+  test('tells when its certificate ends, and warns before it does, once for each', async () => {
+    const told = () => controlPlane.logged().match(/"msg":"the certificate of a keystore [^"]+"/g);
+    const ends = (key: string) =>
+      measured('sallyport_keystore_expiry_timestamp_seconds', `{setting="${key}.keystore"}`);
+    expect(told()).toBeNull();
+    const nowMs = controlPlane.clock.now();
+    const notAfter = new Date(Math.floor(nowMs / 1000) * 1000 + 6 * DAY_MS);
+    await put(keystore, await served({ notAfter }));
+    for (const key of ['agentApi', 'operatorApi'])
+      await until(async () => (await ends(key)) === notAfter.getTime() / 1000);
+    expect(await ends('dialer')).toBeNaN();
+    await until(async () => told()?.length === 2);
+    expect(told()).toEqual(
+      Array(2).fill('"msg":"the certificate of a keystore ends soon; put a new one in its place"'),
+    );
+    expect(controlPlane.logged()).toContain(
+      `"key":"agentApi.keystore","expiresAt":"${notAfter.toISOString()}"`,
+    );
+    controlPlane.clock.advance(6 * DAY_MS);
+    const ended = '"msg":"the certificate of a keystore has ended; put a new one in its place"';
+    await until(async () => told()?.length === 4);
+    expect(told()?.slice(2)).toEqual([ended, ended]);
+  }, 60_000);
 });
 
 async function refusedFiles(): Promise<number> {
+  return measured('sallyport_certificate_files_refused');
+}
+
+async function measured(name: string, labels = ''): Promise<number> {
   const { registry } = controlPlane.platform.metrics;
-  const text = await registry.getSingleMetricAsString('sallyport_certificate_files_refused');
-  return Number(/^sallyport_certificate_files_refused (\d+)$/m.exec(text)?.[1]);
+  const lines = (await registry.getSingleMetricAsString(name)).split('\n');
+  return Number(lines.find((line) => line.startsWith(`${name}${labels} `))?.split(' ')[1]);
 }
 
 describe('[BM-15] a keystore that cannot be used stops the start, by the key of its setting', () => {
