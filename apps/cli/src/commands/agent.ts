@@ -55,8 +55,8 @@ function addLooks(agents: Command, context: Context): void {
       const items = await api.list(path, agent, filter);
       const headings = [
         'NAME',
-        'GROUP',
         'ID',
+        'GROUP',
         'STATE',
         'SINCE',
         'REVISION',
@@ -65,8 +65,8 @@ function addLooks(agents: Command, context: Context): void {
       ];
       const rows = items.map((item) => [
         item.name,
-        item.group,
         item.id,
+        item.group,
         stateInWords(item),
         item.stateSince ?? '-',
         String(item.appliedRevision),
