@@ -145,7 +145,7 @@ describe('agent', () => {
   test('[AT-03] list without a group is of every group, and tells of which', async () => {
     operator.api.on('GET /agents', { body: { items: [agent, { ...agent, group: 'b' }] } });
     const { stdout } = await cli(['agent', 'list', '--state', 'lost']);
-    expect(stdout.split('\n').map((line) => line.split(/ +/)[1])).toEqual(
+    expect(stdout.split('\n').map((line) => line.split(/ +/)[2])).toEqual(
       expect.arrayContaining(['GROUP', 'a', 'b']),
     );
     expect(operator.api.received.at(-1)?.query.get('state')).toBe('lost');
