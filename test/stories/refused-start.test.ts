@@ -58,7 +58,9 @@ describe('a control plane that cannot start says why in one line, and exits', ()
       DATABASE_URL: 'postgresql://sallyport:hidden-word@127.0.0.1:1/sallyport',
     });
     expect(code).toBe(1);
-    expect(said).toMatch(/the database cannot be reached \(ECONNREFUSED\); check DATABASE_URL/);
+    expect(said).toMatch(
+      /the database cannot be reached \(ECONNREFUSED\); check DATABASE_OWNER_URL, or DATABASE_URL/,
+    );
     expect(said).not.toContain('hidden-word');
   });
 
@@ -87,7 +89,7 @@ describe('a control plane that cannot start says why in one line, and exits', ()
   test('a Redis that is down: where to look, and never its password', async () => {
     const { code, said } = await refusalOf({ REDIS_URL: 'redis://:hidden-word@127.0.0.1:1' });
     expect(code).toBe(1);
-    expect(said).toMatch(/Redis cannot be reached; check REDIS_URL/);
+    expect(said).toMatch(/Redis cannot be reached \(ECONNREFUSED\); check REDIS_URL/);
     expect(said).not.toContain('hidden-word');
   });
 

@@ -40,8 +40,6 @@ export async function serve({
     (key) => tlsWarnings(`${key}.tls`, config[key].tls),
   );
   for (const reason of [...warnings, ...weak]) log.warn({ reason }, 'configuration warning');
-  const tooFew = await openFilesWarning(config);
-  if (tooFew !== undefined) log.warn({ reason: tooFew }, 'few open files');
   const dataDir = resolve(config.dataDir);
   await makeDataFolder(dataDir);
   await lowerPoolThreads();
@@ -100,6 +98,8 @@ async function offer(
   const firstOwner = config.roles.includes('operator-api')
     ? await controlPlane.createFirstOwner()
     : undefined;
+  const tooFew = await openFilesWarning(config);
+  if (tooFew !== undefined) log.warn({ reason: tooFew }, 'few open files');
   log.info(
     { url: controlPlane.agentUrl(), fingerprint: controlPlane.caFingerprint, roles: config.roles },
     'started',
