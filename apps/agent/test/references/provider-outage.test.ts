@@ -181,4 +181,36 @@ describe('[SG-34] many references at a time', () => {
     expect((await Promise.all([first, third])).map(String)).toEqual(['x', 'x']);
     expect([circuit.failing, changes]).toEqual([undefined, []]);
   });
+
+  test('that hang keep their places until they come back, and no longer', async () => {
+    let nowMs = 0;
+    const circuit = new Circuit({
+      clock: { now: () => nowMs, monotonic: () => nowMs },
+      random: () => 1,
+      atOnce: 1,
+      late: () => unreachable('late'),
+      onChange: () => {},
+    });
+    let release = () => {};
+    const gate = new Promise<void>((resolve) => (release = resolve));
+    let asked = 0;
+    const call = async () => {
+      asked += 1;
+      await gate;
+      return Buffer.from('x');
+    };
+    const impatient = new AbortController();
+    const first = circuit.run(call, impatient.signal);
+    impatient.abort();
+    const late = { code: 'reference.unreachable' };
+    await expect(first).rejects.toMatchObject(late);
+    // As long as a provider is ever left alone.
+    nowMs += 600_000;
+    const never = new AbortController().signal;
+    await expect(circuit.run(call, never)).rejects.toMatchObject(late);
+    expect(asked).toBe(1);
+    release();
+    await new Promise(setImmediate);
+    expect(String(await circuit.run(call, never))).toBe('x');
+  });
 });
