@@ -48,6 +48,16 @@ describe('the agent’s proxy settings', () => {
       await writeFile(url, 'http://other@proxy');
       await writeFile(password, 'second');
       expect(await route.proxy?.credentials?.()).toEqual({ user: 'other', password: 'second' });
+      // The agent still goes through the one that it was started with.
+      await writeFile(password, 'of another');
+      for (const another of [
+        'http://new@elsewhere',
+        'https://new@proxy',
+        'http://new@proxy:8080',
+      ]) {
+        await writeFile(url, another);
+        expect(await route.proxy?.credentials?.()).toEqual({ user: 'agent', password: 'first' });
+      }
     } finally {
       await folder.remove();
     }

@@ -118,8 +118,22 @@ describe('[SG-45] a lease', () => {
     // What it lasts longer by is the rest of its time, to the millisecond.
     expect(await json(`${path}/renew`, {})).toMatchObject({ json: { expiresAt: lastsUntil } });
     expect(codeOf(await json(`${path}/renew`, {}))).toEqual([409, 'lease.not_renewable']);
-    expect((await askSocket(socket, path, { method: 'DELETE' })).status).toBe(204);
+    const ending = () => askSocket(socket, path, { method: 'DELETE' });
+    expect((await ending()).status).toBe(204);
     expect(codeOf(await json(path))).toEqual([410, 'lease.ended']);
+    expect((await ending()).status).toBe(410);
+    // The document says so, too.
+    expect(await json('/openapi.json')).toMatchObject({
+      json: {
+        paths: {
+          '/v1/leases/{id}': {
+            delete: {
+              responses: { default: { description: expect.stringContaining('`lease.ended`') } },
+            },
+          },
+        },
+      },
+    });
   });
 
   test('for one use is gone at the second read, and what it lends is delivered to nobody', async () => {

@@ -4,7 +4,7 @@ import { makeAuthority } from './authority.ts';
 import { linkErrorOf, startServer } from './server.ts';
 
 test.each([
-  ['whose line is slow is waited for as long as its reply comes', 16 * 1024, 400, 'all'],
+  ['whose line is slow is waited for as long as its reply comes', 16 * 1024, 600, 'all'],
   ['that sends byte by byte is given up', 1, 100, 'link.timeout'],
 ])('a peer %s', async (_, pieceBytes, everyMs, outcome) => {
   const authority = await makeAuthority();
@@ -18,7 +18,7 @@ test.each([
     response.on('close', () => clearInterval(sending));
   });
   const link = new HttpsLink({ baseUrl: server.url, ca: authority.ca });
-  const asked = link.request('GET', '/', { timeoutMs: 1000 });
+  const asked = link.request('GET', '/', { timeoutMs: 2000 });
   if (outcome === 'all') {
     const { body, bodyMs } = await asked;
     expect(body).toHaveLength(4 * pieceBytes);

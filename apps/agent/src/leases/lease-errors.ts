@@ -12,6 +12,14 @@ export function lendingRefusal(error: unknown): never {
   );
 }
 
+/**
+ * Whether a lease that was asked for may have been granted: its reply may be what was lost. One that was asked for too
+ * often was not.
+ */
+export function mayBeLent(error: unknown): boolean {
+  return error instanceof AgentError && error.retryable && (error.status ?? 500) >= 500;
+}
+
 export function notFound(): AgentError {
   return new AgentError('lease.not_found', 'there is no such lease here', {
     advice: 'take one with: sallyport-agent lease take',

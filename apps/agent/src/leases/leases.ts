@@ -9,7 +9,7 @@ import type { KeyMemory } from '../host/key-memory.ts';
 import type { ControlPlane } from '../link/control-plane.ts';
 import type { Log } from '../log.ts';
 import type { Identity } from '../state/identity.ts';
-import { ended, expired, lendingRefusal, notFound, usedUp } from './lease-errors.ts';
+import { ended, expired, lendingRefusal, mayBeLent, notFound, usedUp } from './lease-errors.ts';
 
 /** A lease as its program sees it. `usesLeft` is null where its value may be read any number of times. */
 export type Lease = {
@@ -112,8 +112,7 @@ export class Leases {
       const askedAt = momentOf(clock);
       const body = { protocol: PROTOCOL, id, ...asked };
       const taken = await controlPlane.takeLease(body).catch((error: unknown) => {
-        // The reply may be what was lost.
-        if (error instanceof AgentError && error.retryable) this.#tell(id);
+        if (mayBeLent(error)) this.#tell(id);
         return lendingRefusal(error);
       });
       const { privateKey } = identity.encryptionKey;

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { Secret } from '@sallyport/config/secret';
 import { holdsCertificates } from '@sallyport/tls/certificates-in-pem';
 import type { TlsPolicy } from '@sallyport/tls/policy';
-import { parseProxy, type Credentials } from '@sallyport/tls/proxy/proxy';
+import { parseProxy, type Credentials, type Proxy } from '@sallyport/tls/proxy/proxy';
 import type { Route } from '@sallyport/tls/route';
 import type { AgentConfig } from '../config.ts';
 import { UnusableFiles } from '../files/stores.ts';
@@ -32,14 +32,22 @@ export async function routeThrough(proxy: ProxySettings, tls: TlsPolicy): Promis
   if (url === undefined) return {};
   const parsed = parseProxy(url.reveal(), { password: password?.reveal(), tls });
   const ca = proxy.ca === undefined ? undefined : await readCa(proxy.ca);
-  const credentials = parsed.credentials && (() => currentCredentials(url, password));
+  const credentials = parsed.credentials && (() => currentCredentials(parsed, url, password));
   return { proxy: { ...parsed, credentials, ca }, noProxy };
 }
 
-/** What the files of the URL and of the password hold by now, so that a proxy may be given another password. */
-async function currentCredentials(url: Secret, password?: Secret): Promise<Credentials> {
-  const parsed = parseProxy(await url.current(), { password: await password?.current() });
-  return (await parsed.credentials?.()) ?? { user: '', password: '' };
+/**
+ * What the files of the URL and of the password hold by now, so that a proxy may be given another password. What they
+ * hold for another proxy is not for this one, which is gone through until the next start.
+ */
+async function currentCredentials(
+  started: Proxy,
+  url: Secret,
+  password?: Secret,
+): Promise<Credentials> {
+  const now = parseProxy(await url.current(), { password: await password?.current() });
+  const { credentials } = now.origin === started.origin ? now : started;
+  return (await credentials?.()) ?? { user: '', password: '' };
 }
 
 /** What a listener between this host and the proxy could read. */

@@ -164,6 +164,7 @@ function leasePaths(): Json {
           'secret.not_lent',
           'lease.outside_window',
           'lease.too_many',
+          'lease.ended',
           'lease.unavailable',
         ],
       }),
@@ -180,7 +181,7 @@ function leasePaths(): Json {
         summary: 'End a lease',
         description: 'The agent forgets its value, and tells the control plane.',
         replies: { 204: reply('It has ended') },
-        refusals: ['lease.not_found'],
+        refusals: OF_A_LEASE,
       }),
     },
     '/v1/leases/{id}/renew': {

@@ -44,7 +44,7 @@ const refusals = new Map<string, (variable: string) => string>([
   [
     '28000',
     (variable) =>
-      `let the user of ${variable} in, in its pg_hba.conf, and ask for TLS where that does (sslmode=verify-full)`,
+      `see that the user of ${variable} is there and has LOGIN, let it in, in pg_hba.conf, and ask for TLS where that does (sslmode=verify-full)`,
   ],
   ['3D000', (variable) => `make the database that ${variable} names, or name another`],
   ['WRONGPASS', (variable) => `check the user and the password in ${variable}`],

@@ -63,6 +63,19 @@ describe('[A7-17] an application with a login of its own', () => {
     await expect(admitApplication(at(ownerUrl), at(wrong))).rejects.toThrow(
       'the database cannot be reached (28P01); check the user and the password in DATABASE_URL',
     );
+    const elsewhere = loginUrl.replace(/[^/]+$/, 'nowhere');
+    await expect(admitApplication(at(ownerUrl), at(elsewhere))).rejects.toThrow(
+      '(3D000); make the database that DATABASE_URL names',
+    );
+    const setLogin = async (word: 'LOGIN' | 'NOLOGIN') =>
+      asAdmin(database.url, (client) =>
+        client.query(`ALTER ROLE ${client.escapeIdentifier(login)} ${word}`),
+      );
+    await setLogin('NOLOGIN');
+    await expect(admitApplication(at(ownerUrl), at(loginUrl))).rejects.toThrow(
+      '(28000); see that the user of DATABASE_URL is there and has LOGIN',
+    );
+    await setLogin('LOGIN');
     await expect(migrate(at(loginUrl))).rejects.toThrow('name it in DATABASE_OWNER_URL');
     await admitApplication(at(ownerUrl), at(loginUrl));
     const controlPlane = await startControlPlane({ databaseUrl: loginUrl, ownerUrl });

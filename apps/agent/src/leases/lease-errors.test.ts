@@ -1,0 +1,15 @@
+import { expect, test } from '@jest/globals';
+import { AgentError } from '../agent-error.ts';
+import { mayBeLent } from './lease-errors.ts';
+
+test.each([
+  ['link.reset', { retryable: true }, true],
+  ['reply.unexpected', { retryable: true, status: 503 }, true],
+  ['rate.limited', { retryable: true, status: 429 }, false],
+  ['secret.not_lent', { retryable: false, status: 409 }, false],
+] as const)(
+  'a lease that is refused with %s (%j) may have been granted: %s',
+  (code, details, may) => {
+    expect(mayBeLent(new AgentError(code, 'no', details))).toBe(may);
+  },
+);
