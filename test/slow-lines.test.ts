@@ -15,6 +15,6 @@ test.each(['agent', 'cli', 'control-plane'])(
       command: [process.execPath, '--import', TELL, main, '--version'],
     });
     expect(await program.exited).toEqual({ code: 0, signal: null });
-    expect(program.stderr).toContain('tried for 2500');
+    expect(program.stderr).toContain('tried for 2000');
   },
 );

@@ -91,6 +91,14 @@ test('[AT-36] a private CA is named by its file, which alone counts from then on
   expect(refused.code).toBe(1);
   expect(refused.stderr).toContain('controlPlane.truststore.file');
   expect(double.received).toEqual([]);
+  // Nor is the token sent to whom the flag does not name.
+  const misled = await enroll(
+    { SALLYPORT_AGENT_CONTROL_PLANE_TRUSTSTORE_FILE: caFile },
+    ...['--ca-file', otherFile],
+  );
+  expect(misled.code).toBe(1);
+  expect(misled.stderr).toContain('--ca-file');
+  expect(double.received.map(({ path }) => path)).not.toContain('/agent/v1/enroll');
 
   const named = { SALLYPORT_AGENT_CONTROL_PLANE_TRUSTSTORE_FILE: caFile };
   expect((await enroll(named)).code).toBe(0);

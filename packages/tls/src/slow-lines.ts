@@ -1,6 +1,6 @@
 import { setDefaultAutoSelectFamilyAttemptTimeout } from 'node:net';
 
-const ATTEMPT_MS = 2_500;
+const ATTEMPT_MS = 2_000;
 
 /**
  * Has every address of a name be tried for long enough that a slow line answers. Node gives all but the last half a

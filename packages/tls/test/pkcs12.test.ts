@@ -85,9 +85,9 @@ describe('[F-23] a hostile PKCS#12 file', () => {
     for (const bomb of bombs) {
       const before = process.cpuUsage();
       expect(await refusalOf(bomb)).toMatchObject({ code: 'certificate.keystore_too_costly' });
-      // Processor time, of which the least costly of them takes 80 ms and more, however busy the machine is.
+      // Processor time, of which 8 million take more than a second, however busy the machine is.
       const { user, system } = process.cpuUsage(before);
-      expect(user + system).toBeLessThan(50_000);
+      expect(user + system).toBeLessThan(500_000);
     }
   });
 

@@ -19,9 +19,11 @@ import {
   type ConfigFlags,
 } from '../config.ts';
 import { isReadByEveryone } from '../files/token-file.ts';
+import { call } from '../link/call.ts';
 import { enroll } from '../link/enroll.ts';
 import { openOwnStores } from '../link/own-stores.ts';
 import { routeToControlPlane } from '../link/route.ts';
+import { ServerClock } from '../link/server-clock.ts';
 import { assertPathFits } from '../local-api/claim-socket.ts';
 import { StateDirectory } from '../state/state-directory.ts';
 import { codeOf } from '../state/system-error.ts';
@@ -70,15 +72,11 @@ export async function enrollAgent(flags: EnrollFlags, context: CliContext): Prom
   );
   const own = stores?.keystore;
   const identity = own && { cert: own.chain, key: own.key };
-  const link = new HttpsLink({
-    baseUrl: controlPlane,
-    // As the agent will: what the enrolment is made with counts where there is no such file.
-    ca: ca ?? trustAnchor,
-    identity,
-    tls,
-    route,
-    peerName,
-  });
+  const way = { baseUrl: controlPlane, identity, tls, route, peerName };
+  // The agent goes by its truststore alone. The token goes only to whom the flags name, too.
+  const isByFile = ca !== undefined && ca === trustAnchor;
+  if (ca !== undefined && !isByFile) await proveTrusted(new HttpsLink({ ...way, ca }));
+  const link = new HttpsLink({ ...way, ca: trustAnchor });
   try {
     const force = flags.force === true;
     const enrolling = enroll({
@@ -94,7 +92,7 @@ export async function enrollAgent(flags: EnrollFlags, context: CliContext): Prom
     });
     const asking = 'asking the control plane, which checks the token';
     const { agentId, group } = await waitingFor(asking, context, enrolling).catch(
-      (error: unknown) => untrusted(error, ca),
+      (error: unknown) => untrusted(error, isByFile ? BY_FILE : BY_FLAGS),
     );
     tellEnrolled(
       { agentId, name, group: group.name, controlPlane, stateDir: state.path },
@@ -106,19 +104,30 @@ export async function enrollAgent(flags: EnrollFlags, context: CliContext): Prom
   }
 }
 
+const BY_FLAGS =
+  'give --fingerprint, as the control plane prints it at its start, or --ca-file with its CA’s certificate';
+const BY_FILE =
+  'put the certificate of its CA into controlPlane.truststore.file, which counts whatever else is given';
+
+/** Whatever it answers. @throws AgentError where the control plane is not reached, or is not trusted */
+async function proveTrusted(link: HttpsLink): Promise<void> {
+  const asked = { method: 'GET', path: '/agent/v1/cacerts' } as const;
+  try {
+    await call(link, new ServerClock(systemClock), asked);
+  } catch (error) {
+    if (!(error instanceof AgentError) || error.status === undefined) untrusted(error, BY_FILE);
+  } finally {
+    link.close();
+  }
+}
+
 /** Before there is an agent, another advice than one that has lost its trust is given. */
-function untrusted(error: unknown, truststore: string | undefined): never {
+function untrusted(error: unknown, advice: string): never {
   if (!(error instanceof AgentError) || error.code !== 'tls.unknown_ca') throw error;
   throw new AgentError(
     error.code,
     'the control plane has a certificate that no trusted CA issued',
-    {
-      advice:
-        truststore === undefined
-          ? 'give --fingerprint, as the control plane prints it at its start, or --ca-file with its CA’s certificate'
-          : 'put the certificate of its CA into controlPlane.truststore.file, which counts whatever else is given',
-      cause: error,
-    },
+    { advice, cause: error },
   );
 }
 
