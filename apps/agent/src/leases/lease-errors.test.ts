@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { AgentError } from '../agent-error.ts';
-import { mayBeLent } from './lease-errors.ts';
+import { lendingRefusal, mayBeLent } from './lease-errors.ts';
 
 test.each([
   ['link.reset', { retryable: true }, true],
@@ -13,3 +13,14 @@ test.each([
     expect(mayBeLent(new AgentError(code, 'no', details))).toBe(may);
   },
 );
+
+test('a lease that is taken too often is refused in these words, and for as long as was told', () => {
+  const limited = new AgentError('rate.limited', 'no', { status: 429, retryAfterMs: 7_000 });
+  expect(() => lendingRefusal(limited)).toThrow(
+    expect.objectContaining({
+      code: 'lease.unavailable',
+      message: 'this agent takes leases more often than it may',
+      retryAfterMs: 7_000,
+    }),
+  );
+});

@@ -1,15 +1,25 @@
-import { AgentError } from '../agent-error.ts';
+import { AgentError, faultOf } from '../agent-error.ts';
 
 /** What the control plane says of a secret or a lease is for the program; what else is in the way is not. */
 export function lendingRefusal(error: unknown): never {
   if (error instanceof AgentError && /^(?:secret|lease)\.|^agent\.revoked$/.test(error.code))
     throw error;
-  const code = error instanceof AgentError ? error.code : 'agent.internal';
-  throw new AgentError(
-    'lease.unavailable',
-    `the control plane, which lends this secret, does not answer as it should (${code})`,
-    { advice: 'try again; see how the agent is with: sallyport-agent status', cause: error },
-  );
+  const { code, retryAfterMs } = faultOf(error);
+  throw code === 'rate.limited'
+    ? new AgentError('lease.unavailable', 'this agent takes leases more often than it may', {
+        advice: 'try again, after as long as Retry-After says',
+        retryAfterMs,
+        cause: error,
+      })
+    : new AgentError(
+        'lease.unavailable',
+        `the control plane, which lends this secret, does not answer as it should (${code})`,
+        {
+          advice: 'try again; see how the agent is with: sallyport-agent status',
+          retryAfterMs,
+          cause: error,
+        },
+      );
 }
 
 /**
