@@ -51,7 +51,7 @@ test('[AT-48] the commands of the page show whether a replica serves, and the me
   const [ready = '', metrics = ''] = shown('curl --silent http://127.0.0.1:9464/');
   expect(JSON.parse(ready)).toEqual({ status: 'ready' });
   const { names, series } = metricsOf('The control plane');
-  expect([names.length, series.length]).toEqual([5, 2]);
+  expect([names.length, series.length]).toEqual([6, 2]);
   for (const name of names) expect(metrics).toContain(`# TYPE ${name} `);
   for (const each of series) expect(metrics).toContain(each);
 });
