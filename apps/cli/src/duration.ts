@@ -26,9 +26,10 @@ export function durationWithin(seconds: z.ZodNumber) {
 
 /** Whole seconds as `duration` reads them: `1h30m`. */
 export function written(seconds: number): string {
-  const parts = UNITS.map(([size, unit], index) => {
-    const within = index === 0 ? seconds : seconds % (UNITS[index - 1]?.[0] ?? 1);
-    const count = Math.floor(within / size);
+  let left = seconds;
+  const parts = UNITS.map(([size, unit]) => {
+    const count = Math.floor(left / size);
+    left -= count * size;
     return count === 0 ? '' : `${count}${unit}`;
   });
   return parts.join('') || '0s';
