@@ -105,10 +105,13 @@ export async function authorizedAgent(
   id: string,
 ): Promise<AgentRow> {
   const agent = await findAgent(db, id);
-  const missing = new AppError('agent.not_found', 'There is no such agent, or you may not see it.');
-  if (agent === undefined) throw op.absent(permission, missing);
-  op.authorizeIn(agent.groupId, permission, missing);
+  if (agent === undefined) throw op.absent(permission, agentNotFound);
+  op.authorizeIn(agent.groupId, permission, agentNotFound);
   return agent;
+}
+
+function agentNotFound(): AppError {
+  return new AppError('agent.not_found', 'There is no such agent, or you may not see it.');
 }
 
 /** As operators see it. */

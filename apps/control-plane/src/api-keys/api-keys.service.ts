@@ -175,19 +175,19 @@ async function authorizedKey(
   permission: Permission,
   id: string,
 ): Promise<{ row: ApiKeyRow; held: readonly NamedGrant[] }> {
-  const missing = new AppError(
-    'api_key.not_found',
-    'There is no such API key, or you may not see it.',
-  );
   const row = await findApiKey(db, id);
   const held = await heldRolesOf(db, { apiKeyId: id });
-  if (row === undefined) throw op.absent(permission, missing);
+  if (row === undefined) throw op.absent(permission, keyNotFound);
   // What it held in a group that is gone is gone with it.
   if (held.length === 0) op.authorize(permission);
   for (const { groupId } of held)
     if (groupId === null) op.authorize(permission);
-    else op.authorizeIn(groupId, permission, missing);
+    else op.authorizeIn(groupId, permission, keyNotFound);
   return { row, held };
+}
+
+function keyNotFound(): AppError {
+  return new AppError('api_key.not_found', 'There is no such API key, or you may not see it.');
 }
 
 function actOn(verb: 'create' | 'rotate' | 'revoke', id: string) {

@@ -54,23 +54,23 @@ export class Operation {
 
   /**
    * Asks for the right to do this in one group. Who may not even see the group is told what it would be
-   * told if the thing were not there.
+   * told if the thing were not there: `missing` makes that.
    *
    * @throws AppError `permission.denied`, or `missing`
    */
-  authorizeIn(groupId: string, permission: Permission, missing: AppError): void {
+  authorizeIn(groupId: string, permission: Permission, missing: () => AppError): void {
     if (this.#may(permission, groupId)) return;
     const denial = { permission, groupId };
     if (this.#may('group:read', groupId)) throw this.#denied(denial);
-    throw missing.deniedAs(denial);
+    throw missing().deniedAs(denial);
   }
 
   /**
    * The error for a thing that is not there. For a caller who may not see every group it is audited as a refusal, as
    * for a hidden thing: neither the words nor the time tell the two apart.
    */
-  absent(permission: Permission, missing: AppError): AppError {
-    return this.#may('group:read', null) ? missing : missing.deniedAs({ permission });
+  absent(permission: Permission, missing: () => AppError): AppError {
+    return this.#may('group:read', null) ? missing() : missing().deniedAs({ permission });
   }
 
   /**

@@ -145,9 +145,8 @@ export async function authorizedGroup(
   name: string,
 ): Promise<GroupRow> {
   const group = await db.read((reader) => findGroup(reader, name));
-  const missing = groupNotFound();
-  if (group === undefined) throw op.absent(permission, missing);
-  op.authorizeIn(group.id, permission, missing);
+  if (group === undefined) throw op.absent(permission, groupNotFound);
+  op.authorizeIn(group.id, permission, groupNotFound);
   return group;
 }
 
@@ -164,9 +163,8 @@ export async function authorizedGroupsEver(
   nameOrId: string,
 ): Promise<string[]> {
   const ids = await db.read((reader) => findGroupIdsEver(reader, nameOrId));
-  const missing = groupNotFound();
-  if (ids.length === 0) throw op.absent(permission, missing);
-  for (const id of ids) op.authorizeIn(id, permission, missing);
+  if (ids.length === 0) throw op.absent(permission, groupNotFound);
+  for (const id of ids) op.authorizeIn(id, permission, groupNotFound);
   return ids;
 }
 

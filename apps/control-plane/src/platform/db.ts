@@ -38,8 +38,13 @@ export class Database {
       ...asApplication(connection, timeouts),
     });
     const statementNameGenerator = ({ sql }: { sql: string }) => this.#names.nameOf(sql);
+    // With any other, each call takes its stack, for a message that nobody is shown.
+    const errorFormat = 'minimal';
     const connect = (max: number) =>
-      new PrismaClient({ adapter: new PrismaPg(pool(max), { statementNameGenerator }) });
+      new PrismaClient({
+        adapter: new PrismaPg(pool(max), { statementNameGenerator }),
+        errorFormat,
+      });
     this.#transactions = connect(TRANSACTIONS);
     this.#statements = connect(STATEMENTS);
     this.#direct = new pg.Pool(pool(DIRECT));

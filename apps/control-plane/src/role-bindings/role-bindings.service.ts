@@ -82,9 +82,9 @@ export async function refuseLastOwner(tx: Db, operatorId: string): Promise<void>
 
 async function authorizedBinding(tx: Db, op: Operation, id: string): Promise<RoleBindingRow> {
   const binding = await findRoleBinding(tx, id);
-  if (binding === undefined) throw op.absent('role-binding:delete', bindingNotFound());
+  if (binding === undefined) throw op.absent('role-binding:delete', bindingNotFound);
   if (binding.groupId === null) op.authorize('role-binding:delete');
-  else op.authorizeIn(binding.groupId, 'role-binding:delete', bindingNotFound());
+  else op.authorizeIn(binding.groupId, 'role-binding:delete', bindingNotFound);
   return binding;
 }
 
