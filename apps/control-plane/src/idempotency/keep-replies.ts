@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { holdsAll, type Principal } from '../authorization/index.ts';
 import { operationOf, principalOf } from '../http/request-operation.ts';
 import { AppError } from '../platform/app-error.ts';
+import type { Db } from '../platform/db.ts';
 import type { Platform } from '../platform/platform.ts';
 import {
   beginAttempt,
@@ -50,10 +51,11 @@ export function keepReplies(api: FastifyInstance, platform: Platform): void {
     const { attempt } = begun;
     request.attempt = attempt;
     const { onAct } = op;
-    op.onAct = async (tx) => {
+    const claiming = async (tx: Db) => {
       await onAct?.(tx);
       await claimAct(tx, attempt);
     };
+    op.onAct = claiming;
     return undefined;
   });
   api.addHook('onSend', async (request, reply, payload) => {

@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import { AppError } from './app-error.ts';
@@ -34,7 +35,7 @@ export class Database {
     const pool = (max: number) => ({
       max,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      query_timeout: silenceTimeoutMs,
+      stream: () => spokenTo(silenceTimeoutMs),
       ...asApplication(connection, timeouts),
     });
     const statementNameGenerator = ({ sql }: { sql: string }) => this.#names.nameOf(sql);
@@ -105,6 +106,17 @@ export class Database {
       this.#direct.end(),
     ]);
   }
+}
+
+/**
+ * For a connection of a pool, which is closed after ten idle seconds: given up when nothing was said on it for longer.
+ * The driver's own timeout makes a function for each statement that keeps all of it until V8 collects its old objects.
+ */
+function spokenTo(silenceTimeoutMs: number): Socket {
+  const socket = new Socket();
+  return socket.setTimeout(silenceTimeoutMs, () => {
+    socket.destroy(Object.assign(new Error('the database fell silent'), { code: 'ETIMEDOUT' }));
+  });
 }
 
 /** Whether a write broke a unique constraint. */
