@@ -18,6 +18,7 @@ import { lowerPoolThreads } from './platform/pool-threads.ts';
 import { loadRootKeys } from './platform/root-key-source.ts';
 import { RootKeys } from './platform/root-keys.ts';
 import { stopSignal } from './platform/stop-signal.ts';
+import { OwnStores } from './trust/index.ts';
 import { welcome } from './welcome.ts';
 
 const LISTEN_FAILURES = new Map<unknown, string>([
@@ -40,6 +41,8 @@ export async function serve({
     (key) => tlsWarnings(`${key}.tls`, config[key].tls),
   );
   for (const reason of [...warnings, ...weak]) log.warn({ reason }, 'configuration warning');
+  // Before anything is made or migrated: a start that is refused leaves all as it was.
+  const own = await OwnStores.open(config, () => systemClock.now());
   const dataDir = resolve(config.dataDir);
   await makeDataFolder(dataDir);
   await lowerPoolThreads();
@@ -50,7 +53,8 @@ export async function serve({
     if (!stopping.aborted) throw error;
   });
   try {
-    if (database !== undefined) await runOn(database, { config, dataDir, rootKeys, log, stopping });
+    if (database !== undefined)
+      await runOn(database, { config, dataDir, rootKeys, own, log, stopping });
   } finally {
     await database?.stop();
   }
@@ -61,13 +65,14 @@ type Start = {
   config: ServerConfig;
   dataDir: string;
   rootKeys: RootKeys;
+  own: OwnStores;
   log: Log;
   stopping: AbortSignal;
 };
 
 /** Told to stop while it starts, it ends as soon as the step it is at is done: none is left half done. */
 async function runOn(database: OpenDatabase, start: Start): Promise<void> {
-  const { config, rootKeys, log, stopping } = start;
+  const { config, rootKeys, own, log, stopping } = start;
   if (stopping.aborted) return;
   const { connection, ownerConnection: owner } = database;
   await migrate(owner, { log: (reason) => log.info({ reason }, 'migrations') });
@@ -77,6 +82,7 @@ async function runOn(database: OpenDatabase, start: Start): Promise<void> {
     config,
     database: connection,
     rootKeys,
+    own,
     owner,
     clock: systemClock,
     log,

@@ -7,7 +7,7 @@ export type Log = Logger;
 const ALLOWED = new Set(
   (
     'requestId method route status durationMs address port host url code component operator agentId groupId ' +
-    'taskId action revision epoch attempt count fingerprint version roles queue database key reason expiresAt err'
+    'taskId action revision epoch attempt count fingerprint version roles queue database key names reason expiresAt err'
   ).split(' '),
 );
 const HIDDEN = '[redacted]';
