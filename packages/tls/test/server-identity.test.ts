@@ -103,16 +103,6 @@ describe('a chain', () => {
     });
   });
 
-  test.each([
-    ['the leaf', ([a]: string[]) => [a], 'CN=Lower', 'CN=server'],
-    ['an intermediate', ([a, b]: string[]) => [a, b, root.pem], 'CN=Middle', 'CN=Lower'],
-  ])('[BM-09] that lacks the issuer of %s is told whose it is', async (_, arrange, issuer, of) => {
-    const chain = arrange(leaf.parts).join('');
-    await expect(read({ chain, key: leaf.key })).rejects.toThrow(
-      `An intermediate certificate is missing, the issuer (${issuer}) of one that is there (${of}): `,
-    );
-  });
-
   test('with a certificate of another chain is refused, once its own is complete', async () => {
     const { chain: other } = await selfSigned();
     expect(await refusalOf({ chain: leaf.chain + root.pem + other, key: leaf.key })).toMatchObject({
