@@ -9,7 +9,7 @@ import { admitApplication } from './platform/application-role.ts';
 import { systemClock } from './platform/clock.ts';
 import type { ServerConfig } from './platform/config.ts';
 import { makeDataFolder } from './platform/data-folder.ts';
-import { createLog, standardError, type Log } from './platform/log.ts';
+import { createLog, type Log } from './platform/log.ts';
 import { measureProcess } from './platform/metrics.ts';
 import { migrate } from './platform/migrate.ts';
 import { openDatabase, type OpenDatabase } from './platform/open-database.ts';
@@ -35,7 +35,7 @@ export async function serve({
   config: ServerConfig;
   warnings: string[];
 }): Promise<void> {
-  const log = createLog(config.log.level, standardError());
+  const log = createLog(config.log.level);
   const stopping = stopSignal(log);
   const weak = (['database', 'redis', 'operatorApi', 'agentApi', 'dialer'] as const).flatMap(
     (key) => tlsWarnings(`${key}.tls`, config[key].tls),
