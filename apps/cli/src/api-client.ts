@@ -9,7 +9,7 @@ const BASE_PATH = '/api/v1';
 const PAGE_SIZE = 200;
 /** Room for the largest reply, an exported bundle, in JSON. */
 const MAX_BODY_BYTES = MAX_OFFLINE_BUNDLE_BYTES + 64 * 1024;
-/** For what reads a whole chain. */
+/** For what reads a whole chain: until its reply begins, and from each piece of it to the next, however long it is in all. */
 const DOWNLOAD_MS = 60 * 60_000;
 
 /** A path below `/api/v1` whose every part is encoded: `` route`/groups/${group}/secrets/${name}` ``. */
