@@ -6,6 +6,7 @@ import { serverConfig } from '../apps/control-plane/src/platform/config.ts';
 import { createLog } from '../apps/control-plane/src/platform/log.ts';
 import { migrate } from '../apps/control-plane/src/platform/migrate.ts';
 import { RootKeys } from '../apps/control-plane/src/platform/root-keys.ts';
+import { OwnStores } from '../apps/control-plane/src/trust/index.ts';
 import { withScratchDatabases } from './scratch-databases.ts';
 import { writtenDocument } from './written-document.ts';
 
@@ -24,6 +25,7 @@ async function servedDocument(databaseUrl: string): Promise<string> {
     config,
     database,
     rootKeys: new RootKeys([randomBytes(32)]),
+    own: await OwnStores.open(config, () => systemClock.now()),
     clock: systemClock,
     log: createLog('error', { write: (line: string) => void process.stderr.write(line) }),
   });

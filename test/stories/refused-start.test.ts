@@ -126,6 +126,18 @@ describe('a control plane that cannot start says why in one line, and exits', ()
   });
 });
 
+test('[BM-06] a keystore that is no good is refused by its key, before the database is asked', async () => {
+  const { code, stderr } = await outcomeOf(
+    installation.start('control-plane', [], {
+      ...(await installation.replicaEnvironment('refused')),
+      DATABASE_URL: 'postgresql://sallyport:hidden-word@127.0.0.1:1/sallyport',
+      SALLYPORT_DIALER_KEYSTORE_FILE: join(installation.folder, 'no-keystore'),
+    }),
+  );
+  expect(code).toBe(2);
+  expect(stderr).toContain('dialer.keystore.file: The keystore cannot be read');
+});
+
 test('a first owner whose name nobody could sign in with is refused, as a setting and not by its value', async () => {
   const environment = await installation.replicaEnvironment('refused');
   const named = { ...environment, SALLYPORT_OWNER_NAME: 'The Boss' };

@@ -1,3 +1,4 @@
+import { DROPPED, standardError, type LogLines } from '@sallyport/config/log-lines';
 import pino from 'pino';
 import type { Peer } from './host/libc.ts';
 
@@ -52,34 +53,17 @@ export function peerFields(peer: Peer | undefined): LogFields {
 export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
-/** What standard error does not take waits for the next line, up to this much; what is more is dropped. */
-const MAX_UNWRITTEN_BYTES = 64 * 1024;
-
-/** JSON lines on standard error, or on `destination`. A line that cannot be written is no failure. */
-export function createLog(
-  level: LogLevel,
-  destination: pino.DestinationStream = standardError(),
-): Log {
+/** JSON lines on standard error, or on `lines`. A line that cannot be written is no failure. */
+export function createLog(level: LogLevel, lines: LogLines = standardError()): Log {
   const options: pino.LoggerOptions = {
     level,
     base: { program: 'sallyport-agent', pid: process.pid },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }), log: redactUnknown },
   };
-  return pino(options, destination);
-}
-
-function standardError(): pino.DestinationStream {
-  const destination = pino.destination({
-    fd: 2,
-    sync: true,
-    maxLength: MAX_UNWRITTEN_BYTES,
-    retryEAGAIN: () => false,
-  });
-  // Neither a full disk under the log nor a reader that reads no more may stop the agent. Of a pipe, main.ts has
-  // made one that refuses what it has no room for, by having Node open it.
-  destination.on('error', () => {});
-  return destination;
+  const log = pino(options, lines);
+  lines.onDropped?.((count) => log.warn({ count }, DROPPED));
+  return log;
 }
 
 export const silentLog: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };

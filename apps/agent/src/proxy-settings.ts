@@ -1,7 +1,7 @@
-import { valueOf } from '@sallyport/config/expand';
 import { secret } from '@sallyport/config/fields';
 import type { Environment } from '@sallyport/config/load';
 import { Secret } from '@sallyport/config/secret';
+import { conventionalProxy } from '@sallyport/tls/proxy/conventional';
 import { isNoProxyEntry } from '@sallyport/tls/proxy/no-proxy';
 import { parseProxy } from '@sallyport/tls/proxy/proxy';
 import { z } from 'zod';
@@ -62,20 +62,12 @@ function hasPassword(text: string): boolean {
   return !URL.canParse(text) || new URL(text).password !== '';
 }
 
-/** A variable that is meant for other programs too says nothing about this host's own addresses. */
-const LOOPBACK = ['localhost', '127.0.0.0/8', '::1'];
-
 /**
  * Takes HTTPS_PROXY and NO_PROXY, in either case, as other programs on the host do; what Sallyport's own
  * keys say wins, and where they name a proxy the variables count for nothing.
  */
 export function withConventionalProxy(settings: ProxySettings, env: Environment): ProxySettings {
-  const url = valueOf(env, 'HTTPS_PROXY') ?? valueOf(env, 'https_proxy');
-  if (settings.url !== undefined || url === undefined) return settings;
-  const exempt = valueOf(env, 'NO_PROXY') ?? valueOf(env, 'no_proxy') ?? '';
-  return {
-    ...settings,
-    url: new Secret(url.includes('://') ? url : `http://${url}`),
-    noProxy: [...LOOPBACK, ...(settings.noProxy ?? exempt.split(/[\s,]+/))],
-  };
+  const conventional = conventionalProxy(env, settings.noProxy);
+  if (settings.url !== undefined || conventional === undefined) return settings;
+  return { ...settings, ...conventional, url: new Secret(conventional.url) };
 }

@@ -1,15 +1,15 @@
 import type { Writable } from 'node:stream';
 import { MAX_OFFLINE_BUNDLE_BYTES, page, problem } from '@sallyport/contract';
 import { HttpsLink, type LinkReply, type LinkRequest } from '@sallyport/tls/https-link';
-import type { TlsPolicy } from '@sallyport/tls/policy';
 import type { z } from 'zod';
 import { ApiError, CliError } from './cli-error.ts';
+import type { Way } from './environment.ts';
 
 const BASE_PATH = '/api/v1';
 const PAGE_SIZE = 200;
 /** Room for the largest reply, an exported bundle, in JSON. */
 const MAX_BODY_BYTES = MAX_OFFLINE_BUNDLE_BYTES + 64 * 1024;
-/** For what reads a whole chain. */
+/** For what reads a whole chain: until its reply begins, and from each piece of it to the next, however long it is in all. */
 const DOWNLOAD_MS = 60 * 60_000;
 
 /** A path below `/api/v1` whose every part is encoded: `` route`/groups/${group}/secrets/${name}` ``. */
@@ -19,7 +19,6 @@ export function route(literals: TemplateStringsArray, ...parts: string[]): strin
 
 /** Where a control plane is, and what it is trusted under: PEM certificates, or the public roots when absent. */
 export type Peer = { url: string; ca?: string | undefined };
-type PolicedPeer = Peer & { tls: TlsPolicy };
 
 /** Headers that let a write happen only to what was read. */
 export type Condition = { 'if-match'?: string; 'if-none-match'?: string };
@@ -32,12 +31,13 @@ export class ApiClient implements Disposable {
   readonly #link: HttpsLink;
 
   /** @throws LinkError `link.plaintext` or `link.bad_url` */
-  constructor({ url, ca, tls }: PolicedPeer, token?: string) {
+  constructor({ url, ca, tls, route }: Peer & Way, token?: string) {
     const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
     this.#link = new HttpsLink({
       baseUrl: url,
       ca,
       tls,
+      route,
       headers,
       maxBodyBytes: MAX_BODY_BYTES,
     });

@@ -1,8 +1,7 @@
-import type { TlsPolicy } from '@sallyport/tls/policy';
 import { tlsWarnings } from '@sallyport/tls/settings';
 import { ApiClient } from './api-client.ts';
 import { CliError } from './cli-error.ts';
-import type { Environment } from './environment.ts';
+import type { Environment, Way } from './environment.ts';
 import type { Output } from './output.ts';
 import type { SessionFile, StoredSession } from './session-file.ts';
 import type { Terminal } from './terminal.ts';
@@ -43,12 +42,12 @@ export async function currentSession({ sessions, clock }: Context): Promise<Stor
 /** The API as the signed-in operator. */
 export async function openApi(context: Context): Promise<ApiClient> {
   const session = await currentSession(context);
-  return new ApiClient({ ...session, tls: tlsPolicyOf(context) }, session.token);
+  return new ApiClient({ ...session, ...wayOf(context) }, session.token);
 }
 
-/** What the link may negotiate; what is weak of it is told. @throws CliError `usage.invalid` */
-export function tlsPolicyOf({ environment, output }: Context): TlsPolicy {
-  const policy = environment.tls();
-  for (const warning of tlsWarnings('tls', policy)) output.progress(`Warning: ${warning}`);
-  return policy;
+/** As `Environment` has it; what is weak of what the link may negotiate is told. */
+export function wayOf({ environment, output }: Context): Way {
+  const way = environment.way();
+  for (const warning of tlsWarnings('tls', way.tls)) output.progress(`Warning: ${warning}`);
+  return way;
 }

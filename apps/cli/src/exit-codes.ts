@@ -42,6 +42,7 @@ const ofOwnCode: Partial<Record<OwnErrorCode, number>> = {
 const ofTypedLink: ReadonlySet<LinkErrorCode> = new Set([
   'link.plaintext',
   'link.bad_url',
+  'proxy.bad_url',
   'tls.fingerprint_malformed',
 ]);
 

@@ -43,6 +43,17 @@ export function problemAnswer(
   return { status, body: { ...common, status, code, ...more } };
 }
 
+/** The operator who signs in, as the API tells of them. */
+export const owner = {
+  kind: 'operator',
+  id: '01890a5d-ac96-774b-bcce-b302099a8057',
+  name: 'owner',
+  roles: [{ role: 'owner', group: null }],
+};
+
+/** A host that its certificate is for, too, and that no DNS knows. */
+export const ELSEWHERE = 'control-plane.elsewhere.example';
+
 /** On a free port when none is given. */
 export async function startOperatorApi(
   listenAt = '0',
@@ -59,9 +70,12 @@ export async function startOperatorApi(
     const unknown = problemAnswer(404, 'request.not_found');
     send(response, next ?? unknown);
   }
-  const server = createServer({ ...(await authority.issue()), ...tls }, (request, response) => {
-    void answer(request, response);
-  });
+  const server = createServer(
+    { ...(await authority.issue({ dns: ['localhost', ELSEWHERE] })), ...tls },
+    (request, response) => {
+      void answer(request, response);
+    },
+  );
   // A client that refuses the certificate is what some tests are after.
   server.on('tlsClientError', () => {});
   server.listen(Number(listenAt), '127.0.0.1');

@@ -1,16 +1,10 @@
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
-import { startOperatorApi, type OperatorApi } from './operator-api.ts';
+import { owner, startOperatorApi, type OperatorApi } from './operator-api.ts';
 import { runCli } from './run-cli.ts';
 
 const expiresAt = '2030-01-01T12:00:00.000Z';
-const operator = {
-  kind: 'operator',
-  id: '01890a5d-ac96-774b-bcce-b302099a8057',
-  name: 'owner',
-  roles: [{ role: 'owner', group: null }],
-};
 
 let temp: TempDirectory;
 /** A control plane that stopped at TLS 1.2. */
@@ -18,9 +12,9 @@ let api: OperatorApi;
 beforeEach(async () => {
   temp = await createTempDirectory();
   api = await startOperatorApi('0', { maxVersion: 'TLSv1.2' });
-  const body = { token: 'sp_session_canary', expiresAt, operator };
+  const body = { token: 'sp_session_canary', expiresAt, operator: owner };
   api.on('POST /sessions', { status: 201, body });
-  api.on('GET /me', { body: { ...operator, expiresAt } });
+  api.on('GET /me', { body: { ...owner, expiresAt } });
   api.on('DELETE /sessions/current', { status: 204 });
 });
 afterEach(async () => {
@@ -57,7 +51,10 @@ test('[AX-09] [AX-10] it offers the suites and the groups that are set alone, an
     ciphers: 'ECDHE-ECDSA-AES256-SHA',
     ecdhCurve: 'P-384',
   });
-  api.on('POST /sessions', { status: 201, body: { token: 'sp_session_x', expiresAt, operator } });
+  api.on('POST /sessions', {
+    status: 201,
+    body: { token: 'sp_session_x', expiresAt, operator: owner },
+  });
   expect((await login()).code).toBe(5);
   const named = { SALLYPORT_TLS_CIPHER_SUITES: weak };
   expect((await login({ ...named, SALLYPORT_TLS_GROUPS: 'P-256' })).code).toBe(5);

@@ -42,13 +42,15 @@ import { stopInTime } from './platform/stop-in-time.ts';
 import { Turns } from './platform/turns.ts';
 import { WakeupListener, type Wakeup } from './platform/wakeups.ts';
 import { AgentTasks } from './tasks/index.ts';
-import { lockFirstStart, openTrust, OwnStores } from './trust/index.ts';
+import { lockFirstStart, openTrust, type OwnStores } from './trust/index.ts';
 
 /** What the control plane is made of; everything that is not configuration comes in from outside. */
 export type Parts = {
   config: ServerConfig;
   database: pg.ClientConfig;
   rootKeys: RootKeys;
+  /** Opened before anything of the database is changed. */
+  own: OwnStores;
   /** As the login that may make BullMQ's schema; by default the same. */
   owner?: pg.ClientConfig;
   clock: Clock;
@@ -85,15 +87,14 @@ export async function compose({
   config,
   database,
   rootKeys,
+  own,
   owner = database,
   clock,
   log,
   queuePrefix,
   hashCosts = HASH_COSTS,
 }: Parts): Promise<ControlPlane> {
-  const own = await OwnStores.open(config, () => clock.now());
   const db = new Database(database);
-  const keystoreEnds = () => new Map([...own.ends, ...credentials.ends]);
   const hub = new Hub();
   const platform: Platform = {
     clock,
@@ -109,15 +110,15 @@ export async function compose({
     auditRows: new Batches((rows) => insertAuditRows(db, rows), AUDIT_WRITES),
     metrics: createMetrics({
       waitingPulls: () => hub.size,
-      refusedFiles: () => own.problems.length + credentials.problems.length,
-      keystoreEnds,
+      refusedFiles: () => own.problems.length,
+      keystoreEnds: () => new Map(own.ends),
       expiringCertificates: () => countExpiring({ db, clock, log }),
       agents: () => countAgents({ db, clock, log }),
     }),
   };
   const trust = await openTrust(platform, own);
   const { authorities } = trust;
-  const credentials = await DialCredentials.open({ clock, log, authorities, config });
+  const credentials = new DialCredentials({ clock, authorities, own, config });
   const auditKeys = await openAuditKeys(platform);
   const unreadable = new UnreadableReports(platform);
   const { url, tls } = config.redis;
@@ -237,7 +238,6 @@ export async function compose({
   const agentUrl = () => config.agentApi.publicUrl ?? agentApp.listeningOrigin;
   const fingerprintOf = (name: 'operatorApi' | 'agentApi') =>
     certificateFingerprint(own.topOf(name) ?? trust.authorities.active.certificatePem);
-  const info = { caFingerprint: () => fingerprintOf('agentApi'), agentUrl };
   const operatorApp = await createOperatorApp({
     platform,
     tasks,
@@ -249,7 +249,7 @@ export async function compose({
     apiKeyPolicy: config.apiKeys,
     auditKeys,
     trust,
-    info,
+    info: { caFingerprint: () => fingerprintOf('agentApi'), agentUrl },
   });
   const metricsApp = await createMetricsApp(platform, isCurrent, config.metrics.maxConnections);
   const listeners = [
@@ -265,7 +265,7 @@ export async function compose({
   const source = { first: certificate, issue: issueCertificate, changed };
   const presented = new CertificateRenewal(listeners, source, platform);
   renewal = presented;
-  const storeWatch = new StoreWatch(own, keystoreEnds, () => presented.present(), platform);
+  const storeWatch = new StoreWatch(own, () => presented.present(), platform);
 
   return {
     operatorApp,

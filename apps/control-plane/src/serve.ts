@@ -9,7 +9,7 @@ import { admitApplication } from './platform/application-role.ts';
 import { systemClock } from './platform/clock.ts';
 import type { ServerConfig } from './platform/config.ts';
 import { makeDataFolder } from './platform/data-folder.ts';
-import { createLog, standardError, type Log } from './platform/log.ts';
+import { createLog, type Log } from './platform/log.ts';
 import { measureProcess } from './platform/metrics.ts';
 import { migrate } from './platform/migrate.ts';
 import { openDatabase, type OpenDatabase } from './platform/open-database.ts';
@@ -18,6 +18,7 @@ import { lowerPoolThreads } from './platform/pool-threads.ts';
 import { loadRootKeys } from './platform/root-key-source.ts';
 import { RootKeys } from './platform/root-keys.ts';
 import { stopSignal } from './platform/stop-signal.ts';
+import { OwnStores } from './trust/index.ts';
 import { welcome } from './welcome.ts';
 
 const LISTEN_FAILURES = new Map<unknown, string>([
@@ -34,12 +35,14 @@ export async function serve({
   config: ServerConfig;
   warnings: string[];
 }): Promise<void> {
-  const log = createLog(config.log.level, standardError());
+  const log = createLog(config.log.level);
   const stopping = stopSignal(log);
   const weak = (['database', 'redis', 'operatorApi', 'agentApi', 'dialer'] as const).flatMap(
     (key) => tlsWarnings(`${key}.tls`, config[key].tls),
   );
   for (const reason of [...warnings, ...weak]) log.warn({ reason }, 'configuration warning');
+  // Before anything is made or migrated: a start that is refused leaves all as it was.
+  const own = await OwnStores.open(config, () => systemClock.now());
   const dataDir = resolve(config.dataDir);
   await makeDataFolder(dataDir);
   await lowerPoolThreads();
@@ -50,7 +53,8 @@ export async function serve({
     if (!stopping.aborted) throw error;
   });
   try {
-    if (database !== undefined) await runOn(database, { config, dataDir, rootKeys, log, stopping });
+    if (database !== undefined)
+      await runOn(database, { config, dataDir, rootKeys, own, log, stopping });
   } finally {
     await database?.stop();
   }
@@ -61,13 +65,14 @@ type Start = {
   config: ServerConfig;
   dataDir: string;
   rootKeys: RootKeys;
+  own: OwnStores;
   log: Log;
   stopping: AbortSignal;
 };
 
 /** Told to stop while it starts, it ends as soon as the step it is at is done: none is left half done. */
 async function runOn(database: OpenDatabase, start: Start): Promise<void> {
-  const { config, rootKeys, log, stopping } = start;
+  const { config, rootKeys, own, log, stopping } = start;
   if (stopping.aborted) return;
   const { connection, ownerConnection: owner } = database;
   await migrate(owner, { log: (reason) => log.info({ reason }, 'migrations') });
@@ -77,6 +82,7 @@ async function runOn(database: OpenDatabase, start: Start): Promise<void> {
     config,
     database: connection,
     rootKeys,
+    own,
     owner,
     clock: systemClock,
     log,

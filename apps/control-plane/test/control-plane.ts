@@ -10,6 +10,7 @@ import { serverConfig, type ServerConfig } from '../src/platform/config.ts';
 import { connectionTo } from '../src/platform/database-connection.ts';
 import { createLog } from '../src/platform/log.ts';
 import { RootKeys } from '../src/platform/root-keys.ts';
+import { OwnStores } from '../src/trust/index.ts';
 
 export const OWNER_PASSWORD = 'correct horse battery staple';
 
@@ -59,26 +60,29 @@ export async function startControlPlane(
   const { config } = loadConfig(serverConfig, { env: {}, programName: 'test' });
   const at = (url: string) =>
     connectionTo(url, options.settings?.database?.tls ?? config.database.tls);
-  const controlPlane = await compose({
-    config: {
-      ...config,
-      // The clock stands still, so that limits would never open again.
-      rateLimits: {
-        perPrincipal: 1e6,
-        perAddress: 1e6,
-        eventsPerAgent: 1e6,
-        signInsPerMinute: 1e6,
-      },
-      ...options.settings,
-      owner: { name: 'owner', password: new Secret(OWNER_PASSWORD) },
-      redis: {
-        ...config.redis,
-        url: options.leg?.redisUrl === undefined ? undefined : new Secret(options.leg.redisUrl),
-      },
+  const settings: ServerConfig = {
+    ...config,
+    // The clock stands still, so that limits would never open again.
+    rateLimits: {
+      perPrincipal: 1e6,
+      perAddress: 1e6,
+      eventsPerAgent: 1e6,
+      signInsPerMinute: 1e6,
     },
+    ...options.settings,
+    owner: { name: 'owner', password: new Secret(OWNER_PASSWORD) },
+    redis: {
+      ...config.redis,
+      url: options.leg?.redisUrl === undefined ? undefined : new Secret(options.leg.redisUrl),
+    },
+  };
+  const own = await OwnStores.open(settings, () => clock.now());
+  const controlPlane = await compose({
+    config: settings,
     database: at(databaseUrl),
     ...(options.ownerUrl === undefined ? {} : { owner: at(options.ownerUrl) }),
     rootKeys: new RootKeys(rootKeys),
+    own,
     clock,
     log,
     hashCosts: options.hashCosts ?? LIGHT_HASHES,

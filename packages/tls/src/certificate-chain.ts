@@ -1,6 +1,6 @@
 import { X509Certificate, type KeyObject } from 'node:crypto';
 import { CertificateError, type CertificateErrorCode } from './certificate-error.ts';
-import { keyAlgorithmOf } from './certificate-facts.ts';
+import { keyAlgorithmOf, nameInLine } from './certificate-facts.ts';
 import { pemBlocks } from './pem.ts';
 import { isSelfSigned } from './self-issued.ts';
 import { hasStrongSignature } from './signature-strength.ts';
@@ -118,11 +118,10 @@ function issuerAmong(
 
 function refuseGaps(chain: X509Certificate[], left: number): void {
   const top = chain.at(-1);
-  const ended = top !== undefined && isSelfSigned(top);
-  if (!ended && (left > 0 || chain.length === 1))
+  if (top !== undefined && !isSelfSigned(top) && (left > 0 || chain.length === 1))
     throw refusal(
       'chain_incomplete',
-      'An intermediate certificate is missing: add the certificate of each issuer, up to the root, which alone may be left out.',
+      `An intermediate certificate is missing, the issuer (${nameInLine(top.issuer)}) of one that is there (${nameInLine(top.subject)}): add the certificate of each issuer, up to the root, which alone may be left out.`,
     );
   if (left > 0)
     throw refusal(

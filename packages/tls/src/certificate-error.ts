@@ -21,7 +21,7 @@ export type CertificateErrorCode =
 /** What the error is about: a part of an upload, or a file. */
 export type CertificateField = 'chain' | 'key' | 'pkcs12' | 'keystore' | 'password';
 
-/** Why a certificate is not taken. The message says what to do, and quotes nothing of the input. */
+/** Why a certificate is not taken. The message says what to do, and quotes nothing of the input but names of certificates. */
 export class CertificateError extends Error {
   readonly code: CertificateErrorCode;
   readonly field: CertificateField;

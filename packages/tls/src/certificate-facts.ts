@@ -44,8 +44,8 @@ export function certificateFacts(certificate: X509Certificate): CertificateFacts
   const names = namesOf(certificate);
   const of = (type: string) => names.filter((name) => name.type === type).map(({ value }) => value);
   const facts = {
-    subject: lineOf(subject),
-    issuer: lineOf(issuer),
+    subject: nameInLine(subject),
+    issuer: nameInLine(issuer),
     serialNumber,
     dnsNames: of('DNS').map((name) => name.toLowerCase()),
     ipAddresses: of('IP Address').map(canonicalAddress),
@@ -104,7 +104,8 @@ function canonicalAddress(address: string): string {
   return address.includes(':') ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;
 }
 
-function lineOf(name: string | undefined): string {
+/** A distinguished name in one line, as OpenSSL prints it. @throws CertificateError `certificate.chain_malformed` */
+export function nameInLine(name: string | undefined): string {
   const line = (name ?? '').split('\n').join(', ');
   if (line.length <= MAX_LINE) return line;
   throw unusable(`a subject or issuer of more than ${MAX_LINE} characters`);

@@ -59,6 +59,6 @@ function refusal(code: Refusal, reason: string): CertificateError {
   return new CertificateError(
     `certificate.${code}`,
     'key',
-    `The private key ${reason}: make it again with openssl pkcs8 -topk8 -v2 aes-256-cbc -in old.pem -out new.pem`,
+    `The private key ${reason}: make it again with openssl pkcs8 -topk8 -v2 aes-256-cbc -in old.pem -out new.pem && sed -n '/BEGIN CERT/,/END CERT/p' old.pem >> new.pem`,
   );
 }

@@ -67,6 +67,25 @@ describe('[AT-13] a reference is read', () => {
     expect(`${error.message}${error.advice}`.toLowerCase()).not.toContain('canary');
   });
 
+  test.each([
+    'vault://kv//canary#x',
+    'vault://kv/../canary#x',
+    'vault://kv/%2e%2e/canary#x',
+    'vault://kv/a%2F..%2Fcanary#x',
+    'vault://kv/canary%zz#x',
+    'vault://kv/x#canary%zz',
+    'vault://kv/canary%00#x',
+    'aws-sm://canary/./x',
+    'k8s://shop/../canary',
+    'file:///run/../canary',
+    'file:///run//canary',
+    'file:///run/canary/',
+    'file:////canary',
+  ])('%s is refused by the control plane too, where it is typed', (uri) => {
+    expect(errorOf(uri).code).toBe('reference.invalid');
+    expect(secretReference.safeParse(uri).error?.message).toContain('`..`');
+  });
+
   test('whatever it is: as one that leads nowhere upwards, or not at all', () => {
     const scheme = fc.constantFrom('vault', 'aws-sm', 'azure-kv', 'k8s', 'file', 'env', 'exec');
     fc.assert(

@@ -1,6 +1,7 @@
 import {
   groupName,
   offlinePolicy,
+  referenceShape,
   resourceName,
   revealedSecret,
   secret,
@@ -234,7 +235,7 @@ function addReveal(secrets: Command, context: Context): void {
  * reference is not shown as a value, nor told, since it may be one.
  */
 function refuseReference({ name, version, kind, value }: RevealedSecret): void {
-  const reads = secretReference.safeParse(value).success;
+  const reads = referenceShape.safeParse(value).success;
   if (kind === 'stored' || (kind === null && !reads)) return;
   throw new CliError(
     'secret.is_reference',

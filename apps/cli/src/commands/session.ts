@@ -7,12 +7,12 @@ import {
   type Principal,
 } from '@sallyport/contract';
 import { fetchPinnedCa } from '@sallyport/tls/pin';
-import type { TlsPolicy } from '@sallyport/tls/policy';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { ApiClient, route, type Peer } from '../api-client.ts';
 import { ApiError, CliError } from '../cli-error.ts';
-import { currentSession, openApi, tlsPolicyOf, type Context } from '../context.ts';
+import { currentSession, openApi, wayOf, type Context } from '../context.ts';
+import type { Way } from '../environment.ts';
 import { fields } from '../output.ts';
 import { promptHidden } from '../prompt.ts';
 import { readCertificates, readPassword, withoutLineEnd } from '../read-input.ts';
@@ -81,15 +81,15 @@ async function login(context: Context, options: LoginOptions): Promise<void> {
       'usage.invalid',
       'give --api-key-file, or --password-file and --code-file, not both',
     );
-  const tls = tlsPolicyOf(context);
-  const peer = await trustedPeer(context, options, tls);
+  const way = wayOf(context);
+  const peer = await trustedPeer(context, options, way);
   // Before the password is asked for or sent: neither is of use at http://, or where no session can be kept.
-  using api = new ApiClient({ ...peer, tls });
+  using api = new ApiClient({ ...peer, ...way });
   await context.sessions.prepare();
   const { token, expiresAt, caller } =
     apiKeyFile === undefined
       ? await signIn(context, api, options)
-      : await useKey(context, { ...peer, tls }, apiKeyFile);
+      : await useKey(context, { ...peer, ...way }, apiKeyFile);
   await context.sessions.write({ ...peer, token, expiresAt });
   const { name, roles } = caller;
   context.output.result(
@@ -117,11 +117,7 @@ async function signIn(context: Context, api: ApiClient, options: LoginOptions): 
 }
 
 /** An API key in the place of a session: it is asked for who it is, and until when. */
-async function useKey(
-  { terminal }: Context,
-  peer: Peer & { tls: TlsPolicy },
-  file: string,
-): Promise<SignedIn> {
+async function useKey({ terminal }: Context, peer: Peer & Way, file: string): Promise<SignedIn> {
   const token = await readPassword(terminal, { option: '--api-key-file', path: file });
   using api = new ApiClient(peer, checked(apiKeyText, token, 'the API key'));
   const { expiresAt, ...caller } = await api.get(route`/me`, self);
@@ -131,7 +127,7 @@ async function useKey(
 async function trustedPeer(
   { terminal, sessions }: Context,
   options: LoginOptions,
-  tls: TlsPolicy,
+  way: Way,
 ): Promise<Peer> {
   const { url, fingerprint, caFile } = options;
   if (fingerprint !== undefined && caFile !== undefined) {
@@ -139,7 +135,7 @@ async function trustedPeer(
   }
   if (url === undefined) return knownPeer(sessions, fingerprint ?? caFile);
   if (fingerprint !== undefined)
-    return { url, ca: await fetchPinnedCa(url, fingerprint, { timeoutMs: 10_000, tls }) };
+    return { url, ca: await fetchPinnedCa(url, fingerprint, { timeoutMs: 10_000, ...way }) };
   return caFile === undefined ? { url } : { url, ca: await readCertificates(terminal, caFile) };
 }
 
@@ -181,13 +177,13 @@ async function passwordFor(
 async function logout(context: Context): Promise<void> {
   const { sessions, output } = context;
   // Before the session is forgotten, and could not be ended any more.
-  const tls = tlsPolicyOf(context);
+  const way = wayOf(context);
   const stored = await takeSession(sessions);
   if (stored === undefined) {
     output.result({ signedOut: false }, 'Nobody was signed in.');
     return;
   }
-  using api = new ApiClient({ ...stored, tls }, stored.token);
+  using api = new ApiClient({ ...stored, ...way }, stored.token);
   // An API key is not ended by being forgotten here.
   if (!stored.token.startsWith('sp_key_'))
     await api.delete(route`/sessions/current`).catch((error: unknown) => {

@@ -7,28 +7,27 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 
 type Looked = Pick<Platform, 'clock' | 'log'>;
 
-/** Looks at the files of the organisation's certificates, has those that changed presented, and warns before they end. */
+type Watched = Pick<OwnStores, 'refresh' | 'ends' | 'misnamed'>;
+
+/**
+ * Looks at the files of the organisation's certificates, has those that changed presented, and warns before they end,
+ * and of those that are for none of the hosts that clients use.
+ */
 export class StoreWatch {
-  readonly #own: Pick<OwnStores, 'refresh'>;
-  readonly #ends: () => ReadonlyMap<string, Date>;
+  readonly #own: Watched;
   readonly #present: () => void;
   readonly #platform: Looked;
   readonly #timer: NodeJS.Timeout;
   /** What was told of each keystore last: the certificate's end, and how many days were left at most. */
   readonly #warned = new Map<string, string>();
 
-  constructor(
-    own: Pick<OwnStores, 'refresh'>,
-    ends: () => ReadonlyMap<string, Date>,
-    present: () => void,
-    platform: Looked,
-  ) {
+  constructor(own: Watched, present: () => void, platform: Looked) {
     this.#own = own;
-    this.#ends = ends;
     this.#present = present;
     this.#platform = platform;
     this.#timer = setInterval(() => void this.look(), LOOK_EVERY_MS);
-    this.#warn();
+    this.#warnOfNames();
+    this.#warnOfEnds();
   }
 
   async look(): Promise<void> {
@@ -42,9 +41,10 @@ export class StoreWatch {
         );
       if (replaced) {
         this.#present();
-        log.info('the certificates of the listeners were read anew');
+        log.info('the certificates of keystores and truststores were read anew');
+        this.#warnOfNames();
       }
-      this.#warn();
+      this.#warnOfEnds();
     } catch (error) {
       log.error({ err: error }, 'the files of certificates could not be looked at');
     }
@@ -54,10 +54,19 @@ export class StoreWatch {
     clearInterval(this.#timer);
   }
 
+  /** Not refused: agents may be told of a name that is none of a host, with `controlPlane.name`. */
+  #warnOfNames(): void {
+    for (const [key, names] of this.#own.misnamed)
+      this.#platform.log.warn(
+        { key, names },
+        'the certificate of a keystore is for none of publicHosts, and refused by whoever connects to one of them; have it issued for them, or set publicHosts to the hosts that clients use',
+      );
+  }
+
   /** Once each at 30, 14, 7 and 1 days before a certificate ends, and when it has: then nobody is let in by it. */
-  #warn(): void {
+  #warnOfEnds(): void {
     const { clock, log } = this.#platform;
-    for (const [key, at] of this.#ends()) {
+    for (const [key, at] of this.#own.ends) {
       const leftMs = at.getTime() - clock.now();
       const days = [0, ...WARN_DAYS].find((each) => leftMs <= each * DAY_MS);
       const told = `${at.getTime()} ${days}`;

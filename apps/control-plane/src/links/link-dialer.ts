@@ -13,7 +13,7 @@ import { LinkReport } from './link-report.ts';
 import { forgetConnections, listTargets, type LinkTarget } from './links.store.ts';
 
 const LOCK = 7_205_603;
-/** How often links and files are looked at without being told of a change. */
+/** How often links are looked at without being told of a change. */
 const LOOK_EVERY_MS = 5_000;
 const DIAL_TIMEOUT_MS = 10_000;
 /** So many milliseconds for each link, in which all of them begin. */
@@ -64,7 +64,7 @@ export class LinkDialer {
   }
 
   async #run({ signal }: Office): Promise<void> {
-    const { platform, server, credentials, sockets, changed } = this.#parts;
+    const { platform, server, sockets, changed } = this.#parts;
     let ended = Promise.resolve();
     // Not only once a statement has ended: another replica may dial by now.
     const onAbort = (): void => {
@@ -79,7 +79,6 @@ export class LinkDialer {
         try {
           if (!begun) await platform.db.write(forgetConnections);
           begun = true;
-          await credentials.refresh();
           const targets = await platform.db.read(listTargets);
           if (!signal.aborted) this.#follow(targets);
         } catch (error) {

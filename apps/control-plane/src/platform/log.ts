@@ -1,4 +1,5 @@
-import { destination, pino, type DestinationStream, type Logger } from 'pino';
+import { DROPPED, standardError, type LogLines } from '@sallyport/config/log-lines';
+import { pino, type Logger } from 'pino';
 import { AppError } from './app-error.ts';
 
 export type Log = Logger;
@@ -7,30 +8,14 @@ export type Log = Logger;
 const ALLOWED = new Set(
   (
     'requestId method route status durationMs address port host url code component operator agentId groupId ' +
-    'taskId action revision epoch attempt count fingerprint version roles queue database key reason expiresAt err'
+    'taskId action revision epoch attempt count fingerprint version roles queue database key names reason expiresAt err'
   ).split(' '),
 );
 const HIDDEN = '[redacted]';
 
-/** What standard error does not take waits for the next line, up to this much; what is more is dropped. */
-const MAX_UNWRITTEN_BYTES = 64 * 1024;
-
-/** Where log lines go. Neither a full disk under it nor a reader that reads no more stops or holds the control plane. */
-export function standardError(): DestinationStream {
-  // This also makes a pipe one that refuses what it has no room for, rather than holding the program.
-  process.stderr.on('error', () => {});
-  const lines = destination({
-    fd: 2,
-    sync: true,
-    maxLength: MAX_UNWRITTEN_BYTES,
-    retryEAGAIN: () => false,
-  });
-  return lines.on('error', () => {});
-}
-
-/** pino with JSON lines, fields redacted by allow-list and errors reduced to what cannot carry a value. */
-export function createLog(level: string, destination: DestinationStream): Log {
-  return pino(
+/** pino with JSON lines on standard error, or on `lines`; fields redacted by allow-list and errors reduced to what cannot carry a value. */
+export function createLog(level: string, lines: LogLines = standardError()): Log {
+  const log = pino(
     {
       level,
       base: { program: 'sallyport-server' },
@@ -39,8 +24,10 @@ export function createLog(level: string, destination: DestinationStream): Log {
       // pino’s own would take a description that has a message for an error, and describe it again.
       serializers: { err: (described: unknown) => described },
     },
-    destination,
+    lines,
   );
+  lines.onDropped?.((count) => log.warn({ count }, DROPPED));
+  return log;
 }
 
 function redact(fields: Record<string, unknown>): Record<string, unknown> {

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { admitApplication } from './application-role.ts';
 import type { ServerConfig } from './config.ts';
 import { Database } from './db.ts';
-import { createLog, standardError } from './log.ts';
+import { createLog } from './log.ts';
 import { migrate } from './migrate.ts';
 import { openDatabase } from './open-database.ts';
 import { loadRootKeys, type RootKeyList } from './root-key-source.ts';
@@ -23,7 +23,7 @@ export async function onDatabase(
   refuseStopped: (stopping: AbortSignal) => void,
   work: (on: OnDatabase) => Promise<void>,
 ): Promise<void> {
-  const log = createLog(config.log.level, standardError());
+  const log = createLog(config.log.level);
   const stopping = stopSignal(log);
   const dataDir = resolve(config.dataDir);
   refuseOtherFolder(config, dataDir);

@@ -1,4 +1,4 @@
-import { secretReference, type SecretMetadata } from '@sallyport/contract';
+import { referenceShape, type SecretMetadata } from '@sallyport/contract';
 import type { Operation } from '../authorization/index.ts';
 import { authorizedGroup, changeGroup, entryBytes, refuseTooLarge } from '../groups/index.ts';
 import type { Precondition } from '../http/preconditions.ts';
@@ -48,7 +48,7 @@ export async function restoreSecret(
  * is looked up as a reference.
  */
 function kindOf(plaintext: Buffer): SecretRow['kind'] {
-  const reads = secretReference.safeParse(plaintext.toString('utf8'));
+  const reads = referenceShape.safeParse(plaintext.toString('utf8'));
   return reads.success ? 'reference' : 'stored';
 }
 

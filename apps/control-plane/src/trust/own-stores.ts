@@ -1,37 +1,58 @@
+import { X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
 import { ConfigError } from '@sallyport/config/load';
 import { parseCertificates } from '@sallyport/tls/certificate-chain';
-import { LinkStores, StoresError, type StoreProblem } from '@sallyport/tls/link-stores';
+import { parseEndpoint } from '@sallyport/tls/endpoint';
+import { LinkStores, type StoreProblem, type StoresOptions } from '@sallyport/tls/link-stores';
 import { pemBlocks } from '@sallyport/tls/pem';
 import type { ServerConfig } from '../platform/config.ts';
 import type { ServerCertificate } from './certificate-authority.ts';
 
-/** A listener that may have a certificate of its own. */
-type Listener = 'operatorApi' | 'agentApi';
-type Settings = Pick<ServerConfig, Listener>;
+/** The listeners that may have a certificate of their own. */
+const listeners = ['operatorApi', 'agentApi'] as const;
+type Listener = (typeof listeners)[number];
+type Side = Listener | 'dialer';
+type Settings = Pick<ServerConfig, Side | 'publicHosts'>;
 
-/** The organisation's certificates for the listeners, and the CAs of its clients: from the files that are set, as the last look found them. */
+/**
+ * The organisation's certificates and CAs, for the listeners and their clients and for the agents that are dialled:
+ * from the files that are set, as the last look found them.
+ */
 export class OwnStores {
-  readonly #stores: Record<Listener, LinkStores>;
+  readonly #stores: Record<Side, LinkStores>;
+  readonly #hosts: readonly string[];
 
-  private constructor(stores: Record<Listener, LinkStores>) {
+  private constructor(stores: Record<Side, LinkStores>, hosts: readonly string[]) {
+    this.#hosts = hosts;
     this.#stores = stores;
   }
 
   /** @throws ConfigError with every file that is not taken, each by the key of its setting */
-  static async open({ operatorApi, agentApi }: Settings, now: () => number): Promise<OwnStores> {
-    const opened = await Promise.allSettled([
-      open('operatorApi', { ...operatorApi, truststore: { type: 'auto' } }, now),
-      open('agentApi', agentApi, now),
-    ]);
-    const [ofOperators, ofAgents] = opened;
-    if (ofOperators.status === 'fulfilled' && ofAgents.status === 'fulfilled')
-      return new OwnStores({ operatorApi: ofOperators.value, agentApi: ofAgents.value });
-    const problems = opened.flatMap((outcome): string[] => {
-      if (outcome.status === 'fulfilled') return [];
-      if (outcome.reason instanceof StoresError) return outcome.reason.message.split('\n');
-      throw outcome.reason;
-    });
-    throw new ConfigError('sallyport-server', problems);
+  static async open(
+    { operatorApi, agentApi, dialer, publicHosts }: Settings,
+    now: () => number,
+  ): Promise<OwnStores> {
+    const { publicUrl } = agentApi;
+    const ofUrl = publicUrl === undefined ? [] : [parseEndpoint(publicUrl).host];
+    const ofOperators = { ...operatorApi, truststore: { type: 'auto' } } as const;
+    const own = new OwnStores(
+      {
+        operatorApi: await follow('operatorApi', ofOperators, { usage: 'serverAuth', now }),
+        agentApi: await follow('agentApi', agentApi, { usage: 'serverAuth', now }),
+        dialer: await follow('dialer', dialer, { usage: 'clientAuth', now }),
+      },
+      [...publicHosts, ...ofUrl],
+    );
+    if (own.problems.length === 0) return own;
+    throw new ConfigError(
+      'sallyport-server',
+      own.problems.map(({ text }) => text),
+    );
+  }
+
+  /** For the agents that are dialled. */
+  get dialer(): Pick<LinkStores, 'keystore' | 'truststore'> {
+    return this.#stores.dialer;
   }
 
   /** What is set for a listener in place of a certificate of the built-in CA. */
@@ -62,6 +83,16 @@ export class OwnStores {
     return Object.values(this.#stores).flatMap((stores) => stores.ends);
   }
 
+  /** The names of each listener's own certificate that is for no host that clients use, by the key of its setting. */
+  get misnamed(): [key: string, names: string[]][] {
+    return listeners.flatMap((listener): [string, string[]][] => {
+      const own = this.#stores[listener].keystore;
+      if (own === undefined || isForAny(this.#hosts, own.chain)) return [];
+      const { dnsNames, ipAddresses, uris } = own.facts;
+      return [[`${listener}.keystore`, [...dnsNames, ...ipAddresses, ...uris]]];
+    });
+  }
+
   /** Looks at the files again. What is not taken is told once, and leaves what there was. */
   async refresh(): Promise<{ replaced: boolean; problems: StoreProblem[] }> {
     const found = await Promise.all(Object.values(this.#stores).map((each) => each.refresh()));
@@ -72,10 +103,20 @@ export class OwnStores {
   }
 }
 
-async function open(
-  key: Listener,
+function follow(
+  key: Side,
   { keystore, truststore }: Pick<Settings['agentApi'], 'keystore' | 'truststore'>,
-  now: () => number,
+  options: Pick<StoresOptions, 'usage' | 'now'>,
 ): Promise<LinkStores> {
-  return LinkStores.open({ key, keystore, truststore, usage: 'serverAuth', now });
+  return LinkStores.follow({ key, keystore, truststore, ...options });
+}
+
+/** As clients compare them; a common name does not count. */
+function isForAny(hosts: readonly string[], chain: string): boolean {
+  const leaf = new X509Certificate(chain);
+  return hosts.some((host) =>
+    isIP(host) === 0
+      ? leaf.checkHost(host, { subject: 'never' }) !== undefined
+      : leaf.checkIP(host) !== undefined,
+  );
 }

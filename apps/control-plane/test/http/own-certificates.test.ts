@@ -161,6 +161,26 @@ describe('[BM-19] a listener with a keystore of the organisation', () => {
   }, 60_000);
 });
 
+test('[BM-19] one that is for no host that clients use is told of at the start, with its names, once it is taken', async () => {
+  const file = join(home.path, 'elsewhere.pem');
+  await put(file, await served({ names: [{ type: 'dns', value: 'elsewhere.example' }] }));
+  const own = settings(file);
+  const publicUrl = 'https://elsewhere.example:9443';
+  for (const [agentApi, keys] of [
+    [own.agentApi, ['operatorApi', 'agentApi']],
+    [{ ...own.agentApi, publicUrl }, []],
+  ] as const) {
+    const running = await startControlPlane({ settings: { ...own, agentApi } });
+    await running.end();
+    expect(running.logged().match(/"key":[^}]*for none of publicHosts/g) ?? []).toEqual(
+      keys.map((key) =>
+        expect.stringContaining(`"key":"${key}.keystore","names":["elsewhere.example"]`),
+      ),
+    );
+  }
+  expect(controlPlane.logged()).not.toContain('publicHosts');
+});
+
 async function refusedFiles(): Promise<number> {
   return measured('sallyport_certificate_files_refused');
 }

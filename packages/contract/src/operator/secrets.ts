@@ -22,20 +22,37 @@ export const secretValue = z
   )
   .describe('Text of at most 64 KiB in UTF-8; what is binary has to be encoded');
 
-/**
- * Where a secret's value is, for agents to find: the scheme says in what, the rest what it is called there. Only the
- * shape is looked at, so that what no agent can read is refused where it is typed; the agent is the judge of the rest.
- */
-export const secretReference = z
+/** What reads like a reference, whether or not an agent could follow it. */
+export const referenceShape = z
   .string()
   .max(2048)
   .regex(
     /^(?=[\x21-\x7e]+$)(?:vault:\/\/[^/?#]+\/[^?#]+|aws-sm:\/\/[^?#]+|azure-kv:\/\/[^/?#]+\/[^/?#]+|k8s:\/\/[^/?#]+\/[^/?#]+\/[^/?#]+|file:\/\/\/[^?#]+|(?:env|exec):\/\/[^/?#]+)(?:[?#].*)?$/,
     'use vault://<mount>/<path>, aws-sm://<name>, azure-kv://<vault>/<secret>, k8s://<namespace>/<secret>/<key>, file:///<path>, env://<NAME> or exec://<command>, in printable ASCII without spaces',
-  )
+  );
+
+/**
+ * Where a secret's value is, for agents to find: the scheme says in what, the rest what it is called there. Only the
+ * shape is looked at, so that what no agent can read is refused where it is typed; the agent is the judge of the rest.
+ */
+export const secretReference = referenceShape
+  .refine(namesSomething, 'use a path without empty parts, `.` and `..`, and write % alone as %25')
   .describe(
     'Where the value is, for agents to find: `vault://mount/path`, `aws-sm://name`, `file:///path` and others (`docs/references.md`). Only its form is looked at here',
   );
+
+/** Whether each part of a reference's path does, however it is encoded. */
+function namesSomething(reference: string): boolean {
+  const [, path = '', rest = ''] = /^[a-z0-9-]+:\/\/\/?([^?#]*)(.*)$/.exec(reference) ?? [];
+  try {
+    decodeURIComponent(rest);
+    return decodeURIComponent(path)
+      .split('/')
+      .every((name) => !['', '.', '..'].includes(name) && !/\p{Cc}/u.test(name));
+  } catch {
+    return false;
+  }
+}
 
 const lendOut = 'Null: it is delivered again, to all agents; absent: as it was';
 

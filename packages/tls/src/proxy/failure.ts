@@ -1,7 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
 import { failureOf, type ConnectionFailureCode } from '../connection-failure.ts';
 import { LinkError, type LinkErrorCode } from '../link-error.ts';
-import type { Proxy } from './proxy.ts';
+import type { Proxy, ProxySettingNames } from './proxy.ts';
 
 /** Where a proxy is asked to connect to. */
 export type Target = { host: string; port: number };
@@ -24,16 +24,16 @@ const codes: Readonly<Record<ConnectionFailureCode, ProxyErrorCode>> = {
 };
 
 /** A proxy has no fingerprint to be known by; and one that is spoken to in another manner than its own says nothing. */
-const inOtherWords = new Map<ConnectionFailureCode, string>([
-  [
-    'tls.unknown_ca',
-    'has a certificate that no trusted CA issued; set proxy.ca to the PEM file of the CA that issued it',
-  ],
-  [
-    'link.reset',
-    'closed the connection before it replied; check the scheme and the port in proxy.url, and read its log',
-  ],
-]);
+function inOtherWords(
+  code: ConnectionFailureCode,
+  settings: ProxySettingNames,
+): string | undefined {
+  if (code === 'tls.unknown_ca')
+    return `has a certificate that no trusted CA issued; ${settings.trust}`;
+  if (code === 'link.reset')
+    return `closed the connection before it replied; check the scheme and the port in ${settings.url}, and read its log`;
+  return undefined;
+}
 
 function proxyError(code: ProxyErrorCode, text: string, retryable: boolean): LinkError {
   return new LinkError(code, text, { retryable });
@@ -42,11 +42,11 @@ function proxyError(code: ProxyErrorCode, text: string, retryable: boolean): Lin
 /** Says what an error from Node's network stack means for the connection to a proxy, which presented `chain`. */
 export function proxyFailure(
   error: Error,
-  { origin }: Proxy,
+  { origin, settings }: Proxy,
   chain: readonly X509Certificate[],
 ): LinkError {
   const { code, text, retryable } = failureOf(error, chain);
-  const why = inOtherWords.get(code) ?? text;
+  const why = inOtherWords(code, settings) ?? text;
   return proxyError(codes[code], `The proxy ${origin} ${why}.`, retryable);
 }
 
@@ -61,12 +61,12 @@ export function proxyTimeout({ origin }: Proxy, target: Target, timeoutMs: numbe
 
 /** `offered` are the schemes that the proxy named, absent where the protocol names none. */
 export function authenticationRequired(proxy: Proxy, offered = 'basic'): LinkError {
-  const { origin, credentials } = proxy;
+  const { origin, credentials, settings } = proxy;
   const text = !/\bbasic\b/i.test(offered)
     ? 'accepts none of the ways to sign in that this program has; allow Basic there, or let this host through without'
     : credentials
-      ? 'refuses the user name and password; correct them in proxy.url and proxy.password'
-      : 'asks for a user name and password; put the name in proxy.url and the password in proxy.password';
+      ? `refuses the user name and password; correct them in ${settings.credentials}`
+      : `asks for a user name and password; put them in ${settings.credentials}`;
   return proxyError('proxy.auth_required', `The proxy ${origin} ${text}.`, false);
 }
 
@@ -96,10 +96,10 @@ export function hostUnreachable(proxy: Proxy, target: Target, how: string): Link
 }
 
 /** What came is not named: it may be anything. */
-export function notAProxy({ origin }: Proxy): LinkError {
+export function notAProxy({ origin, settings }: Proxy): LinkError {
   return proxyError(
     'proxy.protocol',
-    `${origin} does not answer as a proxy does; check the scheme, the host and the port in proxy.url.`,
+    `${origin} does not answer as a proxy does; check the scheme, the host and the port in ${settings.url}.`,
     false,
   );
 }

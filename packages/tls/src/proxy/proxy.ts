@@ -15,6 +15,29 @@ export type Proxy = {
   ca: string | undefined;
   /** What an HTTPS proxy may negotiate; `defaultTlsPolicy` where absent. What runs inside the tunnel has its own. */
   tls: TlsPolicy | undefined;
+  settings: ProxySettingNames;
+};
+
+/** What errors call what a proxy is set by. */
+export type ProxySettingNames = {
+  url: string;
+  /** Where the user name and the password are. */
+  credentials: string;
+  /** What to do for a CA that is not trusted. */
+  trust: string;
+};
+
+const keys: ProxySettingNames = {
+  url: 'proxy.url',
+  credentials: 'proxy.url and proxy.password',
+  trust: 'set proxy.ca to the PEM file of the CA that issued it',
+};
+
+/** For a program that has no other way to set one. */
+export const proxyVariable: ProxySettingNames = {
+  url: 'HTTPS_PROXY',
+  credentials: 'HTTPS_PROXY, as user:password@ before its host',
+  trust: 'add the CA that issued it to those that this host trusts',
 };
 
 export type Credentials = { user: string; password: string };
@@ -34,24 +57,30 @@ function refused(text: string): LinkError {
   return new LinkError('proxy.bad_url', text, { retryable: false });
 }
 
-function decode(part: string): string {
+function decode(part: string, settings: ProxySettingNames): string {
   try {
     return decodeURIComponent(part);
   } catch {
     throw refused(
-      'The user name or the password in proxy.url holds a bare %; write it as %25, or set proxy.password.',
+      `The user name or the password in ${settings.url} holds a bare %; write it as %25.`,
     );
   }
 }
 
-function credentialsOf(url: URL, kind: Proxy['kind'], given: string | undefined) {
-  const user = decode(url.username);
-  const inUrl = decode(url.password);
+function credentialsOf(
+  url: URL,
+  kind: Proxy['kind'],
+  { password: given, settings = keys }: ProxyOptions,
+) {
+  const user = decode(url.username, settings);
+  const inUrl = decode(url.password, settings);
   if (inUrl !== '' && given !== undefined)
     throw refused('The password is in proxy.url and in proxy.password; keep one.');
   const password = given ?? inUrl;
   if (user === '' && password !== '')
-    throw refused('There is a password for the proxy and no user name; put the name in proxy.url.');
+    throw refused(
+      `There is a password for the proxy and no user name; put the name in ${settings.url}.`,
+    );
   if (user === '') return undefined;
   if (/\p{Cc}/u.test(user + password) || (kind !== 'socks5' && user.includes(':')))
     throw refused(
@@ -69,20 +98,23 @@ type ProxyOptions = {
   password?: string | undefined;
   ca?: string | undefined;
   tls?: TlsPolicy | undefined;
+  /** By default, the agent's keys. */
+  settings?: ProxySettingNames;
 };
 
 /**
  * `http://`, `https://`, `socks5://` or `socks5h://`, with `user:password@` or not. Throws `LinkError`
  * `proxy.bad_url`, which quotes nothing of the URL.
  */
-export function parseProxy(text: string, { password, ca, tls }: ProxyOptions = {}): Proxy {
+export function parseProxy(text: string, options: ProxyOptions = {}): Proxy {
+  const { ca, tls, settings = keys } = options;
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const scheme = url && kinds[url.protocol];
   const host = url?.hostname.replace(/^\[(.*)\]$/, '$1') ?? '';
   const isHost = isIP(host) !== 0 || /^[\w.-]+$/.test(host);
   if (!url || !scheme || !isHost || !/^\/?$/.test(url.pathname) || url.search + url.hash !== '')
     throw refused(
-      'The URL of the proxy is malformed; write it as http://, https:// or socks5h://, then [user:password@]host:port, in proxy.url, or in HTTPS_PROXY where that is not set.',
+      `The URL of the proxy is malformed; write it as http://, https:// or socks5h://, then [user:password@]host:port, in ${settings === keys ? 'proxy.url, or in HTTPS_PROXY where that is not set' : settings.url}.`,
     );
   const port = url.port === '' ? scheme.defaultPort : Number(url.port);
   return {
@@ -90,8 +122,9 @@ export function parseProxy(text: string, { password, ca, tls }: ProxyOptions = {
     origin: `${url.protocol}//${url.hostname}:${port}`,
     host,
     port,
-    credentials: credentialsOf(url, scheme.kind, password),
+    credentials: credentialsOf(url, scheme.kind, options),
     ca,
     tls,
+    settings,
   };
 }

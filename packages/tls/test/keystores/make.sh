@@ -86,6 +86,4 @@ keytool -importkeystore -srckeystore keytool-legacy.p12 -srcstorepass "$password
   -destkeystore was-keytool-legacy.p12 -deststoretype PKCS12 -deststorepass "$password"
 keytool -importkeystore -srckeystore keystore.jceks -srcstoretype JCEKS -srcstorepass "$password" \
   -destkeystore was-jceks.p12 -deststoretype PKCS12 -deststorepass "$password"
-openssl pkcs8 -topk8 -in traditional.pem -passin "pass:$password" -passout "pass:$password" -out "$work/new.key"
-cat "$work/chain.pem" "$work/new.key" >was-traditional.pem
 chmod 644 ./*.p12 ./*.jks ./*.jceks ./*.pem
