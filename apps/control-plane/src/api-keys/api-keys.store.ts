@@ -1,6 +1,6 @@
 import type { PageQuery } from '@sallyport/contract';
 import type { Grant } from '../authorization/index.ts';
-import type { Db } from '../platform/db.ts';
+import type { Database, Db } from '../platform/db.ts';
 import { grantsColumn, grantsJson } from '../role-bindings/index.ts';
 
 export type ApiKeyRow = {
@@ -43,14 +43,18 @@ export async function listApiKeys(
 
 export type KeyCaller = ApiKeyRow & { grants: Grant[] };
 
-/** In one statement, since it comes before every request. */
-export async function findKeyCaller(db: Db, id: string): Promise<KeyCaller | undefined> {
-  const [row] = await db.$queryRaw<(ApiKeyRow & { grants: unknown })[]>`
-    SELECT k.id, k.name, k.secret_hash AS "secretHash", k.created_by AS "createdBy",
-      k.created_at AS "createdAt", k.expires_at AS "expiresAt", k.last_used_at AS "lastUsedAt",
-      k.revoked_at AS "revokedAt", k.rotated_from_id AS "rotatedFromId",
-      ${grantsColumn('b.api_key_id = k.id')}
-    FROM api_keys k WHERE k.id = ${id}::uuid`;
+const KEY_CALLER = {
+  name: 'key-caller',
+  text: `SELECT k.id, k.name, k.secret_hash AS "secretHash", k.created_by AS "createdBy",
+           k.created_at AS "createdAt", k.expires_at AS "expiresAt", k.last_used_at AS "lastUsedAt",
+           k.revoked_at AS "revokedAt", k.rotated_from_id AS "rotatedFromId",
+           ${grantsColumn('b.api_key_id = k.id')}
+         FROM api_keys k WHERE k.id = $1`,
+};
+
+/** In one statement, past Prisma, since it comes before every request. */
+export async function findKeyCaller(db: Database, id: string): Promise<KeyCaller | undefined> {
+  const [row] = await db.direct<ApiKeyRow & { grants: unknown }>(KEY_CALLER, [id]);
   return row === undefined ? undefined : { ...row, grants: grantsJson.parse(row.grants) };
 }
 

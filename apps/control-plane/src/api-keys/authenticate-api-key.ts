@@ -37,7 +37,7 @@ export class ApiKeyAuthenticator {
   async authenticate(text: string, requestId: string, address: string): Promise<Operation> {
     const { db, clock } = this.#platform;
     const token = readToken(text, 'key');
-    const key = await db.read((reader) => findKeyCaller(reader, token.id));
+    const key = await findKeyCaller(db, token.id);
     const now = clock.now();
     const refusal = key === undefined ? undefined : endedRefusal(key, now);
     const tokens = refusal === undefined ? this.#tokens : this.#endedTokens;

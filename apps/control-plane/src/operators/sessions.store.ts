@@ -1,6 +1,6 @@
 import type { PageQuery } from '@sallyport/contract';
 import type { Grant } from '../authorization/index.ts';
-import type { Db } from '../platform/db.ts';
+import type { Database, Db } from '../platform/db.ts';
 import { grantsColumn, grantsJson } from '../role-bindings/index.ts';
 
 export type SessionRow = {
@@ -26,31 +26,25 @@ export async function insertSession(
   await tx.operatorSession.create({ data: row });
 }
 
-/** In one statement, since it comes before every request. */
-export async function findSession(db: Db, id: string): Promise<SessionRow | undefined> {
-  const [row] = await db.$queryRaw<
-    {
-      secret_hash: string;
-      expires_at: Date;
-      last_used_at: Date;
-      operator_id: string;
-      name: string;
-      grants: unknown;
-    }[]
-  >`
-    SELECT s.secret_hash, s.expires_at, s.last_used_at, o.id AS operator_id, o.name,
-      ${grantsColumn('b.operator_id = o.id')}
-    FROM operator_sessions s JOIN operators o ON o.id = s.operator_id
-    WHERE s.id = ${id}::uuid`;
-  return row === undefined
-    ? undefined
-    : {
-        id,
-        secretHash: row.secret_hash,
-        expiresAt: row.expires_at,
-        lastUsedAt: row.last_used_at,
-        operator: { id: row.operator_id, name: row.name, grants: grantsJson.parse(row.grants) },
-      };
+const SESSION = {
+  name: 'operator-session',
+  text: `SELECT s.secret_hash AS "secretHash", s.expires_at AS "expiresAt", s.last_used_at AS "lastUsedAt",
+           o.id AS "operatorId", o.name, ${grantsColumn('b.operator_id = o.id')}
+         FROM operator_sessions s JOIN operators o ON o.id = s.operator_id WHERE s.id = $1`,
+};
+
+type FoundSession = Omit<SessionRow, 'id' | 'operator'> & {
+  operatorId: string;
+  name: string;
+  grants: unknown;
+};
+
+/** In one statement, past Prisma, since it comes before every request. */
+export async function findSession(db: Database, id: string): Promise<SessionRow | undefined> {
+  const [row] = await db.direct<FoundSession>(SESSION, [id]);
+  if (row === undefined) return undefined;
+  const { operatorId, name, grants, ...session } = row;
+  return { ...session, id, operator: { id: operatorId, name, grants: grantsJson.parse(grants) } };
 }
 
 /** Notes that a session was used, unless another replica has since `unlessAfter`. */

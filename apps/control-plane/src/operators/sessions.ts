@@ -56,7 +56,7 @@ export class SessionAuthenticator {
   async authenticate(text: string, requestId: string, address: string): Promise<OperatorSession> {
     const { db, clock } = this.#platform;
     const token = readToken(text, 'session');
-    const session = await db.read((reader) => findSession(reader, token.id));
+    const session = await findSession(db, token.id);
     const { now, idleSince } = aliveAt(clock.now(), this.#policy);
     const alive =
       session !== undefined && session.expiresAt > now && session.lastUsedAt > idleSince;

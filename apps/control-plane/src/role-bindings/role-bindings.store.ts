@@ -4,15 +4,14 @@ import type { Grant } from '../authorization/index.ts';
 import { holdGroup } from '../groups/index.ts';
 import type { Db } from '../platform/db.ts';
 import { newId } from '../platform/new-id.ts';
-import { Prisma } from '../platform/prisma-client/client.ts';
 
 /** Who holds a role. */
 export type Holder = { operatorId: string } | { apiKeyId: string };
 
 /** A holder's grants as the JSON column `grants`, for a statement that has more to read. */
 export const grantsColumn = (of: 'b.operator_id = o.id' | 'b.api_key_id = k.id') =>
-  Prisma.raw(`(SELECT coalesce(json_agg(json_build_object('role', b.role, 'groupId', b.group_id)), '[]')
-    FROM role_bindings b WHERE ${of}) AS grants`);
+  `(SELECT coalesce(json_agg(json_build_object('role', b.role, 'groupId', b.group_id)), '[]')
+      FROM role_bindings b WHERE ${of}) AS grants`;
 
 /** What `grantsColumn` brings. */
 export const grantsJson = z.array(z.object({ role, groupId: z.string().nullable() }));
