@@ -1,13 +1,15 @@
 import { createHook } from 'node:async_hooks';
 import { once } from 'node:events';
 import { renameSync } from 'node:fs';
-import { lstat, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createTempDirectory, type TempDirectory } from '@sallyport/testkit/temp';
 import { listenOnSocket, stopListening } from '../src/local-api/claim-socket.ts';
 
+/** Only root may be another user for a while. */
+const asRoot = process.getuid?.() === 0 && process.platform === 'linux' ? test : test.skip;
 const longest = process.platform === 'linux' ? 107 : 103;
 let home: TempDirectory;
 beforeAll(async () => {
@@ -61,8 +63,11 @@ describe('[SG-24] the socket', () => {
       await listenOnSocket(server, '38471', { mode: 0o600 });
       expect(server.address()).toBe(join(home.path, '38471'));
       expect((await lstat('38471')).isSocket()).toBe(true);
+      const { ctimeNs } = await lstat('38471', { bigint: true });
       const second = listenOnSocket(createServer(), '38471', { mode: 0o600 });
       await expect(second).rejects.toMatchObject({ code: 'socket.in_use' });
+      // Whoever connects meanwhile finds it: it was not moved aside to be looked at.
+      expect((await lstat('38471', { bigint: true })).ctimeNs).toBe(ctimeNs);
     } finally {
       process.chdir(before);
       await new Promise((resolve) => server.close(resolve));
@@ -72,6 +77,7 @@ describe('[SG-24] the socket', () => {
   test('with an empty path is refused', async () => {
     await expect(listenOnSocket(createServer(), '', { mode: 0o600 })).rejects.toMatchObject({
       code: 'socket.unusable',
+      message: 'the socket path is empty',
     });
   });
 
@@ -82,6 +88,16 @@ describe('[SG-24] the socket', () => {
       rename(join(home.path, 'other.sock'), path),
     );
     expect((await lstat(path)).isSocket()).toBe(true);
+    await listenThenClose(path, 0o600, async () => {});
+  });
+
+  test('that a crashed agent left behind is replaced where no longer name fits beside it', async () => {
+    const directory = join(home.path, '.'.padEnd(longest - home.path.length - '//s'.length, 'd'));
+    await mkdir(directory);
+    const path = join(directory, 's');
+    await listenThenClose(join(home.path, 'other.sock'), 0o600, () =>
+      rename(join(home.path, 'other.sock'), path),
+    );
     await listenThenClose(path, 0o600, async () => {});
   });
 
@@ -140,6 +156,16 @@ describe('[SG-24] the socket', () => {
     await expect(lstat(path)).rejects.toThrow('ENOENT');
   });
 
+  test('that somebody has removed keeps nobody from stopping', async () => {
+    const path = join(home.path, 'removed.sock');
+    const server = createServer();
+    const claimed = await listenOnSocket(server, path, { mode: 0o600 });
+    await rm(path);
+    const closed = once(server, 'close');
+    stopListening(server, claimed);
+    await closed;
+  });
+
   test('is not made over a file or directory', async () => {
     const file = join(home.path, 'file');
     await writeFile(file, 'precious');
@@ -164,6 +190,27 @@ describe('[SG-24] the socket', () => {
       message: `the socket path is ${longest + 1} bytes long, and the system allows ${longest}`,
     });
   });
+
+  asRoot(
+    'of another user, who cannot be asked, is left where it is (as root on Linux)',
+    async () => {
+      const path = join(home.path, 'private.sock');
+      await chmod(home.path, 0o711);
+      await listenThenClose(path, 0o600, async () => {
+        process.seteuid?.(12_345);
+        try {
+          await expect(listenOnSocket(createServer(), path, { mode: 0o600 })).rejects.toMatchObject(
+            {
+              code: 'socket.unusable',
+              message: `a socket of another user is at ${path}`,
+            },
+          );
+        } finally {
+          process.seteuid?.(0);
+        }
+      });
+    },
+  );
 
   test('in a directory that is not there is refused with the reason', async () => {
     await expect(

@@ -117,6 +117,8 @@ describe('[A7-21] [SG-24] [SG-38] programs on TCP without TLS', () => {
       connection: 'close',
     });
     agent.destroy();
+    const letIn = await responseTo(request({ ...programs.at('/v1/watch'), headers: withToken }));
+    letIn.on('error', () => {});
     const silent = Array.from({ length: 600 }, () =>
       connectTcp(programs.port, '127.0.0.1')
         .on('error', () => {})
@@ -124,7 +126,8 @@ describe('[A7-21] [SG-24] [SG-38] programs on TCP without TLS', () => {
     );
     await Promise.all(silent.slice(-1).map((last) => once(last, 'connect')));
     expect((await programs.ask(withToken)).status).toBe(200);
-    for (const socket of silent) socket.destroy();
+    expect(letIn.destroyed).toBe(false);
+    for (const socket of [letIn, ...silent]) socket.destroy();
   });
 
   test('are let in by no file that everybody may read, wherever it is', async () => {

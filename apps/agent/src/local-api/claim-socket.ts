@@ -65,10 +65,8 @@ export function assertPathFits(path: string): void {
 }
 
 async function makeWay(path: string): Promise<void> {
-  const there = await lstat(path).catch((error: unknown) => {
-    if (codeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  });
+  // What else keeps it from being looked at keeps a socket from being made there.
+  const there = await lstat(path).catch(() => undefined);
   if (there === undefined) return;
   if (!there.isSocket()) {
     throw new AgentError('socket.unusable', `${path} is not a socket`, {
@@ -109,13 +107,13 @@ function inUse(path: string): AgentError {
 
 /** Ends listening, which removes the socket: only if it is still the one that this server has made. */
 export function stopListening(server: Server, { path, inode }: ClaimedSocket): void {
-  if (inodeOf(path) === inode || inodeOf(path) === undefined) return void server.close();
+  if (inodeOf(path) === inode) return void server.close();
   // Closing removes whatever has the name, at once.
   const aside = besideOf(path);
   try {
     renameSync(path, aside);
   } catch {
-    // What cannot be renamed cannot be removed either.
+    // What is gone or cannot be renamed cannot be removed either.
     return void server.close();
   }
   server.close();

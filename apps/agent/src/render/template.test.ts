@@ -65,3 +65,11 @@ test.each([
     });
   },
 );
+
+test('[SG-18] a value that is the name of a member that is not there is told nowhere', async () => {
+  const template = '{% assign c = "b" | config %}{% assign p = "a" | secret %}\n{{ c[p] }}';
+  await expect(renderTemplate(template, 'shop.liquid', source)).rejects.toMatchObject({
+    code: 'template.value_missing',
+    message: 'shop.liquid, line 2, column 4: a value is not there',
+  });
+});

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { formatToken, mintToken, parseToken } from '@sallyport/crypto/token';
 import { asAdmin } from '@sallyport/testkit/database';
 import { warnOfExpiry } from '../../src/api-keys/index.ts';
 import { startControlPlane, type TestControlPlane } from '../control-plane.ts';
@@ -115,8 +116,12 @@ test('[AT-02] [AT-03] what is beyond a key’s roles is refused and audited, ano
 test('[AT-01] an unknown key, another’s secret under a known id and a mistyped key are all the same', async () => {
   const [one, other] = [await create(), await create()];
   const [key, elsewhere] = [field(one.body, 'key'), field(other.body, 'key')];
-  const mixed = key.slice(0, 'sp_key_'.length + 32) + elsewhere.slice('sp_key_'.length + 32);
-  for (const token of [mixed, `${key.slice(0, -1)}!`, 'sp_key_']) {
+  const mixed = formatToken({
+    ...parseToken(key, 'key'),
+    secret: parseToken(elsewhere, 'key').secret,
+  });
+  const unknown = formatToken(mintToken('key', crypto.randomUUID()));
+  for (const token of [unknown, mixed, `${key.slice(0, -1)}!`, 'sp_key_']) {
     const client = new OperatorClient(controlPlane.operatorApp);
     client.token = token;
     expect(await client.call('GET', '/me')).toMatchObject({

@@ -162,3 +162,23 @@ test('[AT-02] nobody ends a key that may more than they may', async () => {
   expect(await revoke('owner')).toBe(403);
   expect(await revoke('admin')).toBe(204);
 });
+
+test('[AT-02] a revoked key whose group is gone, and with it its roles, is there for who may see every key alone', async () => {
+  await owner.call('POST', '/groups', { name: 'plant-9' });
+  const { body } = await create('operator', 'plant-9');
+  const path = `/api-keys/${field(body, 'id')}`;
+  for (const [method, ended] of [
+    ['POST', `${path}/revoke`],
+    ['DELETE', '/groups/plant-9'],
+  ] as const)
+    expect((await owner.call(method, ended)).status).toBe(204);
+  const admin = withKey(await create('admin'));
+  const denied = { status: 403, body: { code: 'permission.denied' } };
+  expect(await admin.call('GET', path)).toMatchObject(denied);
+  expect(await admin.call('POST', `${path}/revoke`)).toMatchObject(denied);
+  expect(await owner.call('GET', path)).toMatchObject({ status: 200, body: { roles: [] } });
+  expect(await owner.call('GET', `/api-keys/${crypto.randomUUID()}`)).toMatchObject({
+    status: 404,
+    body: { code: 'api_key.not_found' },
+  });
+});

@@ -93,7 +93,11 @@ test('[AX-18] a wrong password and a deleted operator are refused, and a deleted
     wrong,
   );
   expect((await client.call('GET', '/me')).status).toBe(401);
-  expect((await owner.call('GET', `/operators/${name}`)).status).toBe(404);
+  for (const method of ['GET', 'DELETE'] as const)
+    expect(await owner.call(method, `/operators/${name}`)).toMatchObject({
+      status: 404,
+      body: { code: 'operator.not_found' },
+    });
 });
 
 test('a reset password takes the old one’s place and ends the sessions', async () => {

@@ -160,6 +160,16 @@ describe('operator sessions', () => {
     }
   });
 
+  test('a sign-in that succeeds forgets no failures of another name', async () => {
+    for (let failure = 1; failure < FAILURES_BEFORE_LOCK; failure += 1)
+      expect((await signIn('somebody', 'wrong')).status).toBe(401);
+    expect((await signIn('owner', OWNER_PASSWORD)).status).toBe(201);
+    expect(await signIn('somebody', 'wrong')).toMatchObject({
+      status: 429,
+      body: { code: 'operator.locked' },
+    });
+  });
+
   test('a flood of guesses is refused beyond what may wait, and holds up nobody who is signed in', async () => {
     const operator = await OperatorClient.signedIn(controlPlane.operatorApp);
     const guesses = Array.from({ length: 100 }, (_, at) => signIn(`nobody-${at}`, 'a guess'));

@@ -9,6 +9,7 @@ import {
   startControlPlane,
   type TestControlPlane,
 } from '../control-plane.ts';
+import { lockWaits, whileHeld } from '../lock-waits.ts';
 import { field, OperatorClient, type Reply } from '../operator-client.ts';
 
 const NEW_PASSWORD = 'a new correct horse battery';
@@ -99,6 +100,21 @@ describe('[AX-18] one’s own password', () => {
     expect((await owner.call('PUT', '/operators/other/password', password)).status).toBe(204);
     expect(await signIn(controlPlane, OWNER_PASSWORD, 'other')).toMatchObject(wrong);
     expect((await signIn(controlPlane, NEW_PASSWORD, 'other')).status).toBe(201);
+  });
+
+  test('is not changed by who knew the one before, where it was reset meanwhile', async () => {
+    const owner = await OperatorClient.signedIn(controlPlane.operatorApp);
+    const reset = `UPDATE operators SET password_hash = 'reset' WHERE name = 'owner'`;
+    const before = await storedHash();
+    const changes: Promise<Reply>[] = [];
+    await whileHeld(controlPlane.databaseUrl, reset, async () => {
+      const passwords = { current: OWNER_PASSWORD, new: NEW_PASSWORD };
+      changes.push(owner.call('POST', '/me/password', passwords));
+      await lockWaits(controlPlane.databaseUrl);
+    });
+    expect(await Promise.all(changes)).toMatchObject([wrong]);
+    expect(await storedHash()).toBe('reset');
+    await storeHash(before);
   });
 });
 

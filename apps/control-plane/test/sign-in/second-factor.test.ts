@@ -177,6 +177,7 @@ describe('[AX-18] a second factor', () => {
     expect(await remove({ code: app.wrongCode() })).toMatchObject(refused('totp.wrong'));
     expect((await remove({})).status).toBe(204);
     expect(await signIn('erin', {})).toMatchObject({ status: 201 });
+    expect(await signIn('alice', {})).toMatchObject(refused('totp.required'));
     expect(await remove({})).toMatchObject({ status: 404, body: { code: 'totp.not_found' } });
   });
 
