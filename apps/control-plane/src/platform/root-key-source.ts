@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Secret } from '@sallyport/config/secret';
 import { generateRootKey, parseRootKey } from '@sallyport/crypto/root-key';
@@ -12,6 +12,8 @@ export type RootKeyList = [Uint8Array, ...Uint8Array[]];
 const FILE = 'root-key';
 const NEXT = 'root-key.next';
 const PREVIOUS = 'root-key.previous';
+/** What `create` makes a key under, which a kill leaves there. */
+const UNFINISHED = /^root-key(\.next)?\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
  * The root keys from configuration, or else from the data folder: `root-key`, made there at the first start,
@@ -45,10 +47,14 @@ export async function prepareNextRootKey(dataDir: string): Promise<Uint8Array> {
 
 /**
  * Puts the next root key's file in the place of the first, once the database has moved to it. The old one
- * stays beside it for replicas of this folder that still start with it, until the next rotation.
+ * stays beside it for replicas of this folder that still start with it, until the next rotation. What was left
+ * by a kill while a key was made is removed: it may be one more name of a key that is to be gone one day.
  */
 export async function promoteNextRootKey(dataDir: string): Promise<void> {
   const [file, previous] = [join(dataDir, FILE), join(dataDir, PREVIOUS)];
+  // While both keys are there, nobody makes one.
+  const unfinished = (await readdir(dataDir)).filter((name) => UNFINISHED.test(name));
+  await Promise.all(unfinished.map((name) => rm(join(dataDir, name), { force: true })));
   await rm(previous, { force: true });
   await link(file, previous);
   await rename(join(dataDir, NEXT), file);
