@@ -12,7 +12,8 @@ export type Db = Prisma.TransactionClient;
 /** Pools of their own: what waits for a lock in a transaction must not hold up sessions, pulls and the safety net. */
 const TRANSACTIONS = 8;
 const STATEMENTS = 6;
-const DIRECT = 4;
+/** The audit is read over four at most: there are others for who comes in. */
+const DIRECT = 6;
 const CONNECT_TIMEOUT_MS = 5_000;
 /** A writer waits this long for another writer of the same group. */
 const LOCK_TIMEOUT_MS = 5_000;
