@@ -28,7 +28,11 @@ export const referenceShape = z
   .max(2048)
   .regex(
     /^(?=[\x21-\x7e]+$)(?:vault:\/\/[^/?#]+\/[^?#]+|aws-sm:\/\/[^?#]+|azure-kv:\/\/[^/?#]+\/[^/?#]+|k8s:\/\/[^/?#]+\/[^/?#]+\/[^/?#]+|file:\/\/\/[^?#]+|(?:env|exec):\/\/[^/?#]+)(?:[?#].*)?$/,
-    'use vault://<mount>/<path>, aws-sm://<name>, azure-kv://<vault>/<secret>, k8s://<namespace>/<secret>/<key>, file:///<path>, env://<NAME> or exec://<command>, in printable ASCII without spaces',
+    {
+      error:
+        'use vault://<mount>/<path>, aws-sm://<name>, azure-kv://<vault>/<secret>, k8s://<namespace>/<secret>/<key>, file:///<path>, env://<NAME> or exec://<command>, in printable ASCII without spaces',
+      abort: true,
+    },
   );
 
 /**
