@@ -12,6 +12,8 @@ const BURST_SECONDS = 10;
 /** Of one agent: what its programs may ask of their leases at once, and room for what it sends of its own. */
 const AT_ONCE = MAX_LEASES + 64;
 
+type Caller = Pick<FastifyRequest, 'ip'>;
+
 export type RequestRates = { perPrincipal: number; perAddress: number; eventsPerAgent: number };
 
 /**
@@ -79,17 +81,17 @@ export class RequestLimits {
   }
 
   /** @throws AppError `rate.limited` */
-  countStranger({ ip }: FastifyRequest): void {
+  countStranger({ ip }: Caller): void {
     this.#strangers.take(addressKey(ip));
   }
 
   /** Before work for a credential that may be a wrong one. @throws AppError `rate.limited` */
-  refuseNoisyStranger({ ip }: FastifyRequest): void {
+  refuseNoisyStranger({ ip }: Caller): void {
     this.#strangers.check(addressKey(ip));
   }
 
   /** Lets somebody show a credential; one that is refused counts as a stranger's. @throws AppError also `rate.limited` */
-  async countRefusal<T>(request: FastifyRequest, authenticate: () => Promise<T>): Promise<T> {
+  async countRefusal<T>(request: Caller, authenticate: () => Promise<T>): Promise<T> {
     try {
       return await authenticate();
     } catch (error) {
