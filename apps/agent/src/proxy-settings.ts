@@ -1,7 +1,7 @@
+import { conventionalProxy } from '@sallyport/config/conventional-proxy';
 import { secret } from '@sallyport/config/fields';
 import type { Environment } from '@sallyport/config/load';
 import { Secret } from '@sallyport/config/secret';
-import { conventionalProxy } from '@sallyport/tls/proxy/conventional';
 import { isNoProxyEntry } from '@sallyport/tls/proxy/no-proxy';
 import { parseProxy } from '@sallyport/tls/proxy/proxy';
 import { z } from 'zod';

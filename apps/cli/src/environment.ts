@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
+import { conventionalProxy } from '@sallyport/config/conventional-proxy';
 import type { TlsPolicy } from '@sallyport/tls/policy';
-import { conventionalProxy } from '@sallyport/tls/proxy/conventional';
 import { parseProxy, proxyVariable } from '@sallyport/tls/proxy/proxy';
 import type { Route } from '@sallyport/tls/route';
 import { z } from 'zod';
